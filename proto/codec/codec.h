@@ -24,10 +24,19 @@ enum { CODEC_ERROR_BYTES = 256 };
  * starts at the part that was decoded. For the part of a tensor or a chunk the caller
  * prepends "tensor." or the like, because only the caller knows which tensor it is. */
 
+enum { REGION_BUFFER_BYTES = 16 };
+struct wire_region { /* MemoryRegion */
+    bool present;
+    bool is_id; /* `buffer` has as many bytes as an id */
+    uint8_t buffer[REGION_BUFFER_BYTES];
+    uint64_t offset, bytes;
+};
+
 struct wire_tensor { /* a Tensor without its data */
     uint32_t dtype;
     uint32_t rank;
     uint64_t shape[TRIT_RANK_MAX];
+    struct wire_region region;
 };
 
 struct wire_layer_ref { /* run empty = absent */
@@ -47,6 +56,8 @@ struct wire_project { /* ProjectRequest without tensor; ProjectStart */
     bool allow_lost_scales;
     struct wire_layer_ref layer;
     struct wire_tensor tensor; /* ProjectStart's dtype and shape */
+    struct wire_region reply;  /* Project's */
+    bool replies_in_memory;    /* ProjectStart's */
 };
 
 struct wire_verify { /* VerifyRequest without tensors and scales; VerifyStart */
@@ -75,6 +86,7 @@ struct wire_chunk { /* TensorChunk without data */
     uint64_t offset;
     bool has_crc32c;
     uint32_t crc32c;
+    struct wire_region region;
 };
 
 struct wire_reports_get {
@@ -169,6 +181,7 @@ struct wire_projected {
     uint32_t encoding, dtype, rank;
     const uint64_t *shape;
     uint64_t scale_bytes, data_bytes;
+    struct wire_region region;
 };
 size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t capacity,
                         size_t *scales_at);
@@ -180,6 +193,11 @@ size_t encode_stream_chunk(bool scales, uint64_t offset, uint32_t crc32c,
                            uint64_t data_bytes, uint8_t *out, size_t capacity);
 size_t encode_stream_report(const struct trit_report *report, uint8_t *out,
                             size_t capacity);
+/* A whole message for a chunk whose bytes are in memory. */
+size_t encode_stream_region(uint64_t offset, const struct wire_region *region,
+                            uint8_t *out, size_t capacity);
+/* These and VerifyStreamResponse: chunks in memory that are done. Whole. */
+size_t encode_chunks_done(uint64_t count, uint8_t *out, size_t capacity);
 /* A bare Tensor (Unpack's reply), and BackwardResponse around one. */
 size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,
                      size_t capacity);
@@ -214,6 +232,10 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
                             size_t capacity);
 size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
                             uint64_t data_bytes, uint8_t *out, size_t capacity);
+/* A chunk in memory: a whole message. */
+size_t encode_chunk_region(bool reference, uint64_t offset,
+                           const struct wire_region *region, uint8_t *out,
+                           size_t capacity);
 /* VerifyRequest: `scales` and the reference's data come in the middle, so the
  * head is cut in up to three pieces: [0, cut[0]) scales [cut[0], cut[1])
  * reference data [cut[1], returned) tensor data. */
@@ -254,6 +276,7 @@ struct wire_projected_head {
     struct trit_report report;
     uint32_t encoding;
     struct wire_tensor tensor;
+    struct wire_region region;
 };
 int decode_projected(const struct scan_part *root, struct wire_projected_head *out,
                      char error[CODEC_ERROR_BYTES]);
@@ -261,6 +284,9 @@ int decode_verified(const struct scan_part *root, struct trit_report *out,
                     char error[CODEC_ERROR_BYTES]);
 int decode_stream_report(const struct scan_part *root, bool *has_report,
                          struct trit_report *out, char error[CODEC_ERROR_BYTES]);
+/* chunks_done of a stream's reply; *has_count: the message has it. */
+int decode_chunks_done(const struct scan_part *root, bool *has_count, uint64_t *count,
+                       char error[CODEC_ERROR_BYTES]);
 int decode_report_got(const struct scan_part *root, struct trit_report *out,
                       char error[CODEC_ERROR_BYTES]);
 /* Calls visit for each report of a whole ReportsListResponse. */

@@ -2,6 +2,7 @@
 /* Replies as libtrit reads them. Those that are a report: report.c. */
 #include "wire.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "grpc/health/v1/health.pb.h"
@@ -19,7 +20,31 @@ int decode_projected(const struct scan_part *root, struct wire_projected_head *o
     head.tensor.dtype = (uint32_t)reply.dtype;
     head.tensor.rank = reply.shape_count;
     memcpy(head.tensor.shape, reply.shape, reply.shape_count * sizeof(reply.shape[0]));
+    wire_region(reply.has_region, &reply.region, &head.region);
     *out = head;
+    return 0;
+}
+
+int decode_chunks_done(const struct scan_part *root, bool *has_count, uint64_t *count,
+                       char error[CODEC_ERROR_BYTES])
+{
+    pb_istream_t in = pb_istream_from_buffer(root->bytes, root->count);
+    bool found = false, ok = true;
+    while (ok && in.bytes_left > 0) { /* the report, too, is a field of this message */
+        pb_wire_type_t wire;
+        uint32_t number;
+        bool eof;
+        ok = pb_decode_tag(&in, &wire, &number, &eof);
+        if (ok && number == 2 && wire == PB_WT_VARINT)
+            found = ok = pb_decode_varint(&in, count);
+        else if (ok)
+            ok = pb_skip_field(&in, wire);
+    }
+    if (!ok) {
+        snprintf(error, CODEC_ERROR_BYTES, "chunks_done: %s", PB_GET_ERROR(&in));
+        return -1;
+    }
+    *has_count = found;
     return 0;
 }
 

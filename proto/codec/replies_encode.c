@@ -17,6 +17,20 @@ void wire_tensor_put(trit_v1_Tensor *out, const struct wire_tensor *from)
     *out = (trit_v1_Tensor){.dtype = (int32_t)from->dtype,
                             .shape_count = (pb_size_t)from->rank};
     memcpy(out->shape, from->shape, from->rank * sizeof(from->shape[0]));
+    wire_region_put(&out->has_region, &out->region, &from->region);
+}
+
+static void put_region(struct put *put, uint32_t number, const struct wire_region *region)
+{
+    uint8_t *begin;
+
+    if (!region->present)
+        return;
+    begin = put_message_begin(put, number);
+    put_bytes(put, 1, region->buffer, sizeof(region->buffer));
+    put_u64(put, 2, region->offset);
+    put_u64(put, 3, region->bytes);
+    put_message_end(put, begin);
 }
 
 size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t capacity,
@@ -31,6 +45,7 @@ size_t encode_projected(const struct wire_projected *reply, uint8_t *out, size_t
     put_u64(&put, 2, (uint64_t)(int32_t)reply->encoding);
     put_u64(&put, 3, (uint64_t)(int32_t)reply->dtype);
     put_u64s(&put, 4, reply->shape, reply->rank);
+    put_region(&put, 5, &reply->region);
     put_blob_head(&put, 14, reply->scale_bytes);
     middle = put.at;
     put_blob_head(&put, 15, reply->data_bytes);
@@ -63,6 +78,40 @@ size_t encode_chunk_request(bool reference, uint64_t offset, uint32_t crc32c,
                             uint64_t data_bytes, uint8_t *out, size_t capacity)
 {
     return encode_chunk(reference ? 14 : 15, offset, crc32c, data_bytes, out, capacity);
+}
+
+/* A TensorChunk whose bytes are in memory. */
+static size_t encode_region(uint32_t number, uint64_t offset,
+                            const struct wire_region *region, uint8_t *out,
+                            size_t capacity)
+{
+    trit_v1_TensorChunk chunk = {.offset = offset};
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    wire_region_put(&chunk.has_region, &chunk.region, region);
+    return wire_message_head(&stream, number, trit_v1_TensorChunk_fields, &chunk, 0)
+               ? stream.bytes_written
+               : 0;
+}
+
+size_t encode_stream_region(uint64_t offset, const struct wire_region *region,
+                            uint8_t *out, size_t capacity)
+{
+    return encode_region(15, offset, region, out, capacity);
+}
+
+size_t encode_chunk_region(bool reference, uint64_t offset,
+                           const struct wire_region *region, uint8_t *out,
+                           size_t capacity)
+{
+    return encode_region(reference ? 14 : 15, offset, region, out, capacity);
+}
+
+size_t encode_chunks_done(uint64_t count, uint8_t *out, size_t capacity)
+{
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode_tag(&stream, PB_WT_VARINT, 2) && pb_encode_varint(&stream, count)
+               ? stream.bytes_written
+               : 0;
 }
 
 size_t encode_tensor(const struct wire_tensor *tensor, uint64_t data_bytes, uint8_t *out,

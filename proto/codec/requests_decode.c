@@ -30,6 +30,7 @@ static void project_options(const trit_v1_ProjectOptions *from, struct wire_proj
     out->report = (uint32_t)from->report;
     out->allow_lost_scales = from->allow_lost_scales;
     out->durability = (uint32_t)from->durability;
+    wire_region(from->has_reply, &from->reply, &out->reply);
 }
 
 int decode_project(const struct scan_part *root, struct wire_project *out,
@@ -63,6 +64,7 @@ int decode_project_start(const struct scan_part *start, struct wire_project *out
         return -1;
     project_options(&request.options, &project);
     start_tensor(request.dtype, request.shape_count, request.shape, &project.tensor);
+    project.replies_in_memory = request.replies_in_memory;
     *out = project;
     return 0;
 }
@@ -164,6 +166,7 @@ int decode_tensor(const struct scan_part *part, struct wire_tensor *out,
         return -1;
     *out = (struct wire_tensor){0};
     start_tensor(tensor.dtype, tensor.shape_count, tensor.shape, out);
+    wire_region(tensor.has_region, &tensor.region, &out->region);
     return 0;
 }
 
@@ -178,6 +181,7 @@ int decode_chunk(const struct scan_part *part, struct wire_chunk *out,
         .has_crc32c = chunk.has_crc32c,
         .crc32c = chunk.has_crc32c ? chunk.crc32c : 0,
     };
+    wire_region(chunk.has_region, &chunk.region, &out->region);
     return 0;
 }
 

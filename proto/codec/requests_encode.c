@@ -25,8 +25,9 @@ static bool project_options(trit_v1_ProjectOptions *out, const struct wire_proje
         .allow_lost_scales = from->allow_lost_scales,
         .durability = (int32_t)from->durability,
     };
+    wire_region_put(&out->has_reply, &out->reply, &from->reply);
     return from->group_size || from->partial_group || from->encoding || from->report ||
-           from->allow_lost_scales || from->durability;
+           from->allow_lost_scales || from->durability || from->reply.present;
 }
 
 size_t encode_project(const struct wire_project *request,
@@ -55,6 +56,7 @@ size_t encode_project_start(const struct wire_project *request, uint8_t *out,
         .has_layer = request->layer.present,
         .dtype = (int32_t)request->tensor.dtype,
         .shape_count = (pb_size_t)request->tensor.rank,
+        .replies_in_memory = request->replies_in_memory,
     };
     wire.has_options = project_options(&wire.options, request);
     wire_layer_ref_put(&wire.layer, &request->layer);

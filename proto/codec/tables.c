@@ -53,12 +53,41 @@ const struct scan_field scan_layer_gradients[] = {
 
 /* ---- names ------------------------------------------------------------------------- */
 
-static const struct field_name names_tensor[] = {
-    {1, "dtype", 0, NULL}, {2, "shape", TRIT_RANK_MAX, NULL}, {0}};
+static const struct field_name names_region[] = {
+    {1, "buffer", REGION_BUFFER_BYTES, NULL},
+    {2, "offset", 0, NULL},
+    {3, "bytes", 0, NULL},
+    {0},
+};
+static const struct message message_region = {trit_v1_MemoryRegion_fields, names_region};
+
+static const struct field_name names_memory_request[] = {
+    {1, "sequence", 0, NULL},
+    {2, "register_bytes", 0, NULL},
+    {3, "release", REGION_BUFFER_BYTES, NULL},
+    {0},
+};
+const struct message message_memory_request = {trit_v1_MemoryRequest_fields,
+                                               names_memory_request};
+
+static const struct field_name names_memory_reply[] = {
+    {3, "message", TRIT_MESSAGE_BYTES_MAX, NULL},
+    {4, "buffer", REGION_BUFFER_BYTES, NULL},
+    {0},
+};
+const struct message message_memory_reply = {trit_v1_MemoryReply_fields,
+                                             names_memory_reply};
+
+static const struct field_name names_tensor[] = {{1, "dtype", 0, NULL},
+                                                 {2, "shape", TRIT_RANK_MAX, NULL},
+                                                 {3, "region", 0, &message_region},
+                                                 {0}};
 const struct message message_tensor = {trit_v1_Tensor_fields, names_tensor};
 
-static const struct field_name names_chunk[] = {
-    {1, "offset", 0, NULL}, {2, "crc32c", 0, NULL}, {0}};
+static const struct field_name names_chunk[] = {{1, "offset", 0, NULL},
+                                                {2, "crc32c", 0, NULL},
+                                                {3, "region", 0, &message_region},
+                                                {0}};
 const struct message message_chunk = {trit_v1_TensorChunk_fields, names_chunk};
 
 static const struct field_name names_shard[] = {
@@ -77,27 +106,31 @@ static const struct field_name names_layer[] = {
 const struct message message_layer = {trit_v1_LayerRef_fields, names_layer};
 
 static const struct field_name names_project_options[] = {
-    {1, "group_size", 0, NULL},
-    {2, "partial_group", 0, NULL},
-    {3, "encoding", 0, NULL},
-    {4, "report", 0, NULL},
-    {5, "allow_lost_scales", 0, NULL},
-    {6, "durability", 0, NULL},
-    {0},
+    {1, "group_size", 0, NULL},        {2, "partial_group", 0, NULL},
+    {3, "encoding", 0, NULL},          {4, "report", 0, NULL},
+    {5, "allow_lost_scales", 0, NULL}, {6, "durability", 0, NULL},
+    {7, "reply", 0, &message_region},  {0},
 };
 static const struct message message_project_options = {trit_v1_ProjectOptions_fields,
                                                        names_project_options};
 
-/* ProjectStart's fields; ProjectRequest has the first two of them. */
 static const struct field_name names_project[] = {
+    {1, "options", 0, &message_project_options},
+    {2, "layer", 0, &message_layer},
+    {0},
+};
+const struct message message_project = {trit_v1_ProjectRequest_fields, names_project};
+
+static const struct field_name names_project_start[] = {
     {1, "options", 0, &message_project_options},
     {2, "layer", 0, &message_layer},
     {3, "dtype", 0, NULL},
     {4, "shape", TRIT_RANK_MAX, NULL},
+    {5, "replies_in_memory", 0, NULL},
     {0},
 };
-const struct message message_project = {trit_v1_ProjectRequest_fields, names_project};
-const struct message message_project_start = {trit_v1_ProjectStart_fields, names_project};
+const struct message message_project_start = {trit_v1_ProjectStart_fields,
+                                              names_project_start};
 
 static const struct field_name names_verify[] = {
     {2, "layer", 0, &message_layer},

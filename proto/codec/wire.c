@@ -26,6 +26,8 @@ union any_message {
     trit_v1_ReportsListRequest reports_list;
     trit_v1_ReportsGetResponse report_got;
     trit_v1_ProjectResponse projected;
+    trit_v1_MemoryRequest memory_request;
+    trit_v1_MemoryReply memory_reply;
 };
 
 /* The field in which decoding failed. */

@@ -8,6 +8,7 @@
 #include <pb_encode.h>
 
 #include "proto/codec/codec.h"
+#include "trit/v1/memory.pb.h"
 #include "trit/v1/report.pb.h"
 #include "trit/v1/tensor.pb.h"
 #include "trit/v1/ternary.pb.h"
@@ -30,7 +31,7 @@ extern const struct message message_tensor, message_chunk, message_project,
     message_project_start, message_verify, message_verify_start, message_verify_options,
     message_pack, message_pack_start, message_unpack, message_reports_get,
     message_reports_list, message_report, message_report_got, message_projected,
-    message_layer;
+    message_layer, message_memory_request, message_memory_reply;
 
 /* Decodes into `out`, the nanopb struct of `message`, which it clears first. */
 int wire_decode(const struct message *message, const uint8_t *bytes, size_t count,
@@ -76,5 +77,10 @@ bool wire_message_head(pb_ostream_t *out, uint32_t number, const pb_msgdesc_t *f
 uint64_t wire_size(const pb_msgdesc_t *fields, const void *message);
 
 void wire_tensor_put(trit_v1_Tensor *out, const struct wire_tensor *from);
+
+/* Absent: *has is false, or *out is all zero. */
+void wire_region_put(bool *has, trit_v1_MemoryRegion *out,
+                     const struct wire_region *from);
+void wire_region(bool has, const trit_v1_MemoryRegion *from, struct wire_region *out);
 
 #endif

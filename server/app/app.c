@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "grpc/grpc.h"
 #include "layers/layers.h"
+#include "memory/memory.h"
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -53,6 +54,7 @@ static void close_modules(struct app *app)
     grpc_destroy(app->grpc);
     services_destroy(app->services);
     layers_close(app->layers);
+    memory_destroy(app->memory);
     if (app->mailbox)
         mailbox_close(app->mailbox);
     if (app->timers)

@@ -52,6 +52,7 @@ struct app {
     struct store_reader *services_reader, *web_reader;
     struct services *services;
     struct grpc *grpc;
+    struct memory *memory; /* NULL: no buffers may be shared */
     struct net *net;
     struct web *web;
     char addresses[1024];

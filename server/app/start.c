@@ -14,6 +14,7 @@
 #include "grpc/method.h"
 #include "kernels/kernels.h"
 #include "layers/layers.h"
+#include "memory/memory.h"
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -103,6 +104,16 @@ static int start_layers(struct app *app, struct failure *failure)
     return layers_open(&app->layers, &config, failure);
 }
 
+static int start_memory(struct app *app, struct failure *failure)
+{
+    if (app->config.limits.memory_buffers_max == 0)
+        return 0;
+    app->memory = memory_create(&app->config.limits, app->metrics);
+    return app->memory
+               ? 0
+               : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+}
+
 static int start_services(struct app *app, struct failure *failure)
 {
     const struct services_config config = {
@@ -114,6 +125,7 @@ static int start_services(struct app *app, struct failure *failure)
         .layers = app->layers,
         .reader = app->services_reader,
         .metrics = app->metrics,
+        .memory = app->memory,
         .version = TRITD_VERSION,
         .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,
     };
@@ -176,6 +188,7 @@ static int start_net(struct app *app, struct failure *failure)
         .events_owner = app->grpc,
         .budget = &app->budget,
         .unix_mode = app->config.unix_mode,
+        .memory = app->memory,
         .tls = app->tls,
         .log = app->log,
         .metrics = app->metrics,
@@ -261,8 +274,9 @@ int app_start_base(struct app *app, struct failure *failure)
 int app_start_modules(struct app *app, struct failure *failure)
 {
     if (start_work(app, failure) < 0 || start_store(app, failure) < 0 ||
-        start_layers(app, failure) < 0 || start_services(app, failure) < 0 ||
-        start_grpc(app, failure) < 0 || start_net(app, failure) < 0)
+        start_layers(app, failure) < 0 || start_memory(app, failure) < 0 ||
+        start_services(app, failure) < 0 || start_grpc(app, failure) < 0 ||
+        start_net(app, failure) < 0)
         return -1;
     app_disk_start(app);
     return start_web(app, failure);

@@ -22,6 +22,8 @@ enum {
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
     HEALTH_WATCHES_PER_CONNECTION_MAX = 16, /* RESOURCE_EXHAUSTED */
     HEALTH_WATCHES_MAX = 4096,              /* of all connections; RESOURCE_EXHAUSTED */
+    MEMORY_CONNECTIONS_MAX = 128, /* to memory sockets; further ones are closed */
+    REGIONS_WAITING_MAX = 64,     /* chunks in memory of a stream; INVALID_ARGUMENT */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */
@@ -62,6 +64,8 @@ struct limits {
                                   * false then */
     uint64_t codes_bytes_max;    /* codes and scales of older reports; the oldest go */
     uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
+    uint64_t memory_buffers_max; /* of a local client; 0: none; RESOURCE_EXHAUSTED */
+    uint64_t memory_buffer_bytes_max; /* of them together; RESOURCE_EXHAUSTED */
 };
 
 static inline struct limits limits_default(void)
@@ -87,6 +91,8 @@ static inline struct limits limits_default(void)
         .best_effort_ms = 200,
         .codes_bytes_max = 1ull << 30,
         .disk_free_min = 64 << 20,
+        .memory_buffers_max = 64,
+        .memory_buffer_bytes_max = 1ull << 30,
     };
 }
 

@@ -17,6 +17,7 @@
  *   anything else             logged; the watch goes on. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,12 +39,15 @@ enum {
     YIELDS_PER_PAUSE = 16, /* connections that give way when descriptors are short */
 };
 
+#define MEMORY_SUFFIX ".memory"
+
 struct listener {
     struct list link;
     struct net *net;
     uv_poll_t poll;
     int fd;
     bool adopted; /* systemd keeps the socket and its backlog */
+    bool memory;  /* its connections share memory (memory.c) */
     struct timer again;
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" = not Unix */
 };
@@ -116,7 +120,9 @@ static int accept_some(struct listener *listener, int max)
         int fd = accept4(listener->fd, (struct sockaddr *)&peer.socket, &peer.bytes,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd >= 0)
+        if (fd >= 0 && listener->memory)
+            memory_conn_open(listener->net, fd, &peer);
+        else if (fd >= 0)
             admit(listener->net, fd, &peer);
         else if (errno == EAGAIN || is_shortage(errno))
             return errno;
@@ -235,6 +241,70 @@ static void begin(struct listener *listener, char *bound, size_t bound_bytes)
     list_push(&listener->net->listeners, &listener->link);
 }
 
+/* A socket of this type that listens. NULL: *failure. */
+static struct listener *open_socket(struct net *net, const struct address *address,
+                                    const char *text, int type, struct failure *failure)
+{
+    struct listener *listener = listener_create(net, failure);
+
+    if (!listener)
+        return NULL;
+    listener->fd =
+        socket(address->socket.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0) {
+        failed(failure, text, "socket");
+        goto free_listener;
+    }
+    if (bind_socket(listener, address, text, failure) < 0)
+        goto release;
+    if (listen(listener->fd, BACKLOG) != 0) {
+        failed(failure, text, "listen");
+        goto release;
+    }
+    if (watch(listener, text, failure) < 0)
+        goto release;
+    return listener;
+
+release:
+    listener_release(listener);
+free_listener:
+    free(listener);
+    return NULL;
+}
+
+/* Opens the memory socket beside a Unix socket. Without it clients send their bytes, so a
+ * failure is only logged. */
+static void open_memory(const struct listener *main)
+{
+    struct net *net = main->net;
+    struct address address = {.bytes = sizeof(address.socket)};
+    struct sockaddr_un *name = (struct sockaddr_un *)&address.socket;
+    struct failure failure = {.status = TRIT_OK};
+    struct listener *listener = NULL;
+    char text[sizeof(name->sun_path) + sizeof(MEMORY_SUFFIX)];
+
+    if (!net->config.memory ||
+        getsockname(main->fd, (struct sockaddr *)name, &address.bytes) != 0 ||
+        name->sun_family != AF_UNIX || name->sun_path[0] == '\0')
+        return;
+    snprintf(text, sizeof(text), "%.*s" MEMORY_SUFFIX, (int)sizeof(name->sun_path),
+             name->sun_path);
+    if (strlen(text) >= sizeof(name->sun_path)) {
+        fail(&failure, TRIT_INVALID_ARGUMENT, NULL, "the path is too long");
+    } else {
+        strcpy(name->sun_path, text);
+        address.bytes = sizeof(*name);
+        listener = open_socket(net, &address, text, SOCK_SEQPACKET, &failure);
+    }
+    if (!listener) {
+        log_event(net->config.log, LOG_WARN, "memory_socket_failed",
+                  LOG_FIELDS(LOG_STR("path", text), LOG_STR("error", failure.message)));
+        return;
+    }
+    listener->memory = true;
+    list_push(&net->listeners, &listener->link);
+}
+
 /* Listens on a socket that systemd has opened, and keeps open. */
 static int adopt(struct net *net, unsigned index, char *bound, size_t bound_bytes,
                  struct failure *failure)
@@ -251,6 +321,7 @@ static int adopt(struct net *net, unsigned index, char *bound, size_t bound_byte
         return -1;
     }
     begin(listener, bound, bound_bytes);
+    open_memory(listener);
     return 0;
 }
 
@@ -284,31 +355,12 @@ int listener_open(struct net *net, const char *text, char *bound, size_t bound_b
         return adopt_all(net, bound, bound_bytes, failure);
     if (listen_address_parse(&address, text, failure) < 0)
         return -1;
-    listener = listener_create(net, failure);
+    listener = open_socket(net, &address, text, SOCK_STREAM, failure);
     if (!listener)
         return -1;
-    listener->fd =
-        socket(address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener->fd < 0) {
-        failed(failure, text, "socket");
-        goto free_listener;
-    }
-    if (bind_socket(listener, &address, text, failure) < 0)
-        goto release;
-    if (listen(listener->fd, BACKLOG) != 0) {
-        failed(failure, text, "listen");
-        goto release;
-    }
-    if (watch(listener, text, failure) < 0)
-        goto release;
     begin(listener, bound, bound_bytes);
+    open_memory(listener);
     return 0;
-
-release:
-    listener_release(listener);
-free_listener:
-    free(listener);
-    return -1;
 }
 
 static void on_closed(uv_handle_t *handle)

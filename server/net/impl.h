@@ -50,6 +50,9 @@ struct net {
     struct list conns; /* in the order of their last byte */
     struct origins origins;
     size_t conn_count;
+    struct list memory_conns; /* of memory sockets */
+    size_t memory_conn_count;
+    void (*conns_gone)(struct net *net); /* ending, and no other connection is left */
     size_t yielding;        /* of them, those that give way and are being closed */
     struct list to_flush;   /* connections that may have output */
     uv_check_t flush;       /* runs after polling: flushes them */
@@ -188,6 +191,14 @@ void secure_broken_off(struct conn *conn, const char *reason);
 /* Closes a connection that can give way to a new one from this address (NULL: from any).
  * False: none can. Its memory and descriptor are free later in this turn of the loop. */
 bool net_make_room(struct net *net, const struct address *newcomer);
+
+/* ---- memory.c ---- */
+
+/* Takes ownership of a socket that a memory socket has accepted. */
+void memory_conn_open(struct net *net, int fd, const struct address *peer);
+
+/* Closes all of them. */
+void memory_conns_close(struct net *net);
 
 /* ---- read.c ---- */
 

@@ -13,6 +13,7 @@ struct budget;
 struct h2_events;
 struct limits;
 struct log;
+struct memory;
 struct metrics;
 struct net;
 struct timers;
@@ -30,6 +31,7 @@ struct net_config { /* everything borrowed for the life of the net */
     void *events_owner;
     struct budget *budget;   /* for connections and their calls; NULL: none is charged */
     unsigned unix_mode;      /* of the files of Unix sockets */
+    struct memory *memory;   /* served at PATH.memory of each Unix socket; NULL: not */
     struct tls_context *tls; /* TCP is served over TLS; NULL: plain */
     struct log *log;
     struct metrics *metrics;
@@ -40,7 +42,8 @@ int net_create(struct net **net, const struct net_config *config,
 
 /* `address`: "host:port" ("[::1]:0", port 0 = a free one) "unix:/path" (a
  * stale socket file is replaced, a live one refused), or LISTEN_SYSTEMD. On success
- * writes the address that the socket has to `bound`. */
+ * writes the address that the socket has to `bound`. A memory socket that cannot be made
+ * is logged and does without. */
 int net_listen(struct net *net, const char *address, char *bound, size_t bound_bytes,
                struct failure *failure);
 

@@ -87,6 +87,8 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     list_init(&net->listeners);
     list_init(&net->conns);
     list_init(&net->to_flush);
+    list_init(&net->memory_conns);
+    net->conns_gone = memory_conns_close;
     origins_init(&net->origins, config->budget);
     timer_init(&net->drain_timer, on_drain_timer);
     uv_check_init(config->loop, &net->flush);

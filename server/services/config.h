@@ -9,6 +9,7 @@ struct blocks;
 struct budget;
 struct kernels;
 struct layers;
+struct memory;
 struct metrics;
 struct pool;
 struct store;
@@ -25,6 +26,7 @@ struct services_config { /* everything is borrowed for the life of the services 
     struct layers *layers;
     struct store_reader *reader; /* jobs on the pool use it, one at a time */
     struct metrics *metrics;
+    struct memory *memory; /* NULL: no region is taken */
     const char *version;
     /* A tensor up to this size is computed on the loop, if its method is quick enough:
      * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */

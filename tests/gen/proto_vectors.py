@@ -32,13 +32,14 @@ work = tempfile.TemporaryDirectory()
 out = pathlib.Path(work.name)
 (out / "rpc.proto").write_text(RPC)
 PROTOC = ["protoc", "-I", str(ROOT / "proto"), "-I", str(out)]
-FILES = ["trit/v1/tensor.proto", "trit/v1/report.proto", "trit/v1/ternary.proto",
+FILES = ["trit/v1/memory.proto", "trit/v1/tensor.proto", "trit/v1/report.proto", "trit/v1/ternary.proto",
          "trit/v1/layers.proto", "grpc/health/v1/health.proto", "rpc.proto"]
 subprocess.run(PROTOC + ["--python_out", str(out)] + FILES, check=True)
 sys.path.insert(0, str(out))
 
 from grpc.health.v1 import health_pb2 as health  # noqa: E402
 from trit.v1 import layers_pb2 as layers  # noqa: E402
+from trit.v1 import memory_pb2 as memory  # noqa: E402
 from trit.v1 import report_pb2 as report  # noqa: E402
 from trit.v1 import tensor_pb2 as tensor  # noqa: E402
 from trit.v1 import ternary_pb2 as ternary  # noqa: E402
@@ -52,6 +53,9 @@ LAYER = tensor.LayerRef(run="läuft-1", layer="blk.0.ffn_up", step=1 << 40)
 
 def a_tensor(dtype=tensor.DTYPE_F32, data=DATA):
     return tensor.Tensor(dtype=dtype, shape=[2, 3], data=data)
+
+
+REGION = memory.MemoryRegion(buffer=bytes(range(16)), offset=1 << 33, bytes=24)
 
 
 def a_chunk(offset, data):
@@ -134,6 +138,24 @@ VECTORS = {
     "unpack": ternary.UnpackRequest(encoding=1, dtype=1, shape=[2, 3], group_size=3,
                                     scales=SCALES, data=DATA),
     "backward": ternary.BackwardRequest(grad_ternary=a_tensor()),
+    "region_project": ternary.ProjectRequest(
+        options=ternary.ProjectOptions(reply=REGION),
+        tensor=tensor.Tensor(dtype=1, shape=[2, 3], region=REGION)),
+    "region_start": ternary.ProjectStreamRequest(
+        start=ternary.ProjectStart(dtype=1, shape=[2, 3], replies_in_memory=True)),
+    "region_chunk": ternary.ProjectStreamRequest(
+        chunk=tensor.TensorChunk(offset=300, region=REGION)),
+    "region_reference": ternary.VerifyStreamRequest(
+        reference=tensor.TensorChunk(offset=300, region=REGION)),
+    "region_projected": ternary.ProjectResponse(encoding=1, dtype=4, shape=[2, 3],
+                                                region=REGION),
+    "region_reply": ternary.ProjectStreamResponse(
+        chunk=tensor.TensorChunk(offset=24, region=REGION)),
+    "chunks_done": ternary.VerifyStreamResponse(chunks_done=300),
+    "memory_register": memory.MemoryRequest(sequence=7, register_bytes=1 << 22),
+    "memory_release": memory.MemoryRequest(sequence=8, release=bytes(range(16))),
+    "memory_reply": memory.MemoryReply(sequence=7, status=8, message="too many",
+                                       buffer=bytes(range(16))),
     "project_start": ternary.ProjectStreamRequest(start=project_start()),
     "project_chunk": ternary.ProjectStreamRequest(chunk=a_chunk(0, DATA)),
     "verify_start": ternary.VerifyStreamRequest(start=verify_start()),

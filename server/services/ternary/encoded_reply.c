@@ -18,11 +18,22 @@ int encoded_reply_check_report(struct call *call, const struct wire_layer_ref *l
     return 0;
 }
 
+/* Bytes of the encoded tensor that the reply carries: none where they go to memory of the
+ * client. */
+static uint64_t sent_bytes(struct call *call)
+{
+    const struct pipeline *pipeline = tensor_call_pipeline(call);
+
+    return pipeline->regions && pipeline->regions->has_reply
+               ? 0
+               : pipeline->task.plan.out_bytes;
+}
+
 int encoded_reply_check(struct call *call, const char *stream)
 {
     const struct plan *plan = &tensor_call_pipeline(call)->task.plan;
     uint64_t limit = call->config->limits->message_bytes_max;
-    uint64_t reply = plan->out_bytes + plan->out_scale_bytes + REPLY_HEAD_BYTES_MAX;
+    uint64_t reply = sent_bytes(call) + plan->out_scale_bytes + REPLY_HEAD_BYTES_MAX;
 
     if (reply <= limit + REPLY_HEAD_BYTES_MAX)
         return 0;
@@ -59,14 +70,18 @@ static void reply_unary(struct call *call)
         .rank = plan->spec.rank,
         .shape = plan->spec.shape,
         .scale_bytes = plan->out_scale_bytes,
-        .data_bytes = plan->out_bytes,
+        .data_bytes = sent_bytes(call),
     };
     uint8_t head[GRPC_PREFIX_BYTES + REPLY_HEAD_BYTES_MAX];
     size_t scales_at = 0;
-    size_t count = encode_projected(&reply, head + GRPC_PREFIX_BYTES,
-                                    REPLY_HEAD_BYTES_MAX, &scales_at);
+    size_t count;
 
-    frame_prefix(head, (uint32_t)(count + plan->out_scale_bytes + plan->out_bytes));
+    if (pipeline->regions && pipeline->regions->has_reply)
+        reply.region = pipeline->regions->reply;
+    count = encode_projected(&reply, head + GRPC_PREFIX_BYTES, REPLY_HEAD_BYTES_MAX,
+                             &scales_at);
+
+    frame_prefix(head, (uint32_t)(count + plan->out_scale_bytes + reply.data_bytes));
     count += GRPC_PREFIX_BYTES;
     scales_at += GRPC_PREFIX_BYTES;
     if (call_write_copy(call, head, scales_at) == 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The path of a tensor through a call: bytes, tiles, pool, merge, reply.
  *
- * Each byte is copied once, into its tile. A full tile goes to the pool while the upload
+ * Each byte is copied once, into its tile; of memory that the client shares, by the tile's
+ * worker (regions.h). A full tile goes to the pool while the upload
  * continues. Tiles come back in any order and are merged in tile order. At most
  * TILES_IN_FLIGHT_MAX tiles are between the pool and the socket; above that the peer
  * gets no credit. */
@@ -11,6 +12,7 @@
 #include "services/shared.h"
 #include "services/ternary/fingerprint.h"
 #include "services/ternary/order.h"
+#include "services/ternary/regions.h"
 #include "services/ternary/report_write.h"
 
 enum {
@@ -51,9 +53,12 @@ struct pipeline {
     struct call *call;
     struct task task;
     enum pipeline_state state;
-    bool emits_chunks; /* send each merged tile as messages of its own */
-    struct list tiles; /* not merged yet, in tile order */
-    struct list held;  /* merged, waiting for the reply */
+    bool emits_chunks;       /* send each merged tile as messages of its own */
+    bool replies_in_memory;  /* a stream: outputs may overwrite chunks in memory */
+    struct regions *regions; /* NULL: the call uses no memory of the client */
+    void (*room)(struct pipeline *pipeline); /* a tile has left; NULL: nobody waits */
+    struct list tiles;                       /* not merged yet, in tile order */
+    struct list held;                        /* merged, waiting for the reply */
     struct input tensor, reference;
     struct twice *twice; /* NULL: each input comes once */
     /* The hash of the latents if the report is stored, else NULL. */
@@ -91,6 +96,15 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan);
 /* Takes the next bytes of an input. May end the call. -1: call->failure. */
 int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
                   size_t count);
+
+/* The next bytes of an input lie in this region; of a stream it is a chunk. `field` names it
+ * in messages. May end the call. -1: call->failure. */
+int pipeline_feed_region(struct pipeline *pipeline, struct input *input,
+                         const struct wire_region *region, const char *field);
+
+/* The output goes to this region, if it is present, in place of the reply; with the plan,
+ * before the first byte. */
+int pipeline_reply_region(struct pipeline *pipeline, const struct wire_region *region);
 
 /* The inputs are complete and the peer has half-closed. complete() is called from here or
  * when the last tile is merged. */

@@ -11,6 +11,26 @@ struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
 /* Gives a full tile to the pool, or computes it here. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
 
+/* Counts bytes of an input that have arrived. */
+void pipeline_received(struct pipeline *pipeline, struct input *input, uint64_t count);
+
+/* The tile of the input's next byte. NULL: no memory. */
+struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
+
+/* How many bytes of the input the tile still needs, and whether it has none. */
+uint64_t pipeline_tile_needs(struct pipeline *pipeline, const struct input *input,
+                             struct tile *tile);
+bool pipeline_tile_is_empty(struct pipeline *pipeline, const struct input *input,
+                            struct tile *tile);
+
+/* Copies bytes that have arrived into tiles. May end the call. -1: call->failure. */
+int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
+                  size_t count);
+
+/* The same for a whole tile of an input, whose worker copies the bytes. */
+int pipeline_fill_from(struct pipeline *pipeline, struct input *input, struct tile *tile,
+                       const uint8_t *source);
+
 /* Sends a merged tile in a stream: one message with the separate scales, if there are
  * any, and one with the output. */
 void pipeline_emit(struct pipeline *pipeline, struct tile *tile);

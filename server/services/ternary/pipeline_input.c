@@ -98,15 +98,58 @@ static size_t fill_target_space(const struct fill_target *fill_target)
     return (size < fill_target->bytes ? size : fill_target->bytes) - *fill_target->filled;
 }
 
+uint64_t pipeline_tile_needs(struct pipeline *pipeline, const struct input *input,
+                             struct tile *tile)
+{
+    const struct fill_target target = fill_target_of(pipeline, input, tile);
+
+    return target.bytes - *target.filled;
+}
+
+bool pipeline_tile_is_empty(struct pipeline *pipeline, const struct input *input,
+                            struct tile *tile)
+{
+    return *fill_target_of(pipeline, input, tile).filled == 0;
+}
+
+/* The input's part of a tile is complete. */
+static int filled(struct pipeline *pipeline, struct input *input, struct tile *tile)
+{
+    advance(pipeline, input);
+    return tile_full(pipeline, tile) ? pipeline_submit(pipeline, tile) : 0;
+}
+
+int pipeline_fill_from(struct pipeline *pipeline, struct input *input, struct tile *tile,
+                       const uint8_t *source)
+{
+    const struct fill_target target = fill_target_of(pipeline, input, tile);
+
+    if (input == &pipeline->tensor)
+        tile->in_source = source;
+    else
+        tile->reference_source = source;
+    *target.filled = target.bytes;
+    return filled(pipeline, input, tile);
+}
+
+void pipeline_received(struct pipeline *pipeline, struct input *input, uint64_t count)
+{
+    metric_add(pipeline->call->config->metrics, M_TENSOR_IN_BYTES, count);
+    input->received += count;
+}
+
 int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
+                  size_t count)
+{
+    pipeline_received(pipeline, input, count);
+    return pipeline_fill(pipeline, input, bytes, count);
+}
+
+int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
                   size_t count)
 {
     struct call *call = pipeline->call;
 
-    metric_add(call->config->metrics, M_TENSOR_IN_BYTES, count);
-    input->received += count;
-    if (pipeline->fingerprint && count > 0 && input == pipeline_latents(pipeline))
-        fingerprint_update(pipeline->fingerprint, bytes, count);
     while (count > 0) {
         struct tile *tile = pipeline_next_tile(pipeline, input);
         struct fill_target fill_target = {0};
@@ -119,16 +162,18 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
         taken = fill_target_space(&fill_target);
         taken = taken < count ? taken : count;
         memcpy(fill_target.block->bytes + *fill_target.filled, bytes, taken);
+        if (pipeline->fingerprint && input == pipeline_latents(pipeline))
+            fingerprint_update(pipeline->fingerprint,
+                               fill_target.block->bytes + *fill_target.filled, taken);
         *fill_target.filled += taken;
         bytes += taken;
         count -= taken;
-        if (*fill_target.filled == fill_target.bytes) {
-            advance(pipeline, input);
-            if (tile_full(pipeline, tile) && pipeline_submit(pipeline, tile) < 0)
-                return -1;
-            if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
-                return 0;
-        }
+        if (*fill_target.filled < fill_target.bytes)
+            continue;
+        if (filled(pipeline, input, tile) < 0)
+            return -1;
+        if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
+            return 0;
     }
     return 0;
 }

@@ -16,8 +16,13 @@ void pipeline_recycle(struct pipeline *pipeline, struct tile *tile)
 
 static void tile_slice_released(struct tile *tile)
 {
-    if (--tile->lent == 0)
-        pipeline_recycle(tile->pipeline, tile);
+    struct pipeline *pipeline = tile->pipeline;
+
+    if (--tile->lent > 0)
+        return;
+    pipeline_recycle(pipeline, tile);
+    if (pipeline->regions)
+        regions_wake(pipeline->regions);
 }
 
 static void head_released(struct h2_slice *slice)
@@ -82,14 +87,35 @@ static void emit_chunks(struct tile *tile)
     tile_slice_released(tile); /* pipeline_emit has held the tile */
 }
 
+/* The message of the output: its bytes, or the region that has them. */
+static void emit_output(struct tile *tile)
+{
+    const size_t room = sizeof(tile->head) - GRPC_PREFIX_BYTES;
+    uint8_t *at = tile->head + GRPC_PREFIX_BYTES;
+    size_t head;
+
+    if (tile->place) {
+        head = encode_stream_region(tile->span.out_offset, &tile->place_region, at, room);
+        frame_prefix(tile->head, (uint32_t)head);
+    } else {
+        head = encode_stream_chunk(false, tile->span.out_offset, tile->out_crc,
+                                   tile->span.out_bytes, at, room);
+        frame_prefix(tile->head, (uint32_t)(head + tile->span.out_bytes));
+    }
+    lend(tile, &tile->head_slice, tile->head, head + GRPC_PREFIX_BYTES, head_released);
+    if (!tile->place)
+        lend(tile, &tile->out_slice, tile->out_bytes, (size_t)tile->span.out_bytes,
+             out_released);
+}
+
 void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 {
     size_t head;
 
     state_move(&tile_states, &tile->state, TILE_SENDING);
-    tile->lent = tile->scales_out ? 4 : 2;
-    if (tile->out_chunks)
-        tile->lent--; /* instead of head and output: held until all are lent */
+    tile->lent =
+        (tile->scales_out ? 2u : 0u) + (tile->place || tile->out_chunks ? 1u : 2u);
+    /* With out_chunks, the one is held until all of them are lent. */
     if (tile->scales_out) {
         head = encode_stream_chunk(
             true,
@@ -103,17 +129,10 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
              scale_released);
     }
     metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES, tile->span.out_bytes);
-    if (tile->out_chunks) {
+    if (tile->out_chunks && !tile->place)
         emit_chunks(tile);
-        return;
-    }
-    head = encode_stream_chunk(false, tile->span.out_offset, tile->out_crc,
-                               tile->span.out_bytes, tile->head + GRPC_PREFIX_BYTES,
-                               sizeof(tile->head) - GRPC_PREFIX_BYTES);
-    frame_prefix(tile->head, (uint32_t)(head + tile->span.out_bytes));
-    lend(tile, &tile->head_slice, tile->head, head + GRPC_PREFIX_BYTES, head_released);
-    lend(tile, &tile->out_slice, tile->out_bytes, (size_t)tile->span.out_bytes,
-         out_released);
+    else
+        emit_output(tile);
 }
 
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
@@ -148,7 +167,10 @@ void pipeline_lend_outputs(struct pipeline *pipeline)
         tile->lent += tile->scales_out ? 0 : 1;
         metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES,
                    tile->span.out_bytes);
-        lend(tile, &tile->out_slice, tile->out_bytes, (size_t)tile->span.out_bytes,
-             out_released);
+        if (tile->place)
+            tile_slice_released(tile);
+        else
+            lend(tile, &tile->out_slice, tile->out_bytes, (size_t)tile->span.out_bytes,
+                 out_released);
     }
 }

@@ -221,6 +221,8 @@ static int take_next(struct pipeline *pipeline, struct tile *tile)
     pipeline->non_finite |= tile->counts.non_finite > 0;
     if (tile->codes)
         store_tile(pipeline, tile);
+    if (pipeline->regions)
+        regions_merged(pipeline->regions, tile);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
     if (!pipeline->task.plan.spec.has_out || pipeline->non_finite)
         pipeline_recycle(pipeline, tile);
@@ -263,7 +265,10 @@ static void compute_tile(struct call_job *job)
     struct tile *tile = LIST_OWNER(job, struct tile, job);
     struct pipeline *pipeline = tile->pipeline;
 
+    regions_read(tile);
     tile_compute(tile, &pipeline->task);
+    if (tile->place && !task_cancelled(&pipeline->task))
+        regions_write(pipeline->regions, tile);
     if (has_report(pipeline) && !task_cancelled(&pipeline->task))
         order_take(&pipeline->order, &pipeline->merge, &pipeline->task, tile);
 }
@@ -301,6 +306,8 @@ static void tile_computed(struct call_job *job)
         recycle_idle(pipeline);
     } else {
         take_ready(pipeline);
+        if (pipeline->room)
+            pipeline->room(pipeline);
     }
 }
 
@@ -325,6 +332,25 @@ static bool computed_here(const struct pipeline *pipeline, const struct tile *ti
                          tile->span.elements) <= INLINE_TILE_NS_MAX;
 }
 
+/* Memory for the bytes that the worker copies from the client's. */
+static int prepare_copies(struct pipeline *pipeline, struct tile *tile)
+{
+    struct call *call = pipeline->call;
+
+    if (tile->in_source && call_block(call, (size_t)tile->span.in_bytes, &tile->in) < 0)
+        return -1;
+    return tile->reference_source
+               ? call_block(call, tile->reference_filled, &tile->reference)
+               : 0;
+}
+
+/* The output of a unary call has its place in the region of the reply. */
+static void place_reply(const struct regions *regions, struct tile *tile)
+{
+    if (regions && regions->has_reply)
+        tile->place = regions->reply_bytes + tile->span.out_offset;
+}
+
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
@@ -334,8 +360,10 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     if (!here && call_admit(call, tile->span.elements) < 0)
         return -1;
     if (!pipeline->twice &&
-        tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)
+        (prepare_copies(pipeline, tile) < 0 ||
+         tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
+    place_reply(pipeline->regions, tile);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);
     state_move(&tile_states, &tile->state, TILE_RUNNING);
@@ -368,6 +396,8 @@ void pipeline_cancel(struct pipeline *pipeline)
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
+    if (pipeline->regions)
+        regions_stop(pipeline->regions);
     report_write_drop(&pipeline->report_write);
 }
 
@@ -375,6 +405,8 @@ void pipeline_fini(struct pipeline *pipeline)
 {
     pipeline_cancel(pipeline);
     report_write_fini(&pipeline->report_write);
+    regions_destroy(pipeline->regions);
+    pipeline->regions = NULL;
     merge_fini(&pipeline->merge);
     order_fini(&pipeline->order);
     fingerprint_destroy(pipeline->fingerprint);

@@ -49,7 +49,8 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return decode_failed(call, "", error);
     if (decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
         return decode_failed(call, "tensor.", error);
-    if (project_task(call, pipeline, &wire, &tensor) < 0)
+    if (project_task(call, pipeline, &wire, &tensor) < 0 ||
+        pipeline_reply_region(pipeline, &wire.reply) < 0)
         return -1;
     return encoded_reply_check(call, "ProjectStream");
 }
@@ -61,6 +62,10 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
 
     if (decode_project_start(&call->scan.parts[PART_START], &wire, error) < 0)
         return decode_failed(call, "start.", error);
+    if (wire.reply.present)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "start.options.reply",
+                          "only Project takes it; use replies_in_memory");
+    pipeline->replies_in_memory = wire.replies_in_memory;
     return project_task(call, pipeline, &wire, &wire.tensor);
 }
 

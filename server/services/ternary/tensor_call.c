@@ -61,6 +61,16 @@ int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer,
     return 0;
 }
 
+enum { REGION_FIELD_BYTES = 64 };
+/* Refuses the member `region` of the field. */
+static int region_refuse(struct call *call, const char *field, const char *why)
+{
+    char name[REGION_FIELD_BYTES];
+
+    snprintf(name, sizeof(name), "%s.region", field);
+    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, name, "%s", why);
+}
+
 /* ---- starting ---------------------------------------------------------------- */
 
 static int start(struct call *call)
@@ -116,6 +126,77 @@ static int unary_reference_begin(struct call *call, uint64_t length)
     return 0;
 }
 
+/* ---- tensors in memory of the client --------------------------------------------- */
+
+static int region_of(struct call *call, uint32_t part, const char *path,
+                     struct wire_region *region)
+{
+    struct wire_tensor tensor;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_tensor(&call->scan.parts[part], &tensor, error) < 0)
+        return decode_failed(call, path, error);
+    *region = tensor.region;
+    return 0;
+}
+
+static int unary_reference_region(struct call *call)
+{
+    struct pipeline *pipeline = tensor_call_pipeline(call);
+    struct wire_region region;
+
+    if (region_of(call, PART_REFERENCE, "reference.", &region) < 0)
+        return -1;
+    if (!region.present)
+        return 0;
+    return unary_reference_begin(call, region.bytes) < 0
+               ? -1
+               : pipeline_feed_region(pipeline, &pipeline->reference, &region,
+                                      "reference.region");
+}
+
+/* The name of the tensor in messages: the path of its data without ".data". */
+static void tensor_path(const struct tensor_ops *ops, char path[REGION_FIELD_BYTES],
+                        const char *member)
+{
+    snprintf(path, REGION_FIELD_BYTES, "%.*s.%s",
+             (int)(strlen(ops->data_field) - strlen(".data")), ops->data_field, member);
+}
+
+/* The message is complete, and the tensor has no data: its bytes are in memory. */
+static int unary_regions(struct call *call)
+{
+    struct tensor_call *state = state_of(call);
+    char path[REGION_FIELD_BYTES];
+    struct wire_region region;
+
+    if (state->state == TENSOR_CALL_HEADERS && state->ops->reference_task &&
+        call->scan.parts[PART_REFERENCE].seen && unary_reference_region(call) < 0)
+        return -1;
+    tensor_path(state->ops, path, "");
+    if (region_of(call, PART_TENSOR, path, &region) < 0 ||
+        unary_data_begin(call, region.bytes) < 0)
+        return -1;
+    tensor_path(state->ops, path, "region");
+    return pipeline_feed_region(&state->pipeline, &state->pipeline.tensor, &region, path);
+}
+
+/* The tensor has data: it must not have a region too. */
+static int check_one_place(struct call *call)
+{
+    char path[REGION_FIELD_BYTES];
+    struct wire_region region = {.present = false};
+
+    tensor_path(state_of(call)->ops, path, "");
+    if (call->scan.parts[PART_TENSOR].seen &&
+        region_of(call, PART_TENSOR, path, &region) < 0)
+        return -1;
+    path[strlen(path) - 1] = '\0'; /* the dot */
+    return region.present ? region_refuse(call, path,
+                                          "set together with data; leave one of them out")
+                          : 0;
+}
+
 /* ---- chunks of a stream ---------------------------------------------------------- */
 
 static int input_begin(struct call *call, const struct input *input, uint64_t length)
@@ -142,6 +223,61 @@ static int input_begin(struct call *call, const struct input *input, uint64_t le
                     "scale: send the tensor first, then the reference twice",
                     encoding_name(state->pipeline.task.plan.spec.in));
     return chunk_begin(&state->chunk, call, &target, length);
+}
+
+/* The chunk's bytes are in the message. */
+static int data_chunk_begin(struct call *call, uint32_t blob, uint64_t length)
+{
+    struct tensor_call *state = state_of(call);
+    struct pipeline *pipeline = &state->pipeline;
+    struct input *input = blob == BLOB_DATA ? &pipeline->tensor : &pipeline->reference;
+
+    if (input_begin(call, input, length) < 0)
+        return -1;
+    if (state->chunk.chunk.region.present)
+        return region_refuse(call, state->chunk.field,
+                             "set together with data; leave one of them out");
+    if (pipeline->regions && pipeline->regions->chunks > 0)
+        return region_refuse(
+            call, state->chunk.field,
+            "missing, but earlier chunks are in memory; a stream has all "
+            "chunks in memory, or none");
+    return 0;
+}
+
+/* The chunk's bytes are in memory of the client. */
+static int region_chunk(struct call *call, struct input *input,
+                        const struct wire_region *region)
+{
+    struct tensor_call *state = state_of(call);
+    struct pipeline *pipeline = &state->pipeline;
+    char field[REGION_FIELD_BYTES];
+
+    if (input_begin(call, input, region->bytes) < 0)
+        return -1;
+    if (state->chunk.chunk.has_crc32c)
+        return region_refuse(call, state->chunk.field,
+                             "set together with crc32c; leave that out");
+    if ((!pipeline->regions || pipeline->regions->chunks == 0) &&
+        pipeline->tensor.received + pipeline->reference.received > 0)
+        return region_refuse(
+            call, state->chunk.field,
+            "set, but earlier chunks have data; a stream has all chunks in "
+            "memory, or none");
+    snprintf(field, sizeof(field), "%s.region", state->chunk.field);
+    return pipeline_feed_region(pipeline, input, region, field);
+}
+
+/* A message with a chunk that has no data: its bytes are in memory, or it is empty. */
+static int message_chunk(struct call *call, struct input *input,
+                         const struct scan_part *part)
+{
+    char error[CODEC_ERROR_BYTES];
+    struct wire_chunk chunk;
+
+    if (decode_chunk(part, &chunk, error) < 0 || !chunk.region.present)
+        return input_begin(call, input, 0);
+    return region_chunk(call, input, &chunk.region);
 }
 
 /* Bytes of the tensor before tile `index`. */
@@ -198,10 +334,7 @@ int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length)
     if (blob == BLOB_SCALES)
         return state->pipeline.state == PIPELINE_PLANNING ? 0 : refuse_blob(call, blob);
     if (state->ops->stream)
-        return input_begin(call,
-                           blob == BLOB_DATA ? &state->pipeline.tensor
-                                             : &state->pipeline.reference,
-                           length);
+        return data_chunk_begin(call, blob, length);
     if (blob == BLOB_DATA)
         return unary_data_begin(call, length);
     return state->ops->reference_task ? unary_reference_begin(call, length)
@@ -248,9 +381,9 @@ static int stream_message(struct call *call)
     if (chunk_seen)
         return chunk_check_order(&state->chunk, call);
     if (parts[PART_CHUNK].seen)
-        return input_begin(call, &state->pipeline.tensor, 0);
+        return message_chunk(call, &state->pipeline.tensor, &parts[PART_CHUNK]);
     if (parts[PART_REFERENCE].seen)
-        return input_begin(call, &state->pipeline.reference, 0);
+        return message_chunk(call, &state->pipeline.reference, &parts[PART_REFERENCE]);
     return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "message",
                       "message %u has neither start nor chunk", (unsigned)call->messages);
 }
@@ -265,14 +398,11 @@ int tensor_message(struct call *call)
         state->chunk.seen = false;
         return result;
     }
-    if (state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA)) {
-        if (start(call) < 0)
-            return -1;
-        return wrong_length(call, &state->pipeline.tensor, 0);
-    }
+    if (state->state != TENSOR_CALL_DATA)
+        return unary_regions(call);
     if (small_bytes(&call->scan) != state->small_bytes)
         return late_fields(call, state->ops->data_field);
-    return 0;
+    return check_one_place(call);
 }
 
 static int incomplete(struct call *call, const struct input *input)

@@ -188,8 +188,10 @@ void tile_results_init(struct tile *tile)
 void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks)
 {
     blocks_put(blocks, &tile->reference);
-    if (!task_in_place(task))
+    if (!task_in_place(task) || tile->place)
         blocks_put(blocks, &tile->in);
+    if (tile->place)
+        blocks_put(blocks, &tile->out);
     if (!tile->scales_out && !tile->out_chunks)
         blocks_put(blocks, &tile->side);
 }

@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/states.h"
 #include "h2/session.h"
+#include "proto/codec/codec.h"
 #include "services/call_job.h"
 #include "services/ternary/misfit.h"
 #include "services/ternary/storage_check.h"
@@ -57,6 +58,13 @@ struct tile {
 
     struct block in, reference, out, side;
     size_t in_filled, reference_filled;
+    /* Memory of the client (regions.h) that the worker copies to `in` and `reference` first;
+     * NULL: they are filled. */
+    const uint8_t *in_source, *reference_source;
+    /* Memory of the client that the worker copies the output to; NULL: the output is sent. */
+    uint8_t *place;
+    struct wire_region place_region;
+    uint32_t chunks;          /* that are done when the tile is merged */
     const uint8_t *out_bytes; /* in `in` or in `out`; NULL: no output */
     /* in `side`; NULL where the task does not need it */
     float *scales;
@@ -95,7 +103,7 @@ struct tile {
 
     /* while it is sent */
     struct h2_slice head_slice, out_slice, scale_head_slice, scale_slice;
-    uint8_t head[64], scale_head[64];
+    uint8_t head[96], scale_head[64];
     uint32_t lent; /* slices that the stream has not released yet */
 };
 

@@ -178,7 +178,7 @@ static void finish(struct tile *tile, const struct task *task)
     sum_chunks(tile, task);
     if (task_cancelled(task))
         return;
-    if (task->wants_crc && tile->out_bytes && !tile->out_chunks)
+    if (task->wants_crc && tile->out_bytes && !tile->out_chunks && !tile->place)
         tile->out_crc = crc32c(0, tile->out_bytes, (size_t)tile->span.out_bytes);
     if (task->wants_crc && tile->scales_out)
         tile->scales_crc = crc32c(0, tile->scales_out, tile->scale_out_bytes);

@@ -86,6 +86,12 @@ static int all_came(struct pipeline *pipeline)
 
 int twice_feed(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
+    pipeline_received(pipeline, pipeline->twice->input, count);
+    return twice_fill(pipeline, bytes, count);
+}
+
+int twice_fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
+{
     struct twice *twice = pipeline->twice;
     const uint64_t all = pipeline->task.plan.elements;
     const size_t width = (size_t)(twice->input->expected / 2 / all);
@@ -95,17 +101,16 @@ int twice_feed(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
     if (!twice->piece.bytes && count > 0 &&
         call_block(pipeline->call, PIECE_ELEMENTS * width, &twice->piece) < 0)
         return memory_spent(pipeline->call);
-    metric_add(pipeline->call->config->metrics, M_TENSOR_IN_BYTES, count);
-    twice->input->received += count;
     while (count > 0) {
         const uint64_t left = all - twice->element;
         const size_t elements = left < PIECE_ELEMENTS ? (size_t)left : PIECE_ELEMENTS;
         const size_t space = elements * width - twice->filled;
         const size_t taken = space < count ? space : count;
 
-        if (pipeline->fingerprint && !twice->coding)
-            fingerprint_update(pipeline->fingerprint, bytes, taken);
         memcpy(twice->piece.bytes + twice->filled, bytes, taken);
+        if (pipeline->fingerprint && !twice->coding)
+            fingerprint_update(pipeline->fingerprint, twice->piece.bytes + twice->filled,
+                               taken);
         twice->filled += taken;
         bytes += taken;
         count -= taken;
