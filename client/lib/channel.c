@@ -32,8 +32,7 @@ enum {
     STREAM_WINDOW_BYTES = 4 << 20,
     CONNECTION_WINDOW_BYTES = 16 << 20,
     HEADER_LIST_BYTES_MAX = 16 << 10,
-    STEP_ROUNDS_MAX =
-        8, /* writes and reads of one step, before other channels have their turn */
+    STEP_ROUNDS_MAX = 8, /* writes and reads of a step; then other channels go on */
 };
 
 enum channel_state {
@@ -94,7 +93,7 @@ static ssize_t read_request_cb(nghttp2_session *session, int32_t stream, uint8_t
         return NGHTTP2_ERR_DEFERRED;
     count = exchange_available(channel->exchange, length, &last);
     if (count == 0 && !last)
-        return NGHTTP2_ERR_DEFERRED; /* the exchange failed: channel_release resets */
+        return NGHTTP2_ERR_DEFERRED; /* it failed: channel_release resets; or it waits */
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY | (last ? (uint32_t)NGHTTP2_DATA_FLAG_EOF : 0);
     return (ssize_t)count;
 }
@@ -297,6 +296,8 @@ enum written { WROTE_ALL, WROTE_SOME, WRITE_BROKEN };
 
 static enum written write_out(struct channel *channel)
 {
+    if (channel->stream && channel->exchange && channel->exchange->paused)
+        nghttp2_session_resume_data(channel->session, channel->stream);
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         if (produce(channel) != 0) {
             channel_fail(channel, TRIT_INTERNAL, "its HTTP/2 session failed");

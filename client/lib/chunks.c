@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/lib/channel.h"
 #include "client/lib/sendq.h"
@@ -20,7 +21,7 @@ _Static_assert((CHUNK_BUFFERS - 2) * UPLOAD_CHUNK_BYTES >=
                "the queue points to no buffer that is filled again");
 
 void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
-                 uint64_t total, bool reference)
+                 uint64_t total, bool reference, struct slots *slots)
 {
     const uint8_t *data = tensor->data;
 
@@ -30,7 +31,8 @@ void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64
                               .read_arg = tensor->read_arg,
                               .size = total,
                               .total = total,
-                              .reference = reference};
+                              .reference = reference,
+                              .slots = slots};
 }
 
 void chunks_repeat(struct chunks *chunks)
@@ -49,13 +51,25 @@ bool chunks_done(const struct chunks *chunks)
     return chunks->sent == chunks->total;
 }
 
+static int read_bytes(struct chunks *chunks, uint8_t *to, uint64_t count,
+                      struct failure *failure)
+{
+    const uint64_t at = chunks->sent % chunks->size;
+    const int rc = chunks->read(chunks->read_arg, at, to, count);
+
+    if (rc == 0)
+        return 0;
+    return fail_field(failure, TRIT_ABORTED,
+                      chunks->reference ? "reference.read" : "tensor.read",
+                      "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, at);
+}
+
 /* The next chunk's bytes; NULL with *failure. */
 static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
                                  struct failure *failure)
 {
     const uint64_t at = chunks->sent % chunks->size;
     uint8_t *buffer;
-    int rc;
 
     if (chunks->bytes)
         return chunks->bytes + at;
@@ -66,17 +80,37 @@ static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
         return NULL;
     }
     buffer = chunks->buffers + chunks->number++ % CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES;
-    rc = chunks->read(chunks->read_arg, at, buffer, count);
-    if (rc == 0)
-        return buffer;
-    fail_field(failure, TRIT_ABORTED,
-               chunks->reference ? "reference.read" : "tensor.read",
-               "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, at);
-    return NULL;
+    return read_bytes(chunks, buffer, count, failure) == 0 ? buffer : NULL;
+}
+
+/* The next chunk in a slot. */
+static int next_slot(struct chunks *chunks, struct outgoing *message,
+                     struct failure *failure)
+{
+    const uint64_t at = chunks->sent % chunks->size, left = chunks->size - at;
+    const uint64_t count = left < SLOT_BYTES ? left : SLOT_BYTES;
+    uint8_t *slot;
+
+    if (slots_full(chunks->slots))
+        return EXCHANGE_PAUSED;
+    slot = slots_next(chunks->slots);
+    if (chunks->bytes)
+        memcpy(slot, chunks->bytes + at, (size_t)count);
+    else if (read_bytes(chunks, slot, count, failure) < 0)
+        return -1;
+    const struct wire_region region = slots_send(chunks->slots, count);
+    outgoing_head(message, chunks->head,
+                  encode_chunk_region(chunks->reference, chunks->sent, &region,
+                                      chunks->head, sizeof(chunks->head)));
+    message->shared = count;
+    chunks->sent += count;
+    return 0;
 }
 
 int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure *failure)
 {
+    if (chunks->slots && chunks->slots->ring)
+        return next_slot(chunks, message, failure);
     uint64_t left = chunks->size - chunks->sent % chunks->size;
     uint64_t count = left < UPLOAD_CHUNK_BYTES ? left : UPLOAD_CHUNK_BYTES;
     const uint8_t *data = next_bytes(chunks, count, failure);

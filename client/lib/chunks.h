@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cuts a tensor into TensorChunk messages, each with its checksum. Their data is borrowed
- * from the caller's memory, or read by the caller's function into a few buffers, which are
- * used in turn. */
+/* Cuts a tensor into TensorChunk messages. Through the socket, each has its checksum, and its
+ * data is borrowed from the caller's memory, or read by the caller's function into a few
+ * buffers, which are used in turn. In shared memory, it is copied or read into a slot. */
 #ifndef LIB_CHUNKS_H
 #define LIB_CHUNKS_H
 
@@ -10,10 +10,11 @@
 #include <trit.h>
 
 #include "client/lib/exchange.h"
+#include "client/lib/slots.h"
 
 /* A chunk with its envelope fits in one DATA frame, and a chunk is a whole number of pages.
  * It is read, summed and sent while it is in the processor's second cache. */
-enum { UPLOAD_CHUNK_BYTES = (256 << 10) - 4096, CHUNK_HEAD_BYTES_MAX = 64 };
+enum { UPLOAD_CHUNK_BYTES = (256 << 10) - 4096, CHUNK_HEAD_BYTES_MAX = 96 };
 
 struct chunks {
     const uint8_t *bytes; /* NULL: `read` gives them */
@@ -24,19 +25,21 @@ struct chunks {
     uint64_t size;        /* of the tensor's bytes */
     uint64_t total, sent; /* total: size, or twice that */
     bool reference;       /* these are VerifyStream's reference chunks */
+    struct slots *slots;  /* shared memory, if it has a ring; NULL: none */
     uint8_t head[CHUNK_HEAD_BYTES_MAX];
 };
 
 /* The chunks of `total` bytes of the tensor's data, from byte `from` on; a tensor that is
  * read by a function is sent as a whole. */
 void chunks_init(struct chunks *chunks, const struct trit_tensor *tensor, uint64_t from,
-                 uint64_t total, bool reference);
+                 uint64_t total, bool reference, struct slots *slots);
 /* Has the bytes sent twice, one after the other: for encodings with one scale. */
 void chunks_repeat(struct chunks *chunks);
 /* After the call has ended; harmless on zeroed chunks. */
 void chunks_fini(struct chunks *chunks);
 bool chunks_done(const struct chunks *chunks);
-/* -1: the caller's function failed (ABORTED), or out of memory (RESOURCE_EXHAUSTED). */
+/* EXCHANGE_PAUSED: all slots are in use. -1: the caller's function failed (ABORTED), or out of
+ * memory (RESOURCE_EXHAUSTED). */
 int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure *failure);
 
 /* True when a smaller share of a has been sent than of b. */

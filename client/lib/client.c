@@ -60,8 +60,10 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
         token_init(&client->token, o->token, o->token_file, failure) < 0)
         return -1;
     if (secure_init(&secure, o, &address, failure) == 0 &&
-        pool_init(&client->pool, &address, &secure, failure) == 0)
+        pool_init(&client->pool, &address, &secure, failure) == 0) {
+        shared_init(&client->shared, &address);
         return 0;
+    }
     token_fini(&client->token);
     return -1;
 }
@@ -93,6 +95,7 @@ void trit_close(struct trit_client *client)
 {
     if (!client)
         return;
+    shared_fini(&client->shared);
     pool_fini(&client->pool);
     token_fini(&client->token);
     free(client);

@@ -6,6 +6,7 @@
 #include <trit.h>
 
 #include "client/lib/pool.h"
+#include "client/lib/shared.h"
 #include "client/lib/sized.h"
 #include "client/lib/token.h"
 
@@ -22,6 +23,7 @@ enum {
 struct trit_client {
     struct pool pool;
     struct token token;
+    struct shared shared;
     uint64_t timeout_ms; /* 0 = none */
     uint32_t connections;
     uint64_t stream_bytes_min;

@@ -70,8 +70,11 @@ static int next_message(struct exchange *exchange)
     uint64_t length = 0;
 
     *message = (struct outgoing){.count = 0};
-    if (exchange->ops->next(exchange->owner, message, &exchange->failure) < 0)
-        return -1;
+    const int result = exchange->ops->next(exchange->owner, message, &exchange->failure);
+    exchange->paused = result == EXCHANGE_PAUSED;
+    if (result != 0)
+        return result;
+    exchange->payload_bytes += message->shared;
     for (size_t i = 0; i < message->count; i++)
         length += message->slices[i].iov_len;
     if (length > UINT32_MAX)
@@ -94,7 +97,8 @@ size_t exchange_available(struct exchange *exchange, size_t max, bool *last)
     if (exchange->state != EXCHANGE_OPEN)
         return 0;
     if (exchange->message_left == 0 && next_message(exchange) != 0) {
-        done(exchange);
+        if (!exchange->paused)
+            done(exchange);
         return 0;
     }
     count = exchange->message_left < max ? (size_t)exchange->message_left : max;

@@ -33,6 +33,7 @@ struct outgoing {
     struct iovec slices[MESSAGE_SLICES_MAX];
     size_t count;
     uint32_t payload; /* bit i: slices[i] counts as progress */
+    uint64_t shared;  /* bytes in shared memory, which count as progress too */
     bool last;        /* the last one of the request */
 };
 void outgoing_head(struct outgoing *message, const uint8_t *bytes, size_t count);
@@ -40,7 +41,9 @@ void outgoing_payload(struct outgoing *message, const void *bytes, uint64_t coun
 
 /* What a method does. Each function returns 0, or -1 with *failure filled, which ends
  * the exchange. All calls come on one thread: next()* for the request, and meanwhile
- * (message(), bytes()*, end())* for the reply; finish() after status OK. */
+ * (message(), bytes()*, end())* for the reply; finish() after status OK. next() may return
+ * EXCHANGE_PAUSED instead: there is no message before more of the reply has come. */
+enum { EXCHANGE_PAUSED = 1 };
 struct exchange_ops {
     int (*next)(void *owner, struct outgoing *message, struct failure *failure);
     int (*message)(void *owner, uint32_t length, struct failure *failure);
@@ -65,6 +68,7 @@ struct exchange {
     bool response_started;  /* a part of a response has arrived */
     bool unprocessed;       /* the peer has said that it did nothing */
     bool asked_all;         /* the last outgoing message was given */
+    bool paused;            /* no message is to be had now; the channel asks again */
     uint64_t
         payload_bytes; /* of slices that count as progress; the channel has taken them */
 

@@ -131,7 +131,7 @@ static int load_stream(struct loading *load, struct failure *failure)
                           .result = &load->spec};
     int rc;
 
-    chunks_init(&load->chunks, load->weight, 0, load->weight->bytes, false);
+    chunks_init(&load->chunks, load->weight, 0, load->weight->bytes, false, NULL);
     reply_init(&unary.reply, scan_plain, load->call.client->message_bytes_max, NULL,
                NULL);
     rc = unary_run(&unary, "/trit.v1.Layers/LoadStream", &load->call, failure);

@@ -15,6 +15,7 @@ struct part {
     struct projecting *project;
     struct exchange exchange;
     struct wire_project start;
+    struct slots slots;
     struct chunks chunks;
     bool started, has_report;
     struct sink data, scales;
@@ -31,11 +32,12 @@ static int part_next(void *owner, struct outgoing *message, struct failure *fail
     size_t count;
 
     if (part->started) {
-        if (chunks_next(&part->chunks, message, failure) < 0)
-            return -1;
+        const int result = chunks_next(&part->chunks, message, failure);
+
         message->last = chunks_done(&part->chunks);
-        return 0;
+        return result;
     }
+    part->start.replies_in_memory = part->slots.ring;
     count = pack ? encode_pack_start(&pack->wire, pack->scale_bytes, part->head,
                                      sizeof(part->head))
                  : encode_project_start(&part->start, part->head, sizeof(part->head));
@@ -65,9 +67,19 @@ static int part_bytes(void *owner, const uint8_t *bytes, size_t count,
     return reply_bytes(&part->reply, bytes, count, failure);
 }
 
-/* The chunk's bytes are already in place: checks that they belong there. */
-static int chunk_check(const struct scan_part *fields, const struct piece *piece,
+/* Takes the chunk's bytes out of shared memory. */
+static int region_take(struct part *part, const struct wire_region *region,
                        struct failure *failure)
+{
+    const uint8_t *bytes = slots_bytes(&part->slots, region, failure);
+
+    return bytes ? sink_write(&part->data, bytes, (size_t)region->bytes, failure) : -1;
+}
+
+/* The chunk's bytes are already in place, or in shared memory: checks that they belong
+ * there. */
+static int chunk_check(struct part *part, const struct scan_part *fields,
+                       const struct piece *piece, struct failure *failure)
 {
     char why[CODEC_ERROR_BYTES];
     struct wire_chunk chunk;
@@ -86,7 +98,7 @@ static int chunk_check(const struct scan_part *fields, const struct piece *piece
                     "the reply's chunk at offset %" PRIu64
                     " has crc32c %08x, its bytes %08x",
                     chunk.offset, chunk.crc32c, piece->crc32c);
-    return 0;
+    return chunk.region.present ? region_take(part, &chunk.region, failure) : 0;
 }
 
 static int part_end(void *owner, struct failure *failure)
@@ -97,8 +109,9 @@ static int part_end(void *owner, struct failure *failure)
     bool has_report = false;
 
     if (reply_end(&part->reply, failure) < 0 ||
-        chunk_check(&parts[PART_CHUNK], &part->reply.data, failure) < 0 ||
-        chunk_check(&parts[PART_REFERENCE], &part->reply.scales, failure) < 0)
+        chunk_check(part, &parts[PART_CHUNK], &part->reply.data, failure) < 0 ||
+        chunk_check(part, &parts[PART_REFERENCE], &part->reply.scales, failure) < 0 ||
+        slots_reply(&part->slots, &parts[PART_ROOT], failure) < 0)
         return -1;
     if (decode_stream_report(&parts[PART_ROOT], &has_report, &part->project->report,
                              why) != 0)
@@ -124,6 +137,7 @@ static void part_rewind(void *owner)
 
     part->started = part->has_report = false;
     part->chunks.sent = 0;
+    slots_rewind(&part->slots);
     reply_rewind(&part->reply);
 }
 
@@ -156,7 +170,7 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
         part->start.tensor.shape[1] = project->extent.columns;
     }
     chunks_init(&part->chunks, tensor, first * row_bytes, (end - first) * row_bytes,
-                false);
+                false, &part->slots);
     if (!encoding_streams((enum trit_encoding)project->request.encoding))
         chunks_repeat(&part->chunks); /* the first time is for the scale */
     /* With one scale the bytes are not the same for every row. */
@@ -174,11 +188,27 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
                   &ops, part);
 }
 
+/* Whether the call failed only because the daemon does not know the shared memory, before
+ * it gave any result. */
+static bool memory_unknown(const struct part *parts, uint32_t count,
+                           const struct failure *failure)
+{
+    bool unknown = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        unknown |= slots_unknown(&parts[i].slots, failure);
+        if (parts[i].data.filled > 0 || parts[i].scales.filled > 0)
+            return false;
+    }
+    return unknown;
+}
+
 int project_stream(struct projecting *project, uint32_t count, struct failure *failure)
 {
     struct part *parts = calloc(count, sizeof(*parts));
     struct exchange *exchanges[CONNECTIONS_MAX] = {NULL};
     uint64_t rows = project->extent.rows;
+    bool again;
     int rc;
 
     if (!parts)
@@ -186,15 +216,22 @@ int project_stream(struct projecting *project, uint32_t count, struct failure *f
     for (uint32_t i = 0; i < count; i++) {
         uint64_t each = rows / count, odd = rows % count;
 
+        slots_init(&parts[i].slots, &project->call.client->shared);
         part_init(&parts[i], project, i * each + (i < odd ? i : odd),
                   (i + 1) * each + (i + 1 < odd ? i + 1 : odd));
         exchanges[i] = &parts[i].exchange;
     }
     rc = call_run(&project->call, exchanges, count, failure);
+    again = rc < 0 && memory_unknown(parts, count, failure);
     for (uint32_t i = 0; i < count; i++) {
         reply_fini(&parts[i].reply);
         chunks_fini(&parts[i].chunks);
+        slots_fini(&parts[i].slots, rc == 0);
     }
     free(parts);
-    return rc;
+    if (!again)
+        return rc;
+    shared_forget(&project->call.client->shared);
+    *failure = (struct failure){.status = TRIT_OK};
+    return project_stream(project, count, failure);
 }

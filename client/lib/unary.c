@@ -34,7 +34,12 @@ static int unary_end(void *owner, struct failure *failure)
 {
     struct unary *unary = owner;
 
-    return reply_end(&unary->reply, failure);
+    int result = reply_end(&unary->reply, failure);
+
+    if (result == 0 && unary->interim)
+        result = unary->interim(unary->source, &unary->reply.scan, failure);
+    unary->reply.messages -= result > 0;
+    return result < 0 ? -1 : 0;
 }
 
 static int piece_whole(const struct piece *piece, struct failure *failure)

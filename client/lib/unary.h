@@ -16,6 +16,9 @@ struct unary {
     int (*next)(void *source, struct outgoing *message, struct failure *failure);
     void (*rewind)(void *source);
     void *source;
+    /* For a stream whose reply has messages before the last one: 1: this is such a message.
+     * NULL: there are none. */
+    int (*interim)(void *source, const struct scan *message, struct failure *failure);
     struct reply reply;
     unary_decode decode;
     void *result;

@@ -16,6 +16,7 @@ struct verifying {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 
     /* Only of the stream. */
+    struct slots slots;
     struct chunks chunks, reference_chunks;
     bool started;
 };
@@ -91,16 +92,28 @@ static bool next_is_reference(const struct verifying *verify)
 static int verify_next(void *owner, struct outgoing *message, struct failure *failure)
 {
     struct verifying *verify = owner;
+    int result;
 
     if (!verify->started)
         return verify_start(verify, message, failure);
-    if (chunks_next(next_is_reference(verify) ? &verify->reference_chunks
-                                              : &verify->chunks,
-                    message, failure) < 0)
-        return -1;
+    result = chunks_next(next_is_reference(verify) ? &verify->reference_chunks
+                                                   : &verify->chunks,
+                         message, failure);
     message->last =
         chunks_done(&verify->chunks) && chunks_done(&verify->reference_chunks);
-    return 0;
+    return result;
+}
+
+/* Counts of chunks come before the report. */
+static int verify_interim(void *owner, const struct scan *message,
+                          struct failure *failure)
+{
+    struct verifying *verify = owner;
+    const uint64_t before = verify->slots.done;
+
+    if (slots_reply(&verify->slots, &message->parts[PART_ROOT], failure) < 0)
+        return -1;
+    return verify->slots.done > before;
 }
 
 static void verify_rewind(void *owner)
@@ -109,6 +122,7 @@ static void verify_rewind(void *owner)
 
     verify->started = false;
     verify->chunks.sent = verify->reference_chunks.sent = 0;
+    slots_rewind(&verify->slots);
 }
 
 static int verify_stream(struct verifying *verify, struct failure *failure)
@@ -116,14 +130,20 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     struct unary unary = {.next = verify_next,
                           .rewind = verify_rewind,
                           .source = verify,
+                          .interim = verify_interim,
                           .decode = verified_decode,
                           .result = verify};
+    struct shared *shared = &verify->call.client->shared;
+    bool again;
     int rc;
 
-    chunks_init(&verify->chunks, verify->tensor, 0, verify->tensor->bytes, false);
+    slots_init(&verify->slots, shared);
+    verify->started = false;
+    chunks_init(&verify->chunks, verify->tensor, 0, verify->tensor->bytes, false,
+                &verify->slots);
     if (verify->reference)
         chunks_init(&verify->reference_chunks, verify->reference, 0,
-                    verify->reference->bytes, true);
+                    verify->reference->bytes, true, &verify->slots);
     if (verify->reference && !encoding_streams(verify->options->encoding))
         chunks_repeat(&verify->reference_chunks); /* the first time is for the scale */
     reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
@@ -131,7 +151,13 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     rc = unary_run(&unary, "/trit.v1.Ternary/VerifyStream", &verify->call, failure);
     chunks_fini(&verify->chunks);
     chunks_fini(&verify->reference_chunks);
-    return rc;
+    again = rc < 0 && slots_unknown(&verify->slots, failure);
+    slots_fini(&verify->slots, rc == 0);
+    if (!again)
+        return rc;
+    shared_forget(shared);
+    *failure = (struct failure){.status = TRIT_OK};
+    return verify_stream(verify, failure);
 }
 
 /* ---- unary or streamed --------------------------------------------------------- */

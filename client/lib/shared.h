@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory that this process shares with the daemon of a Unix socket, over the memory socket
+ * (trit/v1/memory.proto): rings, through which streamed calls send their tensors. Thread-safe.
+ * Whatever fails here has no effect but that the bytes go through the socket. */
+#ifndef LIB_SHARED_H
+#define LIB_SHARED_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/lib/address.h"
+#include "proto/codec/codec.h"
+
+enum {
+    RING_BYTES = 4 << 20,
+    IDLE_RINGS_MAX = 4,
+    SHARED_RETRY_MS = 10 * 1000, /* after a failure: no attempt for so long */
+    SHARED_WAIT_MS = 10 * 1000,  /* for a reply of the memory socket */
+};
+
+/* A buffer of RING_BYTES that one call uses at a time. */
+struct ring {
+    uint8_t *bytes;
+    uint8_t id[REGION_BUFFER_BYTES];
+    uint64_t connection; /* on which it was registered */
+};
+
+struct shared {
+    bool possible; /* the address is a Unix socket, and TRIT_SHARED_MEMORY is not "off" */
+    char path[ADDRESS_HOST_BYTES_MAX + 1];
+    pthread_mutex_t lock;
+    int fd;              /* -1: no connection */
+    uint64_t connection; /* number of the newest one */
+    uint64_t sequence;
+    uint64_t retry_ns; /* monotonic */
+    struct ring *idle[IDLE_RINGS_MAX];
+    size_t idle_count;
+};
+
+void shared_init(struct shared *shared, const struct address *address);
+void shared_fini(struct shared *shared); /* no ring may be out */
+
+/* NULL: there is none now. */
+struct ring *shared_take(struct shared *shared);
+
+/* `clean`: the daemon has ended the call, with success. Else the daemon may use the ring for a
+ * moment; it is given up. */
+void shared_put(struct shared *shared, struct ring *ring, bool clean);
+
+/* The daemon does not know a ring of this connection: a new one is made after a while. */
+void shared_forget(struct shared *shared);
+
+#endif

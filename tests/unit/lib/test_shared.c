@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rings of shared memory: taken, used again, given up; and what happens where the daemon
+ * shares none. A thread plays the memory socket. */
+#include "client/lib/slots.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proto/codec/memory.h"
+#include "tests/lib/check.h"
+#include "tests/lib/fault.h"
+
+struct server {
+    struct address address;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of the memory socket */
+    pthread_t thread;
+    int listener;
+    enum trit_status status; /* of replies to registrations */
+    unsigned registered, released, connections;
+};
+
+static void answer(struct server *server, int fd)
+{
+    uint8_t packet[MEMORY_PACKET_BYTES_MAX];
+    char why[CODEC_ERROR_BYTES];
+    struct wire_memory_request request;
+    struct wire_memory_reply reply = {.status = (uint32_t)server->status};
+    ssize_t count;
+
+    while ((count = recv(fd, packet, sizeof(packet), 0)) > 0 &&
+           decode_memory_request(packet, (size_t)count, &request, why) == 0) {
+        reply.sequence = request.sequence;
+        server->released += request.releases;
+        reply.buffer[0] = (uint8_t)(server->registered += request.register_bytes > 0);
+        count = (ssize_t)encode_memory_reply(&reply, packet, sizeof(packet));
+        CHECK_EQ(send(fd, packet, (size_t)count, MSG_NOSIGNAL), count);
+    }
+}
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    int fd;
+
+    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+        server->connections++;
+        answer(server, fd);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void server_start(struct server *server, enum trit_status status)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+    *server = (struct server){.address = {.kind = ADDRESS_UNIX}, .status = status};
+    snprintf(server->address.host, sizeof(server->address.host), "/tmp/trit-shared-%d",
+             (int)getpid());
+    snprintf(server->path, sizeof(server->path), "%.90s.memory", server->address.host);
+    memcpy(name.sun_path, server->path, sizeof(name.sun_path));
+    server->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(server->listener, (const struct sockaddr *)&name, sizeof(name)), 0);
+    CHECK_EQ(listen(server->listener, 8), 0);
+    CHECK_EQ(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_stop(struct server *server)
+{
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
+    close(server->listener);
+    unlink(server->path);
+}
+
+CASE(reuses, "a ring that comes back clean is the next call's; another is given up")
+{
+    struct server server;
+    struct shared shared;
+    struct ring *one, *two;
+
+    server_start(&server, TRIT_OK);
+    shared_init(&shared, &server.address);
+    one = shared_take(&shared);
+    CHECK(one && one->id[0] == 1);
+    memset(one->bytes, 7, RING_BYTES);
+    shared_put(&shared, one, true);
+    CHECK(shared_take(&shared) == one);
+    two = shared_take(&shared);
+    CHECK(two && two->id[0] == 2);
+    shared_put(&shared, two, false);
+    two = shared_take(&shared); /* the reply to the release is not that to this one */
+    CHECK(two && two->id[0] == 3);
+    shared_put(&shared, two, true);
+    shared_put(&shared, one, true);
+    shared_fini(&shared);
+    server_stop(&server);
+    CHECK_EQ(server.connections, 1);
+    CHECK_EQ(server.released, 1);
+}
+
+CASE(reconnects, "after a restart of the daemon rings are new, and old ones are dropped")
+{
+    struct server server;
+    struct shared shared;
+    struct ring *held, *idle;
+
+    server_start(&server, TRIT_OK);
+    shared_init(&shared, &server.address);
+    held = shared_take(&shared);
+    idle = shared_take(&shared);
+    CHECK(held && idle);
+    shared_put(&shared, idle, true);
+    shutdown(shared.fd, SHUT_WR); /* the thread sees the end, and closes */
+    server_stop(&server);
+    server_start(&server, TRIT_OK);
+    idle = shared_take(&shared);
+    CHECK(idle && idle->connection == 2);
+    shared_put(&shared, held, true); /* of the connection before */
+    CHECK_EQ(shared.idle_count, 0);
+    shared_put(&shared, idle, true);
+    CHECK_EQ(shared.idle_count, 1);
+    shared_fini(&shared);
+    server_stop(&server);
+    CHECK_EQ(server.released, 0);
+}
+
+CASE(without, "without a memory socket, or if it refuses, there is no ring, for a while")
+{
+    struct address address = {.kind = ADDRESS_UNIX, .host = "/tmp/no-such-trit"};
+    struct server server;
+    struct shared shared;
+
+    shared_init(&shared, &address);
+    CHECK(!shared_take(&shared));
+    CHECK(shared.retry_ns > 0);
+    shared_fini(&shared);
+
+    server_start(&server, TRIT_RESOURCE_EXHAUSTED);
+    shared_init(&shared, &server.address);
+    CHECK(!shared_take(&shared));
+    CHECK(!shared_take(&shared));
+    shared_fini(&shared);
+    server_stop(&server);
+    CHECK_EQ(server.registered, 1);
+
+    address.kind = ADDRESS_TCP;
+    shared_init(&shared, &address);
+    CHECK(!shared.possible && !shared_take(&shared));
+    shared_fini(&shared);
+    setenv("TRIT_SHARED_MEMORY", "off", 1);
+    address.kind = ADDRESS_UNIX;
+    shared_init(&shared, &address);
+    CHECK(!shared.possible);
+    shared_fini(&shared);
+    unsetenv("TRIT_SHARED_MEMORY");
+}
+
+CASE(no_memory, "a ring for which there is no memory is none")
+{
+    struct server server;
+    struct shared shared;
+
+    server_start(&server, TRIT_OK);
+    shared_init(&shared, &server.address);
+    fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
+    struct ring *ring = shared_take(&shared);
+    CHECK(fault_disarm());
+    CHECK(!ring);
+    shared.retry_ns = 0;
+    ring = shared_take(&shared);
+    CHECK(ring);
+    shared_put(&shared, ring, true);
+    shared_fini(&shared);
+    server_stop(&server);
+}
+
+static struct scan_part done_message(uint64_t count, uint8_t bytes[16])
+{
+    return (struct scan_part){.bytes = bytes,
+                              .count = encode_chunks_done(count, bytes, 16)};
+}
+
+CASE(slots, "slots are used in turn, and counted free by the daemon's replies")
+{
+    struct ring ring = {.bytes = (uint8_t *)(uintptr_t)4096, .id = {9}};
+    struct slots all = {.ring = &ring};
+    struct failure failure = {.status = TRIT_OK};
+    uint8_t bytes[16];
+    struct scan_part part;
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        CHECK(!slots_full(&all));
+        CHECK(slots_next(&all) == ring.bytes + (size_t)i * SLOT_BYTES);
+        const struct wire_region region = slots_send(&all, 5);
+        CHECK_EQ(region.offset, i * SLOT_BYTES);
+        CHECK_EQ(region.buffer[0], 9);
+    }
+    CHECK(slots_full(&all));
+    part = done_message(2, bytes);
+    CHECK_EQ(slots_reply(&all, &part, &failure), 0);
+    CHECK(!slots_full(&all));
+    CHECK(slots_next(&all) == ring.bytes);
+    part = done_message(1, bytes); /* fewer than before */
+    CHECK_EQ(slots_reply(&all, &part, &failure), -1);
+    CHECK_EQ(failure.status, TRIT_INTERNAL);
+    part = done_message(SLOTS + 1, bytes); /* more than were sent */
+    CHECK_EQ(slots_reply(&all, &part, &failure), -1);
+    part = (struct scan_part){.count = 0};
+    CHECK_EQ(slots_reply(&all, &part, &failure), 0);
+}
+
+CASE(regions, "a reply may name only memory of the call's ring")
+{
+    struct ring ring = {.bytes = (uint8_t *)(uintptr_t)4096, .id = {9}};
+    struct slots all = {.ring = &ring};
+    struct wire_region region = {
+        .present = true, .is_id = true, .buffer = {9}, .offset = 64, .bytes = 10};
+
+    CHECK(slots_bytes(&all, &region, NULL) == ring.bytes + 64);
+    region.offset = RING_BYTES - 9;
+    CHECK(!slots_bytes(&all, &region, NULL));
+    region.offset = UINT64_MAX;
+    CHECK(!slots_bytes(&all, &region, NULL));
+    region.offset = 0;
+    region.bytes = UINT64_MAX;
+    CHECK(!slots_bytes(&all, &region, NULL));
+    region.bytes = RING_BYTES;
+    CHECK(slots_bytes(&all, &region, NULL));
+    region.buffer[0] = 8;
+    CHECK(!slots_bytes(&all, &region, NULL));
+}
