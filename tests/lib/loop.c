@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/loop.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -55,6 +56,12 @@ void loop_run_until(struct uv_loop_s *uv, bool (*done)(void *arg), void *arg)
     if (loop->too_late)
         check_failed(__FILE__, __LINE__, "the loop did not get there in %d s",
                      LOOP_SECONDS_MAX);
+}
+
+void loop_turn(struct uv_loop_s *uv)
+{
+    uv_run(uv, UV_RUN_NOWAIT);
+    sched_yield();
 }
 
 void loop_destroy(struct uv_loop_s *uv)

@@ -14,6 +14,9 @@ struct uv_loop_s *loop_create(void);
 enum { LOOP_SECONDS_MAX = 20 };
 void loop_run_until(struct uv_loop_s *loop, bool (*done)(void *arg), void *arg);
 
+/* One turn, which does not wait: for a condition that no event announces. */
+void loop_turn(struct uv_loop_s *loop);
+
 /* Runs what closing handles still need, checks that none is left, frees. */
 void loop_destroy(struct uv_loop_s *loop);
 

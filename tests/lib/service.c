@@ -176,6 +176,11 @@ static bool service_is_idle(void *arg)
     return service->budget.bytes_used == 0;
 }
 
+void service_turn(struct service *service)
+{
+    loop_turn(service->loop);
+}
+
 void service_wait_idle(struct service *service)
 {
     loop_run_until(service->loop, service_is_idle, service);

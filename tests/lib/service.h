@@ -31,6 +31,9 @@ void service_close(struct service *service);
 /* Turns the loop until every byte of the budget is free again. */
 void service_wait_idle(struct service *service);
 
+/* One turn of its loop. */
+void service_turn(struct service *service);
+
 /* The connection failed as a whole. */
 bool service_broken(const struct service *service);
 

@@ -88,21 +88,15 @@ static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
     return 0;
 }
 
-static uint64_t product_cost(const struct backward *backward)
-{
-    const struct layer_spec *spec = &backward->layer->spec;
-
-    return spec->in_features * spec->out_features * 2;
-}
-
 static void multiply_done(struct call *call)
 {
     struct backward *backward = call->method_state;
-    const struct parallel_for_spec pieces = {.count = backward->result_count,
-                                             .cost = product_cost(backward),
-                                             .run = narrow_run,
-                                             .done = narrow_done};
     const struct layer_spec *spec = &backward->layer->spec;
+    const struct parallel_for_spec pieces = {
+        .count = backward->result_count,
+        .cost = (backward->x.rows + spec->out_features) * spec->in_features,
+        .run = narrow_run,
+        .done = narrow_done};
     struct metrics *metrics = call->config->metrics;
     uint64_t products = backward->x.rows * spec->in_features * spec->out_features;
 
@@ -168,8 +162,10 @@ static void widen_done(struct call *call)
 {
     struct backward *backward = call->method_state;
     const struct layer_spec *spec = &backward->layer->spec;
-    struct parallel_for_spec pieces = {
-        .cost = product_cost(backward) * 2, .run = multiply_run, .done = multiply_done};
+    struct parallel_for_spec pieces = {.cost = backward->x.rows * spec->in_features *
+                                               spec->out_features * 4,
+                                       .run = multiply_run,
+                                       .done = multiply_done};
 
     if (call->state != CALL_WORKING)
         return;

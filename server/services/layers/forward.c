@@ -161,7 +161,7 @@ static int multiply(struct call *call)
     forward->rows_at_once = piece_rows(spec->in_features * batches);
     forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
     pieces.count = forward->row_pieces * div_up(forward->x.rows, BATCH_ROWS);
-    pieces.cost = spec->out_features * spec->in_features * batches;
+    pieces.cost = spec->out_features * spec->in_features * forward->x.rows;
     if (compares(forward))
         pieces.scratch_bytes = product_error_scratch_bytes(
             piece_length(spec->out_features, 0, forward->rows_at_once));
