@@ -72,8 +72,8 @@ int store_retention_add(struct store_retention *retention, const char *text,
         char part[64];
 
         if (retention->count == STORE_RULES_MAX)
-            return fail(failure, TRIT_INVALID_ARGUMENT, "retain", "at most %d rules",
-                        STORE_RULES_MAX);
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "retain",
+                              "at most %d rules", STORE_RULES_MAX);
         snprintf(part, sizeof(part), "%.*s", (int)length, text);
         if (length >= sizeof(part) ||
             !read_rule(part, &retention->rules[retention->count]))

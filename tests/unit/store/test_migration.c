@@ -241,7 +241,8 @@ CASE(guarded_from_then_on, "migrated rows have a CRC")
     store_fixture_fini(&fixture);
 }
 
-CASE(damage_stays, "what was damaged in a store of version 2 is damaged after its migration")
+CASE(damage_stays,
+     "what was damaged in a store of version 2 is damaged after its migration")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
