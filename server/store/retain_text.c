@@ -77,8 +77,9 @@ int store_retention_add(struct store_retention *retention, const char *text,
         snprintf(part, sizeof(part), "%.*s", (int)length, text);
         if (length >= sizeof(part) ||
             !read_rule(part, &retention->rules[retention->count]))
-            return fail(failure, TRIT_INVALID_ARGUMENT, "retain", "\"%.*s\" is not %s",
-                        (int)(length < 200 ? length : 200), text, allowed);
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, "retain",
+                              "\"%.*s\" is not %s", (int)(length < 200 ? length : 200),
+                              text, allowed);
         retention->count++;
         text += length + (text[length] == ',');
     }
