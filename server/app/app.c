@@ -15,6 +15,7 @@
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "services/run_gauges.h"
 #include "services/services.h"
 #include "store/store.h"
 #include "tls/tls.h"
@@ -45,6 +46,7 @@ static void close_modules(struct app *app)
 {
     app_memory_stop(app);
     app_disk_stop(app);
+    run_gauges_stop(app->run_gauges);
     web_stop(app->web);
     net_destroy(app->net);
     pool_stop(app->pool);
@@ -57,6 +59,8 @@ static void close_modules(struct app *app)
     memory_destroy(app->memory);
     if (app->mailbox)
         mailbox_close(app->mailbox);
+    run_gauges_destroy(app->run_gauges);
+    app->run_gauges = NULL;
     if (app->timers)
         timers_close(app->timers);
     for (size_t i = 0; i < SIGNALS; i++)

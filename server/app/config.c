@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "app/option.h"
+#include "app/validate.h"
 #include "base/machine.h"
 #include "net/listener.h"
 
 enum {
-    MEMORY_BYTES_MIN = 16 << 20,
     MACHINE_MEMORY_DIVISOR = 2, /* the default budget is this part of the memory */
 };
 
@@ -95,6 +95,11 @@ static const struct option_row rows[] = {
      "largest number of buffers that a local client shares; 0: none [64]", false},
     {"memory-buffer-bytes-max", OPTION_BYTES, AT(limits.memory_buffer_bytes_max), "BYTES",
      "bytes of the buffers that a local client shares [1G]", false},
+    {"health-rule", OPTION_LIST, AT(health_rules), "RULE.LEVEL=VALUE",
+     "threshold of a rule, as dead_groups.failing=0.5; off: never; may be repeated",
+     false},
+    {"metrics-runs-max", OPTION_COUNT32, AT(limits.metrics_runs_max), "N",
+     "runs that have metrics of their own, the newest [32]", false},
     {"queue-ms", OPTION_NUMBER, AT(limits.queue_ms_max), "MS",
      "refuse a call whose work would wait longer than this for workers [60000]", true},
     {"handshake-ms", OPTION_NUMBER, AT(limits.handshake_ms_max), "MS",
@@ -349,7 +354,10 @@ static int validate_addresses(const struct config *config, struct failure *failu
 
 static int validate(const struct config *config, struct failure *failure)
 {
-    if (validate_tls(config, failure) < 0 || validate_addresses(config, failure) < 0)
+    struct health_rules rules;
+
+    if (validate_tls(config, failure) < 0 || validate_addresses(config, failure) < 0 ||
+        option_health_rules(&config->health_rules, &rules, failure) < 0)
         return -1;
     if (strcmp(config->http_tls, "on") != 0 && strcmp(config->http_tls, "off") != 0)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-tls",
@@ -357,28 +365,7 @@ static int validate(const struct config *config, struct failure *failure)
     if (config->http_auth && !config->token_file && !config->tls_client_ca)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-auth",
                           "nobody could read /metrics; set --token-file too");
-    if (config->limits.http_connections_max < 1 ||
-        config->limits.http_connections_max > HTTP_CONNECTIONS_MAX)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-connections-max",
-                          "%u; must be from 1 to %d",
-                          (unsigned)config->limits.http_connections_max,
-                          (int)HTTP_CONNECTIONS_MAX);
-    if (config->limits.http_request_ms_max < 1)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-request-ms",
-                          "0; must be at least 1");
-    if (config->limits.layers_percent_max > 100)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "layers-percent-max",
-                          "%u; must be at most 100",
-                          (unsigned)config->limits.layers_percent_max);
-    if (config->limits.memory_bytes_max < MEMORY_BYTES_MIN)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "memory-max",
-                          "%" PRIu64 " bytes; must be at least 16M",
-                          config->limits.memory_bytes_max);
-    if (config->limits.message_bytes_max > UINT32_MAX - 65536)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "message-max",
-                          "%" PRIu64 " bytes; must be at most 4294901759",
-                          config->limits.message_bytes_max);
-    return 0;
+    return limits_validate(&config->limits, failure);
 }
 
 /* Sockets that systemd has passed take the place of the default address. */

@@ -26,11 +26,11 @@ struct config {
     const char *tls_key;
     const char *tls_client_ca; /* NULL: no client certificate is asked for */
     struct option_list http_hosts, http_proxies;
-    struct option_list retain; /* rules: store.h */
-    const char *http_tls;      /* "on": where tls_cert is set; "off" */
-    bool http_auth;            /* /metrics asks for the policy read */
-    unsigned unix_mode;        /* permissions of Unix sockets */
-    unsigned threads;          /* workers; 0: one per core */
+    struct option_list retain, health_rules; /* store.h; health.h */
+    const char *http_tls;                    /* "on": where tls_cert is set; "off" */
+    bool http_auth;                          /* /metrics asks for the policy read */
+    unsigned unix_mode;                      /* permissions of Unix sockets */
+    unsigned threads;                        /* workers; 0: one per core */
     enum log_level log_level;
     enum log_format log_format;
     uint64_t drain_delay_ms; /* from SIGTERM to the drain of the connections */

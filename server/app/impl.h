@@ -51,6 +51,7 @@ struct app {
     struct layers *layers;
     struct store_reader *services_reader, *web_reader;
     struct services *services;
+    struct run_gauges *run_gauges;
     struct grpc *grpc;
     struct memory *memory; /* NULL: no buffers may be shared */
     struct net *net;

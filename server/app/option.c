@@ -232,3 +232,13 @@ void option_copy(void *to, const void *from, const struct option_row *row)
 {
     memcpy((char *)to + row->offset, (const char *)from + row->offset, member_bytes(row));
 }
+
+int option_health_rules(const struct option_list *list, struct health_rules *rules,
+                        struct failure *failure)
+{
+    *rules = health_rules_default();
+    for (size_t i = 0; i < list->count; i++)
+        if (health_rules_set(rules, list->values[i], failure) < 0)
+            return -1;
+    return 0;
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "health/health.h"
 
 enum option_kind {
     OPTION_LISTEN,  /* may be repeated */
@@ -60,5 +61,9 @@ void option_copy(void *to, const void *from, const struct option_row *row);
 
 /* Writes the name of the row's environment variable: "TRITD_DATA_DIR". */
 void option_environment_name(const struct option_row *row, char *name, size_t bytes);
+
+/* The rules with the thresholds of the list. INVALID_ARGUMENT. */
+int option_health_rules(const struct option_list *list, struct health_rules *rules,
+                        struct failure *failure);
 
 #endif

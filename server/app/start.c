@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "services/run_gauges.h"
 #include "services/services.h"
 #include "store/store.h"
 #include "web/web.h"
@@ -67,8 +68,20 @@ static int start_work(struct app *app, struct failure *failure)
     return pool_start(&app->pool, app->config.threads, app->mailbox, failure);
 }
 
+/* The store begins before the services. */
+static void reports_filed(void *arg)
+{
+    struct app *app = arg;
+
+    if (!app->run_gauges)
+        return;
+    services_filed(app->services);
+    run_gauges_filed(app->run_gauges);
+}
+
 static int start_store(struct app *app, struct failure *failure)
 {
+    struct health_rules rules;
     struct store_config config = {
         .directory = app->config.data_dir,
         .mailbox = app->mailbox,
@@ -77,9 +90,13 @@ static int start_store(struct app *app, struct failure *failure)
         .metrics = app->metrics,
         .queue_max = app->config.limits.store_queue_max,
         .codes_max = app->config.limits.codes_bytes_max,
+        .rules = &rules,
+        .filed = reports_filed,
+        .filed_arg = app,
     };
 
-    if (config_retention(&app->config, &config.retention, failure) < 0)
+    if (config_retention(&app->config, &config.retention, failure) < 0 ||
+        option_health_rules(&app->config.health_rules, &rules, failure) < 0)
         return -1;
 
     if (!config.directory)
@@ -130,7 +147,13 @@ static int start_services(struct app *app, struct failure *failure)
         .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,
     };
 
-    return services_create(&app->services, &config, failure);
+    if (services_create(&app->services, &config, failure) < 0)
+        return -1;
+    app->run_gauges = run_gauges_create(app->services, app->timers,
+                                        app->config.limits.metrics_runs_max);
+    return app->run_gauges
+               ? 0
+               : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
 }
 
 static int start_access(struct app *app, struct failure *failure)

@@ -18,12 +18,15 @@ enum {
     CHUNK_BYTES_MAX = 4 << 20,       /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
     HTTP_CONNECTIONS_MAX = 1024,     /* as a value of http_connections_max */
+    METRICS_RUNS_MAX = 1000,         /* as a value of metrics_runs_max */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */
     LAYERS_MAX = 65536,              /* held at once; RESOURCE_EXHAUSTED */
     HEALTH_WATCHES_PER_CONNECTION_MAX = 16, /* RESOURCE_EXHAUSTED */
     HEALTH_WATCHES_MAX = 4096,              /* of all connections; RESOURCE_EXHAUSTED */
     MEMORY_CONNECTIONS_MAX = 128, /* to memory sockets; further ones are closed */
     REGIONS_WAITING_MAX = 64,     /* chunks in memory of a stream; INVALID_ARGUMENT */
+    REPORT_WATCHES_PER_CONNECTION_MAX = 16, /* RESOURCE_EXHAUSTED */
+    REPORT_WATCHES_MAX = 1024,              /* of all connections; RESOURCE_EXHAUSTED */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */
@@ -66,6 +69,7 @@ struct limits {
     uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
     uint64_t memory_buffers_max; /* of a local client; 0: none; RESOURCE_EXHAUSTED */
     uint64_t memory_buffer_bytes_max; /* of them together; RESOURCE_EXHAUSTED */
+    uint32_t metrics_runs_max; /* runs with metrics of their own; older are left out */
 };
 
 static inline struct limits limits_default(void)
@@ -93,6 +97,7 @@ static inline struct limits limits_default(void)
         .disk_free_min = 64 << 20,
         .memory_buffers_max = 64,
         .memory_buffer_bytes_max = 1ull << 30,
+        .metrics_runs_max = 32,
     };
 }
 

@@ -40,8 +40,8 @@ struct health_rules {
 
 struct health_rules health_rules_default(void);
 
-/* Reads "dead_groups.failing=0.5". The value is a number above 0, or "off".
- * INVALID_ARGUMENT names the text and what is allowed. */
+/* Reads "dead_groups.failing=0.5", or several of these with commas. The value is a number
+ * above 0, or "off". INVALID_ARGUMENT names the text and what is allowed. */
 int health_rules_set(struct health_rules *rules, const char *text,
                      struct failure *failure);
 
@@ -86,6 +86,7 @@ int health_past_decode(const uint8_t *bytes, size_t count, struct health_past *p
 /* What comparing the report with another replica's of the same step found. */
 struct health_replica {
     uint32_t replica;      /* the one that differs from replica 0 */
+    uint64_t since;        /* the first step at which it does */
     uint64_t codes_differ; /* 0: only scales differ */
 };
 
@@ -100,6 +101,9 @@ double health_judge(const struct health_rules *rules, struct health_past *past,
 bool health_is_stale(const struct health_rules *rules, const struct health_past *past,
                      uint64_t step, int64_t now_unix_ns,
                      struct trit_health_reason *reason);
+
+/* The median of the last intervals between reports, in seconds. NAN: there is none. */
+double health_usual_interval(const struct health_past *past);
 
 /* Adds a reason, in order of severity, and raises the report's health to it. If there
  * are TRIT_HEALTH_REASONS_MAX already, the last one gives way. */

@@ -153,7 +153,9 @@ static void judge_findings(struct judgement *j)
         if (finding->severity != TRIT_SEVERITY_ERROR ||
             finding->kind == TRIT_FINDING_NOT_TERNARY ||
             finding->kind == TRIT_FINDING_NON_FINITE ||
-            finding->kind == TRIT_FINDING_DEAD_LAYER)
+            finding->kind == TRIT_FINDING_DEAD_LAYER ||
+            (j->replica && (finding->kind == TRIT_FINDING_CODES_DIFFER ||
+                            finding->kind == TRIT_FINDING_SCALES_DIFFER)))
             continue;
         errors++;
         first = first ? first : finding;
@@ -173,8 +175,8 @@ static void judge_replica(struct judgement *j)
 
     /* Scales alone count as one. */
     if (!begin(j, HEALTH_REPLICA_MISMATCH,
-               replica ? fmax(1, (double)replica->codes_differ) : 0, j->report->step,
-               &reason))
+               replica ? fmax(1, (double)replica->codes_differ) : 0,
+               replica ? replica->since : 0, &reason))
         return;
     reason.value = (double)replica->codes_differ;
     say(&reason, "replica %" PRIu32 " differs from replica 0 in %" PRIu64 " weights%s",
@@ -415,6 +417,11 @@ static uint32_t usual_interval_ms(const struct health_past *past)
         sorted[at] = past->interval_ms[i];
     }
     return sorted[count / 2];
+}
+
+double health_usual_interval(const struct health_past *past)
+{
+    return past->interval_count ? (double)usual_interval_ms(past) / 1e3 : NAN;
 }
 
 bool health_is_stale(const struct health_rules *rules, const struct health_past *past,

@@ -68,8 +68,13 @@ static double *threshold(struct health_rules *rules, const char *text, size_t le
     return NULL;
 }
 
-int health_rules_set(struct health_rules *rules, const char *text,
-                     struct failure *failure)
+static int wrong(const char *text, const char *why, struct failure *failure)
+{
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, "health-rule", "\"%.100s\"%s", text,
+                      why);
+}
+
+static int set_one(struct health_rules *rules, const char *text, struct failure *failure)
 {
     const char *equals = strchr(text, '=');
     double *at = equals ? threshold(rules, text, (size_t)(equals - text)) : NULL;
@@ -77,18 +82,37 @@ int health_rules_set(struct health_rules *rules, const char *text,
     double value;
 
     if (!at)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "health-rule",
-                          "\"%.100s\" is not RULE.warning=VALUE, RULE.failing=VALUE or "
-                          "flips.collapsed=VALUE with a rule of docs/health.md",
-                          text);
+        return wrong(text,
+                     " is not RULE.warning=VALUE, RULE.failing=VALUE or "
+                     "flips.collapsed=VALUE with a rule of docs/health.md",
+                     failure);
     if (strcmp(equals + 1, "off") == 0) {
         *at = at == &rules->flips_collapsed ? 0 : INFINITY;
         return 0;
     }
     value = strtod(equals + 1, &end);
     if (end == equals + 1 || *end || !isfinite(value) || value <= 0)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "health-rule",
-                          "\"%.100s\": the value is not a number above 0, or off", text);
+        return wrong(text, ": the value is not a number above 0, or off", failure);
     *at = value;
     return 0;
+}
+
+int health_rules_set(struct health_rules *rules, const char *text,
+                     struct failure *failure)
+{
+    char part[100];
+
+    for (;;) {
+        size_t length = strcspn(text, ",");
+
+        if (length >= sizeof(part))
+            return wrong(text, " is too long for a rule", failure);
+        memcpy(part, text, length);
+        part[length] = '\0';
+        if (set_one(rules, part, failure))
+            return -1;
+        if (text[length] == '\0')
+            return 0;
+        text += length + 1;
+    }
 }

@@ -3,8 +3,8 @@
 #ifndef OBS_COUNTERS_H
 #define OBS_COUNTERS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +53,11 @@ struct metrics {
                                     * last path is for all others */
     size_t http_path_count;
     _Atomic uint64_t http[HTTP_PATHS_MAX + 1][HTTP_CODES];
+    /* Set as a whole (obs/runs.h). */
+    pthread_mutex_t runs_mutex;
+    struct metrics_run *runs;
+    size_t run_count;
+    uint64_t runs_left_out;
     struct call_counters calls[]; /* method_count of them, and one for unknown methods */
 };
 

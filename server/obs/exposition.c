@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "obs/counters.h"
+#include "obs/family.h"
 #include "obs/metrics.h"
 #include "obs/process.h"
+#include "obs/runs.h"
 
 enum { METHOD_NONE = INT_MAX };
 
@@ -45,47 +47,6 @@ static const char *const product_names[] = {
 #undef PRODUCT
 };
 
-struct exposition {
-    FILE *out;
-    bool openmetrics;
-};
-
-static bool ends_in(const char *name, const char *suffix)
-{
-    size_t length = strlen(name), tail = strlen(suffix);
-
-    return length > tail && strcmp(name + length - tail, suffix) == 0;
-}
-
-/* OpenMetrics names the unit that a family's name ends with. */
-static void put_unit(const struct exposition *to, const char *name, size_t length)
-{
-    static const char *const units[] = {"seconds", "bytes"};
-
-    for (size_t i = 0; to->openmetrics && i < sizeof(units) / sizeof(units[0]); i++) {
-        size_t tail = strlen(units[i]);
-
-        if (length > tail && name[length - tail - 1] == '_' &&
-            memcmp(name + length - tail, units[i], tail) == 0)
-            fprintf(to->out, "# UNIT %.*s %s\n", (int)length, name, units[i]);
-    }
-}
-
-/* `name` is that of the samples. */
-static void put_family(const struct exposition *to, const char *name, const char *type,
-                       const char *help)
-{
-    size_t length = strlen(name);
-
-    if (to->openmetrics && strcmp(type, "counter") == 0 && ends_in(name, "_total"))
-        length -= strlen("_total");
-    if (to->openmetrics && strcmp(type, "info") == 0 && ends_in(name, "_info"))
-        length -= strlen("_info");
-    fprintf(to->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)length, name, help,
-            (int)length, name, type);
-    put_unit(to, name, length);
-}
-
 static uint64_t load(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -95,19 +56,6 @@ static uint64_t load(const _Atomic uint64_t *value)
 static void put_seconds(const struct exposition *to, uint64_t ns)
 {
     fprintf(to->out, " %" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
-}
-
-/* Writes a label's value, without its quotes. */
-static void put_escaped(const struct exposition *to, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '\n')
-            fputs("\\n", to->out);
-        else if (*text == '"' || *text == '\\')
-            fprintf(to->out, "\\%c", *text);
-        else
-            fputc(*text, to->out);
-    }
 }
 
 static void put_table(const struct exposition *to, const struct metrics *metrics)
@@ -322,6 +270,7 @@ char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
     put_calls(&to, metrics);
     put_histograms(&to, metrics);
     put_http(&to, metrics);
+    put_runs(&to, metrics);
     put_process(&to, metrics);
     if (openmetrics)
         fputs("# EOF\n", to.out);

@@ -28,11 +28,16 @@ struct metrics *metrics_create(const char *const *methods, size_t method_count,
     metrics->version = version;
     metrics->isa = isa;
     metrics->start_unix_ns = (uint64_t)clock_unix_ns();
+    pthread_mutex_init(&metrics->runs_mutex, NULL);
     return metrics;
 }
 
 void metrics_destroy(struct metrics *metrics)
 {
+    if (!metrics)
+        return;
+    pthread_mutex_destroy(&metrics->runs_mutex);
+    free(metrics->runs);
     free(metrics);
 }
 

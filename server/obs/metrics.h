@@ -2,7 +2,8 @@
 /* What the daemon counts. One entry of metric_ids.def defines a metric with its
  * meaning in prose. metrics_render writes all as Prometheus text or OpenMetrics.
  * Counters and gauges are atomics: any thread, no lock. Labels come from closed sets
- * (method, status code, path, limit, kind of product), never from a peer. */
+ * (method, status code, path, limit, kind of product), never from a peer, except those of
+ * the metrics of runs (runs.h), which have a bound. */
 #ifndef OBS_METRICS_H
 #define OBS_METRICS_H
 

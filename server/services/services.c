@@ -9,6 +9,7 @@
 #include "services/health.h"
 #include "services/methods.h"
 #include "services/shared.h"
+#include "services/watches.h"
 #include "work/pool.h"
 
 /* Every method, with the policy that a caller needs (docs/access.md). A row without a
@@ -26,6 +27,7 @@
     X(reports_rewind, ADMIN)                                                             \
     X(reports_fork, ADMIN)                                                               \
     X(reports_delete, ADMIN)                                                             \
+    X(reports_watch, READ)                                                               \
     X(health_check, EVERYONE)                                                            \
     X(health_list, EVERYONE)                                                             \
     X(reflection_v1, READ)                                                               \
@@ -82,6 +84,7 @@ int services_create(struct services **out, const struct services_config *config,
     services->config = *config;
     tiles_init(&services->tiles);
     health_init(&services->health);
+    list_init(&services->watches);
     pthread_mutex_init(&services->reader_lock, NULL);
     *out = services;
     return 0;
@@ -110,6 +113,11 @@ bool services_store_works(const struct services *services, char *why, size_t byt
              "reports could not be stored within the last %d s; the log says why",
              HEALTH_STORE_FAILED_MS / 1000);
     return false;
+}
+
+void services_filed(void *arg)
+{
+    watches_filed(arg);
 }
 
 void services_observe(void *arg)

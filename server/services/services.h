@@ -35,6 +35,9 @@ void services_set_disk(struct services *services, bool good);
  * says so. Any thread. */
 bool services_store_works(const struct services *services, char *why, size_t bytes);
 
+/* For store_config.filed: the watches of reports read on. The loop's thread. */
+void services_filed(void *services);
+
 /* For grpc_config.observe and web_config.observe: updates the metrics of budget and pool.
  * Any thread. */
 void services_observe(void *services);

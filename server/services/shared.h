@@ -30,6 +30,8 @@ struct services {
     struct services_config config;
     struct tiles tiles; /* free list */
     struct health health;
+    struct list watches; /* of reports; reports_watch.c */
+    size_t watch_count;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
     size_t reports_late; /* best-effort answers that went before their reports' commit */
 };

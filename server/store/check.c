@@ -12,6 +12,7 @@
 #include "store/codes.h"
 #include "store/directory.h"
 #include "store/kept.h"
+#include "store/rebuild.h"
 #include "store/run.h"
 #include "store/schema.h"
 #include "store/statements.h"
@@ -128,6 +129,10 @@ static void check_layer(struct check *check, const struct layer_row *layer)
     struct failure failure = {0};
 
     check_reports(check, layer);
+    if (past_check(&check->db, layer, &failure) < 0)
+        tell(check, "run \"%s\", layer \"%s\": %s", layer->key.run, layer->key.layer,
+             failure.message);
+    failure = (struct failure){0};
     if (layer->upload == 0)
         return;
     check->counts->uploads++;

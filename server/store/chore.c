@@ -67,7 +67,8 @@ static int delete_some(struct writer *writer, struct chore *chore,
     while (left > 0 && (found = next_layer(db, range, chore, &layer, failure)) == 1) {
         chore->at = layer.key;
         if (range->from <= layer.step_max && range->to >= layer.step_min &&
-            erase_reports(db, &layer, range->from, range->to, left, &deleted, failure)) {
+            erase_reports(db, &layer, range->from, range->to, left, writer->rules,
+                          &deleted, failure)) {
             found = -1;
             break;
         }
@@ -145,8 +146,8 @@ static int step(struct writer *writer, struct chore *chore, struct failure *fail
     case CHORE_REWIND:
         return rewind_run(writer, chore, failure);
     case CHORE_FORK:
-        return fork_step(&writer->db, &writer->next, &chore->fork, &chore->reports,
-                         failure);
+        return fork_step(&writer->db, &writer->next, writer->rules, &chore->fork,
+                         &chore->reports, failure);
     case CHORE_DELETE:
         return delete_reports(writer, chore, failure);
     case CHORE_CLEAN:

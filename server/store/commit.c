@@ -10,6 +10,7 @@
  *   4. Insert the report, which names the step before it, and link the step after it.
  *      Write the layer's row, and link its neighbour if the layer is new. Delete the
  *      codes that the layer had before.
+ * The layer's past is read with the rest, and written with the history at the end.
  * Everything that is read is checked before a row is written. So when a checksum finds
  * damage there is nothing to undo, except codes that no layer refers to. All statements
  * run inside one transaction; a later report of the same batch sees the result. */
@@ -150,14 +151,16 @@ static void forget_flips(struct trit_report *report)
 }
 
 int commit_report(struct db *db, const struct kernels *kernels, struct counters *next,
-                  struct store_put *put, struct codes *codes, struct codes *scales,
-                  enum commit_outcome *outcome, struct failure *failure)
+                  const struct health_rules *rules, struct store_put *put,
+                  struct codes *codes, struct codes *scales, enum commit_outcome *outcome,
+                  struct failure *failure)
 {
     struct commit commit = {.db = db,
                             .put = put,
                             .codes = codes,
                             .scales = scales,
                             .next = next,
+                            .rules = rules,
                             .asked_attempt = put->asked_attempt};
     struct codes_layout layout;
 
@@ -174,9 +177,10 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
                    ? -1
                    : 0;
     forget_flips(put->report);
-    if (commit_find_before(&commit, failure) ||
+    if (commit_find_before(&commit, failure) || commit_find_past(&commit, failure) ||
         commit_codes(&commit, kernels, &layout, failure) ||
         commit_replicas(&commit, failure))
         return -1;
-    return write_rows(&commit, failure);
+    commit_judge(&commit);
+    return write_rows(&commit, failure) || commit_history(&commit, failure) ? -1 : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "store/commit_steps.h"
 
+struct health_rules;
 struct kernels;
 
 /* 0: the outcome is in put->report, put->existed and put->failure, and takes effect
@@ -14,7 +15,8 @@ struct kernels;
  * nothing but codes has been written.
  * -1 with another status: storage failed; roll back. */
 int commit_report(struct db *db, const struct kernels *kernels, struct counters *next,
-                  struct store_put *put, struct codes *codes, struct codes *scales,
-                  enum commit_outcome *outcome, struct failure *failure);
+                  const struct health_rules *rules, struct store_put *put,
+                  struct codes *codes, struct codes *scales, enum commit_outcome *outcome,
+                  struct failure *failure);
 
 #endif

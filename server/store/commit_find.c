@@ -134,6 +134,10 @@ static void take_history(struct trit_report *report, const struct trit_report *s
     report->flips = stored->flips;
     report->flip_fraction = stored->flip_fraction;
     memcpy(report->transitions, stored->transitions, sizeof(report->transitions));
+    report->health = stored->health;
+    report->health_reason_count = stored->health_reason_count;
+    memcpy(report->health_reasons, stored->health_reasons,
+           sizeof(report->health_reasons));
 }
 
 /* Compares the stored report with the put. */

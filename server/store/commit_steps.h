@@ -6,6 +6,7 @@
 #include "store/counters.h"
 #include "store/kept.h"
 #include "store/layer_link.h"
+#include "store/levels.h"
 #include "store/question.h"
 #include "store/run.h"
 #include "store/upload.h"
@@ -43,6 +44,10 @@ struct commit {
     int64_t next_step;
     uint32_t next_crc; /* of its row once that names this report as previous */
     struct before before;
+    /* of the layer's health and history */
+    const struct health_rules *rules;
+    struct past_row past;
+    struct cell cell;
 };
 
 /* Whether the step is above all that the layer has in this attempt. */
@@ -75,5 +80,19 @@ void replica_findings_copy(struct trit_report *to, const struct trit_report *fro
 /* Writes the rest of the codes. If there are codes to compare with, counts the flips. */
 int commit_codes(struct commit *commit, const struct kernels *kernels,
                  const struct codes_layout *layout, struct failure *failure);
+
+/* Reads the layer's past. Of a layer that is new in its attempt: that of the attempt which
+ * it resumed from. */
+int commit_find_past(struct commit *commit, struct failure *failure);
+
+/* Whether a finding says that a replica differs, which one, and since which step. */
+bool replica_finding(const struct trit_finding *finding, uint32_t *replica,
+                     uint64_t *since);
+
+/* Judges the report, which is complete, and updates the past in memory. */
+void commit_judge(struct commit *commit);
+
+/* Writes the past and the history, after the report. */
+int commit_history(struct commit *commit, struct failure *failure);
 
 #endif

@@ -6,7 +6,9 @@
 #include "store/codes.h"
 #include "store/kept.h"
 #include "store/layer_link.h"
+#include "store/levels.h"
 #include "store/question.h"
+#include "store/rebuild.h"
 #include "store/run.h"
 #include "store/statements.h"
 #include "store/walk.h"
@@ -104,11 +106,23 @@ static int remove_layer(struct db *db, struct layer_row *layer, struct failure *
 
     if (layer_link_out(db, layer, &last_of_run, failure))
         return -1;
+    if (past_delete(db, &layer->key, failure))
+        return -1;
     return last_of_run ? run_row_delete(db, layer->key.run, failure) : 0;
 }
 
+static int erase_history(struct db *db, const struct layer_row *layer,
+                         const struct stretch *stretch, const struct health_rules *rules,
+                         struct failure *failure)
+{
+    if (stretch->before == STEP_NONE)
+        return history_trim(db, &layer->key, layer->step_min, failure);
+    return rules ? past_rebuild(db, rules, layer, failure) : 0;
+}
+
 int erase_reports(struct db *db, struct layer_row *layer, int64_t from, int64_t to,
-                  size_t max, size_t *deleted, struct failure *failure)
+                  size_t max, const struct health_rules *rules, size_t *deleted,
+                  struct failure *failure)
 {
     struct stretch stretch = {.max = max < ERASE_REPORTS_MAX ? max : ERASE_REPORTS_MAX,
                               .to = to};
@@ -138,7 +152,9 @@ int erase_reports(struct db *db, struct layer_row *layer, int64_t from, int64_t 
         layer->step_min = stretch.next_step;
     if (!stretch.has_next && step_back(db, layer, stretch.before, failure))
         return -1;
-    return layer_row_update(db, layer, failure);
+    if (layer_row_update(db, layer, failure))
+        return -1;
+    return erase_history(db, layer, &stretch, rules, failure);
 }
 
 int erase_note_sequence(struct db *db, int64_t sequence, struct failure *failure)

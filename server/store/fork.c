@@ -9,7 +9,9 @@
 #include "store/counters.h"
 #include "store/kept.h"
 #include "store/layer_link.h"
+#include "store/past.h"
 #include "store/question.h"
+#include "store/rebuild.h"
 #include "store/walk.h"
 
 /* One step, which may copy from several layers. */
@@ -22,6 +24,8 @@ struct copy {
     struct layer_row layer; /* of the new run; reports 0: not found yet */
     struct layer_gap gap;
     bool is_new;
+    const struct health_rules *rules;
+    struct past_row past; /* of the new layer */
 };
 
 /* ---- the first step -------------------------------------------------------- */
@@ -113,7 +117,11 @@ static int copy_report(void *arg, const struct report_row *row, struct failure *
     layer->partial = (int64_t)question.partial;
     codes_shape(&report, layer->shape);
     copy->left--;
-    return report_row_insert(copy->db, &written, failure) ? -1 : 1;
+    report.step = (uint64_t)row->step;
+    return report_row_insert(copy->db, &written, failure) ||
+                   past_add_report(copy->db, copy->rules, &copy->past, &report, failure)
+               ? -1
+               : 1;
 }
 
 /* ---- one layer ------------------------------------------------------------- */
@@ -128,6 +136,9 @@ static int begin_layer(struct copy *copy, const struct layer_key *source,
     int found = layer_find_or_gap(copy->db, &key, &copy->layer, &copy->gap, failure);
 
     copy->is_new = found == 0;
+    if (found == 1)
+        return past_row_read(copy->db, &key, &copy->past, failure);
+    past_row_init(&copy->past, &key);
     return found < 0 ? -1 : 0;
 }
 
@@ -135,6 +146,8 @@ static int end_layer(struct copy *copy, struct failure *failure)
 {
     if (copy->layer.reports == 0)
         return 0;
+    if (past_row_put(copy->db, &copy->past, failure))
+        return -1;
     return copy->is_new ? layer_link_in(copy->db, &copy->layer, &copy->gap, failure)
                         : layer_row_update(copy->db, &copy->layer, failure);
 }
@@ -189,10 +202,11 @@ static int copy_layers(struct copy *copy, struct failure *failure)
     }
 }
 
-static int do_step(struct db *db, struct counters *next, struct fork *fork,
-                   uint64_t *reports, struct failure *failure)
+static int do_step(struct db *db, struct counters *next, const struct health_rules *rules,
+                   struct fork *fork, uint64_t *reports, struct failure *failure)
 {
-    struct copy copy = {.db = db, .next = next, .fork = fork, .left = FORK_REPORTS_MAX};
+    struct copy copy = {
+        .db = db, .next = next, .fork = fork, .left = FORK_REPORTS_MAX, .rules = rules};
 
     if (!fork->prepared && prepare(db, fork, failure))
         return -1;
@@ -211,14 +225,14 @@ static int do_step(struct db *db, struct counters *next, struct fork *fork,
     return more;
 }
 
-int fork_step(struct db *db, struct counters *next, struct fork *fork, uint64_t *reports,
-              struct failure *failure)
+int fork_step(struct db *db, struct counters *next, const struct health_rules *rules,
+              struct fork *fork, uint64_t *reports, struct failure *failure)
 {
     const struct layer_key at = fork->at;
     const int64_t step = fork->next;
     const uint64_t copied = *reports;
     const bool begun = fork->begun, prepared = fork->prepared;
-    int more = do_step(db, next, fork, reports, failure);
+    int more = do_step(db, next, rules, fork, reports, failure);
 
     if (more >= 0)
         return more;

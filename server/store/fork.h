@@ -9,6 +9,7 @@
 enum { FORK_REPORTS_MAX = 256 }; /* copied by one step */
 
 struct counters;
+struct health_rules;
 
 struct fork {
     char from[TRIT_NAME_BYTES_MAX + 1], to[TRIT_NAME_BYTES_MAX + 1];
@@ -22,7 +23,7 @@ struct fork {
 
 /* 1: more steps are to follow. 0: complete. -1: roll back; *fork and *reports are as they
  * were. NOT_FOUND: there is nothing to copy. ALREADY_EXISTS. */
-int fork_step(struct db *db, struct counters *next, struct fork *fork, uint64_t *reports,
-              struct failure *failure);
+int fork_step(struct db *db, struct counters *next, const struct health_rules *rules,
+              struct fork *fork, uint64_t *reports, struct failure *failure);
 
 #endif

@@ -82,7 +82,7 @@ static int start_writer(struct store *store, struct failure *failure)
     int error;
 
     if (writer_open(&store->writer, store->path, !store->directory.database,
-                    store->config.kernels, &damage, failure))
+                    store->config.kernels, &store->rules, &damage, failure))
         return fail_context(failure, "store %s",
                             store->directory.database ? store->path : "in memory");
     if (damage.status != TRIT_OK)
@@ -123,6 +123,8 @@ int store_open(struct store **store, const struct store_config *config,
         return fail(failure, TRIT_UNAVAILABLE, NULL, "store: out of memory");
     s->config = *config;
     s->config.directory = NULL;
+    s->config.rules = NULL;
+    s->rules = config->rules ? *config->rules : health_rules_default();
     list_init(&s->queue);
     list_init(&s->waiting);
     list_init(&s->chores);
@@ -168,4 +170,9 @@ void store_close(struct store *store)
 const char *store_path(const struct store *store)
 {
     return store->path;
+}
+
+const struct health_rules *store_rules(const struct store *store)
+{
+    return &store->rules;
 }

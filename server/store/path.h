@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a store's database is, for the readers of this module. */
+/* What the readers of this module need of a store. */
 #ifndef STORE_PATH_H
 #define STORE_PATH_H
 
+struct health_rules;
 struct store;
 
 /* A file name, or a URI for a store in memory. Valid as long as the store. */
 const char *store_path(const struct store *store);
+
+/* Likewise. */
+const struct health_rules *store_rules(const struct store *store);
 
 #endif

@@ -19,6 +19,7 @@ int store_reader_open(struct store_reader **reader, struct store *store,
         free(r);
         return fail_context(failure, "store reader");
     }
+    r->rules = *store_rules(store);
     *reader = r;
     return 0;
 }

@@ -5,12 +5,14 @@
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
+#include "health/health.h"
 #include "store/run.h"
 #include "store/store.h"
 #include "store/walk.h"
 
 struct store_reader {
     struct db db;
+    struct health_rules rules; /* of the store */
 };
 
 /* Until end_read, all reads see the state as it is now. */

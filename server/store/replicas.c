@@ -13,8 +13,8 @@
 
 /* ---- findings -------------------------------------------------------------- */
 
-static bool is_replica_finding(const struct trit_finding *finding, uint32_t *replica,
-                               uint64_t *since)
+bool replica_finding(const struct trit_finding *finding, uint32_t *replica,
+                     uint64_t *since)
 {
     return sscanf(finding->hint,
                   "replica %" SCNu32 " differs from replica 0 since step %" SCNu64,
@@ -27,7 +27,7 @@ void replica_findings_strip(struct trit_report *report)
     uint64_t since;
 
     for (uint32_t i = 0; i < report->finding_count; i++)
-        if (!is_replica_finding(&report->findings[i], &replica, &since))
+        if (!replica_finding(&report->findings[i], &replica, &since))
             report->findings[kept++] = report->findings[i];
     report->finding_count = kept;
 }
@@ -53,7 +53,7 @@ void replica_findings_copy(struct trit_report *to, const struct trit_report *fro
     uint64_t since;
 
     for (uint32_t i = 0; i < from->finding_count; i++)
-        if (is_replica_finding(&from->findings[i], &replica, &since))
+        if (replica_finding(&from->findings[i], &replica, &since))
             add_finding(to, &from->findings[i]);
 }
 
@@ -80,7 +80,7 @@ static int look_back(struct db *db, const struct layer_row *layer, int64_t step,
         uint32_t which;
         uint64_t when;
 
-        if (is_replica_finding(&report.findings[i], &which, &when) && which == replica &&
+        if (replica_finding(&report.findings[i], &which, &when) && which == replica &&
             when < *since)
             *since = when;
     }

@@ -38,7 +38,7 @@ static int delete_range(struct tidy *tidy, struct layer_row *layer, int64_t from
         max = tidy->left;
     if (max == 0)
         return 0;
-    if (erase_reports(tidy->db, layer, from, to, max, &deleted, failure))
+    if (erase_reports(tidy->db, layer, from, to, max, NULL, &deleted, failure))
         return -1;
     tidy->left -= deleted;
     tidy->retain->deleted += deleted;

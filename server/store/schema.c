@@ -7,6 +7,8 @@
 
 #include "kernels/kernels.h"
 #include "store/codes.h"
+#include "store/past.h"
+#include "store/rebuild.h"
 #include "store/rekey.h"
 #include "store/seal.h"
 #include "store/walk.h"
@@ -26,6 +28,7 @@
  *   which nothing refers is still arriving, or was left by a crash.
  * kept: which uploads hold the codes and scales of a report (kept.h).
  * shards: parts of a layer whose report is not complete yet, and what they answered.
+ * pasts, history: what the health of layers and their history are read from (past.h).
  * totals: one row: the number of rows of layers, the last of them in order, a bound of the
  *   sequences that were given away, and a CRC of the definitions of these tables.
  * crc: the last column of each table; see row.h. */
@@ -74,6 +77,7 @@ static const struct step {
      "  crc BIGINT NOT NULL);",
      seal_rows},
     {rekey_sql, rekey_rows},
+    {past_sql, past_fill},
 };
 
 int schema_version(void)

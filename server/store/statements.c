@@ -75,6 +75,22 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_VACUUM_MODE] = "PRAGMA auto_vacuum",
     [ST_TIME_OLDEST] = "SELECT time_unix_ns FROM reports ORDER BY sequence LIMIT 1",
     [ST_TIME_NEWEST] = "SELECT time_unix_ns FROM reports ORDER BY sequence DESC LIMIT 1",
+    [ST_PAST_SELECT] = "SELECT state, crc FROM pasts WHERE " KEY_IS,
+    [ST_PAST_PUT] = "INSERT INTO pasts (run, layer, replica, attempt, state, crc)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                    " ON CONFLICT (run, layer, replica, attempt)"
+                    " DO UPDATE SET state = ?5, crc = ?6",
+    [ST_PAST_DELETE] = "DELETE FROM pasts WHERE " KEY_IS,
+    [ST_HISTORY_FROM] = "SELECT last, previous, cells, crc FROM history WHERE " KEY_IS
+                        " AND level = ?5 AND last >= ?6 ORDER BY last",
+    [ST_HISTORY_INSERT] =
+        "INSERT INTO history (run, layer, replica, attempt, level, last, previous, cells,"
+        " crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [ST_HISTORY_UPDATE] = "UPDATE history SET last = ?6, previous = ?7, cells = ?8,"
+                          " crc = ?9 WHERE " KEY_IS " AND level = ?5 AND last = ?10",
+    [ST_HISTORY_DELETE] = "DELETE FROM history WHERE " KEY_IS,
+    [ST_HISTORY_TRIM] =
+        "DELETE FROM history WHERE " KEY_IS " AND level = ?5 AND last < ?6",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"
                         " AND upload NOT IN (SELECT upload FROM kept)"

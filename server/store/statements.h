@@ -47,7 +47,16 @@ enum statement_id {
     ST_VACUUM_MODE, /* -> 2: incremental */
     ST_TIME_OLDEST, /* -> time_unix_ns of the report that was filed first */
     ST_TIME_NEWEST,
-    ST_CODES_ORPHAN, /* upload -> the next one that no layer refers to */
+    ST_PAST_SELECT,    /* key -> state, crc */
+    ST_PAST_PUT,       /* key, state, crc; replaces the row of that key */
+    ST_PAST_DELETE,    /* key */
+    ST_HISTORY_FROM,   /* key, level, step -> last, previous, cells, crc in order of last,
+                          which is not below the step */
+    ST_HISTORY_INSERT, /* key, level, last, previous, cells, crc */
+    ST_HISTORY_UPDATE, /* the same, and the last that it had */
+    ST_HISTORY_DELETE, /* key */
+    ST_HISTORY_TRIM,   /* key, level, step: rows whose last is below the step */
+    ST_CODES_ORPHAN,   /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };
 _Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,

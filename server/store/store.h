@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "trit/types.h"
 
+struct health_rules;
 struct kernels;
 struct log;
 struct metrics;
@@ -55,6 +56,7 @@ struct store_config {
     uint64_t codes_max; /* bytes of codes and scales of reports that are not the newest of
                            their layer and replica; the oldest are deleted first */
     struct store_retention retention;
+    const struct health_rules *rules; /* copied; NULL: the default ones */
     /* Called on the loop after new reports are on disk, once for all that were filed
      * together. NULL: not called. */
     void (*filed)(void *arg);

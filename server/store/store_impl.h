@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "health/health.h"
 #include "store/chore.h"
 #include "store/directory.h"
 #include "store/store.h"
@@ -13,7 +14,8 @@
 enum { STORE_CODES_TOTAL_MAX = 64 << 20 }; /* pending, of all puts together */
 
 struct store {
-    struct store_config config; /* without its directory */
+    struct store_config config; /* without its directory and rules */
+    struct health_rules rules;
     struct directory directory;
     char *path; /* a file name or URI for db_open */
     pthread_t thread;

@@ -31,10 +31,10 @@ static int find_next(struct writer *writer, struct failure *failure)
 }
 
 int writer_open(struct writer *writer, const char *path, bool in_memory,
-                const struct kernels *kernels, struct failure *damage,
-                struct failure *failure)
+                const struct kernels *kernels, const struct health_rules *rules,
+                struct failure *damage, struct failure *failure)
 {
-    *writer = (struct writer){.kernels = kernels};
+    *writer = (struct writer){.kernels = kernels, .rules = rules};
     list_init(&writer->touched);
     list_init(&writer->in_commit);
     list_init(&writer->finished);
@@ -349,8 +349,8 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     struct failure failure = {0};
     enum commit_outcome outcome = COMMIT_REFUSED;
 
-    if (commit_report(&writer->db, writer->kernels, &writer->next, upload->put,
-                      &upload->codes, &upload->scales, &outcome, &failure)) {
+    if (commit_report(&writer->db, writer->kernels, &writer->next, writer->rules,
+                      upload->put, &upload->codes, &upload->scales, &outcome, &failure)) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);
         recover(writer, &failure);

@@ -39,6 +39,7 @@ extern const struct states batch_states;
 struct writer {
     struct db db;
     const struct kernels *kernels;
+    const struct health_rules *rules;
     struct counters next;
     struct evict evict;
     struct retain retain;
@@ -64,8 +65,8 @@ struct writer {
 
 /* 0 with `damage` set: the store opened, but some rows are damaged. */
 int writer_open(struct writer *writer, const char *path, bool in_memory,
-                const struct kernels *kernels, struct failure *damage,
-                struct failure *failure);
+                const struct kernels *kernels, const struct health_rules *rules,
+                struct failure *damage, struct failure *failure);
 void writer_close(struct writer *writer);
 
 /* Runs one step of other work in a transaction of its own, between two batches. `step`

@@ -112,6 +112,7 @@ CASE(thresholds, "thresholds are set by name, and a wrong text says what is allo
         "scale_drift.collapsed=1",
         "dead_groups.failing=1x",
         "",
+        "flips.warning=1,",
         "=1",
         ".=1",
     };
@@ -123,6 +124,8 @@ CASE(thresholds, "thresholds are set by name, and a wrong text says what is allo
     CHECK(rules.of[HEALTH_STALE].failing == 20);
     CHECK(health_rules_set(&rules, "flips.collapsed=off", &failure) == 0);
     CHECK(rules.flips_collapsed == 0);
+    CHECK(health_rules_set(&rules, "flips.warning=0.1,stale.warning=off", &failure) == 0);
+    CHECK(rules.of[HEALTH_FLIPS].warning == 0.1 && isinf(rules.of[HEALTH_STALE].warning));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         failure = (struct failure){0};
         CHECK(health_rules_set(&rules, wrong[i], &failure) < 0);

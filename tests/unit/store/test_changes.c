@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "health/health.h"
 #include "store/counters.h"
 #include "store/fork.h"
 #include "tests/lib/check.h"
@@ -356,6 +357,7 @@ CASE(many, "what takes several steps is complete in the end")
 /* The first step of a fork, as a crash leaves it. */
 static void begin_fork(struct store_fixture *fixture)
 {
+    const struct health_rules rules = health_rules_default();
     static struct fork fork = {.from = "r", .to = "f", .step = MANY};
     struct counters next = {.upload = 10 * MANY, .sequence = 10 * MANY};
     char path[STORE_PATH_BYTES];
@@ -365,7 +367,7 @@ static void begin_fork(struct store_fixture *fixture)
     store_file(fixture, path);
     CHECK(db_open(&db, path, DB_WRITES, NULL) == 0);
     CHECK(db_exec(&db, "BEGIN", NULL) == 0);
-    CHECK_EQ(fork_step(&db, &next, &fork, &reports, NULL), 1);
+    CHECK_EQ(fork_step(&db, &next, &rules, &fork, &reports, NULL), 1);
     CHECK_EQ(reports, FORK_REPORTS_MAX);
     CHECK(db_exec(&db, "COMMIT", NULL) == 0);
     db_close(&db);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bounds of single options. */
+#ifndef APP_VALIDATE_H
+#define APP_VALIDATE_H
+
+#include "base/limits.h"
+#include "base/status.h"
+
+enum { MEMORY_BYTES_MIN = 16 << 20 };
+
+/* INVALID_ARGUMENT names the option. */
+int limits_validate(const struct limits *limits, struct failure *failure);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cell summarizes some consecutive reports of a layer: what the history shows of them.
+ * A cell of one report has exactly that report's numbers. */
+#ifndef STORE_CELLS_H
+#define STORE_CELLS_H
+
+#include "store/fields.h"
+#include "trit/types.h"
+
+struct cell {
+    uint64_t first, last;        /* steps */
+    uint32_t count;              /* reports */
+    uint32_t health;             /* enum trit_health: the worst */
+    double values[STORE_FIELDS]; /* NAN: no report has this field */
+};
+
+enum { HISTORY_BLOCK = 16 }; /* cells of a full row */
+enum { CELL_BYTES = 8 + 8 + 4 + 4 + 8 * STORE_FIELDS };
+
+/* `drift` is what health_judge returned. */
+void cell_of_report(struct cell *cell, const struct trit_report *report, double drift);
+
+/* Adds the reports of `other` to the cell, with the fields of `wanted` (1 << field); the
+ * others are undefined afterwards. `cell->count` 0: the cell is empty. */
+enum { CELL_ALL_FIELDS = (1 << STORE_FIELDS) - 1 };
+void cell_merge(struct cell *cell, const struct cell *other, uint32_t wanted);
+
+/* The worse of two values of the field; one that is NAN is not. */
+double cell_worse(enum store_field field, double a, double b);
+
+/* The same bytes on every machine. */
+void cells_encode(const struct cell *cells, size_t count, uint8_t *bytes);
+void cells_decode(const uint8_t *bytes, size_t count, struct cell *cells);
+
+/* Inserts a cell of one report among cells in order of steps. */
+void cells_insert(struct cell *cells, size_t *count, const struct cell *cell);
+
+#endif

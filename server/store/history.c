@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers a query of the history in three passes:
+ *   1. Over the rows of layers: which are concerned, with which range of steps. This gives
+ *      the width of a column and the level of the cells that are read.
+ *   2. Over their cells: each layer's columns.
+ *   3. The columns that some layer has are the answer's; each layer's values are placed
+ *      into them. */
+#include "store/history.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/number.h"
+#include "store/levels.h"
+#include "store/reader.h"
+
+/* One row of layers that has reports in the range. */
+struct segment {
+    struct layer_key key;
+    int64_t from, to;                    /* of it, inclusive */
+    int64_t step_min, step_max, reports; /* of all its reports */
+    size_t layer;                        /* index */
+};
+
+/* The columns of one layer that have reports, in order. */
+struct strip {
+    char *name;
+    enum trit_health health;
+    uint64_t step;
+    size_t count;
+    uint64_t *columns;
+    uint8_t *health_of;
+    double *values; /* for each wanted field, all columns */
+};
+
+struct column {
+    uint64_t number;
+    struct cell cell;
+};
+
+struct query {
+    struct db *db;
+    const struct store_history_query *asked;
+    struct store_history *out;
+    struct run_row *run;
+    uint32_t columns_max;
+    size_t field_count;
+    struct segment *segments;
+    size_t segment_count, segment_space;
+    struct strip *strips;
+    size_t strip_count, strip_space;
+    uint64_t values; /* of all strips */
+    /* of all segments */
+    uint64_t from, to, reports, spacing;
+    /* the layer that is being read */
+    struct column *columns;
+    size_t column_count, column_space;
+    uint64_t newest; /* the last step of its cells, with the health there */
+    uint32_t newest_health;
+};
+
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the history");
+}
+
+static int too_large(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "the history has more than %d values; ask for fewer layers, fields or "
+                "columns",
+                (int)HISTORY_VALUES_MAX);
+}
+
+/* ---- 1. which layers ---------------------------------------------------------------- */
+
+/* The range of a row that the query wants; false: none. */
+static bool range_of(const struct query *q, const struct layer_row *row, int64_t *from,
+                     int64_t *to)
+{
+    const struct store_history_query *asked = q->asked;
+
+    if (row->key.replica != (int64_t)asked->replica || asked->from > INT64_MAX ||
+        !visible_steps(q->run, asked->attempt, row, from, to))
+        return false;
+    if ((int64_t)asked->from > *from)
+        *from = (int64_t)asked->from;
+    if (asked->to < (uint64_t)*to)
+        *to = (int64_t)asked->to;
+    *from = *from > row->step_min ? *from : row->step_min;
+    *to = *to < row->step_max ? *to : row->step_max;
+    return *from <= *to;
+}
+
+static int add_strip(struct query *q, const char *name, struct failure *failure)
+{
+    struct strip *grown =
+        array_grow(q->strips, &q->strip_space, q->strip_count + 1, sizeof(*q->strips));
+
+    if (!grown)
+        return no_memory(failure);
+    q->strips = grown;
+    q->strips[q->strip_count] = (struct strip){.name = strdup(name)};
+    if (!q->strips[q->strip_count].name)
+        return no_memory(failure);
+    q->strip_count++;
+    return 0;
+}
+
+static int note_layer(void *arg, const struct layer_row *row, struct failure *failure)
+{
+    struct query *q = arg;
+    struct segment segment = {.key = row->key,
+                              .step_min = row->step_min,
+                              .step_max = row->step_max,
+                              .reports = row->reports};
+    struct segment *grown;
+
+    if (!range_of(q, row, &segment.from, &segment.to))
+        return 1;
+    if (q->asked->layer && q->asked->layer[0] &&
+        fnmatch(q->asked->layer, row->key.layer, 0) != 0)
+        return 1;
+    if ((q->strip_count == 0 ||
+         strcmp(q->strips[q->strip_count - 1].name, row->key.layer) != 0) &&
+        add_strip(q, row->key.layer, failure))
+        return -1;
+    segment.layer = q->strip_count - 1;
+    grown = array_grow(q->segments, &q->segment_space, q->segment_count + 1,
+                       sizeof(*q->segments));
+    if (!grown)
+        return no_memory(failure);
+    q->segments = grown;
+    q->segments[q->segment_count++] = segment;
+    return 1;
+}
+
+/* The usual distance of two steps. */
+static uint64_t spacing_of(const struct segment *segment)
+{
+    return segment->reports > 1 ? (uint64_t)((segment->step_max - segment->step_min) /
+                                             (segment->reports - 1))
+                                : 1;
+}
+
+static void measure(struct query *q)
+{
+    q->from = UINT64_MAX;
+    q->spacing = UINT64_MAX;
+    for (size_t i = 0; i < q->segment_count; i++) {
+        const struct segment *s = &q->segments[i];
+        const uint64_t spacing = spacing_of(s) ? spacing_of(s) : 1;
+        const uint64_t inside = (uint64_t)(s->to - s->from) / spacing + 1;
+
+        q->reports += u64_min(inside, (uint64_t)s->reports);
+        q->spacing = u64_min(q->spacing, spacing);
+        q->from = u64_min(q->from, (uint64_t)s->from);
+        q->to = (uint64_t)s->to > q->to ? (uint64_t)s->to : q->to;
+    }
+}
+
+/* Sets the width of a column, and cuts the range to what columns_max columns can hold. */
+static void choose_columns(struct query *q)
+{
+    const uint64_t steps = q->to - q->from;
+    uint64_t every = q->asked->every;
+    uint64_t width = q->spacing;
+
+    /* Widths of 4, 16, 64 reports are those of cells, so that cells do not reach over the
+     * edges of columns. */
+    while (every == 0 && steps / width >= q->columns_max && width < UINT64_MAX / 8)
+        width *= HISTORY_FAN;
+    if (every == 0)
+        every = steps / q->spacing < q->columns_max ? 1 : width;
+    q->out->every = every;
+    width = every > q->spacing ? every : q->spacing;
+    if (steps / width >= q->columns_max) {
+        q->to = q->from + width * q->columns_max - 1;
+        q->out->has_next = true;
+        q->out->next = q->to + 1;
+    }
+}
+
+static unsigned level_of(const struct query *q, const struct segment *segment)
+{
+    const uint64_t every = q->out->every;
+    uint64_t span = spacing_of(segment) ? spacing_of(segment) : 1;
+    unsigned level = 0;
+
+    if (q->reports <= HISTORY_EXACT_REPORTS_MAX)
+        return 0;
+    while (level + 1 < HISTORY_LEVELS && span * HISTORY_FAN * HISTORY_FAN <= every) {
+        span *= HISTORY_FAN;
+        level++;
+    }
+    if (level + 1 < HISTORY_LEVELS && span * HISTORY_FAN == every &&
+        ((uint64_t)segment->step_min - q->from) % every == 0)
+        level++;
+    return level;
+}
+
+/* ---- 2. cells ----------------------------------------------------------------------- */
+
+/* Adds a cell to the column where it begins. Cells come nearly in order. */
+static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
+{
+    struct query *q = arg;
+    const uint64_t number = (cell->first - q->from) / q->out->every;
+    size_t at = q->column_count;
+    struct column *grown;
+
+    if (cell->last >= q->newest) {
+        q->newest = cell->last;
+        q->newest_health = cell->health;
+    }
+    while (at > 0 && q->columns[at - 1].number > number)
+        at--;
+    if (at > 0 && q->columns[at - 1].number == number) {
+        cell_merge(&q->columns[at - 1].cell, cell, q->asked->fields);
+        return 0;
+    }
+    grown = array_grow(q->columns, &q->column_space, q->column_count + 1,
+                       sizeof(*q->columns));
+    if (!grown)
+        return no_memory(failure);
+    q->columns = grown;
+    memmove(&q->columns[at + 1], &q->columns[at],
+            (q->column_count - at) * sizeof(*q->columns));
+    q->columns[at] = (struct column){.number = number, .cell = *cell};
+    q->column_count++;
+    return 0;
+}
+
+static int read_segment(struct query *q, const struct segment *segment,
+                        struct failure *failure)
+{
+    struct past_row row;
+    const int64_t to = (uint64_t)segment->to < q->to ? segment->to : (int64_t)q->to;
+    const struct history_walk walk = {.row = &row,
+                                      .level = level_of(q, segment),
+                                      .from = segment->from,
+                                      .to = to,
+                                      .visit = add_cell,
+                                      .arg = q};
+
+    if (past_row_read(q->db, &segment->key, &row, failure))
+        return -1;
+    q->newest = 0;
+    if (history_walk(q->db, &walk, failure))
+        return fail_context(failure, "history of run \"%s\", layer \"%s\"",
+                            segment->key.run, segment->key.layer);
+    q->strips[segment->layer].step = q->newest;
+    q->strips[segment->layer].health =
+        q->newest == (uint64_t)row.step ? row.health : (enum trit_health)q->newest_health;
+    return 0;
+}
+
+/* Keeps what is wanted of the columns that were read. */
+static int finish_strip(struct query *q, struct strip *strip, struct failure *failure)
+{
+    const size_t count = q->column_count;
+    size_t at = 0;
+
+    q->values += count * q->field_count;
+    if (q->values > HISTORY_VALUES_MAX)
+        return too_large(failure);
+    strip->count = count;
+    strip->columns = calloc(count + 1, sizeof(*strip->columns));
+    strip->health_of = calloc(count + 1, 1);
+    strip->values = calloc(count * q->field_count + 1, sizeof(*strip->values));
+    if (!strip->columns || !strip->health_of || !strip->values)
+        return no_memory(failure);
+    for (size_t i = 0; i < count; i++) {
+        strip->columns[i] = q->columns[i].number;
+        strip->health_of[i] = (uint8_t)q->columns[i].cell.health;
+    }
+    for (size_t field = 0; field < STORE_FIELDS; field++)
+        if (q->asked->fields & 1u << field)
+            for (size_t i = 0; i < count; i++)
+                strip->values[at++] = q->columns[i].cell.values[field];
+    return 0;
+}
+
+static int read_layers(struct query *q, struct failure *failure)
+{
+    size_t next = 0;
+
+    for (size_t i = 0; i < q->strip_count; i++) {
+        q->column_count = 0;
+        for (; next < q->segment_count && q->segments[next].layer == i; next++)
+            if (read_segment(q, &q->segments[next], failure))
+                return -1;
+        if (finish_strip(q, &q->strips[i], failure))
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- 3. the answer ------------------------------------------------------------------ */
+
+/* Merges the columns of a strip into those of all. */
+static int unite(uint64_t **all, size_t *count, const struct strip *strip,
+                 struct failure *failure)
+{
+    uint64_t *merged = malloc((*count + strip->count + 1) * sizeof(*merged));
+    size_t a = 0, b = 0, n = 0;
+
+    if (!merged)
+        return no_memory(failure);
+    while (a < *count || b < strip->count) {
+        if (b == strip->count || (a < *count && (*all)[a] < strip->columns[b])) {
+            merged[n++] = (*all)[a++];
+        } else {
+            a += a < *count && (*all)[a] == strip->columns[b];
+            merged[n++] = strip->columns[b++];
+        }
+    }
+    free(*all);
+    *all = merged;
+    *count = n;
+    return 0;
+}
+
+static bool has_all(const struct strip *strip, const uint64_t *columns, size_t count)
+{
+    return strip->count == count &&
+           memcmp(strip->columns, columns, count * sizeof(*columns)) == 0;
+}
+
+/* Places the values of a strip; the layer takes its name. */
+static int place(const struct query *q, struct strip *strip,
+                 struct store_history_layer *layer, struct failure *failure)
+{
+    const size_t count = q->out->column_count;
+    const uint64_t *numbers = q->out->steps;
+    size_t from = 0, at;
+
+    layer->name = strip->name;
+    strip->name = NULL;
+    layer->health = strip->health;
+    layer->step = strip->step;
+    layer->column_health = calloc(count + 1, 1);
+    if (!layer->column_health)
+        return no_memory(failure);
+    at = 0;
+    for (size_t i = 0; i < strip->count; i++) {
+        while (numbers[at] != strip->columns[i])
+            at++;
+        layer->column_health[at] = strip->health_of[i];
+    }
+    for (size_t field = 0; field < STORE_FIELDS; field++) {
+        if (!(q->asked->fields & 1u << field))
+            continue;
+        double *values = malloc((count + 1) * sizeof(*values));
+
+        if (!values)
+            return no_memory(failure);
+        layer->values[field] = values;
+        for (size_t i = 0; i < count; i++)
+            values[i] = NAN;
+        at = 0;
+        for (size_t i = 0; i < strip->count; i++) {
+            while (numbers[at] != strip->columns[i])
+                at++;
+            values[at] = strip->values[from + i];
+        }
+        from += strip->count;
+    }
+    return 0;
+}
+
+static int assemble(struct query *q, struct failure *failure)
+{
+    struct store_history *out = q->out;
+
+    out->layers = calloc(q->strip_count + 1, sizeof(*out->layers));
+    if (!out->layers)
+        return no_memory(failure);
+    for (size_t i = 0; i < q->strip_count; i++)
+        if (!has_all(&q->strips[i], out->steps, out->column_count) &&
+            unite(&out->steps, &out->column_count, &q->strips[i], failure))
+            return -1;
+    if ((uint64_t)out->column_count * q->field_count * q->strip_count >
+        HISTORY_VALUES_MAX)
+        return too_large(failure);
+    for (size_t i = 0; i < q->strip_count; i++) {
+        out->layer_count++;
+        if (place(q, &q->strips[i], &out->layers[i], failure))
+            return -1;
+    }
+    for (size_t i = 0; i < out->column_count; i++)
+        out->steps[i] = q->from + out->steps[i] * out->every;
+    return 0;
+}
+
+/* ---- the query ---------------------------------------------------------------------- */
+
+static int find(struct query *q, struct failure *failure)
+{
+    const int found = find_readable_run(q->db, q->asked->run, q->run, failure);
+
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", q->asked->run);
+    if (q->asked->attempt > q->run->attempts)
+        return fail(failure, TRIT_NOT_FOUND, "attempt",
+                    "no attempt %" PRIu32 " of run \"%s\"; its newest is %" PRIu32,
+                    q->asked->attempt, q->asked->run, q->run->attempts);
+    q->out->attempt = q->asked->attempt ? q->asked->attempt : q->run->attempts;
+    return 0;
+}
+
+static int answer(struct query *q, struct failure *failure)
+{
+    struct layer_walk walk = {.run = q->asked->run, .visit = note_layer, .arg = q};
+
+    layer_key_set(&walk.start, q->asked->run, "");
+    if (find(q, failure) || walk_layers(q->db, &walk, failure) < 0)
+        return -1;
+    if (q->segment_count == 0) {
+        q->out->every = q->asked->every ? q->asked->every : 1;
+        return 0;
+    }
+    measure(q);
+    choose_columns(q);
+    return read_layers(q, failure) || assemble(q, failure) ? -1 : 0;
+}
+
+static void query_fini(struct query *q)
+{
+    for (size_t i = 0; i < q->strip_count; i++) {
+        free(q->strips[i].name);
+        free(q->strips[i].columns);
+        free(q->strips[i].health_of);
+        free(q->strips[i].values);
+    }
+    free(q->strips);
+    free(q->segments);
+    free(q->columns);
+    free(q->run);
+}
+
+int store_read_history(struct store_reader *reader,
+                       const struct store_history_query *asked,
+                       struct store_history *history, struct failure *failure)
+{
+    struct query q = {.db = &reader->db,
+                      .asked = asked,
+                      .out = history,
+                      .run = malloc(sizeof(*q.run)),
+                      .columns_max = asked->columns_max};
+    int outcome = -1;
+
+    *history = (struct store_history){0};
+    if (q.columns_max == 0 || q.columns_max > HISTORY_COLUMNS_MAX)
+        q.columns_max = HISTORY_COLUMNS_MAX;
+    for (unsigned i = 0; i < STORE_FIELDS; i++)
+        q.field_count += asked->fields >> i & 1;
+    if (!q.run)
+        no_memory(failure);
+    else if (begin_read(&reader->db, failure) == 0) {
+        outcome = answer(&q, failure);
+        end_read(&reader->db);
+    }
+    query_fini(&q);
+    return outcome;
+}
+
+void store_history_fini(struct store_history *history)
+{
+    for (size_t i = 0; i < history->layer_count; i++) {
+        free(history->layers[i].name);
+        free(history->layers[i].column_health);
+        for (size_t field = 0; field < STORE_FIELDS; field++)
+            free(history->layers[i].values[field]);
+    }
+    free(history->layers);
+    free(history->steps);
+    *history = (struct store_history){0};
+}

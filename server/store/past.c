@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The row of `pasts`: numbers as little-endian bytes in one blob, with a CRC. */
+#include "store/past.h"
+
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "store/block.h"
+#include "store/statements.h"
+
+enum {
+    VERSION = 1,
+    HEAD_BYTES = 1 + 8 + 1 + HISTORY_LEVELS * 9 + HEALTH_PAST_BYTES + 1,
+    STATE_BYTES_MAX = HEAD_BYTES + HISTORY_BLOCK * CELL_BYTES,
+};
+
+const char past_sql[] = "CREATE TABLE pasts ("
+                        "  run TEXT NOT NULL,"
+                        "  layer TEXT NOT NULL,"
+                        "  replica BIGINT NOT NULL,"
+                        "  attempt BIGINT NOT NULL,"
+                        "  state BLOB NOT NULL,"
+                        "  crc BIGINT NOT NULL,"
+                        "  PRIMARY KEY (run, layer, replica, attempt));"
+                        "CREATE TABLE history ("
+                        "  run TEXT NOT NULL,"
+                        "  layer TEXT NOT NULL,"
+                        "  replica BIGINT NOT NULL,"
+                        "  attempt BIGINT NOT NULL,"
+                        "  level BIGINT NOT NULL,"
+                        "  last BIGINT NOT NULL,"
+                        "  previous BIGINT NOT NULL,"
+                        "  cells BLOB NOT NULL,"
+                        "  crc BIGINT NOT NULL,"
+                        "  PRIMARY KEY (run, layer, replica, attempt, level, last));";
+
+void past_row_init(struct past_row *row, const struct layer_key *key)
+{
+    *row = (struct past_row){.key = *key, .step = STEP_NONE};
+    for (size_t i = 0; i < HISTORY_LEVELS; i++)
+        row->closed[i] = STEP_NONE;
+    health_past_init(&row->past);
+}
+
+/* ---- bytes -------------------------------------------------------------------------- */
+
+static uint8_t *put_step(uint8_t *bytes, int64_t step)
+{
+    for (size_t i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)((uint64_t)step >> 8 * i);
+    return bytes + 8;
+}
+
+static const uint8_t *get_step(const uint8_t *bytes, int64_t *step)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        value |= (uint64_t)bytes[i] << 8 * i;
+    *step = (int64_t)value;
+    return bytes + 8;
+}
+
+static size_t encode(const struct past_row *row, uint8_t bytes[STATE_BYTES_MAX])
+{
+    uint8_t *at = bytes;
+
+    *at++ = VERSION;
+    at = put_step(at, row->step);
+    *at++ = (uint8_t)row->health;
+    for (size_t i = 0; i < HISTORY_LEVELS; i++) {
+        at = put_step(at, row->closed[i]);
+        *at++ = row->filled[i];
+    }
+    health_past_encode(&row->past, at);
+    at += HEALTH_PAST_BYTES;
+    *at++ = row->open_count;
+    cells_encode(row->open, row->open_count, at);
+    return HEAD_BYTES + (size_t)row->open_count * CELL_BYTES;
+}
+
+/* -1: the bytes are not such a row. */
+static int decode(struct past_row *row, const uint8_t *bytes, size_t count)
+{
+    const uint8_t *at = bytes + 1;
+
+    if (count < HEAD_BYTES || bytes[0] != VERSION)
+        return -1;
+    at = get_step(at, &row->step);
+    row->health = (enum trit_health) * at++;
+    for (size_t i = 0; i < HISTORY_LEVELS; i++) {
+        at = get_step(at, &row->closed[i]);
+        row->filled[i] = *at++;
+    }
+    if (health_past_decode(at, HEALTH_PAST_BYTES, &row->past) < 0)
+        return -1;
+    at += HEALTH_PAST_BYTES;
+    row->open_count = *at++;
+    if (row->open_count > HISTORY_BLOCK ||
+        count != HEAD_BYTES + (size_t)row->open_count * CELL_BYTES)
+        return -1;
+    cells_decode(at, row->open_count, row->open);
+    return 0;
+}
+
+/* ---- rows --------------------------------------------------------------------------- */
+
+static uint32_t state_crc(const struct layer_key *key, const uint8_t *bytes, size_t count)
+{
+    static const uint8_t kind[] = "past";
+
+    return crc32c(key_crc(crc32c(0, kind, sizeof(kind)), key), bytes, count);
+}
+
+static int read_state(struct db *db, sqlite3_stmt *select, struct past_row *row,
+                      struct failure *failure)
+{
+    const uint8_t *bytes = sqlite3_column_type(select, 0) == SQLITE_BLOB
+                               ? sqlite3_column_blob(select, 0)
+                               : NULL;
+    const size_t count = bytes ? (size_t)sqlite3_column_bytes(select, 0) : 0;
+
+    if (bytes && sqlite3_column_type(select, 1) == SQLITE_INTEGER &&
+        sqlite3_column_int64(select, 1) == (int64_t)state_crc(&row->key, bytes, count) &&
+        decode(row, bytes, count) == 0)
+        return 0;
+    if (sqlite3_errcode(db->sqlite) == SQLITE_NOMEM)
+        return db_fail(db, SQLITE_NOMEM, failure);
+    return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is damaged");
+}
+
+int past_row_read(struct db *db, const struct layer_key *key, struct past_row *row,
+                  struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_PAST_SELECT, failure);
+    char later[KEY_TEXT_BYTES];
+
+    if (!select)
+        return -1;
+    row->key = *key;
+    int bound = bind_key(select, 1, key);
+    int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
+
+    if (found == 1)
+        found = read_state(db, select, row, failure);
+    else if (found == 0)
+        found = fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is missing");
+    db_reset(select);
+    return found == 0 ? 0
+                      : fail_context(failure, "history of run \"%s\", layer \"%s\"%s",
+                                     key->run, key->layer, key_text(key, later));
+}
+
+int past_row_put(struct db *db, const struct past_row *row, struct failure *failure)
+{
+    sqlite3_stmt *put = statement(db, ST_PAST_PUT, failure);
+    uint8_t bytes[STATE_BYTES_MAX];
+    const size_t count = encode(row, bytes);
+
+    if (!put)
+        return -1;
+    int bound = bind_key(put, 1, &row->key) | db_bind_blob(put, 5, bytes, count) |
+                db_bind_i64(put, 6, state_crc(&row->key, bytes, count));
+
+    return db_run_bound(db, put, bound, failure);
+}
+
+int past_delete(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    static const enum statement_id ids[] = {ST_PAST_DELETE, ST_HISTORY_DELETE};
+
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        sqlite3_stmt *delete = statement(db, ids[i], failure);
+
+        if (!delete || db_run_bound(db, delete, bind_key(delete, 1, key), failure))
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a layer's past and history from its reports. */
+#ifndef STORE_REBUILD_H
+#define STORE_REBUILD_H
+
+#include "health/health.h"
+#include "store/row.h"
+
+/* Adds a report of the layer's newest step, which was filed elsewhere, in memory and to the
+ * history. Changes the report's reasons. */
+struct past_row;
+int past_add_report(struct db *db, const struct health_rules *rules, struct past_row *row,
+                    struct trit_report *report, struct failure *failure);
+
+/* Makes everything again from the layer's reports, after some were deleted or copied. Reads
+ * all of them. If the layer has no row any more, use past_delete. */
+int past_rebuild(struct db *db, const struct health_rules *rules,
+                 const struct layer_row *layer, struct failure *failure);
+
+/* Fills the table `pasts` for layers that exist: the step of the schema. */
+int past_fill(struct db *db, struct failure *failure);
+
+/* Reads all rows of a layer: 0, or -1 with what is damaged. */
+int past_check(struct db *db, const struct layer_row *layer, struct failure *failure);
+
+#endif

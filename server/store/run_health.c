@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/run_health.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/levels.h"
+#include "store/reader.h"
+
+struct summary {
+    struct store_reader *reader;
+    struct run_row *run;
+    int64_t now_unix_ns;
+    bool (*visit)(void *arg, const struct store_layer_health *layer);
+    void *arg;
+    /* the layer whose rows are being visited */
+    char name[TRIT_NAME_BYTES_MAX + 2]; /* "": none yet */
+    struct store_layer_health layer;
+    /* the replica whose attempts are being visited: its newest visible one so far */
+    int64_t replica;
+    struct store_layer_health newest;
+};
+
+/* The health at the newest visible step of the layer; the past may know later ones, which
+ * a new attempt has superseded. */
+struct visible {
+    enum trit_health health;
+    const struct cell *cell;
+    struct cell found;
+};
+
+static int take_cell(void *arg, const struct cell *cell, struct failure *failure)
+{
+    struct visible *visible = arg;
+
+    (void)failure;
+    visible->found = *cell;
+    visible->cell = &visible->found;
+    visible->health = (enum trit_health)cell->health;
+    return 0;
+}
+
+static int find_visible(struct db *db, const struct layer_row *layer,
+                        const struct past_row *past, int64_t step,
+                        struct visible *visible, struct failure *failure)
+{
+    const struct history_walk walk = {
+        .row = past, .from = step, .to = step, .visit = take_cell, .arg = visible};
+
+    if (past->open_count > 0 && step == past->step) {
+        visible->cell = &past->open[past->open_count - 1];
+        visible->health = past->health;
+        return 0;
+    }
+    if (history_walk(db, &walk, failure))
+        return -1;
+    return visible->cell ? 0
+                         : fail(failure, TRIT_DATA_LOSS, NULL,
+                                "the history of run \"%s\", layer \"%s\" has no step "
+                                "that its reports have",
+                                layer->key.run, layer->key.layer);
+}
+
+static int read_layer(struct summary *s, const struct layer_row *layer, int64_t step,
+                      struct failure *failure)
+{
+    struct db *db = &s->reader->db;
+    struct visible visible = {.cell = NULL};
+    struct store_layer_health *out = &s->newest;
+    struct past_row past;
+
+    if (past_row_read(db, &layer->key, &past, failure) ||
+        find_visible(db, layer, &past, step, &visible, failure))
+        return -1;
+    *out = (struct store_layer_health){
+        .health = visible.health,
+        .attempt = (uint32_t)layer->key.attempt,
+        .step = (uint64_t)step,
+        .time_unix_ns = layer->time_unix_ns,
+        .interval_seconds = health_usual_interval(&past.past),
+    };
+    memcpy(out->values, visible.cell->values, sizeof(out->values));
+    out->stale = health_is_stale(&s->reader->rules, &past.past, out->step, s->now_unix_ns,
+                                 &out->stale_reason);
+    return 0;
+}
+
+/* ---- replicas to layers, layers to the caller --------------------------------------- */
+
+static enum trit_health worst_of(enum trit_health a, enum trit_health b)
+{
+    return a > b ? a : b;
+}
+
+/* The replica's attempts have been visited. */
+static void end_replica(struct summary *s)
+{
+    struct store_layer_health *layer = &s->layer, *newest = &s->newest;
+
+    if (newest->attempt == 0)
+        return;
+    if (newest->stale)
+        newest->health = worst_of(newest->health, newest->stale_reason.severity);
+    if (layer->attempt == 0) {
+        *layer = *newest;
+    } else {
+        layer->health = worst_of(layer->health, newest->health);
+        if (newest->time_unix_ns > layer->time_unix_ns)
+            layer->time_unix_ns = newest->time_unix_ns;
+        if (newest->stale && !layer->stale) {
+            layer->stale = true;
+            layer->stale_reason = newest->stale_reason;
+        }
+    }
+    newest->attempt = 0;
+}
+
+static bool end_layer(struct summary *s)
+{
+    bool go_on = true;
+
+    end_replica(s);
+    if (s->layer.attempt != 0) {
+        s->layer.layer = s->name;
+        go_on = s->visit(s->arg, &s->layer);
+    }
+    s->layer.attempt = 0;
+    return go_on;
+}
+
+static int take_row(void *arg, const struct layer_row *layer, struct failure *failure)
+{
+    struct summary *s = arg;
+    int64_t from, to, step;
+
+    if (strcmp(s->name, layer->key.layer) != 0) {
+        if (!end_layer(s))
+            return 0;
+        memcpy(s->name, layer->key.layer, sizeof(s->name));
+    } else if (s->replica != layer->key.replica) {
+        end_replica(s);
+    }
+    s->replica = layer->key.replica;
+    if (!visible_steps(s->run, 0, layer, &from, &to))
+        return 1;
+    step = layer->step_max;
+    if (to < step && find_newest_step(&s->reader->db, layer, to, &step, failure))
+        return -1;
+    return read_layer(s, layer, step, failure) ? -1 : 1;
+}
+
+static int summarize(struct summary *s, const char *name, struct failure *failure)
+{
+    struct db *db = &s->reader->db;
+    struct layer_walk walk = {.run = name, .visit = take_row, .arg = s};
+    int outcome = find_readable_run(db, name, s->run, failure);
+
+    if (outcome <= 0)
+        return outcome < 0 ? -1
+                           : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", name);
+    layer_key_set(&walk.start, name, "");
+    outcome = walk_layers(db, &walk, failure);
+    if (outcome == 1)
+        end_layer(s);
+    return outcome < 0 ? -1 : 0;
+}
+
+int store_read_layer_health(struct store_reader *reader, const char *run,
+                            int64_t now_unix_ns,
+                            bool (*visit)(void *arg,
+                                          const struct store_layer_health *layer),
+                            void *arg, struct failure *failure)
+{
+    struct summary summary = {.reader = reader,
+                              .run = malloc(sizeof(*summary.run)),
+                              .now_unix_ns = now_unix_ns,
+                              .visit = visit,
+                              .arg = arg};
+    int outcome = -1;
+
+    if (!summary.run)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the query");
+    if (begin_read(&reader->db, failure) == 0) {
+        outcome = summarize(&summary, run, failure);
+        end_read(&reader->db);
+    }
+    free(summary.run);
+    return outcome;
+}
+
+/* ---- a run -------------------------------------------------------------------------- */
+
+static bool add_layer(void *arg, const struct store_layer_health *layer)
+{
+    struct store_run_health *run = arg;
+
+    run->health = worst_of(run->health, layer->health);
+    run->layers[layer->health]++;
+    if (layer->time_unix_ns > run->time_unix_ns)
+        run->time_unix_ns = layer->time_unix_ns;
+    if (layer->step > run->step)
+        run->step = layer->step;
+    run->interval_seconds = fmin(run->interval_seconds, layer->interval_seconds);
+    for (int field = 0; field < STORE_FIELDS; field++)
+        run->worst[field] =
+            cell_worse((enum store_field)field, run->worst[field], layer->values[field]);
+    return true;
+}
+
+int store_read_run_health(struct store_reader *reader, const char *run,
+                          int64_t now_unix_ns, struct store_run_health *health,
+                          struct failure *failure)
+{
+    *health = (struct store_run_health){.interval_seconds = NAN};
+    for (size_t i = 0; i < STORE_FIELDS; i++)
+        health->worst[i] = NAN;
+    return store_read_layer_health(reader, run, now_unix_ns, add_layer, health, failure);
+}
