@@ -202,7 +202,7 @@ static void strip_words(struct text *text, const struct quantity *quantity,
                         const struct history *history, const struct heat_summary *sum)
 {
     text_format(text, "%s, steps %" PRIu64 " to %" PRIu64 ": ", quantity->title,
-                history->steps[0], history->steps[history->step_count - 1]);
+                history->steps[0], history->end);
     if (isnan(sum->last)) {
         text_put(text, "nothing");
     } else {

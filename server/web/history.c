@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "store/store.h"
+#include "store/history.h"
 #include "web/pattern.h"
+
+/* ---- from reports ---------------------------------------------------------------------- */
 
 /* A history that is being read. */
 struct reading {
@@ -117,8 +119,7 @@ static bool visit(void *arg, const struct trit_report *report)
         layer = last_layer(history);
     }
     if (query->every > 1)
-        step = step - step % query->every > query->from ? step - step % query->every
-                                                        : query->from;
+        step -= (step - query->from) % query->every;
     if (layer->rows == 0 || history->row_steps[history->row_count - 1] != step) {
         if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX)
             return stop(history);
@@ -128,6 +129,156 @@ static bool visit(void *arg, const struct trit_report *report)
         fold(history, query, report);
     return !reading->failed;
 }
+
+static int read_reports(struct history *history, struct store_reader *reader,
+                        const struct history_query *query, struct failure *failure)
+{
+    bool named = query->layer && query->layer[0];
+    bool wild = named && !query->exact && pattern_is_wild(query->layer);
+    struct store_key after = {0};
+    struct store_query asked = {
+        .run = query->run,
+        .layer = named && !wild ? query->layer : NULL,
+        .attempt = query->attempt,
+        .replica = query->replica,
+        .step_from = query->from,
+        .step_to = query->to,
+        .limit = UINT32_MAX,
+        .after = query->after ? &after : NULL,
+    };
+    struct reading reading = {
+        .history = history,
+        .query = query,
+        .pattern = wild ? query->layer : NULL,
+    };
+
+    strcpy(after.run, query->run);
+    strcpy(after.layer, query->after ? query->after : "");
+    after.replica = query->replica;
+    after.step = INT64_MAX; /* nothing more of that layer */
+    if (store_read_reports(reader, &asked, visit, &reading, failure) < 0)
+        return -1;
+    return reading.failed ? fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory")
+                          : 0;
+}
+
+/* ---- from the store's summaries -------------------------------------------------------- */
+
+/* The summaries that a query needs, as bits. False: they do not have all of it. */
+static bool summarized(const struct history_query *query, uint32_t *wanted)
+{
+    *wanted = 0;
+    for (size_t i = 0; i < query->field_count; i++) {
+        int field = store_field_by_name(query->fields[i]->name);
+
+        if (field >= 0)
+            *wanted |= (uint32_t)1 << field;
+        else if (query->fields[i]->kind != FIELD_HEALTH)
+            return false;
+    }
+    return true;
+}
+
+/* The layers of the query as a shell pattern, in which `[` and `\\` are special too. */
+static void write_pattern(char *pattern, const struct history_query *query)
+{
+    const char *special = query->exact ? "*?[\\" : "[\\";
+
+    for (const char *at = query->layer ? query->layer : ""; *at; at++) {
+        if (strchr(special, *at))
+            *pattern++ = '\\';
+        *pattern++ = *at;
+    }
+    *pattern = '\0';
+}
+
+static double value_of(const struct field *field, const struct store_history_layer *layer,
+                       size_t column)
+{
+    if (field->kind == FIELD_HEALTH)
+        return layer->column_health[column] == TRIT_HEALTH_ABSENT
+                   ? (double)NAN
+                   : (double)layer->column_health[column];
+    return layer->values[store_field_by_name(field->name)][column];
+}
+
+/* Takes over the columns in which the layer has something. -1: out of memory. 0: the
+ * history is full. */
+static int copy_layer(struct history *history, const struct history_query *query,
+                      const struct store_history *from,
+                      const struct store_history_layer *layer)
+{
+    if (!add_layer(history, layer->name))
+        return -1;
+    last_layer(history)->health = layer->health;
+    for (size_t column = 0; column < from->column_count; column++) {
+        bool empty = true;
+
+        for (size_t i = 0; i < query->field_count; i++)
+            empty &= isnan(value_of(query->fields[i], layer, column));
+        if (empty)
+            continue;
+        if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX) {
+            stop(history);
+            return 0;
+        }
+        if (!add_row(history, from->steps[column]))
+            return -1;
+        for (size_t i = 0; i < query->field_count; i++)
+            history->row_values[(history->row_count - 1) * history->field_count + i] =
+                value_of(query->fields[i], layer, column);
+    }
+    return 1;
+}
+
+static int copy_layers(struct history *history, const struct history_query *query,
+                       const struct store_history *from)
+{
+    history->has_next = from->has_next;
+    history->next = from->next;
+    for (size_t i = 0; i < from->layer_count; i++) {
+        const struct store_history_layer *layer = &from->layers[i];
+        int copied;
+
+        if (query->after && strcmp(layer->name, query->after) <= 0)
+            continue;
+        history->more = history->layer_count == query->layers_max;
+        if (history->more)
+            return 0;
+        copied = copy_layer(history, query, from, layer);
+        if (copied <= 0)
+            return copied;
+    }
+    return 0;
+}
+
+static int read_summaries(struct history *history, struct store_reader *reader,
+                          const struct history_query *query, uint32_t wanted,
+                          struct failure *failure)
+{
+    char pattern[2 * TRIT_NAME_BYTES_MAX + 1];
+    const struct store_history_query asked = {
+        .run = query->run,
+        .attempt = query->attempt,
+        .replica = query->replica,
+        .layer = pattern,
+        .from = query->from,
+        .to = query->to,
+        .every = query->every ? query->every : 1,
+        .fields = wanted,
+    };
+    struct store_history found = {0};
+    int result;
+
+    write_pattern(pattern, query);
+    result = store_read_history(reader, &asked, &found, failure);
+    if (result == 0 && copy_layers(history, query, &found) < 0)
+        result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    store_history_fini(&found);
+    return result;
+}
+
+/* ---- both ------------------------------------------------------------------------------- */
 
 static int compare_steps(const void *a, const void *b)
 {
@@ -159,35 +310,17 @@ static bool make_axis(struct history *history)
 int history_read(struct history *history, struct store_reader *reader,
                  const struct history_query *query, struct failure *failure)
 {
-    bool named = query->layer && query->layer[0];
-    bool wild = named && !query->exact && pattern_is_wild(query->layer);
-    struct store_key after = {0};
-    struct store_query asked = {
-        .run = query->run,
-        .layer = named && !wild ? query->layer : NULL,
-        .attempt = query->attempt,
-        .replica = query->replica,
-        .step_from = query->from,
-        .step_to = query->to,
-        .limit = UINT32_MAX,
-        .after = query->after ? &after : NULL,
-    };
-    struct reading reading = {
-        .history = history,
-        .query = query,
-        .pattern = wild ? query->layer : NULL,
-    };
+    uint32_t wanted;
+    int result;
 
-    strcpy(after.run, query->run);
-    strcpy(after.layer, query->after ? query->after : "");
-    after.replica = query->replica;
-    after.step = INT64_MAX; /* nothing more of that layer */
     history->field_count = query->field_count;
-    if (store_read_reports(reader, &asked, visit, &reading, failure) < 0)
-        return -1;
-    if (reading.failed || !make_axis(history))
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    return 0;
+    history->end = query->to;
+    result = summarized(query, &wanted)
+                 ? read_summaries(history, reader, query, wanted, failure)
+                 : read_reports(history, reader, query, failure);
+    if (result == 0 && !make_axis(history))
+        result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return result;
 }
 
 void history_fini(struct history *history)

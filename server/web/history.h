@@ -40,17 +40,21 @@ struct history {
     struct history_layer *layers; /* in byte order of their names */
     size_t layer_count, layer_capacity;
     /* Rows: a step of a layer and its numbers, NaN where one is absent. With `every`, the
-     * step is the first of its interval, or `from` in the first interval. */
+     * step is the first of its interval. Intervals begin with `from`. */
     uint64_t *row_steps;
     double *row_values; /* [row * field_count + field] */
     size_t row_count, step_capacity, value_capacity;
     uint64_t *steps; /* of all layers, ascending */
     size_t step_count, axis_capacity;
-    bool more; /* layers follow behind the last one */
-    bool cut;  /* the only layer has more reports than were read */
+    uint64_t end;  /* the last step that was asked for */
+    bool more;     /* layers follow behind the last one */
+    bool has_next; /* steps follow, from `next` on */
+    uint64_t next;
+    bool cut; /* the only layer has more reports than were read */
 };
 
-/* Zeroed before. -1: RESOURCE_EXHAUSTED or the store's failure; call history_fini in any
+/* Reads summaries of the store if they have all fields, which costs little however long the
+ * history is; otherwise the reports. Zeroed before. -1: RESOURCE_EXHAUSTED or the store's failure; call history_fini in any
  * case. Nothing found is no failure. */
 int history_read(struct history *history, struct store_reader *reader,
                  const struct history_query *query, struct failure *failure);

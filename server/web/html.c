@@ -242,19 +242,21 @@ void html_bar(struct text *text, const struct trit_report *report)
                 neg, neg, zero, neg + zero, 100 - neg - zero);
 }
 
-void html_conditions(struct text *text, const struct run_state *state)
+void html_conditions(struct text *text, const size_t conditions[CONDITIONS])
 {
     static const enum condition order[] = {CONDITION_FAILING, CONDITION_WARNING,
                                            CONDITION_HEALTHY, CONDITION_UNKNOWN};
-    size_t at = 0;
+    size_t at = 0, all = 0;
     bool first = true;
 
+    for (size_t i = 0; i < CONDITIONS; i++)
+        all += conditions[i];
     text_format(text,
                 "<svg class=\"bar\" viewBox=\"0 0 %zu 8\" preserveAspectRatio=\"none\" "
                 "aria-hidden=\"true\">",
-                state->layer_count);
+                all);
     for (size_t i = 0; i < CONDITIONS; i++) {
-        size_t count = state->conditions[order[i]];
+        size_t count = conditions[order[i]];
 
         if (count)
             text_format(text, "<rect class=\"%s\" x=\"%zu\" width=\"%zu\" height=\"8\"/>",
@@ -263,7 +265,7 @@ void html_conditions(struct text *text, const struct run_state *state)
     }
     text_put(text, "</svg> <span class=\"counts\">");
     for (size_t i = 0; i < CONDITIONS; i++) {
-        size_t count = state->conditions[order[i]];
+        size_t count = conditions[order[i]];
 
         if (!count)
             continue;
@@ -273,6 +275,25 @@ void html_conditions(struct text *text, const struct run_state *state)
         first = false;
     }
     text_put(text, "</span>");
+}
+
+void html_duration(struct text *text, double seconds)
+{
+    static const struct {
+        double seconds;
+        const char *name;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}, {0, "ms"}};
+    size_t unit = 0;
+
+    if (isnan(seconds)) {
+        text_put(text, "\xe2\x80\x93");
+        return;
+    }
+    while (seconds < units[unit].seconds)
+        unit++;
+    text_format(text, "%.3g" NARROW_SPACE "%s",
+                units[unit].seconds > 0 ? seconds / units[unit].seconds : seconds * 1000,
+                units[unit].name);
 }
 
 /* ---- links and tables ---------------------------------------------------------- */

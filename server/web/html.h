@@ -31,7 +31,8 @@ void html_flips(struct text *text, const struct trit_report *report);
 void html_bar(struct text *text, const struct trit_report *report);
 
 /* Layers by condition, as a bar and words. */
-void html_conditions(struct text *text, const struct run_state *state);
+void html_conditions(struct text *text, const size_t conditions[CONDITIONS]);
+void html_duration(struct text *text, double seconds); /* "12 s"; NaN: a dash */
 
 /* Links to the pages before and behind; `query` ends where the number of the page goes. */
 void html_pages(struct text *text, const char *query, uint64_t page, bool more);

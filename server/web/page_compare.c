@@ -166,7 +166,7 @@ static void put_summary(struct text *text, const struct sides *sides)
         text_put(text, "</th><td>");
         html_condition(text, state->condition);
         text_put(text, "</td><td>");
-        html_conditions(text, state);
+        html_conditions(text, state->conditions);
         text_format(text,
                     "</td><td class=\"num\">%" PRIu64 " \xe2\x80\x93 %" PRIu64
                     "</td><td class=\"num\">",

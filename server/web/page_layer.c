@@ -21,41 +21,32 @@ enum { TABLE_ROWS = 50 };
 
 /* ---- plots ------------------------------------------------------------------------------ */
 
-/* The fields of the plots, in the order in which they are read. */
+/* What the plots show. All but the first two come from summaries. */
 enum series {
-    NEGATIVES,
-    ZEROS,
-    POSITIVES,
+    NEGATIVE_SHARE,
+    POSITIVE_SHARE,
+    ZERO_SHARE,
     SCALE_MIN,
     SCALE_MEAN,
     SCALE_MAX,
     FLIPS,
     SQNR,
     NEAR,
-    ZERO_GROUPS,
-    GROUPS,
+    DEAD_GROUPS,
     SERIES,
 };
-static const char *const series_names[SERIES] = {
-    "negatives",     "zeros",      "positives",
-    "scale_min",     "scale_mean", "scale_max",
-    "flip_fraction", "sqnr_db",    "near_threshold_fraction",
-    "zero_groups",   "groups",
+enum { SUMMARIES = SERIES - ZERO_SHARE, COUNTS = 3 };
+static const char *const summary_names[SUMMARIES] = {
+    "zero_fraction",
+    "scale_min",
+    "scale_mean",
+    "scale_max",
+    "flip_fraction",
+    "sqnr_db",
+    "near_threshold_fraction",
+    "zero_group_fraction",
 };
-
-/* Counts become shares of the whole. */
-static void make_shares(double *values, size_t steps)
-{
-    for (size_t i = 0; i < steps; i++) {
-        double all = values[NEGATIVES * steps + i] + values[ZEROS * steps + i] +
-                     values[POSITIVES * steps + i];
-
-        for (size_t series = NEGATIVES; series <= POSITIVES; series++)
-            values[series * steps + i] =
-                all > 0 ? values[series * steps + i] / all : (double)NAN;
-        values[ZERO_GROUPS * steps + i] /= values[GROUPS * steps + i];
-    }
-}
+static const char *const count_names[COUNTS] = {"negatives", "positives", "elements"};
 
 static void put_plots(struct text *text, const struct history *history, double *values,
                       uint64_t since)
@@ -70,8 +61,8 @@ static void put_plots(struct text *text, const struct history *history, double *
          .percent = true,
          .from_zero = true,
          .line_count = 3,
-         .lines = {LINE(MINUS_ONE, "neg", NEGATIVES), LINE("0", "zero", ZEROS),
-                   LINE("+1", "pos", POSITIVES)}},
+         .lines = {LINE(MINUS_ONE, "neg", NEGATIVE_SHARE), LINE("0", "zero", ZERO_SHARE),
+                   LINE("+1", "pos", POSITIVE_SHARE)}},
         {.title = "Scales",
          .logarithmic = true,
          .line_count = 3,
@@ -92,7 +83,7 @@ static void put_plots(struct text *text, const struct history *history, double *
          .percent = true,
          .from_zero = true,
          .line_count = 1,
-         .lines = {LINE("all-zero groups", "main", ZERO_GROUPS)}},
+         .lines = {LINE("all-zero groups", "main", DEAD_GROUPS)}},
     };
 #undef LINE
 
@@ -108,11 +99,11 @@ static void put_plots(struct text *text, const struct history *history, double *
     text_put(text, "</div>\n");
 }
 
-static int plots(const struct web_config *web, const struct request *request,
-                 struct text *text, const struct run_facts *facts, uint64_t since,
-                 struct failure *failure)
+static int read_series(struct history *history, const struct web_config *web,
+                       const struct request *request, const struct run_facts *facts,
+                       const char *const *names, size_t count, struct failure *failure)
 {
-    const struct field *fields[SERIES];
+    const struct field *fields[SUMMARIES];
     const struct history_query query = {
         .run = request->names[0],
         .layer = request->names[1],
@@ -123,30 +114,61 @@ static int plots(const struct web_config *web, const struct request *request,
         .to = facts->step_max,
         .every = history_every(facts->step_min, facts->step_max, PLOT_COLUMNS_MAX),
         .fields = fields,
-        .field_count = SERIES,
+        .field_count = count,
         .layers_max = 1,
     };
-    struct history history = {0};
-    double *values = NULL;
-    int result;
 
-    for (size_t i = 0; i < SERIES; i++)
-        fields[i] = field_by_name(series_names[i]);
-    result = history_read(&history, web->reader, &query, failure);
-    if (result == 0 && history.layer_count > 0) {
-        values = calloc(SERIES * history.step_count, sizeof(values[0]));
+    for (size_t i = 0; i < count; i++)
+        fields[i] = field_by_name(names[i]);
+    return history_read(history, web->reader, &query, failure);
+}
+
+/* The shares of -1 and +1 on the axis of the summaries. They stay absent if there are too
+ * many reports to read. */
+static void fill_shares(const struct history *summaries, const struct history *counts,
+                        double *values)
+{
+    size_t rows[COUNTS] = {0};
+
+    for (size_t i = 0; i < summaries->step_count; i++) {
+        double found[COUNTS];
+
+        for (size_t k = 0; k < COUNTS; k++)
+            found[k] = counts->layer_count == 0 || counts->cut
+                           ? (double)NAN
+                           : history_value(counts, &counts->layers[0], &rows[k],
+                                           summaries->steps[i], k);
+        values[NEGATIVE_SHARE * summaries->step_count + i] = found[0] / found[2];
+        values[POSITIVE_SHARE * summaries->step_count + i] = found[1] / found[2];
+    }
+}
+
+static int plots(const struct web_config *web, const struct request *request,
+                 struct text *text, const struct run_facts *facts, uint64_t since,
+                 struct failure *failure)
+{
+    struct history summaries = {0}, counts = {0};
+    double *values = NULL;
+    int result =
+        read_series(&summaries, web, request, facts, summary_names, SUMMARIES, failure);
+
+    if (result == 0)
+        result = read_series(&counts, web, request, facts, count_names, COUNTS, failure);
+    if (result == 0 && summaries.layer_count > 0) {
+        values = calloc(SERIES * summaries.step_count + 1, sizeof(values[0]));
         if (!values)
             result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
     if (values) {
-        for (size_t i = 0; i < SERIES; i++)
-            history_values(&history, &history.layers[0], i,
-                           values + i * history.step_count);
-        make_shares(values, history.step_count);
-        put_plots(text, &history, values, since);
+        fill_shares(&summaries, &counts, values);
+        for (size_t i = 0; i < SUMMARIES; i++)
+            history_values(&summaries, &summaries.layers[0], i,
+                           values + (ZERO_SHARE + i) * summaries.step_count);
+        put_plots(text, &summaries, values, since);
     }
     free(values);
-    history_fini(&history);
+    history_fini(&summaries);
+    history_fini(&counts);
     return result;
 }
 

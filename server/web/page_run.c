@@ -25,7 +25,7 @@ static void put_summary(struct text *text, const struct run_state *state)
     html_count(text, state->layer_count);
     text_put(text, state->more ? " and more" : "");
     text_put(text, "</dd></div>\n<div class=\"two\"><dt>By health</dt><dd>");
-    html_conditions(text, state);
+    html_conditions(text, state->conditions);
     text_format(text,
                 "</dd></div>\n<div><dt>Steps</dt><dd>%" PRIu64 " \xe2\x80\x93 %" PRIu64
                 "</dd></div>\n<div><dt>Reports</dt><dd>",
@@ -233,8 +233,7 @@ static void put_map_heads(struct text *text, const struct map *map)
     if (history->step_count > 0)
         text_format(text,
                     "step %" PRIu64 "</span><span>%s</span><span>%" PRIu64 "</span>",
-                    history->steps[0], map->quantity->title,
-                    history->steps[history->step_count - 1]);
+                    history->steps[0], map->quantity->title, history->end);
     else
         text_format(text, "%s</span>", map->quantity->title);
     text_put(text,

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "store/store.h"
+#include "base/clock.h"
+#include "store/run_health.h"
 #include "web/handlers.h"
 #include "web/heat.h"
 #include "web/history.h"
@@ -22,6 +23,7 @@ enum {
 
 struct run_row {
     char run[TRIT_NAME_BYTES_MAX + 1];
+    uint64_t reports, step_min, step_max;
     int64_t time_unix_ns;
 };
 
@@ -44,8 +46,13 @@ static bool visit(void *arg, const struct store_run_info *info)
     if (!rows)
         return false;
     runs->rows = rows;
-    strcpy(rows[runs->count].run, info->run);
-    rows[runs->count++].time_unix_ns = info->time_unix_ns;
+    struct run_row *row = &rows[runs->count++];
+
+    *row = (struct run_row){.reports = info->reports,
+                            .step_min = info->step_min,
+                            .step_max = info->step_max,
+                            .time_unix_ns = info->time_unix_ns};
+    strcpy(row->run, info->run);
     return true;
 }
 
@@ -60,48 +67,30 @@ static int compare_newest(const void *a, const void *b)
 
 /* ---- a row -------------------------------------------------------------------------- */
 
-/* Steps an hour, from the first and the last time of the history. */
-static double rate_of(const struct history *history)
-{
-    double first = (double)NAN, last = (double)NAN, steps;
-
-    for (size_t row = 0; row < history->row_count; row++) {
-        first = fmin(first, history->row_values[row * history->field_count + 1]);
-        last = fmax(last, history->row_values[row * history->field_count + 1]);
-    }
-    if (history->step_count < 2 || !(last > first))
-        return (double)NAN;
-    steps = (double)(history->steps[history->step_count - 1] - history->steps[0]);
-    return steps / ((last - first) / 3.6e12);
-}
-
 static int put_spark(const struct web_config *web, struct text *text,
-                     const struct run_state *state, double *rate, struct failure *failure)
+                     const struct run_row *row, struct failure *failure)
 {
-    const struct field *fields[] = {field_by_name("zero_fraction"),
-                                    field_by_name("time_unix_ns")};
+    const struct field *fields[] = {field_by_name("zero_fraction")};
     const struct history_query query = {
-        .run = state->run,
-        .from = state->facts.step_min,
-        .to = state->facts.step_max,
-        .every =
-            history_every(state->facts.step_min, state->facts.step_max, SPARK_COLUMNS),
+        .run = row->run,
+        .from = row->step_min,
+        .to = row->step_max,
+        .every = history_every(row->step_min, row->step_max, SPARK_COLUMNS),
         .fields = fields,
-        .field_count = 2,
-        .layers_max = HISTORY_LAYERS_MAX,
+        .field_count = 1,
+        .layers_max = RUN_LAYERS_MAX,
     };
     struct history history = {0};
-    double means[2 * PLOT_COLUMNS_MAX];
+    double means[2 * SPARK_COLUMNS];
     struct text words = {0};
 
     if (history_read(&history, web->reader, &query, failure) < 0) {
         history_fini(&history);
         return -1;
     }
-    if (history.step_count > PLOT_COLUMNS_MAX)
-        history.step_count = PLOT_COLUMNS_MAX;
+    if (history.step_count > SPARK_COLUMNS)
+        history.step_count = SPARK_COLUMNS;
     history_means(&history, 0, means);
-    *rate = rate_of(&history);
     text_put(&words, "Mean share of zeros by step");
     if (history.step_count > 0 && !isnan(means[history.step_count - 1]))
         text_format(&words, ", newest %.1f %%", means[history.step_count - 1] * 100);
@@ -114,43 +103,41 @@ static int put_spark(const struct web_config *web, struct text *text,
     return 0;
 }
 
-static int put_row(const struct web_config *web, const struct request *request,
-                   struct text *text, const char *run, struct failure *failure)
+static int put_row(const struct web_config *web, struct text *text,
+                   const struct run_row *row, struct failure *failure)
 {
-    struct run_state state;
-    struct text spark = {0};
-    double rate = (double)NAN;
-    int result = run_state_read(&state, web, request, run, failure);
+    struct store_run_health health;
 
-    if (result == 0)
-        result = put_spark(web, &spark, &state, &rate, failure);
-    if (result == 0) {
-        text_put(text, "<tr><th scope=\"row\" class=\"name\">");
-        html_run_link(text, run, run);
-        text_put(text, "</th><td>");
-        html_condition(text, state.condition);
-        text_put(text, "</td><td>");
-        html_conditions(text, &state);
-        text_put(text, "</td><td>");
-        text_add(text, spark.bytes, spark.count);
-        text_format(text,
-                    "</td><td class=\"num\">%" PRIu64 " \xe2\x80\x93 %" PRIu64
-                    "</td><td class=\"num\">",
-                    state.facts.step_min, state.facts.step_max);
-        if (rate >= 10)
-            html_count(text, (uint64_t)rate);
-        else
-            html_real_where(text, true, rate);
-        text_put(text, "</td><td class=\"num\">");
-        html_count(text, state.facts.reports);
-        text_put(text, "</td><td class=\"num\">");
-        html_age(text, state.facts.time_unix_ns);
-        text_put(text, "</td></tr>\n");
-    }
-    text->failed |= spark.failed;
-    text_fini(&spark);
-    run_state_fini(&state);
-    return result;
+    if (store_read_run_health(web->reader, row->run, clock_unix_ns(), &health, failure) <
+        0)
+        return -1;
+    const size_t conditions[CONDITIONS] = {
+        [CONDITION_UNKNOWN] = (size_t)health.layers[TRIT_HEALTH_ABSENT],
+        [CONDITION_HEALTHY] = (size_t)health.layers[TRIT_HEALTHY],
+        [CONDITION_WARNING] = (size_t)health.layers[TRIT_HEALTH_WARNING],
+        [CONDITION_FAILING] = (size_t)health.layers[TRIT_HEALTH_FAILING],
+    };
+
+    text_put(text, "<tr><th scope=\"row\" class=\"name\">");
+    html_run_link(text, row->run, row->run);
+    text_put(text, "</th><td>");
+    html_health(text, health.health);
+    text_put(text, "</td><td>");
+    html_conditions(text, conditions);
+    text_put(text, "</td><td>");
+    if (put_spark(web, text, row, failure) < 0)
+        return -1;
+    text_format(text,
+                "</td><td class=\"num\">%" PRIu64 " \xe2\x80\x93 %" PRIu64
+                "</td><td class=\"num\">",
+                row->step_min, row->step_max);
+    html_duration(text, health.interval_seconds);
+    text_put(text, "</td><td class=\"num\">");
+    html_count(text, row->reports);
+    text_put(text, "</td><td class=\"num\">");
+    html_age(text, row->time_unix_ns);
+    text_put(text, "</td></tr>\n");
+    return 0;
 }
 
 /* ---- the page ------------------------------------------------------------------------ */
@@ -186,7 +173,7 @@ static int put_runs(const struct web_config *web, struct text *text,
     uint64_t page = request->page;
     static const struct html_head heads[] = {
         {"Run", ""},        {"Health", ""},    {"Layers", ""},
-        {"Zeros", ""},      {"Steps", "num"},  {"Steps/h", "num"},
+        {"Zeros", ""},      {"Steps", "num"},  {"A report every", "num"},
         {"Reports", "num"}, {"Newest", "num"}, {NULL, NULL},
     };
     size_t from = page * RUNS_PAGE < runs->count ? (size_t)page * RUNS_PAGE : runs->count;
@@ -195,7 +182,7 @@ static int put_runs(const struct web_config *web, struct text *text,
     html_table_begin(text, "Runs, the newest first", "runs");
     html_heads(text, heads);
     for (size_t i = from; i < to; i++)
-        if (put_row(web, request, text, runs->rows[i].run, failure) < 0)
+        if (put_row(web, text, &runs->rows[i], failure) < 0)
             return -1;
     html_table_end(text);
     html_pages(text, "?page=", page, to < runs->count);

@@ -109,13 +109,20 @@ static void put_layer(struct text *text, const struct history *history,
     text_put(text, "}");
 }
 
-/* The path of this query behind the layer `after`. */
-static void put_next(struct text *text, const struct request *request, const char *after)
+/* The path of what follows: the layers behind `after`, or if it is NULL all layers from
+ * another step on. */
+static void put_next(struct text *text, const struct request *request, const char *after,
+                     uint64_t next)
 {
     text_put(text, "\"/v1/runs/");
     text_url(text, request->names[0]);
-    text_put(text, "/history?after=");
-    text_url(text, after);
+    text_put(text, "/history?");
+    if (after) {
+        text_put(text, "after=");
+        text_url(text, after);
+    } else {
+        text_format(text, "from=%" PRIu64, next);
+    }
     if (request->fields[0]) {
         text_put(text, "&fields=");
         text_url(text, request->fields);
@@ -124,7 +131,7 @@ static void put_next(struct text *text, const struct request *request, const cha
         text_put(text, "&layer=");
         text_url(text, request->layer);
     }
-    if (request->has_from)
+    if (request->has_from && after)
         text_format(text, "&from=%" PRIu64, request->from);
     if (request->has_to)
         text_format(text, "&to=%" PRIu64, request->to);
@@ -158,7 +165,9 @@ static void put_history(struct text *text, const struct request *request,
     }
     text_put(text, "],\n  \"next\": ");
     if (layer < history->layer_count || history->more)
-        put_next(text, request, history->layers[layer - 1].name);
+        put_next(text, request, history->layers[layer - 1].name, 0);
+    else if (history->has_next)
+        put_next(text, request, NULL, history->next);
     else
         text_put(text, "null");
     text_put(text, "\n}\n");

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "store/store.h"
+#include "base/clock.h"
+#include "store/run_health.h"
 #include "web/pattern.h"
 
 const char *condition_name(enum condition condition)
@@ -90,13 +91,6 @@ static bool visit(void *arg, const struct trit_report *report)
     state->layers = layers;
     layer = &layers[state->layer_count++];
     fill(layer, report);
-    state->conditions[layer->condition]++;
-    state->verdicts[layer->verdict]++;
-    state->healths[layer->health]++;
-    if (layer->condition > state->condition)
-        state->condition = layer->condition;
-    if (layer->health > state->health)
-        state->health = layer->health;
     return true;
 }
 
@@ -135,6 +129,50 @@ int run_facts_read(struct run_facts *facts, const struct web_config *web, const 
     return search.found ? 0 : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
 }
 
+static int compare_names(const void *name, const void *layer)
+{
+    return strcmp(name, ((const struct layer_state *)layer)->name);
+}
+
+/* A layer that has stopped reporting is worse than its newest report says. */
+static bool visit_health(void *arg, const struct store_layer_health *health)
+{
+    struct run_state *state = arg;
+    struct layer_state *layer =
+        health->stale ? bsearch(health->layer, state->layers, state->layer_count,
+                                sizeof(state->layers[0]), compare_names)
+                      : NULL;
+    enum trit_health severity = health->stale_reason.severity;
+
+    if (!layer)
+        return true;
+    if (layer->reason_count == 0 || severity > layer->reason.severity)
+        layer->reason = health->stale_reason;
+    layer->reason_count++;
+    if (severity > layer->health)
+        layer->health = severity;
+    if (severity >= TRIT_HEALTH_WARNING && layer->condition < CONDITION_WARNING)
+        layer->condition = CONDITION_WARNING;
+    if (severity == TRIT_HEALTH_FAILING)
+        layer->condition = CONDITION_FAILING;
+    return true;
+}
+
+static void count_layers(struct run_state *state)
+{
+    for (size_t i = 0; i < state->layer_count; i++) {
+        const struct layer_state *layer = &state->layers[i];
+
+        state->conditions[layer->condition]++;
+        state->verdicts[layer->verdict]++;
+        state->healths[layer->health]++;
+        if (layer->condition > state->condition)
+            state->condition = layer->condition;
+        if (layer->health > state->health)
+            state->health = layer->health;
+    }
+}
+
 int run_state_read(struct run_state *state, const struct web_config *web,
                    const struct request *request, const char *run,
                    struct failure *failure)
@@ -156,6 +194,11 @@ int run_state_read(struct run_state *state, const struct web_config *web,
         return -1;
     if (reading.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (request->attempt == 0 && request->replica == 0 &&
+        store_read_layer_health(web->reader, run, clock_unix_ns(), visit_health, state,
+                                failure) < 0)
+        return -1;
+    count_layers(state);
     return 0;
 }
 

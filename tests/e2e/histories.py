@@ -31,6 +31,12 @@ def weights(base, layer, part):
     return w
 
 
+def onsets(steps):
+    """The first step of each sickness."""
+    return {name: next(step for step in range(1, steps + 1) if step / steps > part)
+            for name, part in ONSET.items()}
+
+
 def file_history(daemon, run, layers=24, steps=200, at=lambda step: step):
     """Files a report of each layer at each step. Returns the steps as they are filed. A layer
     with NaN is filed by Verify, as Project refuses it."""
