@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit reports and its commands: list, show, rewind, fork, delete; and the options with which
 project and verify store reports."""
+import contextlib
 import os
 import pty
+import select
 import subprocess
 
 import pytest
@@ -215,3 +217,49 @@ def test_they_need_a_run(tmp_path, values, command, words):
     save(tmp_path / "in.safetensors", {"fc.weight": values})
     out = ["-o", tmp_path / "out.safetensors"] if command == "project" else []
     assert "--run" in fails(2, None, command, tmp_path / "in.safetensors", *out, *words)
+
+
+# ---- watch ----------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def watching(daemon, *words):
+    """The output of `trit reports watch`, while it runs."""
+    watch = subprocess.Popen(
+        [*RUNNER, str(BINARIES / "trit"), "reports", "watch", *map(str, words)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
+    try:
+        yield watch.stdout
+    finally:
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
+
+
+def test_watch_from_the_beginning(daemon, filed):
+    """Each line of JSON follows its schema; --cursor goes on after a report."""
+    with watching(daemon, filed, "--cursor", 0, "--json") as output:
+        found = [schemas.parse(output.readline()) for _ in range(3)]
+    assert [one["report"]["step"] for one in found] == ["10", "20", "30"]
+    assert all(schemas.errors("reports-watch", one) == [] for one in found)
+    with watching(daemon, filed, "--cursor", found[0]["cursor"]) as output:
+        rest = [output.readline() for _ in range(2)]
+    assert "step 20" in rest[0] and "step 30" in rest[1] and filed in rest[0] and "up" in rest[0]
+
+
+def test_watch_prints_a_report_when_it_is_stored(daemon, run, values):
+    with watching(daemon, run, "--json") as output:
+        step = 0  # the watch may not have begun yet: another report is stored until it prints
+        while not select.select([output], [], [], .1)[0]:
+            file(daemon, values, run, step)
+            step += 1
+        assert schemas.read(output.readline())["report"]["run"] == run
+
+
+def test_watch_ends_after_its_time(daemon, filed):
+    done = cli(daemon, "reports", "watch", filed, "--timeout", ".01")
+    assert done.returncode == 0 and not done.stderr
+
+
+def test_watch_with_a_bad_cursor(daemon):
+    assert "cursor" in fails(3, daemon, "reports", "watch", "--cursor", "x")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts, replicas, rewind, fork, delete and durability through the package."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,71 @@ def test_compare(client, run, weights):
     for bad in ((run, "fc"), "fc", (run, "fc", 0, 0, 0, 0)):
         with pytest.raises(trit.InvalidType, match="b"):
             client.reports.compare(a, bad)
+
+
+def test_watch(client, run, weights):
+    with client.reports.watch(run) as watch:
+        # The watch has begun when it sees a report; until then one is filed again and again.
+        first = threading.Thread(target=lambda: seen.append(next(watch)))
+        seen, step = [], 0
+        first.start()
+        while first.is_alive():
+            client.project(weights, layer=(run, "fc", step))
+            step += 1
+            first.join(0.05)
+        last = client.project(weights, layer=(run, "fc", 1000)).report
+        for filed in watch:
+            if filed.report.step == 1000:
+                break
+    assert filed.report.digest == last.digest and seen[0].report.run == run
+    with client.reports.watch(run, cursor=seen[0].cursor) as again:
+        assert next(again).cursor != seen[0].cursor
+    assert list(again) == []
+
+
+def test_a_watch_from_the_beginning(client, filed):
+    with client.reports.watch(filed, cursor="0") as watch:
+        assert [next(watch).report.step for _ in range(3)] == [10, 20, 30]
+    watch.close()
+
+
+def test_a_watch_ends_after_its_time(client, filed):
+    found = list(client.reports.watch(filed, cursor="0", timeout=0.01))
+    assert [one.report.step for one in found] == [10, 20, 30][: len(found)]
+
+
+def test_a_watch_that_cannot_be(client):
+    watch = client.reports.watch(cursor="no cursor")
+    with pytest.raises(trit.InvalidArgument, match="cursor"):
+        next(watch)
+    assert list(watch) == []
+    with pytest.raises(trit.InvalidType, match="run"):
+        client.reports.watch(7)
+    with pytest.raises(trit.InvalidType, match="timeout"):
+        client.reports.watch("r", timeout="soon")
+
+
+def test_a_closed_client_ends_its_watches(daemon, filed):
+    client = trit.Client(daemon.rpc)
+    watch = client.reports.watch(filed, cursor="0")
+    assert next(watch).report.step == 10
+    client.close()
+    assert len(list(watch)) <= 2
+
+
+def test_watch_in_asyncio(daemon, filed):
+    import asyncio
+
+    async def main():
+        async with trit.aio.Client(daemon.rpc) as client:
+            found = []
+            async for one in client.reports.watch(filed, cursor="0"):
+                found.append(one.report.step)
+                if len(found) == 3:
+                    break
+            return found
+
+    assert asyncio.run(main()) == [10, 20, 30]
 
 
 def test_best_effort(client, filed, weights):

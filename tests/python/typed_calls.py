@@ -46,6 +46,9 @@ async def asynchronous(client: trit.aio.Client, weights: Any) -> None:
     assert_type(await client.verify(projection, tolerance=0), trit.Report)
     assert_type(await client.ping("trit.v1.Layers", timeout=1.5), bool)
     assert_type(await client.reports.get("run", "fc", step=20), trit.Report)
+    assert_type(await client.reports.compare(("r", "l", 1), ("r", "l", 2)), trit.Comparison)
+    async for filed in client.reports.watch("run", cursor="0"):
+        assert_type(filed, trit.FiledReport)
     assert_type(await client.layers.verify(prefix="fc"), Dict[str, trit.Report])
     assert_type(await client.layers.delete("fc"), None)
     result = await client.checkpoint.project("in.safetensors", "out.safetensors", step=3)

@@ -43,7 +43,16 @@ from .errors import (
     Unknown,
 )
 from .layers import ForwardResult, Gradients, HeldLayer, LayerSpec
-from .reports import Comparison, Finding, HealthReason, Report, ReportKey, Shard
+from .reports import (
+    Comparison,
+    FiledReport,
+    Finding,
+    HealthReason,
+    Report,
+    ReportKey,
+    ReportWatch,
+    Shard,
+)
 from .types import (
     Activations,
     DType,
@@ -77,6 +86,7 @@ __all__ = [
     "Encoding",
     "Error",
     "FailedPrecondition",
+    "FiledReport",
     "Finding",
     "ForwardResult",
     "Gradients",
@@ -99,6 +109,7 @@ __all__ = [
     "Report",
     "ReportDetail",
     "ReportKey",
+    "ReportWatch",
     "ResourceExhausted",
     "Shard",
     "Unauthenticated",

@@ -54,6 +54,7 @@ class Handle:
             },
         )
         self._open = True
+        self.watches: weakref.WeakSet[Any] = weakref.WeakSet()  # `close` ends them
         self._forked()
         self._connect()
         _handles.add(self)
@@ -87,7 +88,9 @@ class Handle:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Waits for running calls, then closes. A second close does nothing."""
+        """Ends watches, waits for running calls, then closes. A second close does nothing."""
+        for watch in list(self.watches):
+            watch.close()
         with self._changed:
             self._open = False
             while self._running:

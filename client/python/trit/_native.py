@@ -53,6 +53,7 @@ if _numbers(_found) < _numbers(VERSION):
 # Structs that point to other structs of the caller: member and type (docs/abi.md).
 _POINTED = {
     "struct trit_report_query *": {"call": "call_options"},
+    "struct trit_watch_options *": {"call": "call_options"},
     "struct trit_project_options *": {"layer": "layer_ref", "call": "call_options"},
     "struct trit_projection *": {"report": "report"},
     "struct trit_verify_options *": {"layer": "layer_ref", "call": "call_options"},

@@ -13,7 +13,7 @@ import concurrent.futures
 import functools
 import re
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Coroutine, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Optional, TypeVar
 
 from . import checkpoint as _checkpoint
 from . import client as _client
@@ -112,6 +112,41 @@ class Reports(_Twin):
     list = _awaited(_reports.Reports.list)
     latest = _awaited(_reports.Reports.latest)
     compare = _awaited(_reports.Reports.compare)
+
+    async def watch(
+        self, run: str = "", *, cursor: str = "", timeout: Optional[float] = None
+    ) -> AsyncIterator[_reports.FiledReport]:
+        """The reports as they are filed, from now on or from a cursor on.
+
+        Args:
+            run: Name of the run; "" for all.
+            cursor: That of the last report seen; "0" for all that are kept; "" for those
+                that are filed from now on.
+            timeout: Seconds after which the watch ends; None for no limit.
+
+        Returns:
+            An asynchronous iterator. It holds a connection and a thread until it is closed.
+
+        Raises:
+            InvalidArgument: `run` or `cursor` is invalid.
+
+        Example:
+            >>> projection = await client.project(weights, layer=("async", "fc", 20))
+            >>> async for filed in client.reports.watch("async", cursor="0"):
+            ...     print(filed.report.step)
+            ...     break
+            20
+        """
+        watch = self._twin.watch(run, cursor=cursor, timeout=timeout)
+        try:
+            while True:
+                filed = await asyncio.to_thread(next, watch, None)
+                if filed is None:
+                    return
+                yield filed
+        finally:
+            await asyncio.to_thread(watch.close)
+
     rewind = _awaited(_reports.Reports.rewind)
     fork = _awaited(_reports.Reports.fork)
     delete = _awaited(_reports.Reports.delete)

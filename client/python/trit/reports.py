@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Literal, NamedTuple, Optional, Tuple, Union
+import math
+from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Union
 
 from ._arguments import c_text, flag, unsigned, wrong_type
-from ._call import Call
+from ._call import Call, timeout_ms
 from ._handle import Handle
 from ._native import ffi, lib, new
 from ._visit import Visit, on_report
+from ._watch import Watching
 
 __all__ = [
     "Comparison",
+    "FiledReport",
     "Finding",
     "Health",
     "HealthReason",
     "Report",
     "ReportKey",
+    "ReportWatch",
     "Reports",
     "Severity",
     "Shard",
@@ -421,6 +425,82 @@ def report_of(c: Any) -> Report:
     )
 
 
+class FiledReport(NamedTuple):
+    """A report that a watch has seen.
+
+    Attributes:
+        report: The report.
+        cursor: Its place in the order of filing: a later watch can go on after it.
+
+    Example:
+        >>> projection = client.project(weights, layer=("seen", "fc", 20))
+        >>> with client.reports.watch("seen", cursor="0") as watch:
+        ...     report, cursor = next(watch)
+        >>> report.step, cursor.isdigit()
+        (20, True)
+    """
+
+    report: Report
+    cursor: str
+
+
+class ReportWatch(Iterator[FiledReport]):
+    """Reports as they are filed: iterate, then `close`, or use it in a `with`.
+
+    It ends after its timeout, when it is closed, or with the exception of the call, such as
+    Unavailable when the daemon stops.
+
+    Example:
+        >>> projection = client.project(weights, layer=("watched", "fc", 20))
+        >>> with client.reports.watch("watched", cursor="0") as watch:
+        ...     for filed in watch:
+        ...         print(filed.report.step)
+        ...         break
+        20
+    """
+
+    def __init__(self, watching: Watching) -> None:
+        """Made by `Reports.watch`.
+
+        Args:
+            watching: The watch.
+
+        Raises:
+            Nothing.
+
+        Example:
+            >>> watch = client.reports.watch()
+            >>> watch.close()
+        """
+        self._watching = watching
+
+    def __next__(self) -> FiledReport:
+        filed: Optional[FiledReport] = self._watching.take()
+        if filed is None:
+            raise StopIteration
+        return filed
+
+    def __enter__(self) -> ReportWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._watching.abandon()
+
+    def close(self) -> None:
+        """Ends the watch; the iteration ends, too.
+
+        Example:
+            >>> watch = client.reports.watch("watched")
+            >>> watch.close()
+            >>> list(watch)
+            []
+        """
+        self._watching.close()
+
+
 AnyReportKey = Union[ReportKey, Tuple[str, str, int]]
 
 
@@ -646,6 +726,41 @@ class Reports:
             found.scale_ratio_max,
             found.first_group if found.has_first_group else None,
         )
+
+    def watch(
+        self, run: str = "", *, cursor: str = "", timeout: Optional[float] = None
+    ) -> ReportWatch:
+        """The reports as they are filed, from now on or from a cursor on.
+
+        Args:
+            run: Name of the run; "" for all.
+            cursor: That of the last report seen; "0" for all that are kept; "" for those
+                that are filed from now on.
+            timeout: Seconds after which the watch ends; None for no limit.
+
+        Returns:
+            An iterator. It holds a connection and a thread until it is closed.
+
+        Raises:
+            InvalidArgument: `run` or `cursor` is invalid; when the iteration begins.
+
+        Example:
+            >>> with client.reports.watch("live", cursor="0") as watch:
+            ...     projection = client.project(weights, layer=("live", "fc", 20))
+            ...     next(watch).report.step
+            20
+        """
+        names = c_text(run, "run"), c_text(cursor, "cursor")
+        options = new("struct trit_watch_options *", {"run": names[0], "cursor": names[1]})
+        limit = math.inf if timeout is None else timeout
+        timeout_ms(limit)  # refuses what is no time
+
+        def read(report: Any, cursor: str) -> FiledReport:
+            return FiledReport(report_of(report), cursor)
+
+        watching = Watching(self._handle, options, read, limit)
+        watching.borrowed = names
+        return ReportWatch(watching)
 
     # ---- what changes a run --------------------------------------------------------------
 

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports as they are filed: a thread waits for them in libtrit, and an iterator gives them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any, Callable, Optional, Union
+
+from ._call import Call, cancelled_by
+from ._native import ffi, lib, new
+from .errors import Cancelled, DeadlineExceeded
+
+# Reports that the iterator has not taken yet; when they are so many, the thread waits.
+WAITING_MAX = 256
+# How long the thread waits for a place before it looks whether the watch was closed.
+_PLACE_SECONDS = 0.1
+
+
+class _End:
+    """What the thread leaves last: how the watch ended."""
+
+    def __init__(self, raised: Optional[BaseException]) -> None:
+        self.raised = raised
+
+
+class Watching:
+    """One watch: its thread, and what it has received."""
+
+    def __init__(
+        self, handle: Any, options: Any, read: Callable[[Any, str], Any], timeout: float
+    ) -> None:
+        self._options, self._read, self._timeout = options, read, timeout
+        self._client = handle
+        self.borrowed: Any = None  # what the options point to
+        self._closed = threading.Event()
+        self._received: queue.Queue[Union[Any, _End]] = queue.Queue(WAITING_MAX)
+        self._end: Optional[_End] = None
+        self._handle = ffi.new_handle(self)
+        self._thread = threading.Thread(target=self._run, name="trit-watch", daemon=True)
+        handle.watches.add(self)
+        self._thread.start()
+
+    def _run(self) -> None:
+        end = _End(None)
+        try:
+            with cancelled_by(self._closed):
+                self._watch()
+        except (Cancelled, DeadlineExceeded) as ended:
+            # Its own time is over, or `close` ended it.
+            if not self._closed.is_set() and not isinstance(ended, DeadlineExceeded):
+                end = _End(ended)
+        except BaseException as raised:
+            end = _End(raised)
+        self._put(end)
+
+    def _watch(self) -> None:
+        call, report = Call(self._timeout), new("struct trit_report *")
+        call.fill(self._options.call)
+        with self._client as client:
+            call.check(
+                lib.trit_reports_watch(
+                    client, self._options, report, _on_filed, self._handle, call.error
+                )
+            )
+
+    def _put(self, item: Any) -> None:
+        while not self._closed.is_set():
+            try:
+                self._received.put(item, timeout=_PLACE_SECONDS)
+                return
+            except queue.Full:
+                continue
+
+    def filed(self, report: Any, cursor: str) -> int:
+        """Takes a report from libtrit. Nonzero ends the watch."""
+        self._put(self._read(report, cursor))
+        return int(self._closed.is_set())
+
+    def take(self) -> Any:
+        """The next report; None at the end."""
+        if self._end is None:
+            item = self._received.get()
+            if not isinstance(item, _End):
+                return item
+            self._end = item
+        raised, self._end.raised = self._end.raised, None
+        if raised is not None:
+            raise raised
+        return None
+
+    def abandon(self) -> None:
+        """Ends the watch; nobody takes its reports any more."""
+        self._closed.set()
+
+    def close(self) -> None:
+        """Ends the watch and wakes `take`."""
+        self._closed.set()
+        while True:
+            try:
+                self._received.put_nowait(_End(None))
+                break
+            except queue.Full:
+                try:
+                    self._received.get_nowait()
+                except queue.Empty:
+                    continue
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+
+@ffi.callback(  # type: ignore[untyped-decorator]
+    "int(void *, const struct trit_report *, const char *)", error=1
+)
+def _on_filed(arg: Any, report: Any, cursor: Any) -> Any:
+    return ffi.from_handle(arg).filed(report, ffi.string(cursor).decode())
