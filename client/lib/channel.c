@@ -153,9 +153,12 @@ static int data_cb(nghttp2_session *session, uint8_t flags, int32_t stream,
 {
     struct channel *channel = user;
 
-    (void)session, (void)flags;
-    if (is_ours(channel, stream))
-        exchange_data(channel->exchange, bytes, count);
+    (void)flags;
+    if (!is_ours(channel, stream))
+        return 0;
+    exchange_data(channel->exchange, bytes, count);
+    if (channel->exchange->paused)
+        nghttp2_session_resume_data(session, stream); /* it may have a message now */
     return 0;
 }
 
@@ -296,8 +299,6 @@ enum written { WROTE_ALL, WROTE_SOME, WRITE_BROKEN };
 
 static enum written write_out(struct channel *channel)
 {
-    if (channel->stream && channel->exchange && channel->exchange->paused)
-        nghttp2_session_resume_data(channel->session, channel->stream);
     for (int round = 0; round < STEP_ROUNDS_MAX; round++) {
         if (produce(channel) != 0) {
             channel_fail(channel, TRIT_INTERNAL, "its HTTP/2 session failed");
@@ -389,8 +390,7 @@ void channel_step(struct channel *channel)
     int error = errno;
 
     if (channel->state != CHANNEL_LOST)
-        read_in(
-            channel); /* even when writing failed: the peer may have sent the reason */
+        read_in(channel); /* also after a failed write: the peer may have said why */
     if (channel->state == CHANNEL_LOST || channel->exchange->state == EXCHANGE_DONE)
         return;
     if (written == WRITE_BROKEN)
