@@ -49,12 +49,15 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* A number as in JSON; empty for null. */
+/* A number as in JSON, where a 64-bit one is a string; empty for null. */
 static void write_number(FILE *out, const json_t *value)
 {
-    char *text = json_is_null(value) ? NULL : json_print(value, 0, NULL);
+    const char *digits = json_string_value(value);
+    char *text = digits || json_is_null(value) ? NULL : json_print(value, 0, NULL);
 
-    if (text)
+    if (digits)
+        fputs(digits, out);
+    else if (text)
         fputs(text, out);
     free(text);
 }

@@ -278,7 +278,7 @@ def test_report_file(daemon, case):
     for path in texts.values():
         done = cli(daemon, "verify", case.out, *case.words[2:], "--report", path)
         assert done.returncode == 0, done.stdout
-    saved = json.loads(texts["json"].read_text())
+    saved = schemas.read(texts["json"].read_text())
     assert saved["verdict"] == "pass" and saved["examined"] == case.parameters[0]
     assert [one["layer"] for one in saved["layers"]] == [one.name for one in case.matrices]
     lines = texts["md"].read_text().splitlines()

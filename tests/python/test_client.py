@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import trit
+from daemon import Daemon
 from trit import local
 
 
@@ -88,6 +89,25 @@ def test_streams_and_unary_calls_agree(daemon, random):
         packed = streamed.project(w, encoding="pq2_0", report="none")
         assert packed.report is None
         assert bits(packed.data) == bits(unary.project(w, encoding="pq2_0").data)
+
+
+# A stream through a Unix socket uses a ring of shared memory that is smaller than the tensor. It
+# goes on when a reply frees a slot of the ring, also where no progress is asked for.
+def test_a_stream_through_shared_memory_does_not_stall(tmp_path, random):
+    path = f"unix:{tmp_path}/rpc"
+    own = Daemon(tmp_path, "--listen", path)
+    w = random.standard_normal((16, 1 << 20), dtype=np.float32)  # 64 MiB
+    try:
+        with (
+            trit.Client(path, timeout=60, stream_bytes_min=65536) as shared,
+            trit.Client(own.rpc.split(",")[0], timeout=60, stream_bytes_min=65536) as by_socket,
+        ):
+            one, other = shared.project(w), by_socket.project(w)
+            assert bits(one.data) == bits(other.data)
+            assert one.report.digest == other.report.digest
+            assert shared.verify(w, mode="latent").digest == one.report.digest
+    finally:
+        assert own.stop() == 0, own.log()
 
 
 # Large tensors are streamed and small ones are one message, without any option.
