@@ -119,8 +119,9 @@ static void refuse(struct store_put *put, const struct trit_report *stored,
     digest_text(stored->digest, there);
     digest_text(put->report->digest, given);
     fail(&put->failure, TRIT_ALREADY_EXISTS, "layer.step",
-         "%s: already exists with digest %s; this one has digest %s%s; use another step",
-         title, there, given, difference);
+         "%s: already exists with digest %s; this one has digest %s%s; use another step, "
+         "or attempt %" PRIu32 " if the run was resumed (see Reports.Rewind)",
+         title, there, given, difference, stored->attempt + 1);
 }
 
 /* Copies the fields that only the store knows. */

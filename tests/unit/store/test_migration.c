@@ -211,7 +211,8 @@ CASE(never_equal,
         put.put.failure.message,
         "report of run \"a\", layer \"y\", step 2: already exists with digest "
         "0c0000000000; this one has digest 0c0000000000; it was stored by an older tritd, "
-        "which did not keep the question that it answers; use another step");
+        "which did not keep the question that it answers; use another step, "
+        "or attempt 2 if the run was resumed (see Reports.Rewind)");
     store_fixture_fini(&fixture);
 }
 

@@ -64,7 +64,9 @@ static void file_first(struct store_fixture *fixture)
 static void check_refused(const struct fixture_put *second, const char *wanted)
 {
     static const char title[] = "report of run \"r\", layer \"l\", step 5: ";
-    static const char advice[] = "; use another step";
+    static const char advice[] =
+        "; use another step, or attempt 2 if the run was resumed "
+        "(see Reports.Rewind)";
     char message[TRIT_MESSAGE_BYTES_MAX + 1];
 
     CHECK_EQ(second->put.failure.status, TRIT_ALREADY_EXISTS);
