@@ -93,6 +93,7 @@ CASE(cancelled, "a cancelled call computes no further part")
     service_turn(service);
     slow_product_release();
     exchange_free(&exchange);
+    request_free(&request);
     service_close(service);
     CHECK_EQ(slow_product_count(), 1);
 }
