@@ -126,9 +126,10 @@ def tls(program, folder):
 
 def whole_checkpoints(program, folder):
     """`program`: trit."""
-    daemon = Daemon(pathlib.Path(folder) / "data")
+    address = f"unix:{folder}/rpc"  # the way of clients on the same machine
+    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address)
     try:
-        return list(bench_checkpoints.measure(program, daemon, folder, entry))
+        return list(bench_checkpoints.measure(program, daemon, address, folder, entry))
     finally:
         daemon.stop()
 

@@ -124,13 +124,14 @@ def bounds(folder, files, program):
     return {name: (CORES / second, second) for name, second in seconds.items()}, cost
 
 
-def measure(trit, daemon, folder, entry):
-    """Entries of bench.json: project and verify, as ratios to cat, and peaks."""
+def measure(trit, daemon, address, folder, entry):
+    """Entries of bench.json: project and verify, as ratios to cat, and peaks. `address` is the
+    daemon's, for trit."""
     folder, trit = pathlib.Path(folder), pathlib.Path(trit)
     model = folder / "model"
     model.mkdir()
     size = make(model)
-    environment = dict(os.environ, TRITD_ADDRESS=daemon.rpc)
+    environment = dict(os.environ, TRITD_ADDRESS=address)
     files = sorted(map(str, model.glob("*.safetensors")))
     ratios, peaks, rates, costs, cats = {}, {}, {}, {}, []
     reach, cost = bounds(folder, files, trit.parent / "tests" / "bench" / "bench_path")

@@ -98,8 +98,10 @@ def test_a_call_waits_while_the_daemon_restarts(tmp_path):
     with listening(("127.0.0.1", 0)) as tcp:
         address = f"127.0.0.1:{tcp.getsockname()[1]}"
         with grpc.insecure_channel(address) as connection:
+            # gRPC gives up a connection that is silent for 20 s, which an emulated daemon
+            # on a busy machine may need to start; then the call waits for the next.
             waiting = ternary_pb2_grpc.TernaryStub(connection).Project.future(
-                ref.project_request(VALUES), timeout=CALL_SECONDS)
+                ref.project_request(VALUES), timeout=CALL_SECONDS, wait_for_ready=True)
             own = Activated([tcp], folder=tmp_path)
             assert waiting.result().report.elements == VALUES.size
             assert own.stop() == 0
