@@ -41,19 +41,16 @@ class Activated:
     """tritd, started as systemd does it: with sockets that are open already."""
 
     def __init__(self, sockets, *words, folder):
-        def prepare():
-            for at, one in enumerate(copies):
-                os.dup2(one, 3 + at)
-            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(copies)))
-
-        # Above the numbers that they will have.
+        # The shell gives them their numbers. preexec_fn would run Python in a forked process,
+        # which gRPC's threads do not survive.
         copies = [os.dup2(one.fileno(), 100 + at) for at, one in enumerate(sockets)]
-        shell = 'exec env LISTEN_PID=$$ LISTEN_FDS="$1" "${@:2}"'
+        moves = " ".join(f"{3 + at}<&{one} {one}<&-" for at, one in enumerate(copies))
+        shell = f'exec {moves}; exec env LISTEN_PID=$$ LISTEN_FDS={len(copies)} "$@"'
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(
-            ["bash", "-c", shell, "bash", str(len(sockets)), *RUNNER, str(BINARIES / "tritd"),
-             "--http", "off", *words],
-            stdout=subprocess.PIPE, stderr=self.log, preexec_fn=prepare, close_fds=False)
+            ["bash", "-c", shell, "bash", *RUNNER, str(BINARIES / "tritd"), "--http", "off",
+             *words],
+            stdout=subprocess.PIPE, stderr=self.log, pass_fds=copies)
         for one in copies:
             os.close(one)
         self.line = b""
