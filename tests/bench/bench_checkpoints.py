@@ -113,13 +113,12 @@ def touch_free_memory():
 
 def bounds(folder, files, program):
     """GB/s of input that two cores can reach for project to int8 and for verify of it, by the
-    cost of each step, and that cost in CPU seconds per GB of input."""
+    cost of each step in shared memory, and that cost in CPU seconds per GB of input."""
     done = subprocess.run([str(program), str(folder / "written"), *files], check=True,
                           stdout=subprocess.PIPE, text=True)
     cost = json.loads(done.stdout)
-    moved = cost["socket"] + 2 * cost["crc"]  # both ends compute it
-    sent = cost["read"] + moved + cost["tile"]
-    seconds = {"project to int8": sent + cost["project"] + (moved + cost["write"]) / 2,
+    sent = cost["read"] + cost["tile"]  # nothing moves through a socket
+    seconds = {"project to int8": sent + cost["project"] + cost["write"] / 2,
                "verify of int8": sent + cost["verify"]}
     return {name: (CORES / second, second) for name, second in seconds.items()}, cost
 
