@@ -50,6 +50,17 @@ struct trit_client *cli_connect(const struct options *options)
     return NULL;
 }
 
+enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,
+                                                     const struct options *options),
+                               const struct options *options)
+{
+    struct trit_client *client = cli_connect(options);
+    enum exit_code code = client ? run(client, options) : FAILED;
+
+    trit_close(client);
+    return code;
+}
+
 static int write_json(const char *json, size_t count)
 {
     for (size_t at = 0; at < count;) {

@@ -44,6 +44,11 @@ enum exit_code complain_of_call(const struct trit_error *error);
 /* A client for --server and --timeout; complains and returns NULL on failure. */
 struct trit_client *cli_connect(const struct options *options);
 
+/* Runs a command with such a client and closes it. */
+enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,
+                                                     const struct options *options),
+                               const struct options *options);
+
 struct json_t;
 
 /* Prints the JSON and a newline, and releases it. NULL means that memory ran out: then it

@@ -12,18 +12,6 @@
 
 enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1, RANGE_BYTES = 2 * SHOWN_BYTES + 96 };
 
-/* Runs a command with a client. */
-static enum exit_code with_client(enum exit_code (*run)(struct trit_client *client,
-                                                        const struct options *options),
-                                  const struct options *options)
-{
-    struct trit_client *client = cli_connect(options);
-    enum exit_code code = client ? run(client, options) : FAILED;
-
-    trit_close(client);
-    return code;
-}
-
 /* ---- rewind ----------------------------------------------------------------------- */
 
 static enum exit_code rewind_run(struct trit_client *client,
@@ -53,7 +41,7 @@ static enum exit_code run_rewind(const struct options *options)
     if (!option_given(options, OPTION_STEP))
         return complain(USAGE,
                         "reports rewind: --step is needed: the last step that stays");
-    return with_client(rewind_run, options);
+    return cli_with_client(rewind_run, options);
 }
 
 const struct command cmd_reports_rewind = {
@@ -97,7 +85,7 @@ static enum exit_code run_fork(const struct options *options)
     if (!option_given(options, OPTION_STEP))
         return complain(USAGE,
                         "reports fork: --step is needed: the last step that is copied");
-    return with_client(fork_run, options);
+    return cli_with_client(fork_run, options);
 }
 
 const struct command cmd_reports_fork = {
@@ -129,7 +117,7 @@ static void range_text(char text[RANGE_BYTES], const struct options *options)
              options->layer ? ", layer " : "", layer, from, to);
 }
 
-/* Asks on a terminal. Elsewhere nobody could answer, so --yes is needed. */
+/* Asks on a terminal. Without a terminal there is no answer, so --yes is needed. */
 static enum exit_code confirm(const struct options *options)
 {
     char range[RANGE_BYTES], answer[8] = "";
@@ -175,7 +163,7 @@ static enum exit_code run_delete(const struct options *options)
 {
     const enum exit_code code = confirm(options);
 
-    return code == DONE ? with_client(delete_reports, options) : code;
+    return code == DONE ? cli_with_client(delete_reports, options) : code;
 }
 
 const struct command cmd_reports_delete = {

@@ -182,25 +182,14 @@ static enum exit_code remove_layer(struct trit_client *client,
 
 /* ---- the commands ----------------------------------------------------------------- */
 
-static enum exit_code with_client(enum exit_code (*run)(struct trit_client *client,
-                                                        const struct options *options),
-                                  const struct options *options)
-{
-    struct trit_client *client = cli_connect(options);
-    enum exit_code code = client ? run(client, options) : FAILED;
-
-    trit_close(client);
-    return code;
-}
-
 static enum exit_code run_list(const struct options *options)
 {
-    return with_client(list, options);
+    return cli_with_client(list, options);
 }
 
 static enum exit_code run_verify(const struct options *options)
 {
-    return with_client(verify, options);
+    return cli_with_client(verify, options);
 }
 
 static enum exit_code run_create(const struct options *options)
@@ -209,12 +198,12 @@ static enum exit_code run_create(const struct options *options)
         !option_given(options, OPTION_OUT_FEATURES))
         return complain(USAGE, "layers create: --in-features and "
                                "--out-features are needed");
-    return with_client(create, options);
+    return cli_with_client(create, options);
 }
 
 static enum exit_code run_delete(const struct options *options)
 {
-    return with_client(remove_layer, options);
+    return cli_with_client(remove_layer, options);
 }
 
 static const struct command cmd_layers_list = {

@@ -28,7 +28,7 @@ static void print_text(const struct trit_report *report)
            verdict_text(verdict, report), health_text(health, report));
 }
 
-/* Each line is written when its report comes. Ends the watch when nobody reads it. */
+/* Writes each line when its report comes. Ends the watch when the output is closed. */
 static int visit(void *arg, const struct trit_report *report, const char *cursor)
 {
     struct watching *watching = arg;

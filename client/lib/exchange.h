@@ -68,7 +68,7 @@ struct exchange {
     bool response_started;  /* a part of a response has arrived */
     bool unprocessed;       /* the peer has said that it did nothing */
     bool asked_all;         /* the last outgoing message was given */
-    bool paused;            /* no message is to be had now; the channel asks again */
+    bool paused;            /* no message is ready; the channel asks again */
     uint64_t
         payload_bytes; /* of slices that count as progress; the channel has taken them */
 

@@ -61,11 +61,8 @@ static int pack_prepare(struct projecting *project, struct packing_request *pack
     if (o->write && (streamed_check("options.write", o->source_encoding, failure) < 0 ||
                      streamed_check("options.write", o->encoding, failure) < 0))
         return -1;
-    if (projection_destination(o->out, o->write, failure) < 0 ||
-        projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0)
-        return -1;
-    projection_write(project, o->write, o->write_arg);
-    return 0;
+    return projection_outputs(project, o->group_size, o->out, o->out_bytes, o->write,
+                              o->write_arg, failure);
 }
 
 static int pack_run(struct projecting *project, struct failure *failure)

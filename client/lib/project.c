@@ -90,19 +90,6 @@ bool projecting_is_called_back(const struct projecting *project)
     return !project->tensor->data || project->data.write;
 }
 
-int projection_destination(const void *out, trit_write write, struct failure *failure)
-{
-    return out && write ? fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
-                                     "set together with options.out")
-                        : 0;
-}
-
-void projection_write(struct projecting *project, trit_write write, void *write_arg)
-{
-    if (write)
-        output_init_write(&project->data, "data", project->data.size, write, write_arg);
-}
-
 static int project_run(struct projecting *project, struct failure *failure)
 {
     uint32_t parts = parts_of(project);
@@ -122,11 +109,15 @@ static int project_run(struct projecting *project, struct failure *failure)
     return rc;
 }
 
-int projection_size(struct projecting *project, uint32_t group_size, void *out,
-                    uint64_t out_bytes, struct failure *failure)
+int projection_outputs(struct projecting *project, uint32_t group_size, void *out,
+                       uint64_t out_bytes, trit_write write, void *write_arg,
+                       struct failure *failure)
 {
     struct encoded_size size;
 
+    if (out && write)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.write",
+                          "set together with options.out");
     if (encoded_size((enum trit_encoding)project->request.encoding,
                      project->tensor->dtype, &project->extent, group_size, &size,
                      failure) < 0)
@@ -135,7 +126,10 @@ int projection_size(struct projecting *project, uint32_t group_size, void *out,
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "out",
                           "has %" PRIu64 " bytes, but the result needs %" PRIu64,
                           out_bytes, size.data);
-    output_init(&project->data, "data", size.data, out);
+    if (write)
+        output_init_write(&project->data, "data", size.data, write, write_arg);
+    else
+        output_init(&project->data, "data", size.data, out);
     output_init(&project->scales, "scales", size.scales, NULL);
     return 0;
 }
@@ -155,11 +149,8 @@ static int project_prepare(struct projecting *project,
     if (tensor_check("tensor", project->tensor, &project->extent, failure) < 0 ||
         layer_wire("options.layer", o->layer, &project->request.layer, failure) < 0)
         return -1;
-    if (projection_destination(o->out, o->write, failure) < 0 ||
-        projection_size(project, o->group_size, o->out, o->out_bytes, failure) < 0)
-        return -1;
-    projection_write(project, o->write, o->write_arg);
-    return 0;
+    return projection_outputs(project, o->group_size, o->out, o->out_bytes, o->write,
+                              o->write_arg, failure);
 }
 
 void projection_give(struct projecting *project, struct trit_report *report,

@@ -29,15 +29,11 @@ struct packing_request {
 /* Decodes the reply of Project or Pack into project->report. */
 int projected_decode(void *project, const struct scan *reply, struct failure *failure);
 
-/* Sets the sizes of the outputs for `encoding` of project->extent. */
-int projection_size(struct projecting *project, uint32_t group_size, void *out,
-                    uint64_t out_bytes, struct failure *failure);
-
-/* A result has one destination: memory of the caller (or NULL), or a function. */
-int projection_destination(const void *out, trit_write write, struct failure *failure);
-
-/* Has the data go to a function of the caller, if there is one; after projection_size. */
-void projection_write(struct projecting *project, trit_write write, void *write_arg);
+/* Prepares the outputs for `encoding` of project->extent. The data go to `out`, to `write`,
+ * or, if both are NULL, to memory of the library. INVALID_ARGUMENT: both are set. */
+int projection_outputs(struct projecting *project, uint32_t group_size, void *out,
+                       uint64_t out_bytes, trit_write write, void *write_arg,
+                       struct failure *failure);
 
 /* Does the tensor or the result go through a function of the caller? */
 bool projecting_is_called_back(const struct projecting *project);

@@ -210,7 +210,7 @@ struct ring *shared_take(struct shared *shared)
     return ring;
 }
 
-/* Nobody waits for the reply. */
+/* The reply is not awaited. */
 static void release_ring(struct shared *shared, const struct ring *ring)
 {
     struct wire_memory_request request = {.releases = true};

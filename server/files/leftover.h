@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Temporary files and folders `.NAME.trit-XXXXXXXX` of a process that was killed. The
- * process that writes one holds a lock on it (flock), which ends with the process. So one
- * without a lock is nobody's, and the next run with the same output removes it. */
+ * process that writes one holds a lock on it (flock), which ends with the process. So the
+ * process of one without a lock has ended. The next run with the same output removes it. */
 #ifndef FILES_LEFTOVER_H
 #define FILES_LEFTOVER_H
 

@@ -22,7 +22,7 @@ int temporary_name(char temporary[NAME_MAX], const char *name);
 #define TEMPORARY_MARK ".trit-"
 
 /* The same for `.NAME.old-XXXXXXXX`, what a folder that is replaced is called meanwhile. It
- * is complete, so nobody removes it as a leftover. */
+ * is complete, so it is not removed as a leftover. */
 int aside_name(char aside[NAME_MAX], const char *name);
 
 /* Is it a temporary name of `name`? */

@@ -21,7 +21,7 @@ struct chore {
     struct list link;
     struct mailbox_message message;
     enum chore_kind kind;
-    struct store_change *change; /* NULL: nobody waits for it */
+    struct store_change *change; /* NULL: tritd began it by itself */
     bool begun;
     struct layer_key at; /* DELETE, CLEAN: the layer to go on with */
     uint64_t reports;    /* deleted or copied so far */

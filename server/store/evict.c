@@ -40,25 +40,6 @@ static int read_rows(struct db *db, int64_t from, struct kept_row *rows, size_t 
     return found < 0 ? -1 : 0;
 }
 
-/* Finds the layer of a report. 1: found. 0: there is no such report. */
-static int find_layer_of(struct db *db, int64_t sequence, struct layer_row *layer,
-                         struct failure *failure)
-{
-    sqlite3_stmt *select = statement(db, ST_REPORT_AT, failure);
-    struct report_row row;
-    struct layer_key key;
-
-    if (!select)
-        return -1;
-    db_bind_i64(select, 1, sequence);
-    int found = db_step(db, select, failure);
-
-    if (found == 1 && report_row_read_any(db, select, &key, &row, failure))
-        found = -1;
-    db_reset(select);
-    return found == 1 ? find_layer(db, &key, layer, failure) : found;
-}
-
 /* Whether a later attempt has reports of the same layer and replica. */
 static int has_later(struct db *db, const struct layer_row *layer,
                      struct failure *failure)
@@ -76,7 +57,8 @@ static int has_later(struct db *db, const struct layer_row *layer,
 static int evict_row(struct db *db, const struct kept_row *row, struct failure *failure)
 {
     struct layer_row layer;
-    int found = find_layer_of(db, row->sequence, &layer, failure);
+    int64_t step;
+    int found = find_filed(db, ST_REPORT_AT, row->sequence, &layer, &step, failure);
 
     if (found < 0)
         return -1;

@@ -238,27 +238,6 @@ static int used_bytes(struct db *db, uint64_t *bytes, struct failure *failure)
     return 0;
 }
 
-/* Finds the layer and the step of the oldest report. 1: found. */
-static int find_oldest(struct db *db, struct layer_row *layer, int64_t *step,
-                       struct failure *failure)
-{
-    sqlite3_stmt *select = statement(db, ST_REPORTS_SINCE, failure);
-    struct report_row row;
-    struct layer_key key;
-
-    if (!select)
-        return -1;
-    db_bind_i64(select, 1, 0);
-    int found = db_step(db, select, failure);
-
-    if (found == 1 && report_row_read_any(db, select, &key, &row, failure))
-        found = -1;
-    if (found == 1)
-        *step = row.step;
-    db_reset(select);
-    return found == 1 ? find_layer(db, &key, layer, failure) : found;
-}
-
 /* 1: there is more to delete. */
 static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
 {
@@ -271,7 +250,7 @@ static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
             return -1;
         if (bytes <= max)
             return 0;
-        int found = find_oldest(tidy->db, &layer, &step, failure);
+        int found = find_filed(tidy->db, ST_REPORTS_SINCE, 0, &layer, &step, failure);
 
         if (found <= 0)
             return found;

@@ -111,3 +111,15 @@ int statement_run(struct db *db, enum statement_id id, struct failure *failure)
 
     return prepared ? db_run(db, prepared, failure) : -1;
 }
+
+int64_t statement_number(struct db *db, enum statement_id id)
+{
+    sqlite3_stmt *select = statement(db, id, NULL);
+    int64_t value = 0;
+
+    if (select && db_step(db, select, NULL) == 1)
+        value = sqlite3_column_int64(select, 0);
+    if (select)
+        db_reset(select);
+    return value;
+}

@@ -68,4 +68,7 @@ sqlite3_stmt *statement(struct db *db, enum statement_id id, struct failure *fai
 /* Runs a statement that has no parameters and gives no rows. */
 int statement_run(struct db *db, enum statement_id id, struct failure *failure);
 
+/* The number that a statement without parameters gives; 0 where it gives none or fails. */
+int64_t statement_number(struct db *db, enum statement_id id);
+
 #endif

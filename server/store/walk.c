@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "store/statements.h"
-
 static const struct layer_key no_layer;
 
 static int lost(struct failure *failure)
@@ -86,6 +84,26 @@ int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row
 
     return fail_context(failure, "layer \"%s\"%s of run \"%s\"", key->layer,
                         key_text(key, later), key->run);
+}
+
+int find_filed(struct db *db, enum statement_id id, int64_t sequence,
+               struct layer_row *layer, int64_t *step, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, id, failure);
+    struct report_row row;
+    struct layer_key key;
+
+    if (!select)
+        return -1;
+    db_bind_i64(select, 1, sequence);
+    int found = db_step(db, select, failure);
+
+    if (found == 1 && report_row_read_any(db, select, &key, &row, failure))
+        found = -1;
+    if (found == 1)
+        *step = row.step;
+    db_reset(select);
+    return found == 1 ? find_layer(db, &key, layer, failure) : found;
 }
 
 /* A visit failed; its failure needs no context. */

@@ -6,12 +6,18 @@
 #define STORE_WALK_H
 
 #include "store/row.h"
+#include "store/statements.h"
 
 /* Finds a layer. Returns 1: *row is the layer. Returns 0: it does not exist; *row is the
  * next layer and row->previous the one before, each with empty strings if there is none.
  * Returns -1: failure. */
 int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
                struct failure *failure);
+
+/* Finds the layer and the step of a filed report: ST_REPORT_AT that of this sequence,
+ * ST_REPORTS_SINCE the first after it. 1: found. 0: there is no such report. */
+int find_filed(struct db *db, enum statement_id id, int64_t sequence,
+               struct layer_row *layer, int64_t *step, struct failure *failure);
 
 /* Finds a report of a layer. Returns 1: *row is the report. Returns 0: it does not exist;
  * *row is the next later one, or row->select is NULL. In both cases the caller calls

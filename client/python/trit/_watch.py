@@ -90,7 +90,7 @@ class Watching:
         return None
 
     def abandon(self) -> None:
-        """Ends the watch; nobody takes its reports any more."""
+        """Ends the watch. Its remaining reports are dropped."""
         self._closed.set()
 
     def close(self) -> None:

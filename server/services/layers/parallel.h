@@ -59,7 +59,7 @@ struct parallel_for { /* zeroed = IDLE */
 int parallel_for_start(struct parallel_for *pieces, struct call *call,
                        const struct parallel_for_spec *spec);
 
-/* Whether nobody needs the result any more. A piece that takes long asks now and then. */
+/* Whether the call was cancelled. A long piece checks it now and then. */
 bool parallel_for_cancelled(const struct parallel_for *pieces);
 
 /* Frees the memory; no piece may be running. Harmless on a zeroed struct. */

@@ -56,7 +56,7 @@ struct pipeline {
     bool emits_chunks;       /* send each merged tile as messages of its own */
     bool replies_in_memory;  /* a stream: outputs may overwrite chunks in memory */
     struct regions *regions; /* NULL: the call uses no memory of the client */
-    void (*room)(struct pipeline *pipeline); /* a tile has left; NULL: nobody waits */
+    void (*room)(struct pipeline *pipeline); /* called when a tile has left, or NULL */
     struct list tiles;                       /* not merged yet, in tile order */
     struct list held;                        /* merged, waiting for the reply */
     struct input tensor, reference;

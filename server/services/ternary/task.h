@@ -31,7 +31,7 @@ struct task {
     bool has_reference;
     enum trit_dtype reference_dtype;
     const uint8_t *in_scales; /* separate scales of the input, or NULL */
-    /* Set: nobody needs the results, and they need not be complete. NULL: never set. */
+    /* Set: the call was cancelled, and results need not be complete. NULL: never set. */
     const _Atomic bool *cancelled;
 };
 
