@@ -82,7 +82,8 @@ CASE(a_wrong_move_aborts,
     int status = lock_an_open_door(text, sizeof(text));
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    CHECK_STR(text, "door: state locked cannot follow state open\n");
+    text[strcspn(text, "\n")] = '\0'; /* an emulator adds a line about the signal */
+    CHECK_STR(text, "door: state locked cannot follow state open");
 }
 
 CASE(states_have_names,
