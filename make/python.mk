@@ -4,22 +4,22 @@
 PYTORCH := $(BUILD)/venv-torch
 $(PYTORCH)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv --system-site-packages $(PYTORCH)
-	@$(PYTORCH)/bin/pip install -q -r $<
+	@$(PYTORCH)/bin/python -m pip install -q -r $<
 	@touch $@
 PYMLX := $(BUILD)/venv-mlx
 $(PYMLX)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYMLX)
-	@$(PYMLX)/bin/pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' -r $<
+	@$(PYMLX)/bin/python -m pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' -r $<
 	@touch $@
 PYTORCH2 := $(BUILD)/venv-torch2$(TORCH:%=-%)
 $(PYTORCH2)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYTORCH2)
-	@$(PYTORCH2)/bin/pip install -q --no-cache-dir torch$(TORCH:%===%) ml_dtypes 'numpy>=2' -r $<
+	@$(PYTORCH2)/bin/python -m pip install -q --no-cache-dir torch$(TORCH:%===%) ml_dtypes 'numpy>=2' -r $<
 	@touch $@
 PYLINT := $(BUILD)/venv-lint
 $(PYLINT)/stamp: tests/python/lint-requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYLINT)
-	@$(PYLINT)/bin/pip install -q -r $<
+	@$(PYLINT)/bin/python -m pip install -q -r $<
 	@touch $@
 PYTHONS ?= $(sort $(wildcard $(foreach v,3.9 3.10 3.11 3.12 3.13 3.14,/usr/bin/python$v \
   /usr/local/bin/python$v $(HOME)/.pyenv/versions/$v.*/bin/python)))
@@ -27,10 +27,10 @@ PYTHONS ?= $(sort $(wildcard $(foreach v,3.9 3.10 3.11 3.12 3.13 3.14,/usr/bin/p
 .PHONY: wheel test-python lint-python test-python-torch test-python-versions demo-train
 wheel: bins $(PYTORCH)/stamp ## the Python package as a wheel, in build/dist/
 	@rm -rf $(BUILD)/dist
-	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
-	@$(PYTORCH)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
+	@$(PYTORCH)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 test-python: wheel $(PYMLX)/stamp $(O)/tests/e2e/failing_calls.so ## the Python package against the daemon
-	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+	@$(PYMLX)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
 	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
 lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine over its wheel
@@ -39,7 +39,7 @@ lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine over
 	  'twine check --strict $(abspath $(BUILD))/dist/*.whl'; do \
 	  $(abspath $(PYLINT))/bin/$$l || exit 1; done
 test-python-torch: wheel $(PYTORCH2)/stamp ## the same with PyPI's PyTorch and NumPy 2, 5 GB (TORCH=version)
-	@$(PYTORCH2)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+	@$(PYTORCH2)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@$(PYTORCH2)/bin/python -c 'import numpy, torch; print("torch", torch.__version__, "numpy", numpy.__version__)'
 	TRIT_O=$(abspath $(O)) $(PYTORCH2)/bin/python -m pytest -q -p no:cacheprovider tests/python
 test-python-versions: wheel ## the same under every Python at hand (PYTHONS='python3.9 ...')

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit.mlx against the real daemon, the golden file, and its own local results."""
 
+import copy
+import gc
 import logging
+import pickle
 
 import numpy as np
 import pytest
@@ -133,8 +136,6 @@ def test_a_model_is_converted_trained_and_verified(client, run):
     after_step = tm.verify_every(model, run, every=2, client=client)
     assert after_step(1) is None and set(after_step(2)) == set(found)
     assert client.reports.get(run, "head").step == 2
-    with pytest.raises(trit.FailedPrecondition):
-        tm.verify_ternary_weights(model)
 
 
 # Frozen layers stay frozen and shared ones shared; a single layer is a model too.
@@ -290,3 +291,291 @@ def test_the_golden_model_is_ternary(client, golden):
     for name in ("embed", "block.up", "block.down", "head"):
         report = client.verify(mx.array(golden[f"model.{name}.weight"]), mode="latent")
         assert report.is_ternary and report.max_round_error == 0, name
+
+
+# ---- without a daemon ------------------------------------------------------------------
+
+WIDE = np.float32(2.0) ** np.random.default_rng(3).integers(-120, 120, (5, 512))
+
+
+# The sum of a group whose exponents lie far apart has the daemon's order, in any group size.
+@pytest.mark.parametrize("partial_group", ["padded", "exact"])
+@pytest.mark.parametrize("group_size", [1, 7, 16, 64, 100, 128, 500, 512, 600])
+def test_local_projection_has_the_daemons_bits_for_any_weights(client, group_size, partial_group):
+    signs = np.random.default_rng(4).choice([-1, 1], WIDE.shape).astype(np.float32)
+    w = mx.array(WIDE * signs * np.random.default_rng(5).random(WIDE.shape, np.float32))
+    w[0, :7] = mx.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, 1e-39])
+    options = dict(group_size=group_size, partial_group=partial_group)
+    exact = client.project(w, report="none", **options).data
+    assert bits(tm.project_local(w, **options)) == bits(exact)
+    compiled = mx.compile(lambda w: tm.project_local(w, **options))
+    assert bits(compiled(w)) == bits(exact)
+
+
+# mx.compile, mx.grad and both together give the bits of an uncompiled step without a client.
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+def test_local_layers_compile_with_gradients(dtype):
+    layer, x = tm.TernaryLinear(200, 16, bias=True), normal(3, 200, seed=2, dtype=dtype)
+    layer.set_dtype(dtype)
+
+    def step(weight):
+        layer.weight = weight
+        return (layer(x) ** 2).sum()
+
+    kept = layer.weight
+    plain = mx.value_and_grad(step)(kept)
+    compiled = mx.compile(mx.value_and_grad(step))(kept)
+    assert abs(plain[0].item() - compiled[0].item()) <= 1e-2 * abs(plain[0].item())
+    assert mx.allclose(plain[1], compiled[1], rtol=1e-2, atol=1e-2)
+    assert plain[1].abs().max() > 0
+    projected = mx.compile(tm.ternary_projection)(kept)
+    assert bits(projected) == bits(tm.project_local(kept))
+
+
+# A layer that projects by RPC says what to do inside of mx.compile, which has no values.
+def test_a_projection_by_rpc_inside_of_compile_is_refused(client):
+    layer = tm.TernaryLinear(128, 8, client=client)
+    step = mx.compile(lambda x: layer(x), inputs=layer.state)
+    with pytest.raises(trit.FailedPrecondition, match=r"set_client\(model, None\)"):
+        step(mx.ones((1, 128)))
+
+
+# Verification without a daemon has the figures of the daemon's, by any way to name the tolerance.
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("case", ["normal", "zero row", "dead", "not finite"])
+def test_verification_without_a_daemon_has_the_daemons_figures(client, case, dtype):
+    model = tm.convert(Model(), group_size=96)
+    model.set_dtype(dtype)
+    weight = model.head.weight
+    if case == "zero row":
+        weight[3] = 0
+    elif case == "dead":
+        model.head.weight = mx.zeros_like(weight)
+    elif case == "not finite":
+        weight[1, 5], weight[9, 9], weight[9, 11] = float("nan"), float("inf"), -float("inf")
+    local, stated = tm.verify_ternary_weights(model), tm.verify_ternary_weights(model, client)
+    assert list(local) == list(stated) and list(local)[0] == "embed" and len(local) == 6
+    for name, one in local.items():
+        for field, value in one.items():
+            known = stated[name][field]
+            same = pytest.approx(known, rel=1e-12) if field == "scale_mean" else known
+            assert value == same, (name, field)
+    assert local["head"]["is_ternary"] == (case != "not finite")
+    assert local["head"]["verdict"] == ("pass" if case in ("normal", "zero row") else "fail")
+    assert local["head"]["non_finite"] == (3 if case == "not finite" else 0)
+    assert tm.verify_ternary_weights(model, 1e-5) == local
+    assert tm.verify_ternary_weights(model, tol=1e-5) == local
+    assert tm.verify_ternary_weights(model, tolerance=0) == local
+
+
+def test_verification_without_a_daemon_refuses_what_needs_one(client):
+    layer = nn.Sequential(tm.TernaryLinear(128, 8))
+    for options in (dict(mode="ternary"), dict(run="run", step=1)):
+        with pytest.raises(trit.FailedPrecondition, match="no client to verify with"):
+            tm.verify_ternary_weights(layer, **options)
+    for options in (dict(tol=0.5), dict(tol=-1), dict(tol=float("nan")), dict(tol=1, tolerance=1)):
+        with pytest.raises(trit.InvalidArgument):
+            tm.verify_ternary_weights(layer, **options)
+    with pytest.raises(trit.InvalidArgument):
+        tm.verify_ternary_weights(layer, 0.1, tol=0.1)
+    with pytest.raises(trit.InvalidType):
+        tm.verify_ternary_weights(layer, "127.0.0.1:6561")
+
+
+# ---- attributes -------------------------------------------------------------------------
+
+
+# Layers have their sizes and a bias or None, made new or converted.
+def test_layers_have_their_sizes():
+    made = tm.TernaryLinear(200, 8)
+    assert (made.in_features, made.out_features, made.bias, made.group_size) == (200, 8, None, 128)
+    assert tm.TernaryLinear(200, 8, True).bias.shape == (8,)
+    converted = tm.convert(nn.Linear(200, 8, bias=False))
+    assert (converted.in_features, converted.out_features, converted.bias) == (200, 8, None)
+    assert tm.convert(nn.Linear(200, 8)).bias.shape == (8,)
+    embeds = [
+        tm.TernaryEmbedding(num_embeddings=5, embedding_dim=96),
+        tm.convert(nn.Embedding(5, 96)),
+    ]
+    for embed in embeds:
+        assert (embed.num_embeddings, embed.embedding_dim) == (5, 96)
+
+
+# ---- readers of a weight -----------------------------------------------------------------
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.body, self.head = nn.Embedding(8, 64), nn.Linear(64, 64), nn.Linear(64, 8)
+
+    def __call__(self, ids):
+        x = self.body(self.embed(ids).astype(self.head.weight.dtype))
+        return self.logits(x) + self.head(x)
+
+    def logits(self, x):
+        table = self.embed
+        return x @ table.weight.T
+
+    def norm_of_latents(self):
+        return mx.linalg.norm(self.body.weight)
+
+
+class Outer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Tied()
+
+    def __call__(self, x):
+        return x @ self.inner.head.weight
+
+
+# A layer whose weight the model itself multiplies by would compute with latents, so convert
+# refuses it by name; dtypes, and methods that no forward pass calls, may be read.
+def test_convert_refuses_a_layer_whose_weight_is_read():
+    model = Tied()
+    with pytest.raises(trit.InvalidArgument, match=r"embed: Tied\.logits reads.*as_linear\(x\)"):
+        tm.convert(model)
+    assert type(model.embed) is nn.Embedding and type(model.body) is nn.Linear
+    tm.convert(model, exclude="embed")
+    assert model.trit_conversion.converted == ("body", "head")
+    with pytest.raises(trit.InvalidArgument, match=r"inner\.head: Outer\.__call__ reads"):
+        tm.convert(Outer(), exclude="inner.embed")
+
+
+# The weight of a converted layer is the latents for every reader, in parameters and files too.
+def test_the_weight_is_the_latents(tmp_path):
+    layer = nn.Linear(128, 8)
+    latents = layer.weight
+    tm.convert(layer)
+    assert layer.weight is latents and layer.parameters()["weight"] is latents
+    layer.save_weights(str(tmp_path / "layer.safetensors"))
+    assert bits(mx.load(str(tmp_path / "layer.safetensors"))["weight"]) == bits(latents)
+    assert bits(layer.ternary_weight()) == bits(tm.project_local(latents))
+
+
+# ---- not finite --------------------------------------------------------------------------
+
+
+# A NaN or infinity raises with the layer's name, the count and the first index.
+@pytest.mark.parametrize("by_rpc", [True, False])
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+def test_a_nan_raises_with_the_layers_name(client, by_rpc, dtype):
+    model = Model()
+    model.set_dtype(dtype)
+    tm.convert(model, client=client if by_rpc else None)
+    ids = mx.arange(4)
+    assert mx.isfinite(model(ids)).all()
+    weight = model.blocks[1].layers[2].weight
+    weight[0, 40], weight[3, 3] = float("nan"), -float("inf")
+    message = (
+        r"blocks\.1\.layers\.2: 2 of 12288 weights are NaN or infinite, the first at index 40"
+    )
+    with pytest.raises(trit.InvalidArgument, match=message) as refused:
+        model(ids)
+    assert refused.value.field == "weight"
+    with pytest.raises(trit.InvalidArgument, match=message):
+        nn.value_and_grad(model, lambda ids: model(ids).astype(mx.float32).sum())(ids)
+
+
+# With nan="warn" it warns, and the groups concerned are NaN.
+@pytest.mark.parametrize("by_rpc", [True, False])
+def test_a_nan_warns_if_wanted(client, by_rpc):
+    layer = nn.Sequential(nn.Linear(256, 4))
+    tm.convert(layer, client=client if by_rpc else None, nan="warn")
+    layer.layers[0].weight[2, 200] = float("nan")
+    with pytest.warns(RuntimeWarning, match=r"layers\.0: 1 of 1024 weights .* index 712"):
+        y = layer(mx.ones((1, 256)))
+    assert mx.isnan(y).tolist() == [[False, False, True, False]]
+    found = mx.isnan(layer.layers[0].ternary_weight())
+    assert found.sum().item() == 128 and found[2, 128:].all()
+    with pytest.raises(trit.InvalidArgument, match="nan: 'ignore' is not one of raise, warn"):
+        tm.convert(Model(), nan="ignore")
+
+
+# mx.compile has no values while it traces: there the result is NaN.
+def test_a_nan_goes_through_mx_compile():
+    layer = tm.TernaryLinear(128, 2)
+    layer.weight[1, 1] = float("inf")
+    y = mx.compile(lambda x: layer(x), inputs=layer.state)(mx.ones((1, 128)))
+    assert mx.isnan(y).tolist() == [[False, True]]
+
+
+# ---- projections are kept -----------------------------------------------------------------
+
+
+class Counting:
+    """Counts the projections of a client."""
+
+    def __init__(self, monkeypatch):
+        self.count, project = 0, trit.Client.project
+
+        def counted(*args, **options):
+            self.count += 1
+            return project(*args, **options)
+
+        monkeypatch.setattr(trit.Client, "project", counted)
+
+    def __call__(self):
+        count, self.count = self.count, 0
+        return count
+
+
+# A layer projects once, and again where its latents are replaced or written to.
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16], ids=str)
+def test_unchanged_latents_are_projected_once(client, monkeypatch, dtype):
+    model = Model()
+    model.set_dtype(dtype)
+    tm.convert(model, client=client).eval()
+    projections, ids = Counting(monkeypatch), mx.arange(4)
+    first = model(ids)
+    assert projections() == 6
+    assert bits(model(ids)) == bits(first) and projections() == 0
+    model.head.weight = mx.array(model.head.weight)
+    assert bits(model(ids)) == bits(first) and projections() == 1
+    for _ in range(3):
+        model.embed.weight[1, 2] = model.embed.weight[1, 2] + 5
+        before, first = first, model(ids)
+        assert bits(first) != bits(before) and projections() == 1
+    model.embed.weight += 1
+    model(ids)
+    assert projections() == 1
+    model.head.group_size = 64
+    model(ids)
+    assert projections() == 1
+    for other in (copy.deepcopy(model.head), pickle.loads(pickle.dumps(model.head._projected))):
+        assert getattr(other, "_projected", other)._kept is None or other is not model.head
+
+
+# Tied weights are projected once a step, under value_and_grad too, with the whole gradient.
+def test_tied_weights_are_projected_once(client, monkeypatch):
+    embed = tm.TernaryEmbedding(16, 128, client=client)
+    ids = mx.arange(6)
+
+    def loss(ids):
+        return (embed.as_linear(embed(ids)) ** 2).sum()
+
+    projections = Counting(monkeypatch)
+    value, gradient = nn.value_and_grad(embed, loss)(ids)
+    assert projections() == 1
+
+    def untied(weight):
+        return ((weight[ids] @ weight.T) ** 2).sum()
+
+    ternary = tm.project_local(embed.weight)
+    expected = mx.value_and_grad(untied)(ternary)
+    assert value.item() == expected[0].item() and bits(gradient["weight"]) == bits(expected[1])
+
+
+# What is kept goes with the latents, so training does not grow.
+def test_a_kept_projection_goes_with_its_latents():
+    layer, optimizer = tm.TernaryLinear(128, 8), optim.SGD(0.1)
+    layer(mx.ones((1, 128)))
+    for _ in range(3):
+        assert layer._projected._kept is not None
+        _, gradients = nn.value_and_grad(layer, lambda x: layer(x).sum())(mx.ones((1, 128)))
+        optimizer.update(layer, gradients)
+        gc.collect()
+        assert layer._projected._kept is None
+        before = layer(mx.ones((1, 128)))
+        assert bits(before) == bits(mx.ones((1, 128)) @ tm.project_local(layer.weight).T)

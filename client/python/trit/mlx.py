@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ternary layers for MLX, projected by tritd; the twin of trit.torch.
 
-Each forward pass projects the latent weights: by RPC if the layer has a client, else in NumPy
-(`trit.local`). The bits are the same. The gradient goes through the projection unchanged
+Each forward pass projects the latent weights: by RPC if the layer has a client, else in MLX
+itself. The bits are the same. The gradient goes through the projection unchanged
 (straight-through estimator).
 
-A projection by RPC needs the values of the weights, so it cannot be inside of mx.compile.
-mx.grad and nn.value_and_grad work.
+Without a client everything works inside of mx.compile, mx.grad and nn.value_and_grad. A
+projection by RPC needs the values of the weights, so it cannot be inside of mx.compile.
+
+`layer.weight` is the latents, for every reader: mx.array has no hook that could tell a product
+from an optimizer. Use `layer(x)`, `as_linear(x)` or `ternary_weight()`. `convert` refuses a
+layer whose `weight` is read by the model's own code.
+
+A layer projects an array of latents once, as long as the array lives and is not written to:
+so tied weights are projected once a step, and a model that is not being trained once in all.
 
 Example:
     >>> import mlx.core as mx, mlx.nn as nn
@@ -21,18 +28,23 @@ Example:
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Optional, cast
+import warnings
+import weakref
+from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple, Union, cast
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from . import local
-from ._arguments import positive, wrong_type
+from ._arguments import member, positive, real, wrong_type
 from ._arrays import Array
+from ._local_report import local_report
+from ._mlx_projection import project_with, scales_of
+from ._mlx_reads import readers_of_weights
 from ._selection import Patterns
 from .client import Client
 from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
+from .errors import FailedPrecondition, InvalidArgument
 from .reports import Report
 from .types import (
     GROUP_SIZE,
@@ -45,6 +57,7 @@ from .types import (
 from .verification import Latents, VerifyEvery, check_client, verify_layers
 
 __all__ = [
+    "GROUP_SIZE",
     "Conversion",
     "TernaryEmbedding",
     "TernaryLinear",
@@ -57,6 +70,9 @@ __all__ = [
     "verify_ternary_weights",
 ]
 
+OnNaN = Literal["raise", "warn"]
+TOLERANCE = 1e-5
+
 
 # ---- the projection -------------------------------------------------------------------
 
@@ -67,12 +83,19 @@ def _numpy(array: Any) -> Array:
     return memory
 
 
+def _is_traced(error: Exception) -> bool:
+    """Whether a value was asked for while mx.compile or mx.vmap traces, where there is none."""
+    return "function transformations" in str(error)
+
+
 def project_local(
     latent: mx.array,
     group_size: int = GROUP_SIZE,
     partial_group: AnyPartialGroup = PartialGroup.PADDED,
 ) -> mx.array:
-    """Projects in NumPy, without a daemon and without a gradient, to the daemon's bits.
+    """Projects in MLX, without a daemon and without a gradient, to the daemon's bits.
+
+    A group that has a NaN or infinity becomes NaN.
 
     Args:
         latent: f32, f16 or bf16 [..., columns].
@@ -93,12 +116,7 @@ def project_local(
     """
     if not isinstance(latent, mx.array):
         raise wrong_type("latent", "an mlx.core.array", latent)
-    wide = _numpy(latent.astype(mx.float32))
-    codes, scales = local.codes_and_scales(wide, group_size, partial_group)
-    rounded = mx.array(scales).astype(latent.dtype).astype(mx.float32)
-    s = np.repeat(_numpy(rounded), group_size, axis=1)[:, : wide.shape[-1]]
-    dense = np.copysign(np.abs(codes).astype(np.float32), wide) * s.reshape(wide.shape)
-    return mx.array(dense).astype(latent.dtype)
+    return project_with(latent, scales_of(latent, group_size, partial_group), group_size)
 
 
 def ternary_projection(
@@ -112,7 +130,7 @@ def ternary_projection(
 
     Args:
         latent: f32, f16 or bf16 [..., columns].
-        client: The client to project with; None to project in NumPy.
+        client: The client to project with; None to project in MLX.
         group_size: Weights of a row that share a scale.
         partial_group: What the scale of a row's short last group divides by.
 
@@ -121,6 +139,7 @@ def ternary_projection(
 
     Raises:
         Error: The call to the daemon failed.
+        FailedPrecondition: There is a client, and mx.compile or mx.vmap is tracing.
         InvalidArgument: `group_size` or `partial_group` has no valid value.
 
     Example:
@@ -135,9 +154,18 @@ def ternary_projection(
     def project(w: mx.array) -> mx.array:
         if client is None:
             return project_local(w, group_size, partial_group)
-        return client.project(
-            w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
-        ).data
+        try:
+            return client.project(
+                w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
+            ).data
+        except RuntimeError as error:
+            if not _is_traced(error):
+                raise
+            raise FailedPrecondition(
+                "client: a projection by RPC needs the weights' values, which mx.compile and "
+                "mx.vmap do not have: use trit.mlx.set_client(model, None)",
+                "client",
+            ) from None
 
     @project.vjp
     def straight_through(primal: Any, cotangent: mx.array, output: Any) -> mx.array:
@@ -149,14 +177,119 @@ def ternary_projection(
 # ---- layers ---------------------------------------------------------------------------
 
 
-class TernaryLinear(nn.Module):
+def _address(array: mx.array) -> int:
+    """Where the array's values are in memory."""
+    bits = array if array.dtype != mx.bfloat16 else array.view(mx.uint16)
+    address: int = _numpy(bits).__array_interface__["data"][0]
+    return address
+
+
+class _Projected:
+    """The projection of a layer's latents, for as long as these live and are not written to."""
+
+    def __init__(self) -> None:
+        self._kept: Optional[Tuple[Any, ...]] = None
+
+    def __reduce__(self) -> Any:
+        return _Projected, ()  # a copy of the layer has another array
+
+    def get(self, latent: mx.array, question: Any) -> Optional[mx.array]:
+        """The projection, if it is known."""
+        kept = self._kept
+        if kept is None or kept[0]() is not latent or kept[1] != question:
+            return None
+        return kept[4] if kept[2] == _address(latent) else None
+
+    def put(self, latent: mx.array, question: Any, ternary: mx.array) -> None:
+        """Keeps a projection."""
+        # An array that is written to in place gets other memory, because `held` shares the
+        # memory that it has now.
+        held = latent.reshape(latent.shape)
+        alive = weakref.ref(latent, self._forget)
+        self._kept = (alive, question, _address(latent), held, ternary)
+
+    def _forget(self, reference: Any) -> None:
+        kept = self._kept
+        if kept is not None and kept[0] is reference:
+            self._kept = None
+
+
+class _Ternary(nn.Module):
+    """What both layers share."""
+
+    group_size: int
+    client: Optional[Client]
+    nan: OnNaN
+
+    def _set_up(self, group_size: int, client: Optional[Client], nan: OnNaN, name: str) -> None:
+        self.group_size, self.client, self.nan = group_size, client, nan
+        self._dotted_name, self._projected = name, _Projected()
+
+    def _report_nan(self) -> bool:
+        """Raises or warns if a latent is a NaN or infinity; says whether it warned."""
+        finite = mx.isfinite(self.weight).reshape(-1)
+        count = finite.size - int(finite.sum().item())
+        if count == 0:
+            return False
+        first = int(mx.argmin(finite).item())
+        name = self._dotted_name or type(self).__name__
+        message = (
+            f"{name}: {count} of {finite.size} weights are NaN or infinite, "
+            f"the first at index {first}"
+        )
+        if self.nan != "warn":
+            raise InvalidArgument(f"{message}; find the training step that made them so", "weight")
+        warnings.warn(f"{message}; their groups are NaN", RuntimeWarning, stacklevel=4)
+        return True
+
+    def ternary_weight(self) -> mx.array:
+        """Projects the latents, as each forward pass does.
+
+        Returns:
+            The ternary weights, of the shape and dtype of `weight`.
+
+        Raises:
+            Error: The call to the daemon failed.
+            InvalidArgument: A latent is a NaN or infinity; not with nan="warn".
+
+        Example:
+            >>> layer = trit.mlx.TernaryLinear(256, 10, client=client)
+            >>> client.verify(layer.ternary_weight()).is_ternary
+            True
+        """
+        latent = self.weight
+        known = self._projected.get(latent, self.group_size)
+        if known is not None:
+            return known
+        try:
+            ternary = ternary_projection(latent, self.client, group_size=self.group_size)
+        except InvalidArgument:
+            if not self._report_nan():
+                raise
+            ternary = ternary_projection(latent, group_size=self.group_size)
+        else:
+            try:
+                if not mx.isfinite(ternary).all().item():
+                    self._report_nan()
+            except ValueError as error:
+                if not _is_traced(error):
+                    raise
+                return ternary  # mx.compile has no values yet: a NaN goes through
+        self._projected.put(latent, self.group_size, ternary)
+        return ternary
+
+
+class TernaryLinear(_Ternary):
     """Computes y = x @ Wt.T + bias, where Wt is the projection of the latent `weight`.
 
     Attributes:
+        in_features: Length of x's last axis.
+        out_features: Length of y's last axis.
         weight: The latents [out_features, in_features].
-        bias: [out_features], if it has one.
+        bias: [out_features], or None.
         group_size: Weights of a row that share a scale.
-        client: The client to project with; None to project in NumPy.
+        client: The client to project with; None to project in MLX.
+        nan: What a NaN in the latents does: "raise" or "warn".
 
     Example:
         >>> import mlx.core as mx
@@ -169,10 +302,11 @@ class TernaryLinear(nn.Module):
         self,
         in_features: int,
         out_features: int,
-        bias: bool = True,
+        bias: bool = False,
         *,
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
+        nan: OnNaN = "raise",
     ) -> None:
         """Makes a layer: latents from N(0, 1) * in_features^-0.5, the bias zero.
 
@@ -181,37 +315,23 @@ class TernaryLinear(nn.Module):
             out_features: Length of y's last axis.
             bias: Whether it has a bias.
             group_size: Weights of a row that share a scale.
-            client: The client to project with; None to project in NumPy.
+            client: The client to project with; None to project in MLX.
+            nan: What a NaN or infinity in the latents does: "raise" or "warn".
 
         Raises:
+            InvalidArgument: An argument has no valid value.
             InvalidType: `client` is not a trit.Client.
 
         Example:
-            >>> trit.mlx.TernaryLinear(256, 10, bias=False).weight.shape
+            >>> trit.mlx.TernaryLinear(256, 10).weight.shape
             (10, 256)
         """
         super().__init__()
         check_client(client)
+        self.in_features, self.out_features = in_features, out_features
         self.weight = mx.random.normal((out_features, in_features)) * in_features**-0.5
-        if bias:
-            self.bias = mx.zeros((out_features,))
-        self.group_size, self.client = positive(group_size, "group_size"), client
-
-    def ternary_weight(self) -> mx.array:
-        """Projects the latents, as each forward pass does.
-
-        Returns:
-            The ternary weights, of the shape and dtype of `weight`.
-
-        Raises:
-            Error: The call to the daemon failed.
-
-        Example:
-            >>> layer = trit.mlx.TernaryLinear(256, 10, client=client)
-            >>> client.verify(layer.ternary_weight()).is_ternary
-            True
-        """
-        return ternary_projection(self.weight, self.client, group_size=self.group_size)
+        self.bias = mx.zeros((out_features,)) if bias else None
+        self._set_up(positive(group_size, "group_size"), client, _on_nan(nan), "")
 
     def __call__(self, x: mx.array) -> mx.array:
         """Computes y.
@@ -224,6 +344,7 @@ class TernaryLinear(nn.Module):
 
         Raises:
             Error: The call to the daemon failed.
+            InvalidArgument: A latent is a NaN or infinity; not with nan="warn".
 
         Example:
             >>> import mlx.core as mx
@@ -234,13 +355,16 @@ class TernaryLinear(nn.Module):
         return y + self.bias if "bias" in self else y
 
 
-class TernaryEmbedding(nn.Module):
+class TernaryEmbedding(_Ternary):
     """Gives rows of the projection of the latent `weight` by id.
 
     Attributes:
-        weight: The latents [num_embeddings, dims].
+        num_embeddings: Number of ids.
+        embedding_dim: Length of a row.
+        weight: The latents [num_embeddings, embedding_dim].
         group_size: Weights of a row that share a scale.
-        client: The client to project with; None to project in NumPy.
+        client: The client to project with; None to project in MLX.
+        nan: What a NaN in the latents does: "raise" or "warn".
 
     Example:
         >>> import mlx.core as mx
@@ -252,46 +376,34 @@ class TernaryEmbedding(nn.Module):
     def __init__(
         self,
         num_embeddings: int,
-        dims: int,
+        embedding_dim: int,
         *,
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
+        nan: OnNaN = "raise",
     ) -> None:
-        """Makes a layer with latents from N(0, 1) * dims^-0.5.
+        """Makes a layer with latents from N(0, 1) * embedding_dim^-0.5.
 
         Args:
             num_embeddings: Number of ids.
-            dims: Length of a row.
+            embedding_dim: Length of a row.
             group_size: Weights of a row that share a scale.
-            client: The client to project with; None to project in NumPy.
+            client: The client to project with; None to project in MLX.
+            nan: What a NaN or infinity in the latents does: "raise" or "warn".
 
         Raises:
+            InvalidArgument: An argument has no valid value.
             InvalidType: `client` is not a trit.Client.
 
         Example:
-            >>> trit.mlx.TernaryEmbedding(10, 256).weight.shape
+            >>> trit.mlx.TernaryEmbedding(num_embeddings=10, embedding_dim=256).weight.shape
             (10, 256)
         """
         super().__init__()
         check_client(client)
-        self.weight = mx.random.normal((num_embeddings, dims)) * dims**-0.5
-        self.group_size, self.client = positive(group_size, "group_size"), client
-
-    def ternary_weight(self) -> mx.array:
-        """Projects the latents, as each forward pass does.
-
-        Returns:
-            The ternary weights, of the shape and dtype of `weight`.
-
-        Raises:
-            Error: The call to the daemon failed.
-
-        Example:
-            >>> layer = trit.mlx.TernaryEmbedding(10, 256, client=client)
-            >>> client.verify(layer.ternary_weight()).is_ternary
-            True
-        """
-        return ternary_projection(self.weight, self.client, group_size=self.group_size)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = mx.random.normal((num_embeddings, embedding_dim)) * embedding_dim**-0.5
+        self._set_up(positive(group_size, "group_size"), client, _on_nan(nan), "")
 
     def __call__(self, ids: mx.array) -> mx.array:
         """Gives rows.
@@ -300,10 +412,11 @@ class TernaryEmbedding(nn.Module):
             ids: Integers [...].
 
         Returns:
-            [..., dims].
+            [..., embedding_dim].
 
         Raises:
             Error: The call to the daemon failed.
+            InvalidArgument: A latent is a NaN or infinity; not with nan="warn".
 
         Example:
             >>> import mlx.core as mx
@@ -316,13 +429,14 @@ class TernaryEmbedding(nn.Module):
         """Computes x @ Wt.T: the output layer that shares the embedding's weights.
 
         Args:
-            x: [..., dims].
+            x: [..., embedding_dim].
 
         Returns:
             Logits [..., num_embeddings].
 
         Raises:
             Error: The call to the daemon failed.
+            InvalidArgument: A latent is a NaN or infinity; not with nan="warn".
 
         Example:
             >>> import mlx.core as mx
@@ -332,32 +446,72 @@ class TernaryEmbedding(nn.Module):
         return x @ self.ternary_weight().T
 
 
+def _on_nan(nan: OnNaN) -> OnNaN:
+    if nan not in ("raise", "warn"):
+        raise InvalidArgument(f"nan: {nan!r} is not one of raise, warn", "nan")
+    return nan
+
+
+def _become_ternary(
+    layer: nn.Module, group_size: int, client: Optional[Client], nan: OnNaN, name: str
+) -> None:
+    """Makes an nn.Linear or nn.Embedding a ternary layer, in place."""
+    rows, columns = layer.weight.shape
+    if type(layer) is nn.Linear:
+        layer.__class__ = TernaryLinear
+        layer.in_features, layer.out_features = columns, rows
+        if "bias" not in layer:
+            layer.bias = None
+    else:
+        layer.__class__ = TernaryEmbedding
+        layer.num_embeddings, layer.embedding_dim = rows, columns
+    layer._set_up(group_size, client, nan, name)
+
+
 # ---- models ---------------------------------------------------------------------------
 
-_KINDS: Dict[type, type] = {nn.Linear: TernaryLinear, nn.Embedding: TernaryEmbedding}
+_KINDS = (nn.Linear, nn.Embedding)
+
+
+def _named_modules(model: Any, prefix: str = "") -> Iterator[Tuple[str, nn.Module]]:
+    """The modules by name, in the order of their definition."""
+    if isinstance(model, nn.Module):
+        yield prefix, model
+    if isinstance(model, list):
+        items: Any = enumerate(model)
+    elif isinstance(model, dict):  # a module too
+        items = model.items()
+    else:
+        return
+    for key, value in items:
+        yield from _named_modules(value, f"{prefix}.{key}" if prefix else str(key))
 
 
 def _find(model: nn.Module) -> Iterator[Candidate]:
     """The modules that hold a matrix of weights, by name."""
-    for name, module in sorted(model.named_modules(), key=lambda one: one[0]):
+    readers = readers_of_weights(module for _, module in _named_modules(model))
+    for name, module in _named_modules(model):
         matrices = [
             key
             for key, one in module.items()
             if isinstance(one, mx.array) and one.ndim >= 2 and not key.startswith("_")
         ]
-        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
+        if isinstance(module, _Ternary):
             yield Candidate(name, ALREADY, quiet=True)
         elif matrices and (is_lora(name) or all(map(is_lora, matrices))):
             yield Candidate(name, LORA_STAYS)
         elif type(module) in _KINDS:
-            kind = module.weight.dtype
-            yield Candidate(
-                name,
-                None
-                if kind in (mx.float32, mx.float16, mx.bfloat16)
-                else f"its weight is {kind}: only float32, float16 and bfloat16 are projected",
-            )
-        elif isinstance(module, tuple(_KINDS)):
+            kind, reader = module.weight.dtype, readers.get(id(module))
+            if kind not in (mx.float32, mx.float16, mx.bfloat16):
+                why = f"its weight is {kind}: only float32, float16 and bfloat16 are projected"
+                yield Candidate(name, why)
+            elif reader is not None:
+                use = "as_linear(x)" if type(module) is nn.Embedding else "layer(x)"
+                why = f"{reader} reads its weight, which stays latent (use {use} there)"
+                yield Candidate(name, why, refused=True)
+            else:
+                yield Candidate(name)
+        elif isinstance(module, _KINDS):
             yield Candidate(
                 name,
                 f"{type(module).__name__} is a subclass of nn.Linear or nn.Embedding "
@@ -378,6 +532,7 @@ def convert(
     *,
     group_size: int = GROUP_SIZE,
     client: Optional[Client] = None,
+    nan: OnNaN = "raise",
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
@@ -389,7 +544,9 @@ def convert(
     with a matrix of weights as WARNING.
 
     `layer.weight` is the latents for every reader. To multiply by the weights of another
-    module, use `layer.ternary_weight()` or `as_linear`.
+    module, use `layer.ternary_weight()` or `as_linear`. A layer is refused where a `__call__`
+    of the model, or a method that it calls, reads `self.layer.weight`. Reads that go another
+    way, such as `getattr`, are not found.
 
     Args:
         model: The model.
@@ -398,13 +555,16 @@ def convert(
         exclude: Shell pattern(s) of dotted module names that are not converted; stronger
             than `include`.
         group_size: Weights of a row that share a scale.
-        client: The client to project with; None to project in NumPy.
+        client: The client to project with; None to project in MLX.
+        nan: What a NaN or infinity in a layer's latents does in a forward pass: "raise" or
+            "warn". Either names the layer.
 
     Returns:
         The model.
 
     Raises:
-        InvalidArgument: A pattern matches no module.
+        InvalidArgument: A pattern matches no module, or the model's code reads the weight of
+            a layer that is to be converted.
         InvalidType: An argument has the wrong type.
 
     Example:
@@ -418,21 +578,20 @@ def convert(
     if not isinstance(model, nn.Module):
         raise wrong_type("model", "a mlx.nn.Module", model)
     check_client(client)
-    group_size = positive(group_size, "group_size")
-    modules = dict(model.named_modules())
+    group_size, nan = positive(group_size, "group_size"), _on_nan(nan)
+    modules = dict(_named_modules(model))
     plan = Plan(_find(model), modules, include, exclude)
     for name in plan.chosen:
         module = modules[name]
         if type(module) in _KINDS:  # else it occurs twice in the model
-            module.__class__ = _KINDS[type(module)]
-            module.group_size, module.client = group_size, client
+            _become_ternary(module, group_size, client, nan, name)
     plan.record(model)
     return model
 
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
-    for name, module in sorted(model.named_modules(), key=lambda one: one[0]):
-        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
+    for name, module in _named_modules(model):
+        if isinstance(module, _Ternary):
             yield Latents(name, module.weight, module.group_size, module.client)
 
 
@@ -441,7 +600,7 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
 
     Args:
         model: The model.
-        client: The client to project with; None to project in NumPy.
+        client: The client to project with; None to project in MLX.
 
     Raises:
         InvalidType: `client` is not a trit.Client.
@@ -452,49 +611,104 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
         >>> trit.mlx.set_client(model, client)
     """
     check_client(client)
-    for _, module in model.named_modules():
-        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
+    for _, module in _named_modules(model):
+        if isinstance(module, _Ternary):
             module.client = client
+
+
+def _verify_locally(module: _Ternary, tolerance: float) -> Dict[str, Any]:
+    latent = module.weight
+    scales = scales_of(latent, module.group_size)
+    dense = project_with(latent, scales, module.group_size).astype(mx.float32)
+    dtypes = {mx.float32: "f32", mx.float16: "f16", mx.bfloat16: "bf16"}
+    return local_report(
+        _numpy(dense).reshape(-1, latent.shape[-1]),
+        _numpy(scales),
+        dtype=dtypes[latent.dtype],
+        shape=tuple(latent.shape),
+        group_size=module.group_size,
+        non_finite=latent.size - int(mx.isfinite(latent).sum().item()),
+        tolerance=tolerance,
+    )
 
 
 def verify_ternary_weights(
     model: nn.Module,
-    client: Optional[Client] = None,
+    client: Union[Client, float, None] = None,
     *,
+    tol: Optional[float] = None,
     mode: AnyVerifyMode = VerifyMode.LATENT,
     tolerance: Optional[float] = None,
     run: str = "",
     step: int = 0,
 ) -> Dict[str, Dict[str, Any]]:
-    """Verifies all ternary layers of a model by the daemon.
+    """Verifies all ternary layers of a model: by the daemon, or without one.
+
+    A layer that has a client, or is given one here, is verified by the daemon. Else its
+    projection is verified in this process; then the fields are those that need no daemon:
+    dtype, shape, group_size, groups, elements, is_ternary, fraction_valid, max_round_error,
+    sample_values, negatives, zeros, positives, zero_fraction, zero_groups, non_finite,
+    scale_min, scale_mean, scale_max and verdict.
 
     Args:
         model: The model.
-        client: The client to verify with; None for each layer's own.
+        client: The client to verify with; None for each layer's own. A number here is `tol`.
+        tol: Another name of `tolerance`.
         mode: LATENT: project the weights, then verify the projection. TERNARY: the weights
-            themselves claim to be ternary.
+            themselves claim to be ternary; this needs a client.
         tolerance: The largest |w/s - t| of a ternary weight; None for 1e-5. With 0 all
             magnitudes of a group must be bit-equal.
-        run: The run that the reports are stored under; "" to store nothing.
+        run: The run that the reports are stored under; "" to store nothing. It needs a client.
         step: The training step of the reports, 0 or more.
 
     Returns:
         For each layer, by its name, the fields of its `trit.Report`.
 
     Raises:
-        FailedPrecondition: There is no client.
+        FailedPrecondition: There is no client, but `mode` or `run` needs one.
         AlreadyExists: Another report is stored under that run, layer and step.
+        InvalidArgument: An argument has no valid value.
 
     Example:
         >>> import mlx.nn as nn
         >>> model = trit.mlx.convert(nn.Sequential(nn.Linear(256, 10)))
         >>> trit.mlx.verify_ternary_weights(model, client)["layers.0"]["is_ternary"]
         True
+        >>> trit.mlx.verify_ternary_weights(model, tol=1e-5)["layers.0"]["max_round_error"]
+        0.0
     """
-    reports = verify_layers(
-        _ternary_layers(model), client, mode=mode, run=run, step=step, tolerance=tolerance
-    )
-    return {name: report.to_dict() for name, report in reports.items()}
+    if isinstance(client, (int, float)):
+        if tol is not None:
+            raise InvalidArgument("tol: it is given twice", "tol")
+        client, tol = None, client
+    check_client(client)
+    if tol is not None:
+        if tolerance is not None:
+            raise InvalidArgument("tol: give tol or tolerance, not both", "tol")
+        tolerance = tol
+    kind = member(VerifyMode, mode, "mode")
+    reports: Dict[str, Dict[str, Any]] = {}
+    for name, module in _named_modules(model):
+        if not isinstance(module, _Ternary):
+            continue
+        daemon = client or module.client
+        if daemon is not None or kind != VerifyMode.LATENT or run:
+            latents = Latents(name, module.weight, module.group_size, daemon)
+            found = verify_layers(
+                [latents], daemon, mode=kind, run=run, step=step, tolerance=tolerance
+            )
+            reports[name] = found[name].to_dict()
+        else:
+            limit = TOLERANCE if tolerance is None else _tolerance(tolerance)
+            reports[name] = _verify_locally(module, limit)
+    return reports
+
+
+def _tolerance(value: float) -> float:
+    tolerance = real(value, "tolerance")
+    if not 0 <= tolerance < 0.5:
+        raise InvalidArgument(f"tolerance: {value} is not in 0 to 0.5", "tolerance")
+    return tolerance
 
 
 def verify_every(
