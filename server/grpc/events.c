@@ -347,6 +347,25 @@ static void request_too_large(void *owner, struct h2_stream *stream)
     refuse(grpc, stream, &asked, &failure);
 }
 
+static void malformed(void *owner, struct h2_stream *stream,
+                      const struct h2_header *fields, size_t count, const char *why)
+{
+    struct grpc *grpc = owner;
+    const struct request_headers headers = {fields, count};
+    const char *path = header_value(&headers, ":path");
+    struct failure failure = {.status = TRIT_OK};
+    const struct asked asked = {
+        .headers = headers,
+        .path = path ? path : "",
+        .method_id = grpc->config.method_count,
+        .started_ns = clock_monotonic_ns(),
+    };
+
+    /* as clients understand a reset with PROTOCOL_ERROR */
+    fail(&failure, TRIT_INTERNAL, NULL, "malformed request: %s", why);
+    log_refusal(grpc, stream, &asked, &failure);
+}
+
 /* ---- the request's bytes ------------------------------------------------------- */
 
 static void data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
@@ -371,6 +390,7 @@ static void end(struct h2_stream *stream)
 static const struct h2_events call_events = {
     .request = request,
     .request_too_large = request_too_large,
+    .malformed = malformed,
     .data = data,
     .end = end,
     .closed = closed,

@@ -20,6 +20,7 @@ enum {
      * limit that is higher by this much than the peer's, and on_begin_headers
      * refuses the streams in between. */
     STREAMS_SLACK = 1000,
+    INVALID_FIELD_BYTES = 96, /* of the sentence about a malformed field */
 };
 
 enum session_state {
@@ -62,6 +63,7 @@ struct h2_session {
     struct meter glitches;       /* protocol errors: a correct peer makes none */
     struct meter control_frames; /* control frames without HEADERS or DATA between them */
     struct h2_counters counters;
+    char invalid_field[INVALID_FIELD_BYTES]; /* what on_error heard last */
 };
 
 /* The state of the response. `peer_done` is the state of the request. */

@@ -4,6 +4,7 @@
  *   on_begin_headers  creates a stream; its owner does not know it yet
  *   on_header         keeps its fields, up to the limits
  *   on_frame          headers complete: request(); END_STREAM: end()
+ *   on_invalid_frame  headers break a rule, and nghttp2 resets the stream: malformed()
  *   on_data           gives the connection's credit back at once, so that one
  *                     slow call cannot stall the others; the owner gives the
  *                     stream's credit back (h2_credit)
@@ -22,6 +23,7 @@
  * for h2_produce. */
 #include "h2/impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -212,12 +214,69 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
     return callback_result(session);
 }
 
+static int shown_bytes(const char *begin, const char *end)
+{
+    enum { SHOWN_BYTES_MAX = 40 };
+
+    return end - begin < SHOWN_BYTES_MAX ? (int)(end - begin) : SHOWN_BYTES_MAX;
+}
+
+/* nghttp2 says which field breaks a rule in words only. The value may be a secret, and is
+ * kept only of `te`. */
+static int on_error(nghttp2_session *ng, int nghttp2_code, const char *words,
+                    size_t count, void *user)
+{
+    static const char before[] = "name: [", between[] = "], value: [";
+    struct h2_session *session = user;
+    const char *name = nghttp2_code == NGHTTP2_ERR_HTTP_HEADER
+                           ? memmem(words, count, before, sizeof(before) - 1)
+                           : NULL;
+    const char *stop, *value;
+
+    (void)ng;
+    session->invalid_field[0] = '\0';
+    if (!name)
+        return 0;
+    name += sizeof(before) - 1;
+    stop = memmem(name, count - (size_t)(name - words), between, sizeof(between) - 1);
+    if (!stop)
+        return 0;
+    value = stop + sizeof(between) - 1;
+    if (stop - name == 2 && memcmp(name, "te", 2) == 0) /* the value ends in ']' */
+        snprintf(session->invalid_field, sizeof(session->invalid_field),
+                 "te: \"%.*s\" is not trailers", shown_bytes(value, words + count - 1),
+                 value);
+    else
+        snprintf(session->invalid_field, sizeof(session->invalid_field),
+                 "field \"%.*s\" is malformed or not allowed here",
+                 shown_bytes(name, stop), name);
+    return 0;
+}
+
+static void tell_malformed(struct h2_session *session, struct h2_stream *stream,
+                           int nghttp2_code)
+{
+    const char *why = "a pseudo-header field is missing";
+
+    if (nghttp2_code == NGHTTP2_ERR_HTTP_HEADER)
+        why = session->invalid_field[0] ? session->invalid_field
+                                        : "a header field is malformed";
+    else if (nghttp2_code != NGHTTP2_ERR_HTTP_MESSAGING)
+        return;
+    header_block_seal(&stream->headers);
+    session->events->malformed(session->owner, stream, stream->headers.fields,
+                               stream->headers.count, why);
+}
+
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
                             int nghttp2_code, void *user)
 {
     struct h2_session *session = user;
+    struct h2_stream *stream =
+        nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 
-    (void)ng, (void)frame, (void)nghttp2_code;
+    if (stream && stream->state == STREAM_OPENING && session->events->malformed)
+        tell_malformed(session, stream, nghttp2_code);
     session->block_open = false;
     session_glitch(session);
     return callback_result(session);
@@ -246,4 +305,5 @@ void input_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks,
                                                                  on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
 }

@@ -61,6 +61,11 @@ struct h2_events {
      * carrier. Else the HTTP/2 code of the reset (CANCEL when the peer reset with
      * 0), or CONNECT_ERROR when the connection ended. */
     void (*closed)(struct h2_stream *stream, uint32_t error_code);
+    /* The headers break a rule of HTTP/2, and the session has reset the stream with
+     * PROTOCOL_ERROR: no other event comes. `why` says what is wrong; `headers` are those
+     * before it. Only for the log and metrics. NULL: not wanted. */
+    void (*malformed)(void *owner, struct h2_stream *stream,
+                      const struct h2_header *headers, size_t count, const char *why);
 };
 
 struct h2_counters { /* monotone; for metrics and abuse scoring */

@@ -56,16 +56,19 @@ static void fill_spares(struct front *front)
     }
 }
 
-/* As many as one connection needs: its own and a socket pair. */
-static bool free_spares(void *arg)
+/* No more than are used now: other threads take what is free. */
+static bool free_spares(struct front *front, int count)
 {
-    struct front *front = arg;
-
     if (front->spare_count == 0)
         return false;
-    for (int i = 0; i < 3 && front->spare_count > 0; i++)
+    for (int i = 0; i < count && front->spare_count > 0; i++)
         close(front->spares[--front->spare_count]);
     return true;
+}
+
+static bool free_pair(void *front)
+{
+    return free_spares(front, 2);
 }
 
 /* ---- who gives way --------------------------------------------------------------------- */
@@ -76,13 +79,20 @@ static bool gives_way(const struct http_conn *conn)
            conn->state == HTTP_STREAMING;
 }
 
-static size_t count_of(struct front *front, const struct ip *ip)
+/* One of the reserve does so also while its client does not read. */
+static bool gives_up_reserve(const struct http_conn *conn)
+{
+    return gives_way(conn) || conn->out_at < conn->out_count ||
+           http_io_wants_to_write(&conn->io);
+}
+
+static size_t count_of(struct front *front, const struct ip *ip, bool reserved)
 {
     struct http_conn *conn;
     size_t count = 0;
 
     EACH_CONN(conn, node, next, front)
-    count += !conn->reserved && ip_equal(&conn->ip, ip);
+    count += conn->reserved == reserved && ip_equal(&conn->ip, ip);
     return count;
 }
 
@@ -105,10 +115,10 @@ static bool make_room(struct front *front, const struct ip *ip, bool reserved)
 
     EACH_CONN(conn, node, next, front)
     {
-        size_t held = ip || reserved ? 1 : count_of(front, &conn->ip);
+        size_t held = ip ? 1 : count_of(front, &conn->ip, reserved);
 
-        if (!gives_way(conn) || conn->reserved != reserved ||
-            (ip && !ip_equal(&conn->ip, ip)))
+        if (conn->reserved != reserved || (ip && !ip_equal(&conn->ip, ip)) ||
+            !(reserved ? gives_up_reserve(conn) : gives_way(conn)))
             continue;
         if (!chosen || held > most ||
             (held == most && conn->deadline_ns < chosen->deadline_ns)) {
@@ -180,7 +190,7 @@ static enum place find_place(struct front *front, const struct ip *ip)
 {
     struct metrics *metrics = front->config.shared.metrics;
 
-    if (count_of(front, ip) >= address_max(front, ip)) {
+    if (count_of(front, ip, false) >= address_max(front, ip)) {
         metric_limit(metrics, L_HTTP_ADDRESS);
         if (make_room(front, ip, false))
             return PLACE_FREE;
@@ -248,6 +258,16 @@ static void admit(struct front *front, int fd, const struct sockaddr_storage *fr
     conn->reserved = place == PLACE_RESERVED;
     *(conn->reserved ? &front->reserved : &front->count) += 1;
     list_push(&front->conns, &conn->link);
+    if (conn->reserved) /* before the next ones take its place */
+        http_conn_step(conn, POLLIN, clock_monotonic_ns());
+}
+
+/* For a probe, when none is left for an accept. */
+static bool free_descriptor(struct front *front)
+{
+    if (front->reserved >= HTTP_RESERVED_MAX)
+        return make_room(front, NULL, true);
+    return free_spares(front, 1) || make_room(front, NULL, false);
 }
 
 static void accept_some(struct front *front)
@@ -264,7 +284,7 @@ static void accept_some(struct front *front)
             admit(front, fd, &from, spare);
             spare = false;
         } else if ((errno == EMFILE || errno == ENFILE) && !spare &&
-                   front->reserved < HTTP_RESERVED_MAX && free_spares(front)) {
+                   free_descriptor(front)) {
             spare = true; /* once more, for a probe */
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
@@ -405,7 +425,7 @@ int front_create(struct front **out, const struct front_config *config,
     }
     front->config = *config;
     front->config.shared.front = front;
-    front->config.shared.need_descriptors = free_spares;
+    front->config.shared.need_descriptors = free_pair;
     list_init(&front->conns);
     fill_spares(front);
     *out = front;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP port's listening socket and its connections, on one thread. It bounds them,
  * in all and for each address. A newcomer replaces a connection that has not sent a whole
- * request; where all are busy, a few more are accepted for probes alone. */
+ * request; where all are busy, a few more are accepted for probes
+ * and metrics alone. */
 #ifndef WEB_FRONT_H
 #define WEB_FRONT_H
 
@@ -9,7 +10,7 @@
 #include "web/http_conn.h"
 
 enum {
-    HTTP_RESERVED_MAX = 4, /* connections for probes, beyond http_connections_max */
+    HTTP_RESERVED_MAX = 4, /* for probes and metrics, beyond http_connections_max */
     HTTP_SPARES_MAX = 12,  /* descriptors kept for them */
 };
 

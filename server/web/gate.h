@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked before a handler runs: is the host's name one of ours, is a place kept
- * for probes left free, and may this caller read? A refusal is counted and logged. */
+ * for probes and metrics left free, and may this caller read? A refusal is counted and logged. */
 #ifndef WEB_GATE_H
 #define WEB_GATE_H
 

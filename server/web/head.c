@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Strict RFC 9112: lines end in CRLF, no folded fields, no blank before the colon, one
- * Host. What a lenient parser would accept, two programs may understand differently, and
+ * valid Host. What a lenient parser would accept, two programs may understand differently, and
  * then a proxy and this server disagree where a request ends. */
 #include "web/head.h"
 
@@ -51,6 +51,70 @@ static int check_start(struct head *head, const char *bytes, size_t count,
     return 0;
 }
 
+/* RFC 3986: what a host with a port, or an address in brackets, consists of. */
+static bool is_authority(const char *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'z') ||
+              (text[i] >= 'A' && text[i] <= 'Z') ||
+              (text[i] && strchr("-._~!$&'()*+,;=:[]%", text[i]))))
+            return false;
+    return true;
+}
+
+/* Notes what to cut out of `GET http://host/path`, so that the path is left. */
+static int check_uri(struct head *head, const char *line, size_t at, size_t end,
+                     struct failure *failure)
+{
+    size_t scheme = at, host, stop;
+
+    while (scheme < end && line[scheme] != ':')
+        scheme++;
+    if (!((scheme - at == 4 && strncasecmp(line + at, "http", 4) == 0) ||
+          (scheme - at == 5 && strncasecmp(line + at, "https", 5) == 0)) ||
+        end - scheme < 3 || memcmp(line + scheme, "://", 3) != 0)
+        return refused(head, 400, failure,
+                       "the request's target is neither a path nor an http URI");
+    host = scheme + 3;
+    for (stop = host; stop < end && line[stop] != '/' && line[stop] != '?'; stop++)
+        continue;
+    if (stop == host || stop - host >= HTTP_AUTHORITY_BYTES ||
+        !is_authority(line + host, stop - host))
+        return refused(head, 400, failure,
+                       "the request's target is a URI without a valid host");
+    memcpy(head->authority, line + host, stop - host);
+    head->authority[stop - host] = '\0';
+    head->cut_at = at;
+    head->cut_bytes = stop - at;
+    if (stop == end || line[stop] != '/') /* its last byte becomes the slash */
+        head->cut_bytes--;
+    return 0;
+}
+
+static int check_target(struct head *head, const char *line, size_t method, size_t end,
+                        struct failure *failure)
+{
+    size_t at = method + 1;
+
+    head->authority[0] = '\0';
+    head->cut_bytes = 0;
+    if (line[at] == '/' || (end - at == 1 && line[at] == '*') ||
+        (method == 7 && memcmp(line, "CONNECT", 7) == 0))
+        return 0;
+    return check_uri(head, line, at, end, failure);
+}
+
+size_t head_to_path(const struct head *head, char *bytes, size_t count)
+{
+    char *target = bytes + head->cut_at;
+
+    if (head->cut_bytes == 0)
+        return 0;
+    memmove(target, target + head->cut_bytes, count - head->cut_at - head->cut_bytes);
+    target[0] = '/';
+    return head->cut_bytes;
+}
+
 static int check_line(struct head *head, const char *line, size_t count,
                       struct failure *failure)
 {
@@ -66,6 +130,8 @@ static int check_line(struct head *head, const char *line, size_t count,
     if (end == at || end >= count || line[end] != ' ')
         return refused(head, 400, failure,
                        "the request's target is not percent-encoded ASCII");
+    if (check_target(head, line, method, end, failure) < 0)
+        return -1;
     end++;
     if (count - end < 5 || memcmp(line + end, "HTTP/", 5) != 0)
         return refused(head, 400, failure, "not an HTTP request");
@@ -74,6 +140,20 @@ static int check_line(struct head *head, const char *line, size_t count,
         (line[count - 1] != '0' && line[count - 1] != '1'))
         return refused(head, 505, failure, "only HTTP/1.1 and HTTP/1.0 are served");
     return 0;
+}
+
+static int check_host(struct head *head, const char *value, size_t count, unsigned *hosts,
+                      struct failure *failure)
+{
+    if (++*hosts > 1)
+        return refused(head, 400, failure, "more than one Host");
+    for (; count > 0 && (*value == ' ' || *value == '\t'); count--)
+        value++;
+    while (count > 0 && (value[count - 1] == ' ' || value[count - 1] == '\t'))
+        count--;
+    return is_authority(value, count)
+               ? 0
+               : refused(head, 400, failure, "Host: not a host with an optional port");
 }
 
 static int check_field(struct head *head, const char *line, size_t count, unsigned *hosts,
@@ -87,8 +167,8 @@ static int check_field(struct head *head, const char *line, size_t count, unsign
         if ((unsigned char)line[i] < ' ' && line[i] != '\t')
             return refused(head, 400, failure,
                            "a header field has a control character in it");
-    if (name == 4 && strncasecmp(line, "host", 4) == 0 && ++*hosts > 1)
-        return refused(head, 400, failure, "more than one Host");
+    if (name == 4 && strncasecmp(line, "host", 4) == 0)
+        return check_host(head, line + name + 1, count - name - 1, hosts, failure);
     return 0;
 }
 
@@ -97,6 +177,7 @@ static int check_lines(struct head *head, const char *bytes, size_t count,
                        struct failure *failure)
 {
     unsigned fields = 0, hosts = 0;
+    bool needs_host = false;
     size_t at = 0;
 
     while (at < count) {
@@ -110,6 +191,7 @@ static int check_lines(struct head *head, const char *bytes, size_t count,
         if (at == 0) {
             if (check_line(head, bytes, length, failure) < 0)
                 return -1;
+            needs_host = bytes[length - 1] == '1'; /* HTTP/1.1 */
         } else if (length > 0) {
             if (++fields > HTTP_FIELDS_MAX)
                 return refused(head, 431, failure, "more than 100 header fields");
@@ -118,6 +200,9 @@ static int check_lines(struct head *head, const char *bytes, size_t count,
         }
         at += length + 2;
     }
+    if (needs_host && hosts == 0)
+        return refused(head, 400, failure,
+                       "Host: missing; a request of HTTP/1.1 must have this field");
     return 0;
 }
 

@@ -227,7 +227,7 @@ static int begin(struct http_conn *conn, size_t length)
 static void examine(struct http_conn *conn)
 {
     struct failure failure = {.status = TRIT_OK};
-    size_t length = 0, empty = 0;
+    size_t length = 0, empty = 0, cut;
 
     while (conn->in_count - empty >= 2 && memcmp(conn->in + empty, "\r\n", 2) == 0)
         empty += 2;
@@ -237,6 +237,9 @@ static void examine(struct http_conn *conn)
     case 0:
         break;
     case 1:
+        cut = head_to_path(&conn->head, conn->in, conn->in_count);
+        conn->in_count -= cut;
+        length -= cut;
         if (begin(conn, length) == 0) {
             drop_input(conn, length);
         } else {

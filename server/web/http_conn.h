@@ -61,7 +61,7 @@ struct http_conn {
     struct http_io io;
     int ours, theirs; /* the ends of the socket pair; -1: the engine has no request */
     unsigned state;   /* enum http_state */
-    bool reserved;    /* beyond the bound: only probes are answered */
+    bool reserved;    /* beyond the bound: only probes and metrics are answered */
     bool borrowed;    /* uses descriptors that are kept for probes */
     bool replied;     /* the engine's reply is ours, not a page of the library */
     bool ended;       /* the engine has written the whole reply */

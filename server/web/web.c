@@ -195,7 +195,8 @@ static int handle(struct web *web, struct MHD_Connection *connection,
     request.accept_encoding = header(connection, "Accept-Encoding");
     request.if_none_match = header(connection, "If-None-Match");
     asked.route = route;
-    asked.host = header(connection, "Host");
+    asked.host =
+        conn->head.authority[0] ? conn->head.authority : header(connection, "Host");
     asked.forwarded = header(connection, "Forwarded");
     asked.x_forwarded_for = header(connection, "X-Forwarded-For");
     asked.authorization = authorization(connection, own, sizeof(own));

@@ -79,3 +79,24 @@ def test_refusals_are_counted_as_any_call(daemon, raw):
     assert reply.status == "12" and "no such method" in reply.headers["grpc-message"]
     assert metrics(daemon)[line] == before + 1
     daemon.wait_log("rpc_end", "Ternary/Nothing", "UNIMPLEMENTED")
+
+
+@pytest.mark.parametrize("drop,more,why", [
+    (["te"], [("te", "gzip")], 'te: \\"gzip\\" is not trailers'),
+    ([], [("connection", "close")], 'field \\"connection\\"'),
+    ([], [("Authorization", "Bearer secret")], 'field \\"Authorization\\"'),
+    ([":authority"], [(":authority", "late")], 'field \\":authority\\"'),
+    ([":method"], [], "a pseudo-header field is missing"),
+], ids=["te", "connection", "upper-case", "late-pseudo", "no-method"])
+def test_malformed_headers_are_reset_counted_and_logged(start, drop, more, why):
+    """The stream is reset with PROTOCOL_ERROR. The log names the field, and never a value that
+    may be a secret."""
+    own = start(durable=False)  # its log has not suppressed this line
+    with RawConnection(own.rpc) as raw:
+        stream = raw.headers(PROJECT, more, drop=drop)
+        assert raw.wait(stream).reset == 1
+        line = 'tritd_rpc_handled_total{method="unknown",code="INTERNAL"}'
+        assert metrics(own)[line] == 1
+        own.wait_log("rpc_end", "malformed request", why)
+        assert "secret" not in own.log()
+        assert raw.call(PROJECT, SMALL).status == "0"

@@ -262,18 +262,22 @@ def test_a_reader_that_does_not_read_is_ended(start, random):
     assert daemon.stop() == 0
 
 
-def test_beyond_the_bound_only_probes_are_answered(start, tmp_path):
-    """When every connection is busy, a few more are accepted: /livez is answered, a page gets
-    503."""
+@pytest.mark.parametrize("greedy", [2, 8])
+def test_beyond_the_bound_only_probes_and_metrics_are_answered(start, greedy):
+    """When every connection is busy, a few more are accepted: probes and metrics are answered,
+    a page gets 503. This holds when clients of the same address fill the reserve too."""
     daemon = start("--http-connections-max", 2, "--http-connections-per-address", 2,
                    "--http-request-ms", 60000)
     with contextlib.ExitStack() as stack:
-        busy = [stack.enter_context(connect(daemon)) for _ in range(2)]
-        for link in busy:
+        for _ in range(greedy):
+            link = stack.enter_context(connect(daemon))
             link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             link.setblocking(False)
             flood(link)
-        assert curl(daemon, "/livez")[0] == 200
+        for _ in range(6):
+            stack.enter_context(slow_head(daemon))
+        for path in ("/livez", "/readyz", "/healthz", "/metrics"):
+            assert curl(daemon, path)[0] == 200
         status, _, body = curl(daemon, "/v1/runs")
         assert status == 503 and "kept for probes" in json.loads(body)["error"]["message"]
     assert daemon.stop() == 0
@@ -290,10 +294,13 @@ def flood(link):
         except BlockingIOError:
             quiet += 1
             threading.Event().wait(0.02)
+        except ConnectionError:  # it had to give way
+            return
 
 
 def test_probes_are_answered_when_no_descriptor_is_left(start):
-    """Probes are answered even when RPC connections use up all descriptors."""
+    """Probes and metrics are answered even when RPC connections use up all descriptors, and
+    silent HTTP clients what is kept for probes."""
     daemon = start()
     used = len(open_descriptors(daemon))
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 24, used + 24))
@@ -301,8 +308,11 @@ def test_probes_are_answered_when_no_descriptor_is_left(start):
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(socket.create_connection((host, int(port)), timeout=CALL_SECONDS))
+        for _ in range(6):
+            stack.enter_context(connect(daemon))
         for _ in range(5):
             assert curl(daemon, "/livez")[0] == 200
+            assert curl(daemon, "/metrics")[0] == 200
     assert daemon.stop() == 0
 
 
@@ -325,7 +335,12 @@ def open_descriptors(daemon):
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "UNIMPLEMENTED", "gRPC"),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "INVALID_ARGUMENT", "http://"),
     (b"nonsense\r\n\r\n", 400, "INVALID_ARGUMENT", "not an HTTP request"),
-    (b"GET / HTTP/1.1\r\n\r\n", 400, "INVALID_ARGUMENT", "malformed"),  # no Host
+    (b"GET / HTTP/1.1\r\n\r\n", 400, "INVALID_ARGUMENT", "Host: missing"),
+    (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "INVALID_ARGUMENT", "Host: not a host"),
+    (b"GET livez HTTP/1.1\r\nHost: a\r\n\r\n", 400, "INVALID_ARGUMENT", "neither a path"),
+    (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "INVALID_ARGUMENT", "valid host"),
+    (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 405, "UNIMPLEMENTED", "GET and HEAD"),
+    (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "UNIMPLEMENTED", "GET and HEAD"),
     (b"GET / HTTP/1.1\nHost: a\n\n", 400, "INVALID_ARGUMENT", "CRLF"),
     (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "INVALID_ARGUMENT", "more than one Host"),
 ])
@@ -350,6 +365,28 @@ def test_requests_near_the_header_limit_get_their_status_at_once(daemon, size):
         assert reply.startswith(b"HTTP/1.1 200 "), reply[:200]
     else:
         check_document(reply, 431, "RESOURCE_EXHAUSTED", "16384")
+
+
+@pytest.mark.parametrize("target,host,status", [
+    ("http://localhost/livez", "localhost", 200),
+    ("HTTP://127.0.0.1:80/v1/runs?limit=1", "other.example", 200),
+    ("http://localhost", "localhost", 200),
+    ("http://other.example/v1/runs", "localhost", 403),
+    ("http://localhost/v1/runs?x=1", "localhost", 400),
+])
+def test_a_target_may_be_a_uri(daemon, target, host, status):
+    """The absolute form of a target is accepted, and its host counts instead of Host."""
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    assert exchange(daemon, request).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_uris_and_paths_on_one_connection(daemon):
+    """Pipelined requests are answered in turn, whatever the form of their targets."""
+    paths = ["http://localhost/livez", "/readyz", "http://localhost/missing", "/livez"]
+    request = "".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths)
+    last = "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    reply = exchange(daemon, (request + last).encode())
+    assert re.findall(rb"(?m)^HTTP/1\.1 (\d+)", reply) == [b"200", b"200", b"404", b"200", b"200"]
 
 
 def test_a_head_reply_to_an_error_has_no_body(daemon):

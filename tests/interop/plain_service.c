@@ -47,4 +47,10 @@ static void closed(struct h2_stream *stream, uint32_t code)
     (void)stream, (void)code;
 }
 
-const struct h2_events plain_events = {request, too_large, data, end, closed};
+const struct h2_events plain_events = {
+    .request = request,
+    .request_too_large = too_large,
+    .data = data,
+    .end = end,
+    .closed = closed,
+};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/crowd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,21 @@ static void crowd_request(void *owner, struct h2_stream *stream,
     h2_stream_set_user(stream, crowd);
     if (crowd->answers == ANSWERS_EARLY)
         answer(stream);
+}
+
+static void crowd_malformed(void *owner, struct h2_stream *stream,
+                            const struct h2_header *headers, size_t count,
+                            const char *why)
+{
+    struct crowd *crowd = owner;
+
+    (void)stream;
+    crowd->malformed++;
+    crowd->path[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(headers[i].name, ":path") == 0)
+            snprintf(crowd->path, sizeof(crowd->path), "%s", headers[i].value);
+    snprintf(crowd->why, sizeof(crowd->why), "%s", why);
 }
 
 static void crowd_data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
@@ -123,8 +139,13 @@ struct crowd *crowd_create(void)
 
     CHECK(crowd);
     crowd->limits = limits_default();
-    crowd->events =
-        (struct h2_events){crowd_request, NULL, crowd_data, crowd_end, crowd_closed};
+    crowd->events = (struct h2_events){
+        .request = crowd_request,
+        .malformed = crowd_malformed,
+        .data = crowd_data,
+        .end = crowd_end,
+        .closed = crowd_closed,
+    };
     crowd->session =
         h2_create(&crowd->limits, &crowd->events, crowd, NULL, crowd_wake, NULL);
     CHECK(crowd->session);

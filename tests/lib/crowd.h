@@ -18,6 +18,8 @@ struct crowd {
     struct limits limits;
     struct h2_session *session;
     size_t requests, closed, body_bytes;
+    size_t malformed;
+    char path[20], why[100]; /* of the last malformed one */
     uint8_t output[65536];
     size_t output_bytes;
     struct failure failure;

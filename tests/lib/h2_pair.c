@@ -216,8 +216,13 @@ struct pair *pair_create_with(const struct limits *limits, bool manual)
 
     CHECK(pair);
     pair->limits = *limits;
-    pair->events = (struct h2_events){owner_request, owner_too_large, owner_data,
-                                      owner_end, owner_closed};
+    pair->events = (struct h2_events){
+        .request = owner_request,
+        .request_too_large = owner_too_large,
+        .data = owner_data,
+        .end = owner_end,
+        .closed = owner_closed,
+    };
     pair->goaway_code = NEVER;
     pair->iovecs = 64;
     pair->credit = true;

@@ -98,8 +98,12 @@ struct bench *bench_create_secure(const struct limits *limits, struct tls_contex
     bench->limits = *limits;
     bench->metrics = metrics_create(NULL, 0, "0", "none");
     CHECK(bench->metrics);
-    bench->events =
-        (struct h2_events){bench_request, NULL, bench_data, bench_end, bench_closed};
+    bench->events = (struct h2_events){
+        .request = bench_request,
+        .data = bench_data,
+        .end = bench_end,
+        .closed = bench_closed,
+    };
     bench->config = (struct net_config){.loop = bench->loop,
                                         .timers = bench->timers,
                                         .limits = &bench->limits,

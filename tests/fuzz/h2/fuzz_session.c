@@ -2,6 +2,7 @@
 /* A session fed with anything after the preface. The first byte chooses how the
  * input is cut and how the owner answers; what is checked is that every request
  * closes once, every slice returns once, and output comes to an end. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,16 @@ static void on_too_large(void *arg, struct h2_stream *stream)
     on_request(arg, stream, NULL, 0);
 }
 
+static void on_malformed(void *arg, struct h2_stream *stream,
+                         const struct h2_header *headers, size_t count, const char *why)
+{
+    (void)arg, (void)stream;
+    assert(why[0]);
+    for (size_t i = 0; i < count; i++)
+        assert(headers[i].name[headers[i].name_len] == '\0' &&
+               headers[i].value[headers[i].value_len] == '\0');
+}
+
 static void on_data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
 {
     (void)bytes;
@@ -127,8 +138,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 {
     static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
-    static const struct h2_events events = {on_request, on_too_large, on_data, on_end,
-                                            on_closed};
+    static const struct h2_events events = {
+        .request = on_request,
+        .request_too_large = on_too_large,
+        .malformed = on_malformed,
+        .data = on_data,
+        .end = on_end,
+        .closed = on_closed,
+    };
     const struct limits limits = limits_default();
     struct owner owner = {0};
     struct h2_session *session;

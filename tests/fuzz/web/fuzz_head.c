@@ -44,6 +44,24 @@ static void check_form(const char *head, size_t length)
     }
 }
 
+/* A whole head whose target was a URI has a path after head_to_path, and nothing to cut. */
+static void check_cut(char *bytes, size_t count)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct head head = {0};
+    size_t length = 0, left;
+
+    assert(head_examine(&head, bytes, count, &length, &failure) == 1);
+    assert(strlen(head.authority) < HTTP_AUTHORITY_BYTES);
+    if (head.cut_bytes == 0)
+        return;
+    assert(head.cut_at + head.cut_bytes < length);
+    left = count - head_to_path(&head, bytes, count);
+    memset(&head, 0, sizeof(head));
+    assert(head_examine(&head, bytes, left, &length, &failure) == 1);
+    assert(head.cut_bytes == 0 && length <= left);
+}
+
 static void check_texts(const char *text)
 {
     static const char *const names[] = {"a.example,b.example"};
@@ -72,9 +90,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes[size - 1] = '\0';
     whole = examine(bytes, size - 1, size);
     cut = examine(bytes, size - 1, (size_t)data[0] + 1);
-    if (whole.code == 1)
+    if (whole.code == 1) {
         check_form(bytes, whole.length);
+        check_cut(bytes, size - 1);
+    }
     assert(cut.code == whole.code && (cut.code != 1 || cut.length == whole.length));
+    memcpy(bytes, data + 1, size - 1);
+    bytes[size - 1] = '\0';
     check_texts(bytes);
     free(bytes);
     return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,37 @@ CASE(not_http2, "input that is not HTTP/2 ends the session")
     crowd_destroy(crowd);
 }
 
+/* Why headers whose last field is this one are malformed. */
+static void check_malformed(const char *name, const char *value, const char *why)
+{
+    struct crowd *crowd = crowd_create();
+    uint8_t buffer[200];
+    char fields[80];
+    size_t count = (size_t)snprintf(fields, sizeof(fields),
+                                    "\x83\x86\x04\x02/x\x01\x01h\x40%c%s%c%s",
+                                    (char)strlen(name), name, (char)strlen(value), value);
+
+    count = frame(buffer, NGHTTP2_HEADERS, 4, 1, fields, count);
+    crowd_feed(crowd, buffer, count);
+    crowd_take(crowd);
+    CHECK_EQ(crowd->malformed, 1);
+    CHECK_STR(crowd->why, why);
+    CHECK_EQ(reset_code(crowd, 1), NGHTTP2_PROTOCOL_ERROR);
+    CHECK_EQ(crowd->requests, 0);
+    crowd_destroy(crowd);
+}
+
+CASE(malformed_field, "the owner hears which field is malformed, not its value")
+{
+    check_malformed("te", "gzip", "te: \"gzip\" is not trailers");
+    check_malformed("te", "0123456789012345678901234567890123456789xyz",
+                    "te: \"0123456789012345678901234567890123456789\" is not trailers");
+    check_malformed("Authorization", "secret",
+                    "field \"Authorization\" is malformed or not allowed here");
+    check_malformed("a]B", "], value: [secret",
+                    "field \"a]B\" is malformed or not allowed here");
+}
+
 CASE(survives_bad_streams, "a malformed request ends its stream, not the connection")
 {
     struct crowd *crowd = crowd_create();
@@ -207,15 +239,22 @@ CASE(survives_bad_streams, "a malformed request ends its stream, not the connect
     /* No :path; then a forbidden field. */
     size_t count = frame(buffer, NGHTTP2_HEADERS, 5, 1, "\x83\x86", 2);
 
-    count += frame(buffer + count, NGHTTP2_HEADERS, 5, 3,
-                   "\x83\x86\x04\x02/x\x01\x01h\x40\x0a"
-                   "connection\x01x",
-                   23);
+    crowd_feed(crowd, buffer, count);
+    CHECK_EQ(crowd->malformed, 1);
+    CHECK_STR(crowd->why, "a pseudo-header field is missing");
+    CHECK_STR(crowd->path, "");
+    count = frame(buffer, NGHTTP2_HEADERS, 5, 3,
+                  "\x83\x86\x04\x02/x\x01\x01h\x40\x0a"
+                  "connection\x01x",
+                  23);
     count += headers_frame(buffer + count, 5, NGHTTP2_FLAG_END_STREAM);
     crowd_feed(crowd, buffer, count);
     crowd_take(crowd);
     CHECK_EQ(crowd->result, 0);
     CHECK_EQ(crowd->requests, 1);
+    CHECK_EQ(crowd->malformed, 2);
+    CHECK_STR(crowd->why, "field \"connection\" is malformed or not allowed here");
+    CHECK_STR(crowd->path, "/x");
     CHECK_EQ(h2_streams(crowd->session), 1);
     CHECK(h2_counters(crowd->session)->glitches >= 2);
     CHECK_EQ(h2_counters(crowd->session)->resets_sent, 2);

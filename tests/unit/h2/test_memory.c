@@ -116,7 +116,8 @@ static int drain_output(struct h2_session *session, size_t *bytes)
 /* True when all went well. */
 static bool live(size_t *bytes)
 {
-    static const struct h2_events events = {request, NULL, data, end, closed};
+    static const struct h2_events events = {
+        .request = request, .data = data, .end = end, .closed = closed};
     struct limits limits = limits_default();
     struct h2_session *session = h2_create(&limits, &events, NULL, NULL, wake, NULL);
     bool well;

@@ -51,6 +51,8 @@ CASE(whole_heads, "a complete head is found however it is cut")
         "HEAD /v1/runs?after=%20 HTTP/1.0\r\n\r\n",
         "GET /x HTTP/1.1\r\nHost: [::1]:80\r\nX: \xc3\xa9\t:\r\nEmpty:\r\n\r\n",
         "PATCH * HTTP/1.1\r\nHost:\r\n\r\n",
+        "CONNECT a:80 HTTP/1.1\r\nHost: \t a:80 \r\n\r\n",
+        "GET http://a.example HTTP/1.1\r\nHost: b\r\n\r\n",
     };
 
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -101,9 +103,53 @@ CASE(bad_heads, "a head that two parsers could read differently is refused with 
     check_refused("GET / HTTP/1.1\r\nname\r\n\r\n", 400, "malformed");
     check_refused("GET / HTTP/1.1\r\nX: a\x01\r\n\r\n", 400, "control character");
     check_refused("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, "more than one");
+    check_refused("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\n\r\n", 400, "Host: missing");
+    check_refused("GET http://a/ HTTP/1.1\r\n\r\n", 400, "Host: missing");
+    check_refused("GET livez HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor");
+    check_refused("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path");
+    check_refused("GET http:/a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path");
+    check_refused("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400,
+                  "without a valid host");
+    check_refused("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "valid host");
 }
 
-/* "GET /aaa HTTP/1.1" of `line` bytes, fields of `rest` bytes, and the empty line. */
+static void check_path(const char *target, const char *path, const char *authority)
+{
+    char text[512];
+    struct head head = {.cut_bytes = 7};
+    struct failure failure = {.status = TRIT_OK};
+    size_t length = 0, count, cut;
+    char wanted[512];
+
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: b\r\n\r\nGET /next", target);
+    snprintf(wanted, sizeof(wanted), "GET %s HTTP/1.1\r\nHost: b\r\n\r\nGET /next", path);
+    count = strlen(text);
+    CHECK_EQ(head_examine(&head, text, count, &length, &failure), 1);
+    cut = head_to_path(&head, text, count);
+    text[count - cut] = '\0';
+    CHECK_STR(text, wanted);
+    CHECK_EQ(length - cut, strlen(wanted) - strlen("GET /next"));
+    CHECK_STR(head.authority, authority);
+}
+
+CASE(absolute, "a target that is an http URI becomes its path, and its host is noted")
+{
+    char text[400] = "GET http://";
+
+    check_path("/livez", "/livez", "");
+    check_path("/http://a/b", "/http://a/b", "");
+    check_path("http://a/livez?x=/y", "/livez?x=/y", "a");
+    check_path("HTTPS://a.example:80/", "/", "a.example:80");
+    check_path("http://[::1]:80", "/", "[::1]:80");
+    check_path("http://a?x", "/?x", "a");
+    memset(text + 11, 'h', 256);
+    strcpy(text + 11 + 256, "/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    check_refused(text, 400, "valid host"); /* HTTP_AUTHORITY_BYTES - 1 are the most */
+}
+
+/* "GET /aaa HTTP/1.0" of `line` bytes, fields of `rest` bytes, and the empty line. */
 static char *sized(size_t line, size_t rest)
 {
     char *text = malloc(line + rest + 8);
@@ -111,7 +157,7 @@ static char *sized(size_t line, size_t rest)
     CHECK(text);
     memset(text, 'a', line + rest + 8);
     memcpy(text, "GET /", 5);
-    memcpy(text + line - 9, " HTTP/1.1\r\n", 11);
+    memcpy(text + line - 9, " HTTP/1.0\r\n", 11);
     memcpy(text + line + 2, "X: ", 3);
     memcpy(text + line + 2 + rest - 4, "\r\n\r\n", 5);
     return text;
