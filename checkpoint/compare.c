@@ -39,7 +39,7 @@ static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
     char shape[SHAPE_TEXT_BYTES];
 
     snprintf(text, TRIT_FINDING_VALUE_BYTES_MAX + 1, "%s %s", entry->type->name,
-             shape_text(shape, entry->rank, entry->shape));
+             entry_shape_text(shape, entry));
 }
 
 bool findings_add_form(struct file_findings *findings, const struct contents *claim,

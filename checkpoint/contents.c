@@ -54,6 +54,10 @@ static bool has_record(const struct contents *contents)
 
 static enum experts_layout experts_layout(const struct classifying *c)
 {
+    const char *format = c->contents->table->format;
+
+    if (format && strcmp(format, "gguf") == 0)
+        return EXPERTS_OUT_IN; /* the only order that llama.cpp has */
     if (c->options->experts != EXPERTS_UNKNOWN || !c->options->config)
         return c->options->experts;
     return c->options->config->experts;
@@ -127,6 +131,15 @@ static int make_unfit(struct classifying *c, struct content *item, const char *w
                        : fail(c->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
+/* Is it the type of the encoding's data, or GGUF's type of the same blocks? */
+static bool type_is_form(const struct element_type *type, const struct element_type *form,
+                         enum trit_encoding encoding)
+{
+    enum trit_encoding blocks;
+
+    return type_encoding(type, &blocks) ? blocks == encoding : type == form;
+}
+
 /* The tensors must be what the encoding makes of item->dense. */
 static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
                      struct content *item)
@@ -139,7 +152,8 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     if (encoded_form(&item->terms, &item->dense, item->layout, &form, &why) < 0)
         return make_unfit(c, item, why.message);
     if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
-        entry->type != form.data.type || entry->rank != form.data.rank ||
+        !type_is_form(entry->type, form.data.type, item->terms.encoding) ||
+        entry->rank != form.data.rank ||
         memcmp(entry->shape, form.data.shape, entry->rank * sizeof(entry->shape[0])) ||
         entry->bytes != elements * (form.data.type->bits / 8))
         return make_unfit(c, item, "its type or shape is not that of its encoding");
@@ -182,9 +196,16 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
     const struct tensor_table *table = c->contents->table;
     const enum trit_encoding encoding = c->contents->terms.encoding;
     struct failure why = {.status = TRIT_OK};
+    enum trit_encoding blocks;
     char name[SCALES_NAME_BYTES];
 
-    if (type_holds(entry->type, encoding))
+    if (type_encoding(entry->type, &blocks))
+        item->terms = (struct layer_terms){
+            .encoding = blocks,
+            .group_size = c->options->group_size ? c->options->group_size
+                                                 : entry->type->block_values,
+            .partial_group = c->contents->terms.partial_group};
+    else if (type_holds(entry->type, encoding))
         item->terms = c->contents->terms;
     else if (type_holds(entry->type, TRIT_ENCODING_DENSE))
         item->terms = (struct layer_terms){.group_size = GROUP_SIZE_DEFAULT};
@@ -455,11 +476,10 @@ uint64_t content_parameters(const struct contents *contents, size_t index)
 {
     const struct content *item = &contents->items[index];
     const struct tensor_entry *entry = &contents->table->entries[index];
-    uint64_t elements;
+    uint64_t shape[TRIT_RANK_MAX], elements;
 
     if (item->kind == CONTENT_SCALES || item->kind == CONTENT_FOREIGN_TABLE)
         return 0;
-    if (item->kind == CONTENT_LAYER)
-        entry = &item->dense;
-    return shape_elements(entry->rank, entry->shape, &elements) ? elements : 0;
+    entry_value_shape(item->kind == CONTENT_LAYER ? &item->dense : entry, shape);
+    return shape_elements(entry->rank, shape, &elements) ? elements : 0;
 }

@@ -115,6 +115,11 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
                  "state dict instead");
         return text;
     }
+    if (item->packing == PACKING_GGUF) {
+        snprintf(text, CONTENT_TEXT_BYTES, "packed in blocks of GGUF's %s",
+                 contents->table->entries[index].type->name);
+        return text;
+    }
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
     const bool by_config = item->packing == PACKING_OTHER && contents->quant_method;

@@ -44,7 +44,13 @@ static bool find_terms(const struct tensor_table *table, struct layer_terms *ter
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct tensor_entry *entry = &table->entries[i];
+        enum trit_encoding blocks;
 
+        if (type_encoding(entry->type, &blocks)) {
+            *terms = (struct layer_terms){.encoding = blocks,
+                                          .group_size = entry->type->block_values};
+            return true;
+        }
         if (type_holds(entry->type, TRIT_ENCODING_HF_BITNET) && is_bitnet(table, entry)) {
             *terms = (struct layer_terms){.encoding = TRIT_ENCODING_HF_BITNET};
             return true;

@@ -250,10 +250,32 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
                 encoding_name(terms->encoding));
 }
 
+bool type_encoding(const struct element_type *type, enum trit_encoding *encoding)
+{
+    static const struct {
+        const char *name;
+        enum trit_encoding encoding;
+    } types[] = {
+        {"PQ2_0", TRIT_ENCODING_PQ2_0},   {"Q2_0", TRIT_ENCODING_Q2_0},
+        {"PTQ1_0", TRIT_ENCODING_PTQ1_0}, {"TQ1_0", TRIT_ENCODING_TQ1_0},
+        {"TQ2_0", TRIT_ENCODING_TQ2_0},
+    };
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (element_type_is_block(type) && strcmp(types[i].name, type->name) == 0) {
+            *encoding = types[i].encoding;
+            return true;
+        }
+    return false;
+}
+
 bool type_holds(const struct element_type *type, enum trit_encoding encoding)
 {
     enum trit_dtype dtype = type->dtype;
+    enum trit_encoding blocks;
 
+    if (type_encoding(type, &blocks))
+        return encoding == blocks;
     if (encoding == TRIT_ENCODING_DENSE)
         return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
     if (encoding == TRIT_ENCODING_MLX_2BIT)
@@ -288,6 +310,15 @@ int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,
         mul_overflows(elements, dense->type->bits / 8, &dense->bytes))
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape", "it is too large");
     return 0;
+}
+
+const char *entry_shape_text(char text[SHAPE_TEXT_BYTES],
+                             const struct tensor_entry *entry)
+{
+    uint64_t shape[TRIT_RANK_MAX];
+
+    entry_value_shape(entry, shape);
+    return shape_text(text, entry->rank, shape);
 }
 
 const char *shape_text(char text[SHAPE_TEXT_BYTES], uint32_t rank, const uint64_t *shape)

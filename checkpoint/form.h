@@ -85,6 +85,9 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
  * as [out, ...]. */
 bool encoding_keeps_layout(enum trit_encoding encoding);
 
+/* The encoding whose blocks a type of GGUF is; false: of none that is ternary. */
+bool type_encoding(const struct element_type *type, enum trit_encoding *encoding);
+
 /* Can a tensor of this type hold the data of a layer in this encoding? */
 bool type_holds(const struct element_type *type, enum trit_encoding encoding);
 
@@ -98,5 +101,9 @@ enum { SHAPE_TEXT_BYTES = 192 };
 
 /* "[512, 128]" */
 const char *shape_text(char text[SHAPE_TEXT_BYTES], uint32_t rank, const uint64_t *shape);
+
+/* The same of a tensor's values, also where the table counts bytes of blocks. */
+const char *entry_shape_text(char text[SHAPE_TEXT_BYTES],
+                             const struct tensor_entry *entry);
 
 #endif

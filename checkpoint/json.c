@@ -33,10 +33,12 @@ bool json_put_terms(json_t *object, const struct layer_terms *terms)
 json_t *json_entry(const struct tensor_entry *entry)
 {
     json_t *object = json_object();
+    uint64_t shape[TRIT_RANK_MAX];
 
+    entry_value_shape(entry, shape);
     if (json_put(object, "name", json_string(entry->name)) &&
         json_put(object, "dtype", json_string(entry->type->name)) &&
-        json_put(object, "shape", json_shape(entry->rank, entry->shape)))
+        json_put(object, "shape", json_shape(entry->rank, shape)))
         return object;
     json_decref(object);
     return NULL;

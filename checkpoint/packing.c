@@ -97,6 +97,8 @@ const char *packing_name(enum packing packing)
         return "trit";
     case PACKING_FSDP:
         return "FSDP's flat parameters";
+    case PACKING_GGUF:
+        return "GGUF";
     case PACKING_OTHER:
         return "an unknown packing";
     case PACKING_NONE:
@@ -298,6 +300,8 @@ enum packing foreign_packing_of(const struct tensor_table *table,
 
     if (is_flat(entry))
         return PACKING_FSDP;
+    if (element_type_is_block(entry->type))
+        return PACKING_GGUF;
     if (!type_is_packed(entry->type))
         return PACKING_NONE;
     visit_companions(table, entry, note_companion, &found);

@@ -20,6 +20,7 @@ enum packing {
     PACKING_MXFP4,     /* blocks and scales, as in gpt-oss */
     PACKING_TRIT,      /* by an earlier projection, according to the file's record */
     PACKING_FSDP,      /* all parameters of a module, one after another */
+    PACKING_GGUF,      /* in blocks of a type of GGUF */
     PACKING_OTHER,     /* packed integers or small floats with tables */
 };
 

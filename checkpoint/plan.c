@@ -220,7 +220,10 @@ static int add_metadata(struct planning *p)
     struct tensor_table *table = &p->plan->table;
     const bool mlx = p->plan->terms.encoding == TRIT_ENCODING_MLX_2BIT;
 
-    for (size_t i = 0; i < p->input->pair_count; i++)
+    /* The values of a GGUF file mean nothing in another format. */
+    const bool copied = !p->input->format || strcmp(p->input->format, "gguf") != 0;
+
+    for (size_t i = 0; copied && i < p->input->pair_count; i++)
         if (strcmp(p->input->pairs[i].key, RECORD_KEY) != 0 &&
             !table_pair(table, p->input->pairs[i].key) &&
             table_add_pair(table, p->input->pairs[i].key, p->input->pairs[i].value,

@@ -14,10 +14,12 @@ static json_t *tensor_json(const struct contents *contents, size_t index)
     const struct tensor_entry *entry = &contents->table->entries[index];
     const struct content *item = &contents->items[index];
     char text[CONTENT_TEXT_BYTES];
+    uint64_t shape[TRIT_RANK_MAX];
 
+    entry_value_shape(entry, shape);
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:s, s:s}", "name", entry->name, "dtype",
-        entry->type->name, "shape", json_uint64s(entry->shape, entry->rank), "offset",
+        entry->type->name, "shape", json_uint64s(shape, entry->rank), "offset",
         json_uint64(entry->offset), "bytes", json_uint64(entry->bytes), "layer",
         item->kind == CONTENT_LAYER, "kind", content_kind_name(item->kind), "role",
         role_name(item->role), "what", content_text(text, contents, index));
@@ -62,7 +64,7 @@ static enum exit_code show_table(const struct reader *reader,
 
         grid_cell(grid, "%s", entry->name);
         grid_cell(grid, "%s", entry->type->name);
-        grid_cell(grid, "%s", shape_text(shape, entry->rank, entry->shape));
+        grid_cell(grid, "%s", entry_shape_text(shape, entry));
         grid_cell(grid, "%" PRIu64, entry->bytes);
         grid_cell(grid, "%s", layer ? "yes" : "");
         grid_cell(grid, "%s",
@@ -136,7 +138,7 @@ const struct command cmd_inspect = {
     .arguments = "FILE [--json]",
     .summary = "list the tensors of a checkpoint (no daemon needed)",
     .details =
-        "FILE is a safetensors or .npy file, a folder of safetensors files, or the\n"
+        "FILE is a safetensors, GGUF or .npy file, a folder of shards, or the\n"
         "index.json of one. Exit code 1: the index and the files disagree, or the file's\n"
         "record of a projection is damaged.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |

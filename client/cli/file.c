@@ -152,9 +152,11 @@ static json_t *other_json(const struct contents *contents, size_t index)
 {
     const struct tensor_entry *entry = &contents->table->entries[index];
     char text[CONTENT_TEXT_BYTES];
+    uint64_t shape[TRIT_RANK_MAX];
 
+    entry_value_shape(entry, shape);
     return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", entry->name, "dtype",
-                     entry->type->name, "shape", json_uint64s(entry->shape, entry->rank),
+                     entry->type->name, "shape", json_uint64s(shape, entry->rank),
                      "parameters", json_uint64(content_parameters(contents, index)),
                      "what", content_text(text, contents, index));
 }
@@ -184,8 +186,8 @@ void file_print_others(const struct contents *contents)
             continue;
         escape_text(name, sizeof(name), entry->name);
         escape_text(what, sizeof(what), content_text(text, contents, i));
-        printf("%s %s %s: %s\n", name, entry->type->name,
-               shape_text(shape, entry->rank, entry->shape), what);
+        printf("%s %s %s: %s\n", name, entry->type->name, entry_shape_text(shape, entry),
+               what);
     }
 }
 

@@ -18,7 +18,7 @@ static void plan_row(struct grid *grid, const struct plan *plan, size_t index)
 
     grid_cell(grid, "%s", entry->name);
     grid_cell(grid, "%s", entry->type->name);
-    grid_cell(grid, "%s", shape_text(shape, entry->rank, entry->shape));
+    grid_cell(grid, "%s", entry_shape_text(shape, entry));
     grid_cell(grid, "%s", plan_action_name(item->action));
     if (item->action != PLAN_TERNARIZE && item->action != PLAN_PACK)
         grid_cell(grid, "%s", item->reason);

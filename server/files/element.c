@@ -6,28 +6,28 @@
 
 /* The reference reader's list (safetensors/src/tensor.rs, enum Dtype). */
 static const struct element_type types[] = {
-    {"BOOL", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"F4", 4, TRIT_DTYPE_UNSPECIFIED},
-    {"F6_E2M3", 6, TRIT_DTYPE_UNSPECIFIED},
-    {"F6_E3M2", 6, TRIT_DTYPE_UNSPECIFIED},
-    {"U8", 8, TRIT_U8},
-    {"I8", 8, TRIT_I8},
-    {"F8_E5M2", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"F8_E4M3", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"F8_E8M0", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"F8_E4M3FNUZ", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"F8_E5M2FNUZ", 8, TRIT_DTYPE_UNSPECIFIED},
-    {"I16", 16, TRIT_DTYPE_UNSPECIFIED},
-    {"U16", 16, TRIT_DTYPE_UNSPECIFIED},
-    {"F16", 16, TRIT_F16},
-    {"BF16", 16, TRIT_BF16},
-    {"I32", 32, TRIT_DTYPE_UNSPECIFIED},
-    {"U32", 32, TRIT_DTYPE_UNSPECIFIED},
-    {"F32", 32, TRIT_F32},
-    {"C64", 64, TRIT_DTYPE_UNSPECIFIED},
-    {"F64", 64, TRIT_DTYPE_UNSPECIFIED},
-    {"I64", 64, TRIT_DTYPE_UNSPECIFIED},
-    {"U64", 64, TRIT_DTYPE_UNSPECIFIED},
+    {"BOOL", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F4", 4, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F6_E2M3", 6, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F6_E3M2", 6, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"U8", 8, TRIT_U8, 0, 0},
+    {"I8", 8, TRIT_I8, 0, 0},
+    {"F8_E5M2", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F8_E4M3", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F8_E8M0", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F8_E4M3FNUZ", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F8_E5M2FNUZ", 8, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"I16", 16, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"U16", 16, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F16", 16, TRIT_F16, 0, 0},
+    {"BF16", 16, TRIT_BF16, 0, 0},
+    {"I32", 32, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"U32", 32, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F32", 32, TRIT_F32, 0, 0},
+    {"C64", 64, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"F64", 64, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"I64", 64, TRIT_DTYPE_UNSPECIFIED, 0, 0},
+    {"U64", 64, TRIT_DTYPE_UNSPECIFIED, 0, 0},
 };
 
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
@@ -47,5 +47,65 @@ const struct element_type *element_type_of(enum trit_dtype dtype)
     for (size_t i = 0; i < TYPES; i++)
         if (types[i].dtype == dtype)
             return &types[i];
+    return NULL;
+}
+
+/* enum ggml_type of ggml's include/ggml.h, and the block structs of src/ggml-common.h. 142
+ * and 143 are PrismML's. The numbers that are missing were removed, or are repacked at run
+ * time and never stored. */
+static const struct {
+    uint32_t number;
+    struct element_type type;
+} block_types[] = {
+    {2, {"Q4_0", 8, TRIT_DTYPE_UNSPECIFIED, 32, 18}},
+    {3, {"Q4_1", 8, TRIT_DTYPE_UNSPECIFIED, 32, 20}},
+    {6, {"Q5_0", 8, TRIT_DTYPE_UNSPECIFIED, 32, 22}},
+    {7, {"Q5_1", 8, TRIT_DTYPE_UNSPECIFIED, 32, 24}},
+    {8, {"Q8_0", 8, TRIT_DTYPE_UNSPECIFIED, 32, 34}},
+    {9, {"Q8_1", 8, TRIT_DTYPE_UNSPECIFIED, 32, 36}},
+    {10, {"Q2_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 84}},
+    {11, {"Q3_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 110}},
+    {12, {"Q4_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 144}},
+    {13, {"Q5_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 176}},
+    {14, {"Q6_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 210}},
+    {15, {"Q8_K", 8, TRIT_DTYPE_UNSPECIFIED, 256, 292}},
+    {16, {"IQ2_XXS", 8, TRIT_DTYPE_UNSPECIFIED, 256, 66}},
+    {17, {"IQ2_XS", 8, TRIT_DTYPE_UNSPECIFIED, 256, 74}},
+    {18, {"IQ3_XXS", 8, TRIT_DTYPE_UNSPECIFIED, 256, 98}},
+    {19, {"IQ1_S", 8, TRIT_DTYPE_UNSPECIFIED, 256, 50}},
+    {20, {"IQ4_NL", 8, TRIT_DTYPE_UNSPECIFIED, 32, 18}},
+    {21, {"IQ3_S", 8, TRIT_DTYPE_UNSPECIFIED, 256, 110}},
+    {22, {"IQ2_S", 8, TRIT_DTYPE_UNSPECIFIED, 256, 82}},
+    {23, {"IQ4_XS", 8, TRIT_DTYPE_UNSPECIFIED, 256, 136}},
+    {29, {"IQ1_M", 8, TRIT_DTYPE_UNSPECIFIED, 256, 56}},
+    {34, {"TQ1_0", 8, TRIT_U8, 256, 54}},
+    {35, {"TQ2_0", 8, TRIT_U8, 256, 66}},
+    {39, {"MXFP4", 8, TRIT_DTYPE_UNSPECIFIED, 32, 17}},
+    {40, {"NVFP4", 8, TRIT_DTYPE_UNSPECIFIED, 64, 36}},
+    {41, {"Q1_0", 8, TRIT_DTYPE_UNSPECIFIED, 128, 18}},
+    {42, {"Q2_0", 8, TRIT_U8, 64, 18}},
+    {142, {"PQ2_0", 8, TRIT_U8, 128, 34}},
+    {143, {"PTQ1_0", 8, TRIT_U8, 128, 28}},
+};
+
+const struct element_type *element_type_of_gguf(uint32_t number, bool legacy_q2_0)
+{
+    static const struct {
+        uint32_t number;
+        const char *name;
+    } plain[] = {
+        {0, "F32"},  {1, "F16"},  {24, "I8"},  {25, "I16"},
+        {26, "I32"}, {27, "I64"}, {28, "F64"}, {30, "BF16"},
+    };
+    const uint32_t q2_0 = 42, pq2_0 = 142;
+
+    if (number == q2_0 && legacy_q2_0)
+        number = pq2_0;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        if (plain[i].number == number)
+            return element_type_by_name(plain[i].name);
+    for (size_t i = 0; i < sizeof(block_types) / sizeof(block_types[0]); i++)
+        if (block_types[i].number == number)
+            return &block_types[i].type;
     return NULL;
 }

@@ -4,6 +4,7 @@
 #ifndef FILES_ELEMENT_H
 #define FILES_ELEMENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "trit/types.h"
@@ -12,10 +13,23 @@ struct element_type {
     const char *name;      /* as safetensors writes it, "BF16" */
     uint32_t bits;         /* of one element; 4 and 6 exist */
     enum trit_dtype dtype; /* TRIT_DTYPE_UNSPECIFIED: only passed through */
+    /* Of a type that GGUF stores in blocks: the values in a block, and its bytes. Then the
+     * table counts bytes in the last axis of a shape, as for U8 [rows, bytes in a row].
+     * 0: it has no blocks. */
+    uint32_t block_values, block_bytes;
 };
 
-/* NULL if there is none. Entries are static: compare them by pointer. */
+/* A type of safetensors, or NULL. Entries are static: compare them by pointer. */
 const struct element_type *element_type_by_name(const char *name);
 const struct element_type *element_type_of(enum trit_dtype dtype);
+
+/* The type that GGUF gives this number (enum ggml_type), or NULL. `legacy_q2_0`: number 42
+ * is the Q2_0 of old PrismML builds, whose blocks of 128 values are those of PQ2_0. */
+const struct element_type *element_type_of_gguf(uint32_t number, bool legacy_q2_0);
+
+static inline bool element_type_is_block(const struct element_type *type)
+{
+    return type->block_values != 0;
+}
 
 #endif

@@ -28,7 +28,7 @@ struct writer_ops {
                 struct failure *failure);
 };
 
-extern const struct reader_ops safetensors_reader, npy_reader;
+extern const struct reader_ops safetensors_reader, npy_reader, gguf_reader;
 extern const struct writer_ops safetensors_writer, npy_writer;
 
 #endif

@@ -16,7 +16,7 @@ enum {
     LFS_BYTES_MAX = 1024,        /* of a pointer; git-lfs's own bound */
 };
 
-#define READ_ARE "; only safetensors and .npy are read"
+#define READ_ARE "; only safetensors, GGUF and .npy are read"
 #define UNPACK ": unpack it first"
 #define PICKLE_IS_CODE                                                                   \
     ", which is not opened because unpickling can run code; convert it to safetensors"
@@ -35,7 +35,6 @@ struct magic {
 
 /* The order matters if one magic is a prefix of another. */
 static const struct magic magics[] = {
-    {0, 4, "GGUF", "is a GGUF file" READ_ARE},
     {0, 4, "lmgg", "is a GGML file, the forerunner of GGUF" READ_ARE},
     {0, 4, "tjgg", "is a GGML file, the forerunner of GGUF" READ_ARE},
     {0, 8, "\x89HDF\r\n\x1a\n",
@@ -310,5 +309,5 @@ int fail_unknown_format(struct source *source, struct failure *failure)
     if (known < 0)
         return -1;
     return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it %s",
-                known ? text : "is neither safetensors nor .npy");
+                known ? text : "is neither safetensors, GGUF nor .npy");
 }

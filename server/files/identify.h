@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Identifies files that are neither safetensors nor .npy, for the message that refuses
+/* Identifies files that are neither safetensors, GGUF nor .npy, for the message that refuses
  * them. */
 #ifndef FILES_IDENTIFY_H
 #define FILES_IDENTIFY_H

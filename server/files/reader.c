@@ -25,7 +25,8 @@ struct reader {
 };
 
 /* Tried in order. safetensors has no magic number, so it comes last. */
-static const struct reader_ops *const probes[] = {&npy_reader, &safetensors_reader};
+static const struct reader_ops *const probes[] = {&npy_reader, &gguf_reader,
+                                                  &safetensors_reader};
 
 static int no_memory(struct failure *failure)
 {
@@ -130,6 +131,7 @@ int reader_open_source(struct reader **out, struct source *source,
         reader_close(reader);
         return -1;
     }
+    reader->table.format = reader->ops->format;
     *out = reader;
     return 0;
 }
@@ -354,6 +356,7 @@ static int open_shards(struct reader **out, struct shards *shards,
     }
     if (!reader->ops) /* every shard is missing */
         reader->ops = &safetensors_reader;
+    reader->table.format = reader->ops->format;
     *out = reader;
     return 0;
 }

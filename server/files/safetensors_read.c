@@ -403,8 +403,7 @@ static int read_length(struct source *source, uint64_t *length, struct failure *
 }
 
 /* The length of the header is impossible. No safetensors file has such a header, so the
- * file may be of another kind whose ninth byte is '{' by chance, such as a GGUF file with
- * 123 tensors. */
+ * file may be of another kind whose ninth byte is '{' by chance, such as a text. */
 static int fail_length(struct source *source, uint64_t bytes, uint64_t bytes_max,
                        struct failure *failure)
 {

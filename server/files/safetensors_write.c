@@ -42,6 +42,16 @@ static int place_tensors(struct tensor_table *table, struct failure *failure)
     return 0;
 }
 
+static int check_types(const struct tensor_table *table, struct failure *failure)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (element_type_is_block(table->entries[i].type))
+            return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
+                        "tensor %s: safetensors has no type %s, in which GGUF stores it",
+                        table->entries[i].name, table->entries[i].type->name);
+    return 0;
+}
+
 static json_t *entry_json(const struct tensor_entry *entry)
 {
     json_t *shape = json_array();
@@ -113,7 +123,7 @@ static int header_bytes(const struct tensor_table *table, uint8_t **out, uint64_
 static int plan_safetensors(struct tensor_table *table, uint8_t **header, uint64_t *count,
                             struct failure *failure)
 {
-    if (place_tensors(table, failure) != 0 ||
+    if (check_types(table, failure) != 0 || place_tensors(table, failure) != 0 ||
         header_bytes(table, header, count, failure) != 0)
         return -1;
     for (size_t i = 0; i < table->count; i++)

@@ -13,7 +13,9 @@
 #include "json/json.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
-static const char WEIGHTS_SUFFIX[] = ".safetensors";
+/* Of files of weights, in the order in which a folder is searched for them. */
+static const char *const weights_suffixes[] = {".safetensors", ".gguf"};
+enum { SAFETENSORS, GGUF, SUFFIXES };
 static const char DIGITS[] = "0123456789";
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -85,7 +87,8 @@ static int compare_shards(const void *left, const void *right)
 
 /* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
  * the two numbers. */
-static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsigned *of)
+static bool is_numbered(const char *name, const char *suffix, size_t *stem,
+                        unsigned *number, unsigned *of)
 {
     const char *dash = strstr(name, "-of-");
     int end = 0;
@@ -93,7 +96,7 @@ static bool is_numbered(const char *name, size_t *stem, unsigned *number, unsign
     if (!dash || dash - name < 6 || dash[-6] != '-' || strspn(dash - 5, DIGITS) != 5 ||
         strspn(dash + 4, DIGITS) != 5 || !utf8_is_valid(name) ||
         sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
-        strcmp(dash - 5 + end, WEIGHTS_SUFFIX) != 0 || end != 14)
+        strcmp(dash - 5 + end, suffix) != 0 || end != 14)
         return false;
     *stem = (size_t)(dash - 6 - name);
     return *of > 0 && *of <= SHARDS_MAX && *number <= *of;
@@ -146,26 +149,33 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
     return 0;
 }
 
+/* Adds the files of the folder that are numbered like this one and not in the list yet. */
+static int take_siblings(struct shards *shards, const struct folder_names *names,
+                         const char *first, const char *suffix, struct failure *failure)
+{
+    size_t stem, other_stem;
+    unsigned number, of, other_of;
+
+    if (!is_numbered(first, suffix, &stem, &number, &of))
+        return 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->names[i];
+
+        if (is_numbered(name, suffix, &other_stem, &number, &other_of) &&
+            other_of == of && other_stem == stem && strncmp(name, first, stem) == 0 &&
+            !find_shard(shards, name) && !add_shard(shards, name, failure))
+            return -1;
+    }
+    return 0;
+}
+
 /* Files that are numbered like those of the index but are not in it. Without this their
  * tensors would be left out silently. */
 static int take_unlisted(struct shards *shards, const struct folder_names *names,
                          struct failure *failure)
 {
-    const char *first = shards->list[0].name;
-    size_t stem, other_stem;
-    unsigned number, of, other_of;
-
-    if (!is_numbered(first, &stem, &number, &of))
-        return 0;
-    for (size_t i = 0; i < names->count; i++) {
-        const char *name = names->names[i];
-
-        if (is_numbered(name, &other_stem, &number, &other_of) && other_of == of &&
-            other_stem == stem && strncmp(name, first, stem) == 0 &&
-            !find_shard(shards, name) && !add_shard(shards, name, failure))
-            return -1;
-    }
-    return 0;
+    return take_siblings(shards, names, shards->list[0].name,
+                         weights_suffixes[SAFETENSORS], failure);
 }
 
 static int take_index(struct shards *shards, const struct folder_names *names,
@@ -191,14 +201,14 @@ static int take_index(struct shards *shards, const struct folder_names *names,
 
 /* Adds the missing shards that the number of the first one implies. `first`: 0 or 1. */
 static int add_missing(struct shards *shards, size_t stem, unsigned first, unsigned of,
-                       struct failure *failure)
+                       const char *suffix, struct failure *failure)
 {
     for (unsigned number = first; number < first + of; number++) {
         char *name;
         int result = 0;
 
         if (asprintf(&name, "%.*s-%05u-of-%05u%s", (int)stem, shards->list[0].name,
-                     number, of, WEIGHTS_SUFFIX) < 0)
+                     number, of, suffix) < 0)
             return no_memory(failure);
         if (!find_shard(shards, name)) {
             struct shard *shard = add_shard(shards, name, failure);
@@ -215,7 +225,8 @@ static int add_missing(struct shards *shards, size_t stem, unsigned first, unsig
     return 0;
 }
 
-static int take_numbered(struct shards *shards, struct failure *failure)
+static int take_numbered(struct shards *shards, const char *suffix,
+                         struct failure *failure)
 {
     const char *first = shards->list[0].name;
     size_t stem = 0, other_stem = 0;
@@ -224,7 +235,8 @@ static int take_numbered(struct shards *shards, struct failure *failure)
     for (size_t i = 0; i < shards->count; i++) {
         const char *name = shards->list[i].name;
 
-        if (!is_numbered(name, i ? &other_stem : &stem, &number, i ? &other_of : &of) ||
+        if (!is_numbered(name, suffix, i ? &other_stem : &stem, &number,
+                         i ? &other_of : &of) ||
             (i && (other_of != of || other_stem != stem ||
                    strncmp(first, name, stem) != 0 || number == lowest + of)))
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
@@ -234,40 +246,59 @@ static int take_numbered(struct shards *shards, struct failure *failure)
         if (number == 0)
             lowest = 0; /* numbers start at 0 */
     }
-    return add_missing(shards, stem, lowest, of, failure);
+    return add_missing(shards, stem, lowest, of, suffix, failure);
 }
 
 static int fail_without_weights(const struct folder_names *names, struct failure *failure)
 {
-    static const char *const others[] = {".bin", ".pt",   ".pth",     ".ckpt", ".gguf",
-                                         ".npz", ".onnx", ".msgpack", ".h5",   NULL};
+    static const char *const others[] = {".bin",  ".pt",      ".pth", ".ckpt", ".npz",
+                                         ".onnx", ".msgpack", ".h5",  NULL};
 
     for (size_t i = 0; i < names->count; i++)
         for (size_t k = 0; others[k]; k++)
             if (has_suffix(names->names[i], others[k]))
-                return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                            "the folder holds no safetensors file; %s is not read, "
-                            "convert it to safetensors",
-                            names->names[i]);
+                return fail(
+                    failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "the folder holds no safetensors or GGUF file; %s is not read, "
+                    "convert it to safetensors",
+                    names->names[i]);
     return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                "the folder holds no safetensors file");
+                "the folder holds no safetensors or GGUF file");
 }
 
 static int take_files(struct shards *shards, const struct folder_names *names,
                       struct failure *failure)
 {
+    const char *suffix = NULL;
     size_t stem;
     unsigned number, of;
 
-    for (size_t i = 0; i < names->count; i++)
-        if (has_suffix(names->names[i], WEIGHTS_SUFFIX) && names->names[i][0] != '.' &&
-            !add_shard(shards, names->names[i], failure))
-            return -1;
+    for (size_t kind = 0; shards->count == 0 && kind < SUFFIXES; kind++) {
+        suffix = weights_suffixes[kind];
+        for (size_t i = 0; i < names->count; i++)
+            if (has_suffix(names->names[i], suffix) && names->names[i][0] != '.' &&
+                !add_shard(shards, names->names[i], failure))
+                return -1;
+    }
     if (shards->count == 0)
         return fail_without_weights(names, failure);
-    if (shards->count == 1 && !is_numbered(shards->list[0].name, &stem, &number, &of))
+    if (shards->count == 1 &&
+        !is_numbered(shards->list[0].name, suffix, &stem, &number, &of))
         return 0;
-    return take_numbered(shards, failure);
+    return take_numbered(shards, suffix, failure);
+}
+
+/* The parts of a split GGUF file, of which one is named. */
+static int take_split(struct shards *shards, const struct folder_names *names,
+                      const char *part, struct failure *failure)
+{
+    const char *suffix = weights_suffixes[GGUF];
+
+    if (take_siblings(shards, names, part, suffix, failure) < 0)
+        return -1;
+    if (shards->count == 0)
+        return fail(failure, TRIT_NOT_FOUND, NULL, "%s does not exist", part);
+    return take_numbered(shards, suffix, failure);
 }
 
 /* ---- the whole -------------------------------------------------------------------- */
@@ -295,7 +326,9 @@ static int choose_index(struct shards *shards, const struct folder_names *names,
     return shards->index ? 0 : no_memory(failure);
 }
 
-static int find_in_folder(struct shards *shards, struct failure *failure)
+/* `part`: of a split GGUF file; NULL: the whole folder is meant. */
+static int find_in_folder(struct shards *shards, const char *part,
+                          struct failure *failure)
 {
     struct folder_names names;
     int result = folder_names_read(&names, shards->folder, failure);
@@ -303,9 +336,11 @@ static int find_in_folder(struct shards *shards, struct failure *failure)
     shards->places = json_object();
     if (result == 0 && !shards->places)
         result = no_memory(failure);
-    if (result == 0 && !shards->index)
+    if (result == 0 && part)
+        result = take_split(shards, &names, part, failure);
+    else if (result == 0 && !shards->index)
         result = choose_index(shards, &names, failure);
-    if (result == 0)
+    if (result == 0 && !part)
         result = (shards->index ? take_index : take_files)(shards, &names, failure);
     folder_names_fini(&names);
     json_decref(shards->places);
@@ -317,6 +352,11 @@ static int find_in_folder(struct shards *shards, struct failure *failure)
 
 int shards_find(struct shards *shards, const char *path, struct failure *failure)
 {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *part = NULL;
+    size_t stem;
+    unsigned number, of;
+
     *shards = (struct shards){.count = 0};
     if (folder_is(path)) {
         shards->folder = strdup(path);
@@ -325,18 +365,19 @@ int shards_find(struct shards *shards, const char *path, struct failure *failure
              end > 1 && shards->folder[end - 1] == '/'; end--)
             shards->folder[end - 1] = '\0';
     } else if (has_suffix(path, INDEX_SUFFIX)) {
-        const char *slash = strrchr(path, '/');
-
         shards->folder = folder_of(path);
-        shards->index = strdup(slash ? slash + 1 : path);
+        shards->index = strdup(name);
         if (!shards->index)
             return no_memory(failure);
+    } else if (is_numbered(name, weights_suffixes[GGUF], &stem, &number, &of) && of > 1) {
+        shards->folder = folder_of(path);
+        part = name;
     } else {
         return 0;
     }
     if (!shards->folder)
         return no_memory(failure);
-    return find_in_folder(shards, failure) < 0 ? -1 : 1;
+    return find_in_folder(shards, part, failure) < 0 ? -1 : 1;
 }
 
 void shards_fini(struct shards *shards)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a checkpoint folder in the layout of Hugging Face: one safetensors file,
  * or shards and an index (https://huggingface.co/docs/safetensors,
- * `model.safetensors.index.json`: {"weight_map": {tensor: file}}). */
+ * `model.safetensors.index.json`: {"weight_map": {tensor: file}}); or the parts of a split
+ * GGUF file, "NAME-00001-of-00009.gguf". */
 #ifndef FILES_SHARDS_H
 #define FILES_SHARDS_H
 
@@ -32,8 +33,8 @@ struct shards {
     struct json_t *places; /* while the list grows: name of a shard to its index */
 };
 
-/* Finds the files of the checkpoint at `path`. Returns 1 if it is a folder or the index
- * in one, and fills the shards; 0 if it is a single file. INVALID_ARGUMENT: the folder
+/* Finds the files of the checkpoint at `path`. Returns 1 if it is a folder, the index in
+ * one or a part of a split GGUF file, and fills the shards; 0 if it is a single file. INVALID_ARGUMENT: the folder
  * has no weights, or several files of weights without an index; the index is invalid or
  * names files outside its folder. Call shards_fini in every case. */
 int shards_find(struct shards *shards, const char *path, struct failure *failure);

@@ -39,6 +39,16 @@ bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return true;
 }
 
+void entry_value_shape(const struct tensor_entry *entry, uint64_t shape[TRIT_RANK_MAX])
+{
+    const struct element_type *type = entry->type;
+
+    memcpy(shape, entry->shape, sizeof(entry->shape));
+    if (element_type_is_block(type) && entry->rank > 0)
+        shape[entry->rank - 1] =
+            shape[entry->rank - 1] / type->block_bytes * type->block_values;
+}
+
 enum { NAME_BYTES_SHOWN = 64 }; /* of a name that is refused */
 
 static int check_name(const char *name, struct failure *failure)

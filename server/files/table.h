@@ -23,7 +23,9 @@ struct tensor_entry {
     const char *name; /* utf8_is_name */
     const struct element_type *type;
     uint32_t rank; /* 0 = one element */
-    uint64_t shape[TRIT_RANK_MAX];
+    uint64_t
+        shape[TRIT_RANK_MAX]; /* of a type with blocks (element.h): the last axis counts
+                                      bytes */
     uint32_t
         shard; /* number of the checkpoint's file that holds it; 0 if there is one file */
     uint64_t offset; /* of the first byte, from the start of the file */
@@ -41,6 +43,7 @@ struct tensor_pair {
 };
 
 struct tensor_table {
+    const char *format; /* of the files, "safetensors"; NULL: it came from none */
     struct tensor_entry *entries; /* sealed: in order of shard and offset */
     size_t count, capacity;
     struct tensor_cut *cuts; /* with read_options.may_be_cut */
@@ -77,6 +80,10 @@ const struct tensor_entry *table_find(const struct tensor_table *table, const ch
 
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
+
+/* The shape of a tensor's values: the entry's own, except that the last axis of a type with
+ * blocks counts values instead of bytes. */
+void entry_value_shape(const struct tensor_entry *entry, uint64_t shape[TRIT_RANK_MAX]);
 
 /* Elements of a shape (1 for rank 0); false if the product overflows. */
 bool shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);

@@ -76,7 +76,7 @@ def archive():
     (b"", "it is empty"),
     (b"<!DOCTYPE html><html></html>", "HTML page"),
     (archive(), "pickle archive, which is not opened because"),
-    (b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + bytes(8), "GGUF file"),
+    (b"GGUF" + struct.pack("<IQQ", 4, 0, 0) + bytes(8), "GGUF version 4 is not 2 or 3"),
     (bytes(4096) + b"x" * 4096, "starts with 4096 zero bytes"),
 ])
 def test_no_weights(daemon, tmp_path, data, words):

@@ -284,7 +284,8 @@ struct trit_file_options {
 };
 #define TRIT_FILE_OPTIONS_INIT TRIT_INIT(trit_file_options)
 
-/* Opens a checkpoint: a safetensors or .npy file, a folder of shards, or the index in one;
+/* Opens a checkpoint: a safetensors, GGUF or .npy file, a folder of shards, the index in one,
+ * or a part of a split GGUF file;
  * release it with trit_file_close. The formats are found by looking. Reads and checks the
  * tables and config.json, no tensor. What index and shards contradict each other in is no
  * failure but findings. NOT_FOUND: no such file. INVALID_ARGUMENT: it is no such file; the

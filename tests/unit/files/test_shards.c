@@ -191,12 +191,12 @@ CASE(folder_without_weights,
     struct model model;
 
     model_init(&model);
-    refused(model.folder, "holds no safetensors file");
+    refused(model.folder, "holds no safetensors or GGUF file");
     model_text(&model, "pytorch_model.bin", "x");
     refused(model.folder, "pytorch_model.bin is not read");
     model_text(&model, ".safetensors", "x");
     model_text(&model, ".hidden.safetensors", "x");
-    refused(model.folder, "holds no safetensors file");
+    refused(model.folder, "holds no safetensors or GGUF file");
     model_fini(&model);
 }
 
