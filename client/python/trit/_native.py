@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """libtrit, loaded: `ffi`, `lib` and `new`.
 
-It is the file that TRIT_LIBRARY names, else the one in the package, else the system's. The
-libraries that the one in the package needs are loaded before it, so that the loader does not
-look for the system's.
+It is the file that TRIT_LIBRARY names, else the one in the package, else the system's.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pathlib
 import re
@@ -20,22 +17,13 @@ from ._version import VERSION
 
 __all__ = ["ffi", "lib", "new"]
 
-_CARRIED = pathlib.Path(__file__).parent / "_lib"
-
 
 def _load() -> Any:
     named = os.environ.get("TRIT_LIBRARY")
     if named:
         return ffi.dlopen(named)
-    carried = _CARRIED / "libtrit.so"
-    if not carried.exists():
-        return ffi.dlopen("libtrit.so.1")
-    try:
-        return ffi.dlopen(str(carried))
-    except OSError:
-        for needed in sorted(_CARRIED.glob("lib*.so.*[0-9]")):
-            ctypes.CDLL(str(needed), mode=ctypes.RTLD_GLOBAL)
-        return ffi.dlopen(str(carried))
+    carried = pathlib.Path(__file__).parent / "_lib" / "libtrit.so"
+    return ffi.dlopen(str(carried) if carried.exists() else "libtrit.so.1")
 
 
 lib = _load()
