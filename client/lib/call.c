@@ -4,12 +4,17 @@
  * each has its lane with a channel of its own; all are polled together. An exchange for
  * which no channel is free waits until a lane ends.
  *
- * Retry. A failed exchange begins again on a new connection in two cases. The daemon
- * says that it did nothing (REFUSED_STREAM, GOAWAY): at most ATTEMPTS_MAX attempts in
- * all. Or a connection from the pool turns out to be dead before any byte of the reply:
- * once. In the second case the daemon may have begun. That is safe for most methods,
- * because a report that is filed twice is the same report; it is not safe for methods
- * that make or delete a layer (`not_retriable`).
+ * Retry. A failed exchange begins again in these cases (`lane_again`):
+ * - The daemon says that it did nothing (REFUSED_STREAM, GOAWAY): immediately, at most
+ *   REFUSED_MAX times; then after a pause, if the call waits for the daemon or has a policy.
+ * - There is no connection: after a pause, as long as the deadline allows if the call waits
+ *   for the daemon, else as the policy says.
+ * - A connection from the pool turns out to be dead before any byte of the reply: once,
+ *   immediately.
+ * - The policy of the client says so, after a pause.
+ * In the last two cases the daemon may have begun. That is safe for most methods, because a
+ * report that is filed twice is the same report; it is not safe for methods that make or
+ * delete a layer (`not_retriable`).
  *
  * Failures: the first one counts; the other exchanges are cancelled with RST_STREAM. */
 #include "client/lib/call.h"
@@ -18,20 +23,28 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
 enum {
-    ATTEMPTS_MAX = 3,
+    REFUSED_MAX = 2,
+    PLACE_MS = 10,     /* until a lane looks again for a free place in the pool */
     PROGRESS_MS = 100, /* at most this long between two progress callbacks */
 };
 
 struct lane {
     struct exchange *exchange;
-    struct channel *channel; /* NULL: not begun, or ended */
+    struct channel *channel; /* NULL: not begun, ended, or `again` */
     bool reused;
-    uint32_t attempts;
+    bool again;         /* the exchange is to begin again: */
+    uint64_t resume_ns; /* not before this time */
+    uint32_t
+        attempts; /* that have failed or are running, without those that were refused */
+    uint32_t refused;   /* by a daemon that said that it did nothing */
+    uint32_t pauses;    /* since the daemon last said when to try again */
+    uint32_t unreached; /* pauses that waited for the daemon */
 };
 
 struct run {
@@ -39,7 +52,8 @@ struct run {
     struct lane lanes[CONNECTIONS_MAX];
     size_t count, live;
     struct failure *failure;
-    bool authorized; /* `authorization` is filled: "" where there is no token */
+    struct failure last; /* of an attempt that is repeated */
+    bool authorized;     /* `authorization` is filled: "" where there is no token */
     char authorization[AUTHORIZATION_BYTES];
 };
 
@@ -49,12 +63,17 @@ int call_init(struct call *call, struct trit_client *client, const char *field,
 {
     struct trit_call_options o;
 
-    if (sized_take_optional(&sized_call_options, field, options, &o, failure) < 0)
+    if (sized_take_optional(&sized_call_options, field, options, &o, failure) < 0 ||
+        wait_check("call.wait_for_ready", o.wait_for_ready, failure) < 0)
         return -1;
     *call = (struct call){.client = client,
                           .timeout_ms = o.timeout_ms ? o.timeout_ms : client->timeout_ms,
                           .progress = o.progress,
                           .progress_arg = o.progress_arg,
+                          .wait_for_ready = o.wait_for_ready == TRIT_WAIT_DEFAULT
+                                                ? client->wait_for_ready
+                                                : o.wait_for_ready == TRIT_WAIT_ON,
+                          .retry = o.no_retry ? retry_none : client->retry,
                           .bytes_total = bytes_total};
     if (call->timeout_ms > UINT64_MAX / 4 / 1000000u)
         call->timeout_ms = 0; /* too long for nanoseconds: no deadline */
@@ -68,10 +87,124 @@ static bool past_deadline(const struct call *call)
     return call->deadline_ns && clock_monotonic_ns() >= call->deadline_ns;
 }
 
-static int deadline_exceeded(const struct call *call, struct failure *failure)
+/* The deadline has passed; the message says how an earlier attempt failed. */
+static int deadline_exceeded(const struct run *run, struct failure *failure)
 {
+    const bool again = run->last.status != TRIT_OK;
+
     return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
-                "no complete reply within %" PRIu64 " ms", call->timeout_ms);
+                "no complete reply within %" PRIu64 " ms%s%.300s", run->call->timeout_ms,
+                again ? "; the last attempt failed: " : "",
+                again ? run->last.message : "");
+}
+
+/* ---- one lane: when it begins again ----------------------------------------------- */
+
+static void lane_pause(struct run *run, struct lane *lane, uint64_t pause_ns)
+{
+    lane->again = true;
+    lane->resume_ns = clock_monotonic_ns() + pause_ns;
+    run->last = *run->failure;
+    *run->failure = (struct failure){.status = TRIT_OK};
+}
+
+/* Pauses as the policy and the daemon say; `answer` is NULL without a connection. False:
+ * there is no other attempt, and the failure says how many there were. */
+static bool policy_pause(struct run *run, struct lane *lane,
+                         const struct exchange *answer)
+{
+    const struct retry_policy *policy = &run->call->retry;
+    const bool pushback = answer && answer->has_pushback;
+    struct failure *failure = run->failure;
+    const size_t length = strlen(failure->message);
+    uint64_t pause_ns;
+
+    if (lane->attempts >= policy->attempts_max || (pushback && answer->pushback_ms < 0)) {
+        if (lane->attempts > 1 && policy->attempts_max > 1)
+            snprintf(failure->message + length, sizeof(failure->message) - length,
+                     " (attempt %" PRIu32 " of %" PRIu32 ")", lane->attempts,
+                     policy->attempts_max);
+        return false;
+    }
+    if (pushback) {
+        pause_ns = (uint64_t)answer->pushback_ms * 1000000u;
+        lane->pauses = 0;
+    } else {
+        pause_ns = retry_pause_ns(policy, ++lane->pauses, retry_random());
+    }
+    lane_pause(run, lane, pause_ns);
+    return true;
+}
+
+static void connect_pause(struct run *run, struct lane *lane)
+{
+    lane_pause(run, lane,
+               retry_pause_ns(&retry_connect, ++lane->unreached, retry_random()));
+}
+
+/* There was no connection before the deadline, now or at an earlier attempt. */
+static int too_late(struct run *run)
+{
+    if (run->failure->status == TRIT_UNAVAILABLE)
+        run->last = *run->failure;
+    if (run->last.status == TRIT_OK)
+        return -1;
+    *run->failure = (struct failure){.status = TRIT_OK};
+    return deadline_exceeded(run, run->failure);
+}
+
+/* No connection, and run->failure says why. 0: the lane pauses. */
+static int lane_unconnected(struct run *run, struct lane *lane)
+{
+    if (past_deadline(run->call))
+        return too_late(run);
+    if (run->failure->status != TRIT_UNAVAILABLE)
+        return -1;
+    if (run->call->wait_for_ready) {
+        connect_pause(run, lane);
+        return 0;
+    }
+    lane->attempts++;
+    return policy_pause(run, lane, NULL) ? 0 : -1;
+}
+
+/* The failure of an exchange that was refused, lost or answered. */
+static bool is_transient(const struct exchange *exchange)
+{
+    return exchange->failure.status == TRIT_UNAVAILABLE ||
+           (exchange->failure.status == TRIT_RESOURCE_EXHAUSTED &&
+            exchange->has_pushback);
+}
+
+enum again { AGAIN_NEVER, AGAIN_NOW, AGAIN_LATER };
+
+/* AGAIN_LATER: the lane pauses. AGAIN_NEVER may leave the failure in run->failure. */
+static enum again lane_again(struct run *run, struct lane *lane)
+{
+    const struct exchange *exchange = lane->exchange;
+
+    if (exchange->failure.status == TRIT_OK || past_deadline(run->call))
+        return AGAIN_NEVER;
+    if (exchange->unprocessed) {
+        lane->attempts--;
+        if (lane->refused++ < REFUSED_MAX)
+            return AGAIN_NOW;
+    } else {
+        if (run->call->not_retriable || !is_transient(exchange) ||
+            !exchange_may_rewind(exchange))
+            return AGAIN_NEVER;
+        if (lane->reused && !exchange->response_started)
+            return AGAIN_NOW;
+    }
+    *run->failure = exchange->failure;
+    if (exchange->unprocessed && run->call->wait_for_ready) {
+        connect_pause(run, lane);
+        return AGAIN_LATER;
+    }
+    lane->attempts += exchange->unprocessed;
+    if (exchange->ops->resumes && exchange->response_started)
+        lane->attempts = 1;
+    return policy_pause(run, lane, exchange) ? AGAIN_LATER : AGAIN_NEVER;
 }
 
 /* ---- one lane ------------------------------------------------------------------- */
@@ -83,6 +216,7 @@ static void begin(struct run *run, struct lane *lane)
         token_authorization(&run->call->client->token, run->authorization);
     run->authorized = true;
     lane->attempts++;
+    lane->exchange->previous_attempts = lane->attempts - 1;
     channel_begin(lane->channel, lane->exchange, run->call->deadline_ns,
                   run->authorization);
 }
@@ -94,35 +228,30 @@ static int lane_begin(struct run *run, struct lane *lane)
 
     if (pool_take(&run->call->client->pool, wait, run->call->deadline_ns, &lane->channel,
                   &lane->reused, run->failure) < 0)
-        return -1;
-    if (lane->channel) {
-        run->live++;
-        begin(run, lane);
+        return lane_unconnected(run, lane);
+    if (!lane->channel) {
+        lane->resume_ns = clock_monotonic_ns() + PLACE_MS * 1000000u;
+        return 0;
     }
+    run->live++;
+    if (lane->again)
+        exchange_rewind(lane->exchange);
+    lane->again = false;
+    begin(run, lane);
     return 0;
 }
 
-static bool may_retry(const struct run *run, const struct lane *lane)
-{
-    const struct exchange *exchange = lane->exchange;
-    bool died_idle = lane->reused && !run->call->not_retriable &&
-                     !exchange->response_started &&
-                     exchange->failure.status == TRIT_UNAVAILABLE;
-
-    return exchange->failure.status != TRIT_OK && lane->attempts < ATTEMPTS_MAX &&
-           (exchange->unprocessed || died_idle) && !past_deadline(run->call);
-}
-
+/* Begins again on a new connection. */
 static int lane_retry(struct run *run, struct lane *lane)
 {
     channel_release(lane->channel);
-    exchange_rewind(lane->exchange);
     lane->reused = false;
     if (pool_renew(&run->call->client->pool, run->call->deadline_ns, &lane->channel,
                    run->failure) < 0) {
         run->live--;
-        return -1;
+        return lane_unconnected(run, lane);
     }
+    exchange_rewind(lane->exchange);
     begin(run, lane);
     return 0;
 }
@@ -140,15 +269,16 @@ static void lane_end(struct run *run, struct lane *lane)
 static int lane_done(struct run *run, struct lane *lane)
 {
     const struct failure *failure = &lane->exchange->failure;
+    const enum again again = lane_again(run, lane);
 
-    if (may_retry(run, lane))
+    if (again == AGAIN_NOW)
         return lane_retry(run, lane);
     lane_end(run, lane);
-    if (failure->status == TRIT_OK)
+    if (failure->status == TRIT_OK || again == AGAIN_LATER)
         return 0;
     /* The daemon may have noticed the deadline before us. */
     if (failure->status == TRIT_CANCELLED && past_deadline(run->call))
-        return deadline_exceeded(run->call, run->failure);
+        return deadline_exceeded(run, run->failure);
     if (run->failure->status == TRIT_OK)
         *run->failure = *failure;
     return -1;
@@ -160,8 +290,10 @@ static int begin_waiting(struct run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
         struct lane *lane = &run->lanes[i];
+        const bool due = lane->again ? clock_monotonic_ns() >= lane->resume_ns
+                                     : lane->exchange->state == EXCHANGE_IDLE;
 
-        if (lane->exchange->state == EXCHANGE_IDLE && lane_begin(run, lane) != 0)
+        if (due && lane_begin(run, lane) != 0)
             return -1;
     }
     return 0;
@@ -200,30 +332,44 @@ static int report_progress(const struct run *run)
     return 0;
 }
 
-static int wait_ms(const struct call *call)
+/* When the call must act again, if no channel can move bytes before. UINT64_MAX: never. */
+static uint64_t wake_ns(const struct run *run)
 {
-    uint64_t now, left_ms = UINT64_MAX;
+    uint64_t wake = run->call->deadline_ns ? run->call->deadline_ns : UINT64_MAX;
 
-    if (call->deadline_ns) {
-        now = clock_monotonic_ns();
-        left_ms = now < call->deadline_ns ? (call->deadline_ns - now) / 1000000u + 1 : 0;
-    }
-    if (call->progress && left_ms > PROGRESS_MS)
+    for (size_t i = 0; i < run->count; i++)
+        if (run->lanes[i].again && run->lanes[i].resume_ns < wake)
+            wake = run->lanes[i].resume_ns;
+    return wake;
+}
+
+static int wait_ms(const struct run *run)
+{
+    const uint64_t wake = wake_ns(run), now = clock_monotonic_ns();
+    uint64_t left_ms = UINT64_MAX;
+
+    if (wake != UINT64_MAX)
+        left_ms = now < wake ? (wake - now) / 1000000u + 1 : 0;
+    if (run->call->progress && left_ms > PROGRESS_MS)
         left_ms = PROGRESS_MS;
     return left_ms == UINT64_MAX ? -1 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
 }
 
-/* Waits until a channel can move bytes, the deadline passes, or progress is due. */
+/* Waits until a channel can move bytes, a pause ends, the deadline passes, or progress is
+ * due. */
 static int wait_for_channels(struct run *run)
 {
     struct pollfd waits[CONNECTIONS_MAX];
+    bool pausing = false;
     nfds_t count = 0;
 
-    for (size_t i = 0; i < run->count; i++)
+    for (size_t i = 0; i < run->count; i++) {
+        pausing |= run->lanes[i].again;
         if (run->lanes[i].channel)
             waits[count++] = (struct pollfd){channel_fd(run->lanes[i].channel),
                                              channel_events(run->lanes[i].channel), 0};
-    if (count > 0 && poll(waits, count, wait_ms(run->call)) < 0 && errno != EINTR)
+    }
+    if ((count > 0 || pausing) && poll(waits, count, wait_ms(run)) < 0 && errno != EINTR)
         return fail(run->failure, TRIT_INTERNAL, NULL, "poll: %s", strerror(errno));
     return 0;
 }
@@ -243,7 +389,7 @@ static void cancel_all(struct run *run)
 static bool over(const struct run *run)
 {
     for (size_t i = 0; i < run->count; i++)
-        if (run->lanes[i].exchange->state != EXCHANGE_DONE)
+        if (run->lanes[i].exchange->state != EXCHANGE_DONE || run->lanes[i].again)
             return false;
     return true;
 }
@@ -255,7 +401,7 @@ static int turn(struct run *run)
     if (over(run))
         return 0;
     if (past_deadline(run->call))
-        return deadline_exceeded(run->call, run->failure);
+        return deadline_exceeded(run, run->failure);
     return wait_for_channels(run);
 }
 

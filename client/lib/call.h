@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs exchanges to their end in the calling thread: takes channels, polls them,
- * repeats a request that the daemon did not begin, and keeps the deadline. */
+/* Runs exchanges to their end in the calling thread: takes channels, polls them, waits for
+ * the daemon and repeats requests as far as the client's options say, and keeps the
+ * deadline. */
 #ifndef LIB_CALL_H
 #define LIB_CALL_H
 
@@ -13,6 +14,8 @@ struct call {
     uint64_t timeout_ms;
     trit_progress progress; /* may be NULL */
     void *progress_arg;
+    bool wait_for_ready;
+    struct retry_policy retry;
     uint64_t bytes_total; /* of the caller's memory that the request sends */
     bool not_retriable;   /* when the daemon may have begun; set it after call_init */
 };

@@ -3,16 +3,15 @@
  * DATA, reads HEADERS, DATA and trailers, and gives them to the exchange; nghttp2
  * closes the stream; channel_release has nothing to do.
  *
- * nghttp2 never copies DATA: read_request_cb returns how many bytes the next frame
- * has, and send_data_cb puts the frame's head and the exchange's slices into the send
- * queue. When the queue is full send_data_cb returns WOULDBLOCK, and nghttp2 calls it
- * again after the queue has been written.
+ * nghttp2 never copies DATA: read_request_cb returns how many bytes the next frame has, and
+ * send_data_cb puts the frame's head and the exchange's slices into the send queue. While the
+ * queue is full send_data_cb returns WOULDBLOCK, and nghttp2 calls it again later.
  *
- * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange gets
- * the code. The peer ends the reply before the request is complete: the exchange is
- * DONE, and channel_release resets the stream. The peer breaks HTTP/2, or the socket
- * fails: the channel is LOST, and the exchange is aborted. The exchange fails by itself
- * (bad reply, deadline): channel_release resets the stream. */
+ * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange gets the code.
+ * The peer ends the reply before the request is complete: the exchange is DONE, and
+ * channel_release resets the stream. The peer breaks HTTP/2, or the socket fails: the channel
+ * is LOST, and the exchange is aborted. The exchange fails by itself (bad reply, deadline):
+ * channel_release resets the stream. */
 #include "client/lib/channel.h"
 
 #include <assert.h>
@@ -442,6 +441,7 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
     struct request request = {.scheme = channel->transport.tls ? "https" : "http",
                               .path = exchange->path,
                               .authority = channel->authority,
+                              .previous_attempts = exchange->previous_attempts,
                               .authorization = authorization};
     int32_t stream;
 

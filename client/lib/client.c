@@ -40,6 +40,19 @@ static const char *address_text(const struct trit_connect_options *options)
     return environment && *environment ? environment : address_default;
 }
 
+int wait_check(const char *field, enum trit_wait wait, struct failure *failure)
+{
+    switch (wait) {
+    case TRIT_WAIT_DEFAULT:
+    case TRIT_WAIT_ON:
+    case TRIT_WAIT_OFF:
+        return 0;
+    }
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                      "%u is no trit_wait; use TRIT_WAIT_ON or TRIT_WAIT_OFF",
+                      (unsigned)wait);
+}
+
 static int client_init(struct trit_client *client, const struct trit_connect_options *o,
                        struct failure *failure)
 {
@@ -47,6 +60,7 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
     struct secure secure;
 
     client->timeout_ms = o->timeout_ms;
+    client->wait_for_ready = o->wait_for_ready == TRIT_WAIT_ON;
     client->connections = o->connections ? o->connections : CONNECTIONS_DEFAULT;
     if (client->connections > CONNECTIONS_MAX)
         client->connections = CONNECTIONS_MAX;
@@ -56,7 +70,9 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
         client->stream_bytes_min = UNARY_BYTES_MAX;
     client->message_bytes_max =
         o->message_bytes_max ? o->message_bytes_max : MESSAGE_BYTES_MAX_DEFAULT;
-    if (address_parse(address_text(o), &address, failure) < 0 ||
+    if (wait_check("options.wait_for_ready", o->wait_for_ready, failure) < 0 ||
+        retry_policy_take("options.retry", o->retry, &client->retry, failure) < 0 ||
+        address_parse(address_text(o), &address, failure) < 0 ||
         token_init(&client->token, o->token, o->token_file, failure) < 0)
         return -1;
     if (secure_init(&secure, o, &address, failure) == 0 &&

@@ -6,6 +6,7 @@
 #include <trit.h>
 
 #include "client/lib/pool.h"
+#include "client/lib/retry.h"
 #include "client/lib/shared.h"
 #include "client/lib/sized.h"
 #include "client/lib/token.h"
@@ -25,6 +26,8 @@ struct trit_client {
     struct token token;
     struct shared shared;
     uint64_t timeout_ms; /* 0 = none */
+    struct retry_policy retry;
+    bool wait_for_ready;
     uint32_t connections;
     uint64_t stream_bytes_min;
     uint64_t message_bytes_max;
@@ -35,6 +38,9 @@ struct trit_client {
 int client_check(const struct trit_client *client, const struct trit_error *error,
                  struct failure *failure);
 int error_check(const struct trit_error *error, struct failure *failure);
+
+/* INVALID_ARGUMENT: `wait` is not a value of its enum. */
+int wait_check(const char *field, enum trit_wait wait, struct failure *failure);
 
 /* Copies the failure, or success, to the caller's `error`, which may be NULL. Leaves an
  * error of an impossible size alone. */

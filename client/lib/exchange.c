@@ -28,6 +28,11 @@ void exchange_init(struct exchange *exchange, const char *path,
     deframer_init(&exchange->deframer);
 }
 
+bool exchange_may_rewind(const struct exchange *exchange)
+{
+    return !exchange->ops->may_rewind || exchange->ops->may_rewind(exchange->owner);
+}
+
 void exchange_rewind(struct exchange *exchange)
 {
     exchange->ops->rewind(exchange->owner);
@@ -144,6 +149,14 @@ static int number(const char *text, size_t len)
                                                                          : -1;
 }
 
+/* A pause that cannot be read means that the call must not be tried again (gRFC A6). */
+static int64_t pushback(const char *text, size_t len)
+{
+    uint64_t ms;
+
+    return len > 0 && len <= 10 && parse_digits(text, len, &ms) == len ? (int64_t)ms : -1;
+}
+
 /* A NUL follows the value, but the value may contain other NULs. */
 static void keep_text(char *out, size_t bytes, const char *value, size_t value_len)
 {
@@ -179,6 +192,9 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
                                     : TRIT_UNKNOWN;
     } else if (strcmp(name, "grpc-message") == 0) {
         message_unescape(value, exchange->text, sizeof(exchange->text));
+    } else if (strcmp(name, "grpc-retry-pushback-ms") == 0) {
+        exchange->has_pushback = true;
+        exchange->pushback_ms = pushback(value, value_len);
     } else if (strcmp(name, "grpc-status-details-bin") == 0) {
         if (value_len <= DETAILS_TEXT_BYTES_MAX)
             keep_text(exchange->details, sizeof(exchange->details), value, value_len);

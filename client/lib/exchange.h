@@ -53,6 +53,10 @@ struct exchange_ops {
     int (*finish)(void *owner,
                   struct failure *failure); /* checks that the reply is complete */
     void (*rewind)(void *owner);            /* starts again before the first next() */
+    /* Whether it can start again after a part of the reply was taken. NULL: always. */
+    bool (*may_rewind)(const void *owner);
+    bool
+        resumes; /* a rewound exchange goes on where the last one ended: no attempt is lost */
 };
 
 enum exchange_state { EXCHANGE_IDLE, EXCHANGE_OPEN, EXCHANGE_DONE };
@@ -61,12 +65,15 @@ struct exchange {
     const char *path; /* "/trit.v1.Ternary/Project"; borrowed */
     const struct exchange_ops *ops;
     void *owner;
+    uint32_t previous_attempts; /* at the same call; the call sets it after a rewind */
 
     /* Only exchange.c changes the fields below. */
     enum exchange_state state;
     struct failure failure; /* in state DONE; status TRIT_OK: the call succeeded */
     bool response_started;  /* a part of a response has arrived */
     bool unprocessed;       /* the peer has said that it did nothing */
+    bool has_pushback;      /* the peer has said when to try again: */
+    int64_t pushback_ms;    /* negative: never */
     bool asked_all;         /* the last outgoing message was given */
     bool paused;            /* no message is ready; the channel asks again */
     uint64_t
@@ -89,6 +96,8 @@ struct exchange {
 
 void exchange_init(struct exchange *exchange, const char *path,
                    const struct exchange_ops *ops, void *owner);
+/* Whether nothing of a reply has gone where it cannot be taken back. */
+bool exchange_may_rewind(const struct exchange *exchange);
 /* Prepares another attempt. */
 void exchange_rewind(struct exchange *exchange);
 void exchange_start(struct exchange *exchange);

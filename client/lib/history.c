@@ -21,14 +21,24 @@ static int ask(const char *path, const uint8_t *head, size_t count, unary_decode
     return unary_run(&unary, path, call, failure);
 }
 
-/* The checks with which each call begins. A change must not be made twice: a repeated
- * rewind starts another attempt. */
+/* The checks with which each call begins. */
 static int begin(struct call *call, struct trit_client *client,
                  const struct trit_call_options *options, const struct trit_error *error,
                  struct failure *failure)
 {
     if (client_check(client, error, failure) < 0 ||
         call_init(call, client, "options", options, 0, failure) < 0)
+        return -1;
+    return 0;
+}
+
+/* The same for a change. It must not be made twice: a repeated rewind starts another
+ * attempt. */
+static int begin_change(struct call *call, struct trit_client *client,
+                        const struct trit_call_options *options,
+                        const struct trit_error *error, struct failure *failure)
+{
+    if (begin(call, client, options, error, failure) < 0)
         return -1;
     call->not_retriable = true;
     return 0;
@@ -56,7 +66,7 @@ enum trit_status trit_reports_rewind(struct trit_client *client, const char *run
     uint32_t started = 0;
     struct call call;
 
-    if (begin(&call, client, options, error, &failure) == 0 &&
+    if (begin_change(&call, client, options, error, &failure) == 0 &&
         name_take("run", run, request.run, &failure) == 0 &&
         ask("/trit.v1.Reports/Rewind", head,
             encode_reports_rewind(&request, head, sizeof(head)), rewound, &started, &call,
@@ -88,7 +98,7 @@ enum trit_status trit_reports_fork(struct trit_client *client, const char *run,
     uint64_t copied = 0;
     struct call call;
 
-    if (begin(&call, client, options, error, &failure) == 0 &&
+    if (begin_change(&call, client, options, error, &failure) == 0 &&
         name_take("run", run, request.run, &failure) == 0 &&
         name_take("new_run", new_run, request.new_run, &failure) == 0 &&
         ask("/trit.v1.Reports/Fork", head,
@@ -126,7 +136,7 @@ enum trit_status trit_reports_delete(struct trit_client *client,
     uint64_t deleted = 0;
     struct call call;
 
-    if (begin(&call, client, options, error, &failure) == 0 &&
+    if (begin_change(&call, client, options, error, &failure) == 0 &&
         range_wire(range, &request, &failure) == 0 &&
         ask("/trit.v1.Reports/Delete", head,
             encode_reports_delete(&request, head, sizeof(head)), changed, &deleted, &call,

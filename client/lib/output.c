@@ -62,6 +62,17 @@ static int write_bytes(struct sink *sink, const uint8_t *bytes, size_t count,
     return 0;
 }
 
+bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t count)
+{
+    const struct output *output = sink->output;
+    const uintptr_t ours = (uintptr_t)output->bytes, theirs = (uintptr_t)request;
+
+    if (sink->filled == 0)
+        return true;
+    return !output->write &&
+           (output->owned || ours + output->size <= theirs || theirs + count <= ours);
+}
+
 void sink_rewind(struct sink *sink)
 {
     sink->filled = 0;

@@ -43,6 +43,9 @@ struct sink {
     uint64_t filled;
 };
 
+/* Whether the bytes so far can be taken back: they were not given to a function, and did not
+ * replace some of the `count` bytes of a request. */
+bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t count);
 /* Starts again before the first byte. */
 void sink_rewind(struct sink *sink);
 /* A field of `length` bytes begins. -1 (INTERNAL): an open output gets a second one. */

@@ -141,6 +141,17 @@ static void part_rewind(void *owner)
     reply_rewind(&part->reply);
 }
 
+/* The scales are memory of libtrit. */
+static bool part_may_rewind(const void *owner)
+{
+    const struct part *part = owner;
+    const struct trit_tensor *tensor = part->project->tensor;
+    const struct packing_request *pack = part->project->pack;
+
+    return sink_may_rewind(&part->data, tensor->data, tensor->data ? tensor->bytes : 0) &&
+           (!pack || sink_may_rewind(&part->data, pack->scales, pack->scale_bytes));
+}
+
 /* ---- parts ---------------------------------------------------------------------- */
 
 /* Rows [first, end) of the tensor. Every row needs the same number of bytes of an
@@ -155,6 +166,7 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
         .end = part_end,
         .finish = part_finish,
         .rewind = part_rewind,
+        .may_rewind = part_may_rewind,
     };
     const struct trit_tensor *tensor = project->tensor;
     uint64_t rows = project->extent.rows, row_bytes = tensor->bytes / rows;

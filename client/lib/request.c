@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/lib/request.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -29,6 +31,12 @@ void request_headers(struct request *request, uint64_t deadline_ns)
     add(request, "te", "trailers", NGHTTP2_NV_FLAG_NONE);
     add(request, "content-type", "application/grpc", NGHTTP2_NV_FLAG_NONE);
     add(request, "user-agent", "libtrit/" TRITD_VERSION, NGHTTP2_NV_FLAG_NONE);
+    if (request->previous_attempts > 0) {
+        snprintf(request->previous, sizeof(request->previous), "%" PRIu32,
+                 request->previous_attempts);
+        add(request, "grpc-previous-rpc-attempts", request->previous,
+            NGHTTP2_NV_FLAG_NONE);
+    }
     if (*request->authorization)
         add(request, "authorization", request->authorization, NGHTTP2_NV_FLAG_NO_INDEX);
 }

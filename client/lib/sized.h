@@ -16,6 +16,7 @@
     X(error, ERROR, message)                                                             \
     X(connect_options, CONNECT_OPTIONS, message_bytes_max)                               \
     X(call_options, CALL_OPTIONS, progress_arg)                                          \
+    X(retry_policy, RETRY_POLICY, jitter)                                                \
     X(tensor, TENSOR, bytes)                                                             \
     X(array, ARRAY, bytes)                                                               \
     X(report, REPORT, findings)                                                          \

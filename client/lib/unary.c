@@ -71,6 +71,26 @@ static void unary_rewind(void *owner)
     reply_rewind(&unary->reply);
 }
 
+static bool piece_may_rewind(const struct piece *piece, const struct outgoing *request)
+{
+    for (size_t i = 0; piece->sink && i < request->count; i++)
+        if (!sink_may_rewind(piece->sink, request->slices[i].iov_base,
+                             request->slices[i].iov_len))
+            return false;
+    return true;
+}
+
+/* Streams write no tensors. */
+static bool unary_may_rewind(const void *owner)
+{
+    const struct unary *unary = owner;
+    const struct reply *reply = &unary->reply;
+
+    return piece_may_rewind(&reply->data, &unary->request) &&
+           piece_may_rewind(&reply->scales, &unary->request) &&
+           piece_may_rewind(&reply->reference, &unary->request);
+}
+
 int unary_run(struct unary *unary, const char *path, const struct call *call,
               struct failure *failure)
 {
@@ -81,6 +101,7 @@ int unary_run(struct unary *unary, const char *path, const struct call *call,
         .end = unary_end,
         .finish = unary_finish,
         .rewind = unary_rewind,
+        .may_rewind = unary_may_rewind,
     };
     struct exchange exchange, *exchanges[] = {&exchange};
     int rc;

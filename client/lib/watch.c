@@ -10,6 +10,7 @@
 
 struct watching {
     struct reply reply;
+    struct wire_reports_watch request;
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
     size_t head_bytes;
     struct trit_report *report; /* the caller's */
@@ -23,6 +24,8 @@ static int next(void *owner, struct outgoing *message, struct failure *failure)
     struct watching *watching = owner;
 
     (void)failure;
+    watching->head_bytes =
+        encode_reports_watch(&watching->request, watching->head, sizeof(watching->head));
     outgoing_head(message, watching->head, watching->head_bytes);
     message->last = true;
     return 0;
@@ -54,6 +57,7 @@ static int end(void *owner, struct failure *failure)
     if (decode_watched(&watching->reply.scan.parts[PART_ROOT], &report, cursor, why) != 0)
         return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
     sized_give(&sized_report, watching->report, &report);
+    memcpy(watching->request.cursor, cursor, sizeof(cursor));
     if (watching->visit(watching->arg, watching->report, cursor) == 0)
         return 0;
     watching->stopped = true;
@@ -66,6 +70,7 @@ static int finish(void *owner, struct failure *failure)
     return 0;
 }
 
+/* Another watch goes on after the last report. */
 static void rewind_watch(void *owner)
 {
     struct watching *watching = owner;
@@ -83,6 +88,7 @@ static int watch(struct watching *watching, const struct call *call,
         .end = end,
         .finish = finish,
         .rewind = rewind_watch,
+        .resumes = true,
     };
     struct exchange exchange, *exchanges[] = {&exchange};
     int result;
@@ -118,7 +124,6 @@ enum trit_status trit_reports_watch(
 {
     struct failure failure = {.status = TRIT_OK};
     struct watching watching = {.report = report, .visit = visit, .arg = arg};
-    struct wire_reports_watch request;
     struct trit_watch_options o;
     struct call call;
 
@@ -127,11 +132,9 @@ enum trit_status trit_reports_watch(
         sized_check(&sized_report, "report", report, &failure) < 0 ||
         (!visit && fail_null(&failure, "visit") < 0) ||
         call_init(&call, client, "options.call", o.call, 0, &failure) < 0 ||
-        name_copy("options.run", o.run, request.run, &failure) < 0 ||
-        cursor_take(o.cursor, &request, &failure) < 0)
+        name_copy("options.run", o.run, watching.request.run, &failure) < 0 ||
+        cursor_take(o.cursor, &watching.request, &failure) < 0)
         return client_answer(&failure, error);
-    watching.head_bytes =
-        encode_reports_watch(&request, watching.head, sizeof(watching.head));
     watch(&watching, &call, &failure);
     return client_answer(&failure, error);
 }

@@ -73,7 +73,7 @@ static nghttp2_nv pair(const char *name, const char *value)
                         strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
 }
 
-static size_t trailers(const struct fake_act *act, nghttp2_nv nv[3])
+static size_t trailers(const struct fake_act *act, nghttp2_nv nv[4])
 {
     size_t count = 0;
 
@@ -82,6 +82,8 @@ static size_t trailers(const struct fake_act *act, nghttp2_nv nv[3])
         nv[count++] = pair("grpc-message", act->message);
     if (act->details)
         nv[count++] = pair("grpc-status-details-bin", act->details);
+    if (act->pushback)
+        nv[count++] = pair("grpc-retry-pushback-ms", act->pushback);
     return count;
 }
 
@@ -104,9 +106,15 @@ static ssize_t body_cb(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     struct stream *stream = source->ptr;
     const struct fake_act *act = stream->act;
     size_t left = act->body_bytes - stream->sent;
-    nghttp2_nv nv[3];
+    nghttp2_nv nv[4];
 
     (void)user;
+    if (act->cut_at && stream->sent == act->cut_at) {
+        stream->conn->close_when_written = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (act->cut_at)
+        left = act->cut_at - stream->sent;
     if (left > 0) {
         length = left < length ? left : length;
         memcpy(buf, act->body + stream->sent, length);
@@ -143,7 +151,7 @@ static void respond(struct stream *stream)
 
 static void respond_trailers_only(struct stream *stream)
 {
-    nghttp2_nv nv[5];
+    nghttp2_nv nv[6];
 
     stream->answered = true;
     nv[0] = pair(":status", "200");
@@ -260,6 +268,8 @@ static int header_cb(nghttp2_session *session, const nghttp2_frame *frame,
         snprintf(seen->content_type, sizeof(seen->content_type), "%s", text);
     else if (strcmp(key, "grpc-timeout") == 0)
         snprintf(seen->timeout, sizeof(seen->timeout), "%s", text);
+    else if (strcmp(key, "grpc-previous-rpc-attempts") == 0)
+        snprintf(seen->previous_attempts, sizeof(seen->previous_attempts), "%s", text);
     pthread_mutex_unlock(&conn->server->lock);
     return 0;
 }
@@ -481,14 +491,18 @@ static void *serve(void *arg)
 
 /* ---- the test's side --------------------------------------------------------------- */
 
-static void listen_on_loopback(struct fake_server *server)
+/* `port` 0: a free one. */
+static void listen_on_loopback(struct fake_server *server, int port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(name);
+    const int on = 1;
 
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(server->listener >= 0);
+    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     CHECK(bind(server->listener, (struct sockaddr *)&name, sizeof(name)) == 0);
     CHECK(listen(server->listener, CONNS_MAX) == 0);
     CHECK(getsockname(server->listener, (struct sockaddr *)&name, &size) == 0);
@@ -496,7 +510,7 @@ static void listen_on_loopback(struct fake_server *server)
              ntohs(name.sin_port));
 }
 
-struct fake_server *fake_start(const struct fake_act *acts, size_t count)
+static struct fake_server *start(int port, const struct fake_act *acts, size_t count)
 {
     struct fake_server *server = calloc(1, sizeof(*server));
 
@@ -505,7 +519,7 @@ struct fake_server *fake_start(const struct fake_act *acts, size_t count)
     server->act_count = count;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
-    listen_on_loopback(server);
+    listen_on_loopback(server, port);
     CHECK(pipe2(server->stop, O_CLOEXEC) == 0);
     CHECK(nghttp2_session_callbacks_new(&server->callbacks) == 0);
     nghttp2_session_callbacks_set_on_begin_headers_callback(server->callbacks, begin_cb);
@@ -516,6 +530,20 @@ struct fake_server *fake_start(const struct fake_act *acts, size_t count)
     nghttp2_session_callbacks_set_on_stream_close_callback(server->callbacks, closed_cb);
     CHECK(pthread_create(&server->thread, NULL, serve, server) == 0);
     return server;
+}
+
+struct fake_server *fake_start(const struct fake_act *acts, size_t count)
+{
+    return start(0, acts, count);
+}
+
+struct fake_server *fake_start_at(const char *address, const struct fake_act *acts,
+                                  size_t count)
+{
+    const char *colon = strrchr(address, ':');
+
+    CHECK(colon);
+    return start(atoi(colon + 1), acts, count);
 }
 
 void fake_stop(struct fake_server *server)

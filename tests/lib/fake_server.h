@@ -28,18 +28,23 @@ enum fake_deed {
 struct fake_act {
     enum fake_deed deed;
     const char *status, *message, *details; /* of the trailers; status NULL = "0" */
+    const char *pushback;                   /* grpc-retry-pushback-ms, or NULL */
     int http_status;
     uint32_t code;
     const uint8_t *body; /* whole gRPC messages; borrowed */
     size_t body_bytes;
     size_t write_bytes_max; /* 0 = as many as fit */
-    bool hang_up_after;     /* close the connection when the answer is out */
+    size_t cut_at;      /* not 0: close the connection after so many bytes of the body */
+    bool hang_up_after; /* close the connection when the answer is out */
 };
 
 struct fake_server;
 
 /* The acts are borrowed until fake_stop. Never fails: it leaves the test. */
 struct fake_server *fake_start(const struct fake_act *acts, size_t count);
+/* The same at the address of a server that was stopped. */
+struct fake_server *fake_start_at(const char *address, const struct fake_act *acts,
+                                  size_t count);
 void fake_stop(struct fake_server *server);
 
 const char *fake_address(const struct fake_server *server); /* "127.0.0.1:port" */
@@ -47,6 +52,7 @@ const char *fake_address(const struct fake_server *server); /* "127.0.0.1:port" 
 enum { FAKE_REQUEST_BYTES_MAX = 4096, FAKE_REQUESTS_MAX = 16 };
 struct fake_request {
     char path[128], authority[64], te[32], content_type[32], timeout[16];
+    char previous_attempts[16];
     uint8_t body[FAKE_REQUEST_BYTES_MAX]; /* the first bytes */
     uint64_t body_bytes;                  /* all of them */
     bool complete;

@@ -12,6 +12,29 @@ extern "C" {
 struct trit_client;
 
 enum trit_tls { TRIT_TLS_DEFAULT, TRIT_TLS_ON, TRIT_TLS_OFF };
+enum trit_wait { TRIT_WAIT_DEFAULT, TRIT_WAIT_ON, TRIT_WAIT_OFF };
+
+/* How a call that failed is tried again, as gRPC's retry policy says (gRFC A6), always within
+ * the call's deadline. Retried are:
+ * - UNAVAILABLE, also when the connection breaks during the call;
+ * - RESOURCE_EXHAUSTED, if the daemon says when to try again;
+ * - of calls that may be repeated: all but trit_layer_create, _load and _delete, and
+ *   trit_reports_rewind, _fork and _delete;
+ * - not after a byte of the result was given to a function of the caller
+ *   (trit_project_options.write), or was written over a tensor of the request.
+ * A report that is filed twice is one report. Retry number n comes after min(initial_backoff *
+ * multiplier^(n-1), max_backoff), changed at random by the share `jitter`; or when the daemon
+ * says (grpc-retry-pushback-ms), and a negative answer ends the retries. */
+struct trit_retry_policy {
+    size_t size;
+    uint32_t max_attempts; /* with the first one, 2 to 1000; 0: 5 */
+    bool has_jitter;
+    uint64_t initial_backoff_ms; /* at most a day; 0: 100 */
+    uint64_t max_backoff_ms;     /* at most a day; 0: 10 s */
+    double multiplier;           /* above 0; 0: 2 */
+    double jitter;               /* 0 to 1. Not has_jitter: 0.2 */
+};
+#define TRIT_RETRY_POLICY_INIT TRIT_INIT(trit_retry_policy)
 
 struct trit_connect_options {
     size_t size;
@@ -48,6 +71,14 @@ struct trit_connect_options {
     /* Name that the daemon's certificate must have. NULL: TRIT_TLS_SERVER_NAME, or the
      * host of the address. */
     const char *tls_server_name;
+    /* Without a policy, a call is repeated only if the daemon says that it did not begin it,
+     * or if a connection that was kept from an earlier call turns out to be dead. */
+    const struct trit_retry_policy *retry;
+    /* A call to a daemon that cannot be reached waits for it until the call's deadline, and
+     * tries to connect again after 20 ms to 1 s. This is no attempt of `retry`: nothing was
+     * sent. The default is off: such a call is UNAVAILABLE. */
+    enum trit_wait wait_for_ready;
+    uint32_t reserved_ready;
 };
 #define TRIT_CONNECT_OPTIONS_INIT TRIT_INIT(trit_connect_options)
 
@@ -71,9 +102,12 @@ typedef int (*trit_progress)(void *arg, uint64_t bytes_done, uint64_t bytes_tota
 /* Options of one call. NULL in place of a pointer to this struct means the defaults. */
 struct trit_call_options {
     size_t size;
-    uint64_t timeout_ms;    /* milliseconds; 0: that of the client */
-    trit_progress progress; /* may be NULL */
-    void *progress_arg;     /* first argument of `progress` */
+    uint64_t timeout_ms;           /* milliseconds; 0: that of the client */
+    trit_progress progress;        /* may be NULL */
+    void *progress_arg;            /* first argument of `progress` */
+    enum trit_wait wait_for_ready; /* as in trit_connect_options; default: as there */
+    bool no_retry;                 /* the client's retry policy is not for this call */
+    uint8_t reserved[3];
 };
 #define TRIT_CALL_OPTIONS_INIT TRIT_INIT(trit_call_options)
 

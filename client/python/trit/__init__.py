@@ -18,6 +18,7 @@ import importlib
 from pkgutil import extend_path
 from typing import Any
 
+from ._retry import RetryPolicy
 from ._secure import TLS
 from ._version import VERSION as __version__
 from .checkpoint import CheckpointInfo, PackResult, ProjectResult, VerifyResult
@@ -111,6 +112,7 @@ __all__ = [
     "ReportKey",
     "ReportWatch",
     "ResourceExhausted",
+    "RetryPolicy",
     "Shard",
     "Unauthenticated",
     "Unavailable",

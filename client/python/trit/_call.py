@@ -104,10 +104,19 @@ def _on_progress(arg: Any, done: int, total: int) -> Any:
 
 
 class Call:
-    """The options of one call, and the memory that must outlive it."""
+    """The options of one call, and the memory that must outlive it.
 
-    def __init__(self, timeout: Optional[float], progress: Optional[Progress] = None) -> None:
+    A `probe` fails immediately if the daemon cannot be reached, whatever the client's options.
+    """
+
+    def __init__(
+        self,
+        timeout: Optional[float],
+        progress: Optional[Progress] = None,
+        probe: bool = False,
+    ) -> None:
         self._timeout_ms = timeout_ms(timeout)
+        self._probe = probe
         check_progress(progress)
         self.watch: Optional[Watch] = None
         self._handle: Any = None
@@ -121,6 +130,8 @@ class Call:
     def fill(self, options: Any) -> None:
         """Fills a struct trit_call_options."""
         options.timeout_ms = self._timeout_ms
+        if self._probe:
+            options.wait_for_ready, options.no_retry = lib.TRIT_WAIT_OFF, True
         if self._handle is not None:
             options.progress = _on_progress
             options.progress_arg = self._handle

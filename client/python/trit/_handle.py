@@ -11,6 +11,7 @@ from typing import Any, Optional
 from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
 from ._call import timeout_ms
 from ._native import ffi, lib, new
+from ._retry import RetryPolicy, c_policy, c_wait
 from ._secure import AnyTLS, tls_options
 from .errors import FailedPrecondition, error_of
 
@@ -33,6 +34,8 @@ class Handle:
         token: Optional[str],
         token_file: Optional[PathLike],
         tls: AnyTLS,
+        wait_for_ready: bool,
+        retry: Optional[RetryPolicy],
     ) -> None:
         self._address = ffi.NULL if address is None else c_text(address, "address")
         self._token = ffi.NULL if token is None else c_secret(token, "token")
@@ -40,6 +43,7 @@ class Handle:
         if token_file is not None:
             self._token_file = c_text(path_of(token_file, "token_file"), "token_file")
         tls_members, self._tls = tls_options(tls)
+        self._retry = c_policy(retry)
         self._options = new(
             "struct trit_connect_options *",
             {
@@ -50,6 +54,8 @@ class Handle:
                 "message_bytes_max": unsigned(message_bytes_max, 2**64, "message_bytes_max"),
                 "token": self._token,
                 "token_file": self._token_file,
+                "wait_for_ready": c_wait(wait_for_ready),
+                "retry": self._retry,
                 **tls_members,
             },
         )

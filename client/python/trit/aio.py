@@ -21,6 +21,7 @@ from . import layers as _layers
 from . import reports as _reports
 from ._arguments import PathLike, unsigned
 from ._call import cancelled_by
+from ._retry import RetryPolicy
 from ._secure import AnyTLS
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ class Client(_Twin):
         token: Optional[str] = None,
         token_file: Optional[PathLike] = None,
         tls: AnyTLS = None,
+        wait_for_ready: bool = False,
+        retry: Optional[RetryPolicy] = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -242,6 +245,10 @@ class Client(_Twin):
             tls: True for TLS, a path for TLS with these authorities (a PEM file), or a
                 trit.TLS; False for a plain connection; None for what the environment says
                 (TRIT_TLS, TRIT_TLS_CA and so on). A Unix socket is always plain.
+            wait_for_ready: Whether a call to a daemon that cannot be reached waits for it until
+                the call's timeout; else it raises Unavailable.
+            retry: How failed calls are tried again. None: only those that the daemon did not
+                begin, and those on a kept connection that turns out to be dead.
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -262,6 +269,8 @@ class Client(_Twin):
             token=token,
             token_file=token_file,
             tls=tls,
+            wait_for_ready=wait_for_ready,
+            retry=retry,
         )
         executor = concurrent.futures.ThreadPoolExecutor(
             unsigned(threads, 2**31, "threads"), "trit"

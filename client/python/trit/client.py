@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
@@ -15,10 +16,11 @@ from ._handle import Handle
 from ._native import ffi, lib, new
 from ._packed import Packed, PackSource, c_group_size
 from ._results import dense_result, projection_of
+from ._retry import Fallback, Outage, RetryPolicy, check_fallback
 from ._secure import AnyTLS
 from ._tensors import address_of, c_tensor, take
 from .checkpoint import Checkpoint
-from .errors import InvalidArgument
+from .errors import Error, InvalidArgument
 from .layers import Layers
 from .reports import Report, Reports, Shard, report_of
 from .types import (
@@ -71,6 +73,9 @@ class Client:
         token: Optional[str] = None,
         token_file: Optional[PathLike] = None,
         tls: AnyTLS = None,
+        wait_for_ready: bool = False,
+        retry: Optional[RetryPolicy] = None,
+        fallback: Fallback = None,
     ) -> None:
         """Makes a client; it connects at its first call.
 
@@ -89,6 +94,13 @@ class Client:
             tls: True for TLS, a path for TLS with these authorities (a PEM file), or a
                 trit.TLS; False for a plain connection; None for what the environment says
                 (TRIT_TLS, TRIT_TLS_CA and so on). A Unix socket is always plain.
+            wait_for_ready: Whether a call to a daemon that cannot be reached waits for it until
+                the call's timeout; else it raises Unavailable.
+            retry: How failed calls are tried again. None: only those that the daemon did not
+                begin, and those on a kept connection that turns out to be dead.
+            fallback: "local": while the daemon cannot be reached, layers of trit.torch and
+                trit.mlx that have this client project by themselves, to the same bits. The
+                first time is a RuntimeWarning, each time is logged (logger "trit").
 
         Raises:
             InvalidArgument: The address or another argument has no valid value.
@@ -109,13 +121,23 @@ class Client:
             "token": token,
             "token_file": token_file,
             "tls": tls,
+            "wait_for_ready": wait_for_ready,
+            "retry": retry,
         }
+        self._fallback = check_fallback(fallback)
         self._handle = Handle(**self._options)
+        if fallback is not None and wait_for_ready and timeout in (None, math.inf):
+            raise InvalidArgument(
+                "fallback: with wait_for_ready it needs a timeout, after which layers project "
+                "by themselves; give the client a timeout",
+                "fallback",
+            )
+        self._outage = Outage(self._is_reachable)
         self.reports = Reports(self._handle)
         self.layers = Layers(self._handle)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _make, (type(self), self._options)
+        return _make, (type(self), {**self._options, "fallback": self._fallback})
 
     def __enter__(self) -> Client:
         return self
@@ -136,6 +158,26 @@ class Client:
             >>> client.close()
         """
         self._handle.close()
+
+    @property
+    def fallback(self) -> Fallback:
+        """What layers do while the daemon cannot be reached: "local", or None.
+
+        Returns:
+            As it was given to the client.
+
+        Example:
+            >>> client.fallback is None
+            True
+        """
+        return self._fallback
+
+    def _is_reachable(self) -> bool:
+        """Whether the daemon serves; takes a second at most, and does not wait for it."""
+        try:
+            return self._ping("", Call(1, probe=True))
+        except Error:
+            return False
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -168,7 +210,9 @@ class Client:
             >>> client.ping()
             True
         """
-        call = Call(timeout)
+        return self._ping(service, Call(timeout))
+
+    def _ping(self, service: str, call: Call) -> bool:
         options, serving = new("struct trit_call_options *"), ffi.new("bool *")
         call.fill(options)
         name = c_text(service, "service")

@@ -41,6 +41,7 @@ from ._arrays import Array
 from ._local_report import local_report
 from ._mlx_projection import project_with, scales_of
 from ._mlx_reads import readers_of_weights
+from ._retry import projected
 from ._selection import Patterns
 from .client import Client
 from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
@@ -150,14 +151,13 @@ def ternary_projection(
     """
     check_client(client)
 
-    @mx.custom_function
-    def project(w: mx.array) -> mx.array:
-        if client is None:
-            return project_local(w, group_size, partial_group)
+    def by_daemon(w: mx.array) -> mx.array:
+        assert client is not None
         try:
-            return client.project(
+            ternary: mx.array = client.project(
                 w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
             ).data
+            return ternary
         except RuntimeError as error:
             if not _is_traced(error):
                 raise
@@ -166,6 +166,12 @@ def ternary_projection(
                 "mx.vmap do not have: use trit.mlx.set_client(model, None)",
                 "client",
             ) from None
+
+    @mx.custom_function
+    def project(w: mx.array) -> mx.array:
+        return projected(
+            client, lambda: by_daemon(w), lambda: project_local(w, group_size, partial_group)
+        )
 
     @project.vjp
     def straight_through(primal: Any, cotangent: mx.array, output: Any) -> mx.array:

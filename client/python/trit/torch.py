@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._arguments import member, positive, wrong_type
+from ._retry import projected
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
@@ -165,13 +166,17 @@ def ternary_projection(
     """
     check_client(client)
 
-    def project(w: Tensor) -> Tensor:
-        if client is None:
-            return project_local(w, group_size, partial_group)
+    def by_daemon(w: Tensor) -> Tensor:
+        assert client is not None
         ternary: Tensor = client.project(
             w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
         ).data
         return ternary
+
+    def project(w: Tensor) -> Tensor:
+        return projected(
+            client, lambda: by_daemon(w), lambda: project_local(w, group_size, partial_group)
+        )
 
     apply = _Projection.apply if client is None else _apply_uncompiled
     result: Tensor = apply(plain(latent), project)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that restarts in the middle of a loop of calls costs no step. Layers that have a
+fallback go on without a daemon, to the same bits, and return to it."""
+
+import logging
+import pickle
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import trit
+import trit.aio
+import trit.local
+from daemon import Daemon
+
+SECONDS = 300  # generous: a restart takes seconds on an emulated processor
+RETRY = trit.RetryPolicy(max_attempts=20, initial_backoff=0.01, max_backoff=0.5)
+# Refuses connections.
+NOWHERE = "127.0.0.1:1"
+
+
+class Restarts:
+    """A daemon at a fixed address, and a thread that ends and starts it again and again. Each
+    restart begins while the loop of the test is within a step."""
+
+    def __init__(self, folder, kind, ends):
+        self.folder, self.ends = folder, ends
+        self.address = f"unix:{folder}/rpc"
+        self.daemon = Daemon(folder, *self.listen(kind))
+        if kind == "tcp":
+            self.address = self.daemon.rpc.split(",")[0]
+        self.stepping, self.error = threading.Event(), None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def listen(self, kind):
+        return ["--listen", self.address] if kind == "unix" else []
+
+    def run(self):
+        try:
+            for end in self.ends:
+                self.stepping.wait()
+                self.stepping.clear()
+                getattr(self.daemon, end)()
+                self.daemon = Daemon(self.folder, "--listen", self.address)
+        except BaseException as error:
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stepping.set()
+        self.daemon.kill()
+
+
+def steps_of(restarts):
+    """Steps until all restarts are over, and one more."""
+    step = 0
+    while restarts.thread.is_alive():
+        restarts.stepping.set()
+        yield step
+        step += 1
+    assert restarts.error is None, restarts.error
+    yield step
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_costs_no_step(tmp_path, random, kind, end):
+    """Project, Verify and Layers, unary and streamed, over TCP and with shared memory: every
+    call of every step gives its result, and each step's reports are stored once."""
+    small = random.standard_normal((8, 256)).astype(np.float32)
+    large = random.standard_normal((512, 512)).astype(np.float32)
+    expected = {id(w): trit.local.project(w) for w in (small, large)}
+    x = random.standard_normal((2, 256)).astype(np.float32)
+    taken = 0
+    with (
+        Restarts(tmp_path, kind, [end] * 3) as restarts,
+        trit.Client(
+            restarts.address,
+            timeout=SECONDS,
+            wait_for_ready=True,
+            retry=RETRY,
+            stream_bytes_min=256 << 10,
+        ) as client,
+    ):
+        client.layers.load("fc", small)
+        y = client.layers.forward("fc", x)
+        for step in steps_of(restarts):
+            for name, w in (("small", small), ("large", large)):
+                made = client.project(w, layer=("run", name, step))
+                assert (made.data == expected[id(w)]).all()
+                report = client.verify(made, reference=w, layer=("verified", name, step))
+                assert report.verdict == "pass", report.findings
+                codes = client.project(w, encoding="int8", report="none")
+                assert (client.unpack(codes) == expected[id(w)]).all()
+            assert (client.layers.forward("fc", x) == y).all()
+            assert client.layers.backward("fc", x, y).weight.shape == small.shape
+            taken += 1
+        for run in ("run", "verified"):
+            for name in ("small", "large"):
+                filed = [one.step for one in client.reports.list(run, layer=name)]
+                assert sorted(filed) == list(range(taken))
+
+
+def test_without_a_policy_a_daemon_that_cannot_be_reached_is_unavailable():
+    with trit.Client(NOWHERE, timeout=SECONDS) as client, pytest.raises(trit.Unavailable):
+        client.ping()
+
+
+def test_a_call_waits_for_its_timeout_and_says_for_what():
+    with trit.Client(NOWHERE, timeout=0.2, wait_for_ready=True) as client:
+        with pytest.raises(trit.DeadlineExceeded, match=r"within 200 ms.*cannot connect to"):
+            client.ping()
+
+
+def test_the_last_failure_counts_the_attempts():
+    retry = trit.RetryPolicy(max_attempts=3, initial_backoff=0.001, max_backoff=0.001)
+    with trit.Client(NOWHERE, timeout=SECONDS, retry=retry) as client:
+        with pytest.raises(trit.Unavailable, match=r"\(attempt 3 of 3\)$"):
+            client.ping()
+
+
+@pytest.mark.parametrize(
+    "arguments, field",
+    [
+        (dict(max_attempts=1), "retry.max_attempts"),
+        (dict(max_attempts=1001), "retry.max_attempts"),
+        (dict(initial_backoff=0), "retry.initial_backoff"),
+        (dict(initial_backoff=-1), "retry.initial_backoff"),
+        (dict(max_backoff=float("inf")), "retry.max_backoff"),
+        (dict(max_backoff=float("nan")), "retry.max_backoff"),
+        (dict(multiplier=0), "retry.multiplier"),
+        (dict(multiplier=float("nan")), "retry.multiplier"),
+        (dict(jitter=1.5), "retry.jitter"),
+        (dict(jitter=-0.1), "retry.jitter"),
+    ],
+)
+def test_a_policy_out_of_its_bounds_is_refused_by_name(arguments, field):
+    with pytest.raises(trit.InvalidArgument, match=f"^{field}: ") as refused:
+        trit.RetryPolicy(**arguments)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("name", ["initial_backoff", "max_backoff", "multiplier", "jitter"])
+@pytest.mark.parametrize("value", ["1", None, True])
+def test_a_policy_takes_numbers_only(name, value):
+    with pytest.raises(trit.InvalidType, match=f"^retry.{name}: must be a number"):
+        trit.RetryPolicy(**{name: value})
+
+
+@pytest.mark.parametrize("kind", [trit.Client, trit.aio.Client])
+def test_a_client_refuses_what_is_no_policy(kind):
+    for value in (3, {"max_attempts": 3}, True):
+        with pytest.raises(trit.InvalidType, match="^retry: must be a trit.RetryPolicy or None"):
+            kind(NOWHERE, retry=value)
+    for value in (1, "yes"):
+        with pytest.raises(trit.InvalidType, match="^wait_for_ready: must be a bool"):
+            kind(NOWHERE, wait_for_ready=value)
+
+
+def test_a_pickled_client_keeps_its_policy():
+    client = trit.Client(NOWHERE, timeout=0.05, wait_for_ready=True, retry=RETRY, fallback="local")
+    copy = pickle.loads(pickle.dumps(client))
+    assert copy.fallback == "local"
+    with pytest.raises(trit.DeadlineExceeded):
+        copy.ping()
+
+
+# ---- without a daemon --------------------------------------------------------------------
+
+
+def test_a_fallback_is_local_or_none():
+    with pytest.raises(trit.InvalidArgument, match="^fallback: 'remote' is not one of"):
+        trit.Client(NOWHERE, fallback="remote")
+    with pytest.raises(trit.InvalidType, match="^fallback: must be"):
+        trit.Client(NOWHERE, fallback=True)
+    with pytest.raises(trit.InvalidArgument, match="^fallback: with wait_for_ready it needs"):
+        trit.Client(NOWHERE, wait_for_ready=True, fallback="local")
+
+
+def layers_of(name):
+    """The module of trit, a function that makes weights, and one that gives NumPy's."""
+    if name == "torch":
+        torch = pytest.importorskip("torch")
+        return trit.torch, torch.from_numpy, lambda array: array.detach().numpy()
+    mx = pytest.importorskip("mlx.core")
+    return trit.mlx, mx.array, np.asarray
+
+
+@pytest.mark.parametrize("name", ["torch", "mlx"])
+def test_layers_go_on_without_a_daemon_and_return_to_it(tmp_path, random, caplog, name):
+    """The bits are the daemon's; it warns once, logs each outage, and looks for the daemon."""
+    ours, array, numpy = layers_of(name)
+    weights = random.standard_normal((8, 200)).astype(np.float32)
+    expected = trit.local.project(weights)
+    daemon = Daemon(tmp_path, "--listen", f"unix:{tmp_path}/rpc")
+    client = trit.Client(f"unix:{tmp_path}/rpc", timeout=SECONDS, fallback="local")
+    caplog.set_level(logging.INFO, "trit")
+
+    def project():
+        assert (numpy(ours.ternary_projection(array(weights), client)) == expected).all()
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            project()
+        for outage in (1, 2):
+            daemon.kill()
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                for _ in range(5):
+                    project()
+            warned = [one for one in seen if "layers project locally" in str(one.message)]
+            assert len(warned) == (1 if outage == 1 else 0)
+            logged = [one for one in caplog.records if one.levelname == "WARNING"]
+            assert len(logged) == outage and client._outage.lasts
+            daemon = Daemon(tmp_path, "--listen", f"unix:{tmp_path}/rpc")
+            give_up = time.monotonic() + SECONDS
+            while client._outage.lasts:
+                assert time.monotonic() < give_up
+                project()
+            assert caplog.records[-1].message == "the daemon is back; layers project by it again"
+    finally:
+        daemon.kill()
+
+
+@pytest.mark.parametrize("name", ["torch", "mlx"])
+def test_a_fallback_hides_no_error_of_the_weights(daemon, name):
+    ours, array, _ = layers_of(name)
+    with trit.Client(daemon.rpc, timeout=SECONDS, fallback="local") as patient:
+        with pytest.raises(trit.InvalidArgument):
+            ours.ternary_projection(array(np.full((2, 128), np.nan, np.float32)), patient)
+        assert not patient._outage.lasts
