@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/gguf_names.h"
+
 static const char *hint_of(enum content_kind kind)
 {
     if (kind == CONTENT_KEPT_BY_RECORD)
@@ -27,9 +29,16 @@ static struct trit_finding *add_difference(struct file_findings *findings,
     return added;
 }
 
-bool entries_have_same_form(const struct tensor_entry *a, const struct tensor_entry *b)
+bool entries_comparable(const struct tensor_table *claim, size_t index,
+                        const struct tensor_table *latents, size_t wanted)
 {
-    return a->type == b->type && a->rank == b->rank &&
+    const struct tensor_entry *a = &claim->entries[index];
+    const struct tensor_entry *b = &latents->entries[wanted];
+    const bool floats = type_holds(a->type, TRIT_ENCODING_DENSE) &&
+                        type_holds(b->type, TRIT_ENCODING_DENSE) &&
+                        (table_is_gguf(claim) || table_is_gguf(latents));
+
+    return (a->type == b->type || floats) && a->rank == b->rank &&
            memcmp(a->shape, b->shape, a->rank * sizeof(a->shape[0])) == 0;
 }
 
@@ -43,15 +52,15 @@ static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
 }
 
 bool findings_add_form(struct file_findings *findings, const struct contents *claim,
-                       size_t index, const struct tensor_entry *latents)
+                       size_t index, const struct tensor_table *latents, size_t wanted)
 {
     const struct tensor_entry *entry = &claim->table->entries[index];
 
-    if (entries_have_same_form(entry, latents))
+    if (entries_comparable(claim->table, index, latents, wanted))
         return false;
     struct trit_finding *added = add_difference(findings, claim, index);
     if (added) {
-        form_of(added->expected, latents);
+        form_of(added->expected, &latents->entries[wanted]);
         form_of(added->got, entry);
     }
     return true;

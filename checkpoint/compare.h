@@ -7,13 +7,15 @@
 #include "checkpoint/difference.h"
 #include "checkpoint/findings.h"
 
-/* Do the two have the same type and shape? */
-bool entries_have_same_form(const struct tensor_entry *a, const struct tensor_entry *b);
+/* Should the tensor of the claim equal that of the latents, by their types and shapes? If one
+ * of the files is GGUF, which stores norms as F32, two types of floats will do. */
+bool entries_comparable(const struct tensor_table *claim, size_t index,
+                        const struct tensor_table *latents, size_t wanted);
 
-/* Adds a finding and returns true if tensor `index` of the claim has another type or
- * shape than `latents`. Its bytes need no comparison then. */
+/* Adds a finding and returns true if tensor `index` of the claim is not comparable with
+ * tensor `wanted` of the latents. Its bytes need no comparison then. */
 bool findings_add_form(struct file_findings *findings, const struct contents *claim,
-                       size_t index, const struct tensor_entry *latents);
+                       size_t index, const struct tensor_table *latents, size_t wanted);
 
 /* Adds a finding if the tensor differs from the latents. All bytes of the tensor must
  * have been given to `difference`. */

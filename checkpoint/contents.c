@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "checkpoint/config.h"
+#include "checkpoint/gguf_names.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
 
@@ -54,9 +55,7 @@ static bool has_record(const struct contents *contents)
 
 static enum experts_layout experts_layout(const struct classifying *c)
 {
-    const char *format = c->contents->table->format;
-
-    if (format && strcmp(format, "gguf") == 0)
+    if (table_is_gguf(c->contents->table))
         return EXPERTS_OUT_IN; /* the only order that llama.cpp has */
     if (c->options->experts != EXPERTS_UNKNOWN || !c->options->config)
         return c->options->experts;
@@ -77,6 +76,16 @@ static enum layer_layout layout_of(const struct classifying *c,
     return LAYOUT_OUT_IN;
 }
 
+/* llama.cpp stores embeddings and head of a ternary model in types of their own: those that
+ * are not in blocks are kept. */
+static bool is_dense_among_blocks(const struct classifying *c,
+                                  const struct tensor_entry *entry)
+{
+    return c->side == CONTENTS_CLAIM && table_is_gguf(c->contents->table) &&
+           encoding_block(c->contents->terms.encoding) > 1 &&
+           !element_type_is_block(entry->type);
+}
+
 /* Do role, rank and patterns make it a layer, whatever its type? */
 static bool chosen(const struct classifying *c, const struct tensor_entry *entry,
                    enum tensor_role role, enum selection selection)
@@ -93,8 +102,8 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
         return c->options->convolutions && role == ROLE_CONVOLUTION;
     if (selection == SELECTION_INCLUDED)
         return true;
-    if (encoding_keeps_embeddings(encoding) &&
-        (role == ROLE_EMBEDDING || role == ROLE_HEAD))
+    if ((role == ROLE_EMBEDDING || role == ROLE_HEAD) &&
+        (encoding_keeps_embeddings(encoding) || is_dense_among_blocks(c, entry)))
         return false;
     return role_is_layer(role);
 }

@@ -44,13 +44,7 @@ static bool find_terms(const struct tensor_table *table, struct layer_terms *ter
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct tensor_entry *entry = &table->entries[i];
-        enum trit_encoding blocks;
 
-        if (type_encoding(entry->type, &blocks)) {
-            *terms = (struct layer_terms){.encoding = blocks,
-                                          .group_size = entry->type->block_values};
-            return true;
-        }
         if (type_holds(entry->type, TRIT_ENCODING_HF_BITNET) && is_bitnet(table, entry)) {
             *terms = (struct layer_terms){.encoding = TRIT_ENCODING_HF_BITNET};
             return true;
@@ -74,7 +68,15 @@ struct layer_terms terms_of_claim(const struct checkpoint_options *options,
                                   const struct tensor_table *table)
 {
     struct layer_terms terms = terms_of(options, record), found;
+    enum trit_encoding blocks;
 
+    for (size_t i = 0; i < table->count; i++)
+        if (type_encoding(table->entries[i].type, &blocks))
+            return (struct layer_terms){
+                .encoding = blocks,
+                .group_size = options->group_size ? options->group_size
+                                                  : table->entries[i].type->block_values,
+                .partial_group = terms.partial_group};
     if (options->has_encoding || options->group_size || (record && record->layers) ||
         terms.encoding != TRIT_ENCODING_DENSE ||
         (options->config && options->config->quant_method[0]))

@@ -5,16 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+#include "checkpoint/decode.h"
 #include "kernels/kernels.h"
 
-enum { VALUE_BYTES = TRIT_FINDING_VALUE_BYTES_MAX + 1 };
+enum {
+    VALUE_BYTES = TRIT_FINDING_VALUE_BYTES_MAX + 1,
+    ROUNDED = 1024, /* elements that are rounded at a time */
+};
 
-void difference_init(struct difference *difference, const struct element_type *type)
+void difference_init(struct difference *difference,
+                     const struct element_type *expected_type,
+                     const struct element_type *type)
 {
-    *difference = (struct difference){.type = type};
+    *difference = (struct difference){.type = type, .expected_type = expected_type};
 }
 
-static size_t element_bytes(const struct element_type *type)
+size_t element_bytes(const struct element_type *type)
 {
     return type->bits < 8 ? 1 : type->bits / 8;
 }
@@ -69,10 +76,9 @@ static void value_text(char *text, const struct element_type *type,
     }
 }
 
-void difference_feed(struct difference *difference, const void *expected, const void *got,
-                     uint64_t bytes)
+static void feed_bytes(struct difference *difference, const unsigned char *left,
+                       const unsigned char *right, uint64_t bytes)
 {
-    const unsigned char *left = expected, *right = got;
     const size_t width = element_bytes(difference->type);
 
     if (memcmp(left, right, bytes) == 0) {
@@ -94,5 +100,41 @@ void difference_feed(struct difference *difference, const void *expected, const 
                          unsigned_of(right + at, width));
             }
         }
+    }
+}
+
+static void round_to(enum trit_dtype to, unsigned char *rounded, enum trit_dtype from,
+                     const unsigned char *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float value = float_at(from, values, i);
+        const uint16_t half = to == TRIT_F16 ? f32_to_f16(value) : f32_to_bf16(value);
+
+        if (to == TRIT_F32)
+            memcpy(rounded + i * sizeof(value), &value, sizeof(value));
+        else
+            memcpy(rounded + i * sizeof(half), &half, sizeof(half));
+    }
+}
+
+void difference_feed(struct difference *difference, const void *expected, const void *got,
+                     uint64_t bytes)
+{
+    const enum trit_dtype to = difference->type->dtype;
+    const enum trit_dtype from = difference->expected_type->dtype;
+    const size_t width = element_bytes(difference->type);
+    const size_t wide = element_bytes(difference->expected_type);
+    unsigned char rounded[ROUNDED * sizeof(float)];
+
+    if (difference->type == difference->expected_type) {
+        feed_bytes(difference, expected, got, bytes);
+        return;
+    }
+    for (uint64_t at = 0; at < bytes / width; at += ROUNDED) {
+        const size_t count = (size_t)u64_min(bytes / width - at, ROUNDED);
+
+        round_to(to, rounded, from, (const unsigned char *)expected + at * wide, count);
+        feed_bytes(difference, rounded, (const unsigned char *)got + at * width,
+                   count * width);
     }
 }

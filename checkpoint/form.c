@@ -35,6 +35,17 @@ struct matrices matrices_of(enum layer_layout layout, uint32_t rank,
     return matrices;
 }
 
+uint64_t head_order_row(const struct head_order *order, uint64_t row)
+{
+    if (order->rows == 0)
+        return row;
+    const uint64_t within = row % order->rows, half = order->rows / 2;
+
+    return row - within +
+           (order->interleaves ? within % 2 * half + within / 2
+                               : within % half * 2 + within / half);
+}
+
 const char *matrix_name(char name[MATRIX_NAME_BYTES], const char *layer,
                         const struct matrices *matrices, uint64_t number)
 {

@@ -17,12 +17,24 @@ enum layer_layout {
     LAYOUT_EXPERTS_IN_OUT, /* [experts, in, out] */
 };
 
+/* llama.cpp stores the rows of llama's q and k in another order than transformers: in each
+ * head, row i and row i + rows / 2 are neighbours. A matrix that is compared with one of the
+ * other order is read in that order. */
+struct head_order {
+    uint64_t rows;    /* of a head; 0: the order is that of the file */
+    bool interleaves; /* the matrix has neighbours, the file does not; or the reverse */
+};
+
 /* The matrices [rows, columns] of a layer, rows = out, columns = in. */
 struct matrices {
     uint64_t count; /* 1, or the number of experts; stored one after the other */
     uint64_t rows, columns;
     bool transposed; /* each is stored as [columns, rows] */
+    struct head_order heads;
 };
+
+/* The row of the file that is row `row` of the matrix. */
+uint64_t head_order_row(const struct head_order *order, uint64_t row);
 
 /* `rank` must be 3 for experts, 2 for IN_OUT, and at least 1 for OUT_IN. The table has
  * checked that the product of the shape does not overflow. */

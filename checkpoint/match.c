@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/gguf_names.h"
+
 static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
 
 /* Both sides, by their compared names. */
@@ -162,6 +164,18 @@ static enum match_kind kind_of_missing(const struct sides *sides, size_t index)
     return MATCH_MISSING_TENSOR;
 }
 
+struct head_order head_order_of(const struct tensor_table *table, size_t index,
+                                const struct tensor_table *file, size_t stored)
+{
+    const uint64_t rows = gguf_head_rows(table, &table->entries[index]);
+    const uint64_t stored_rows = gguf_head_rows(file, &file->entries[stored]);
+
+    return (rows != 0) == (stored_rows != 0)
+               ? (struct head_order){.rows = 0}
+               : (struct head_order){.rows = rows ? rows : stored_rows,
+                                     .interleaves = rows != 0};
+}
+
 static struct match_pair pair_of(const struct sides *sides, size_t index, size_t answer)
 {
     const struct content *item = &sides->claim->items[index];
@@ -170,6 +184,9 @@ static struct match_pair pair_of(const struct sides *sides, size_t index, size_t
     if (item->kind == CONTENT_LAYER && answer != CONTENT_NONE)
         pair.layout = reference_layout(sides->claim, item, sides->latents, answer);
     pair.kind = kind_of_claim(sides, index, answer, pair.layout);
+    if (answer != CONTENT_NONE)
+        pair.heads =
+            head_order_of(sides->claim->table, index, sides->latents->table, answer);
     return pair;
 }
 

@@ -24,6 +24,7 @@ struct match_pair {
     enum match_kind kind;
     size_t claim, latents;    /* indices, or CONTENT_NONE */
     enum layer_layout layout; /* PROJECTION: how the latents store the matrices */
+    struct head_order heads;  /* in which the latents' rows are compared */
     const char *hint;         /* RENAMED: the option that makes the names equal */
 };
 
@@ -33,6 +34,11 @@ struct match {
     struct compared_names claim_names, latents_names;
     struct arena strings;
 };
+
+/* The order in which tensor `stored` of a file must be read so that its rows are in the
+ * order of tensor `index` of the table. */
+struct head_order head_order_of(const struct tensor_table *table, size_t index,
+                                const struct tensor_table *file, size_t stored);
 
 /* Pairs by name, after `options` has stripped prefixes and renamed. INVALID_ARGUMENT: two
  * tensors of one side get the same name. Call match_destroy also after a failure. */

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "checkpoint/config.h"
+#include "checkpoint/gguf_names.h"
 
 static const char *keep_text(struct plan *plan, const char *text)
 {
@@ -221,7 +222,7 @@ static int add_metadata(struct planning *p)
     const bool mlx = p->plan->terms.encoding == TRIT_ENCODING_MLX_2BIT;
 
     /* The values of a GGUF file mean nothing in another format. */
-    const bool copied = !p->input->format || strcmp(p->input->format, "gguf") != 0;
+    const bool copied = !table_is_gguf(p->input);
 
     for (size_t i = 0; copied && i < p->input->pair_count; i++)
         if (strcmp(p->input->pairs[i].key, RECORD_KEY) != 0 &&

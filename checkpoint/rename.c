@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/gguf_names.h"
+
 enum { STARS_MAX = 16 };
 
 static const size_t STRING_BYTES_MAX = 2 * (size_t)FILES_HEADER_BYTES_MAX;
@@ -108,10 +110,22 @@ static const char *without_prefix(const struct checkpoint_options *options,
     return name;
 }
 
+/* Before prefixes and renames; in `text` if it is not the table's own. */
+static const char *name_at(const struct tensor_table *table, size_t index,
+                           char text[FILES_NAME_BYTES_MAX + 1])
+{
+    const char *name = table->entries[index].name;
+    const char *mapped = gguf_name_of(table, name, text);
+
+    return mapped ? mapped : name;
+}
+
 static bool begins_one(const char *prefix, const struct tensor_table *table)
 {
+    char text[FILES_NAME_BYTES_MAX + 1];
+
     for (size_t i = 0; table && i < table->count; i++)
-        if (strncmp(table->entries[i].name, prefix, strlen(prefix)) == 0)
+        if (strncmp(name_at(table, i, text), prefix, strlen(prefix)) == 0)
             return true;
     return false;
 }
@@ -120,6 +134,8 @@ const char *rename_unused(const struct checkpoint_options *options,
                           const struct tensor_table *claim,
                           const struct tensor_table *latents)
 {
+    char text[FILES_NAME_BYTES_MAX + 1];
+
     for (size_t i = 0; i < options->strip_prefixes.count; i++)
         if (!begins_one(options->strip_prefixes.patterns[i], claim) &&
             !begins_one(options->strip_prefixes.patterns[i], latents))
@@ -129,7 +145,7 @@ const char *rename_unused(const struct checkpoint_options *options,
 
         for (size_t k = 0; k < claim->count && !used; k++)
             used = rename_matches(options->renames.patterns[i],
-                                  without_prefix(options, claim->entries[k].name));
+                                  without_prefix(options, name_at(claim, k, text)));
         if (!used)
             return options->renames.patterns[i];
     }
@@ -188,6 +204,8 @@ int compared_names_init(struct compared_names *names,
                         const struct checkpoint_options *options, bool renames,
                         const struct tensor_table *table, struct failure *failure)
 {
+    char text[FILES_NAME_BYTES_MAX + 1];
+
     *names = (struct compared_names){.count = table->count};
     arena_init(&names->strings, STRING_BYTES_MAX);
     names->sorted = calloc(table->count + 1, sizeof(*names->sorted));
@@ -195,7 +213,13 @@ int compared_names_init(struct compared_names *names,
     if (!names->sorted || !names->names)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     for (size_t i = 0; i < table->count; i++) {
-        names->names[i] = without_prefix(options, table->entries[i].name);
+        const char *name = name_at(table, i, text);
+
+        if (name == text)
+            name = arena_strndup(&names->strings, text, strlen(text));
+        if (!name)
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        names->names[i] = without_prefix(options, name);
         if (renames && renamed(names, options, &names->names[i], failure) < 0)
             return -1;
         names->sorted[i] = (struct compared_name){names->names[i], i};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names under which tensors are compared. The prefixes in options.strip_prefixes are
- * removed from both sides; options.renames then apply to the claim's names. */
+/* The names under which tensors are compared. llama.cpp's names in a GGUF file become those
+ * of transformers (gguf_names.h). The prefixes in options.strip_prefixes are removed from
+ * both sides; options.renames then apply to the claim's names. */
 #ifndef CHECKPOINT_RENAME_H
 #define CHECKPOINT_RENAME_H
 

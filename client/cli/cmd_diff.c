@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/number.h"
-#include "checkpoint/difference.h"
+#include "checkpoint/compare.h"
 #include "checkpoint/json.h"
 #include "checkpoint/layer_diff.h"
-#include "checkpoint/rename.h"
+#include "checkpoint/match.h"
 #include "client/cli/both.h"
 #include "client/cli/grid.h"
 #include "client/cli/side.h"
@@ -105,10 +105,15 @@ static int diff_rows(struct diffing *d, size_t a, size_t b, uint64_t number,
                      uint64_t first, uint64_t count, struct layer_diff *diff)
 {
     struct side_matrix left = {.data = NULL}, right = {.data = NULL};
-    int result = side_load_rows(&d->a, a, number, first, count, &left, &d->failure);
+    static const struct head_order as_stored = {.rows = 0};
+    const struct head_order heads =
+        head_order_of(d->a.contents.table, a, d->b.contents.table, b);
+    int result =
+        side_load_rows(&d->a, a, number, &as_stored, first, count, &left, &d->failure);
 
     if (result == 0)
-        result = side_load_rows(&d->b, b, number, first, count, &right, &d->failure);
+        result =
+            side_load_rows(&d->b, b, number, &heads, first, count, &right, &d->failure);
     if (result == 0)
         result = layer_diff(diff, &left.matrix, &right.matrix, &d->failure);
     side_unload(&left);
@@ -140,14 +145,15 @@ static int compare_bytes(struct diffing *d, size_t a, size_t b, uint64_t *count)
     const struct tensor_entry *left = &d->a.contents.table->entries[a];
     const struct tensor_entry *right = &d->b.contents.table->entries[b];
     struct difference difference;
+    const struct head_order heads =
+        head_order_of(d->b.contents.table, b, d->a.contents.table, a);
 
     *count = 0;
-    if (left->type != right->type || left->rank != right->rank ||
-        memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) != 0)
+    if (!entries_comparable(d->b.contents.table, b, d->a.contents.table, a))
         return 1;
-    difference_init(&difference, left->type);
-    if (both_compare(d->a.input.reader, left, d->b.input.reader, right, &difference,
-                     &d->failure) < 0)
+    difference_init(&difference, left->type, right->type);
+    if (both_compare(d->a.input.reader, left, &heads, d->b.input.reader, right,
+                     &difference, &d->failure) < 0)
         return -1;
     *count = difference.count;
     return difference.count > 0;

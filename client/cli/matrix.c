@@ -38,10 +38,42 @@ static void *load(struct reader *reader, const struct tensor_entry *entry, uint6
     return bytes;
 }
 
+/* Reads rows [first, first + count) of a matrix whose rows are in another order. */
+static int read_heads(struct reader *reader, const struct tensor_entry *entry,
+                      uint64_t from, const struct head_order *heads, uint64_t first,
+                      uint64_t count, uint64_t row_bytes, uint8_t *to,
+                      struct failure *failure)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (reader_read(reader, entry,
+                        from + head_order_row(heads, first + i) * row_bytes,
+                        to + i * row_bytes, row_bytes, failure) < 0)
+            return -1;
+    return 0;
+}
+
+static int load_heads(struct reader *reader, const struct tensor_entry *entry,
+                      const struct matrices *matrices, uint64_t number, void **data,
+                      uint64_t *bytes, struct failure *failure)
+{
+    *bytes = entry->bytes / matrices->count;
+    *data = *bytes < PTRDIFF_MAX ? malloc((size_t)*bytes + 1) : NULL;
+    if (!*data)
+        return no_memory(failure, *bytes);
+    if (read_heads(reader, entry, number * *bytes, &matrices->heads, 0, matrices->rows,
+                   *bytes / matrices->rows, *data, failure) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
+}
+
 int matrix_load(struct reader *reader, const struct tensor_entry *entry,
                 const struct matrices *matrices, uint64_t number, void **data,
                 uint64_t *bytes, struct failure *failure)
 {
+    if (matrices->heads.rows)
+        return load_heads(reader, entry, matrices, number, data, bytes, failure);
     const uint64_t part = entry->bytes / matrices->count;
     void *stored = load(reader, entry, number * part, part, failure);
     void *turned = NULL;
@@ -62,7 +94,7 @@ int matrix_load(struct reader *reader, const struct tensor_entry *entry,
     return 0;
 }
 
-/* ---- some rows of a transposed matrix -------------------------------------------------- */
+/* ---- some rows of a matrix that is stored otherwise -------------------------------------------------- */
 
 static uint64_t row_bytes(const struct matrix_block *block)
 {
@@ -79,11 +111,12 @@ static int block_allocate(struct matrix_block *block, struct failure *failure)
     block->count_max = u64_min(fitting ? fitting : 1, block->all_rows);
     bytes = block->count_max * row_bytes(block);
     block->rows = malloc((size_t)bytes);
-    block->stored = malloc((size_t)bytes);
+    block->stored = malloc(block->heads.rows ? 1 : (size_t)bytes);
     return block->rows && block->stored ? 0 : no_memory(failure, bytes);
 }
 
-/* Reads the rows from `first` on: a strip of each of the file's rows. */
+/* Reads the rows from `first` on: a strip of each of the file's rows where it is
+ * transposed. */
 static int block_fill(struct matrix *matrix, uint64_t first)
 {
     struct matrix_block *block = &matrix->block;
@@ -92,6 +125,10 @@ static int block_fill(struct matrix *matrix, uint64_t first)
         return -1;
     block->first = first;
     block->count = u64_min(block->count_max, block->all_rows - first);
+    if (block->heads.rows)
+        return read_heads(matrix->reader, matrix->entry, matrix->from, &block->heads,
+                          first, block->count, row_bytes(block), block->rows,
+                          matrix->failure);
     const uint64_t strip = block->count * block->width;
     for (uint64_t i = 0; i < block->columns; i++)
         if (reader_read(matrix->reader, matrix->entry,
@@ -150,10 +187,12 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                               .bytes = bytes,
                               .failure = failure};
     if (streamed) {
-        matrix->block = (struct matrix_block){.used = matrices->transposed,
-                                              .all_rows = matrices->rows,
-                                              .columns = matrices->columns,
-                                              .width = entry->type->bits / 8};
+        matrix->block =
+            (struct matrix_block){.used = matrices->transposed || matrices->heads.rows,
+                                  .heads = matrices->heads,
+                                  .all_rows = matrices->rows,
+                                  .columns = matrices->columns,
+                                  .width = entry->type->bits / 8};
         return 0;
     }
     return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,

@@ -23,9 +23,11 @@ struct matrix {
     uint64_t from, bytes;    /* its place in the tensor */
     void *data;              /* NULL: it is read piece by piece */
     struct failure *failure; /* why a piece could not be read */
-    /* Of a matrix that is stored transposed: some of its rows, as [rows, columns]. */
+    /* Of a matrix that is stored transposed, or with its rows in another order: some of its
+     * rows, as [rows, columns]. */
     struct matrix_block {
         bool used;
+        struct head_order heads;
         uint64_t all_rows, columns;
         size_t width; /* of an element */
         uint8_t *rows, *stored;

@@ -34,10 +34,11 @@ int side_load(struct side *side, size_t index, uint64_t number,
 int side_load_scales(struct side *side, size_t index, uint64_t number,
                      struct side_matrix *loaded, struct failure *failure);
 
-/* Only rows [first, first + count) of the matrix, whatever its layout. Where rows share
- * bytes, as in hf_bitnet, they are given as dense values. */
-int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t first,
-                   uint64_t count, struct side_matrix *loaded, struct failure *failure);
+/* Only rows [first, first + count) of the matrix in the order of `heads`, whatever its
+ * layout. Where rows share bytes, as in hf_bitnet, they are given as dense values. */
+int side_load_rows(struct side *side, size_t index, uint64_t number,
+                   const struct head_order *heads, uint64_t first, uint64_t count,
+                   struct side_matrix *loaded, struct failure *failure);
 
 /* INVALID_ARGUMENT: a bias of MLX's layer is not -scale, so the layer is not ternary, and its
  * codes and scales are not all there is. Layers without biases are fine. */

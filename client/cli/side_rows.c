@@ -15,12 +15,13 @@ struct rows {
     uint64_t from; /* first byte of the matrix in the tensor */
     uint64_t all;  /* rows of the matrix */
     uint64_t row_bytes;
+    const struct head_order *heads;
     uint64_t first, count;
 };
 
 static struct rows rows_of(const struct side *side, size_t tensor,
                            const struct matrices *matrices, uint64_t number,
-                           uint64_t first, uint64_t count)
+                           const struct head_order *heads, uint64_t first, uint64_t count)
 {
     const struct tensor_entry *entry = &side->contents.table->entries[tensor];
     const uint64_t bytes = entry->bytes / matrices->count;
@@ -30,6 +31,7 @@ static struct rows rows_of(const struct side *side, size_t tensor,
                          .from = number * bytes,
                          .all = matrices->rows,
                          .row_bytes = bytes / matrices->rows,
+                         .heads = heads,
                          .first = first,
                          .count = count};
 }
@@ -49,10 +51,20 @@ static int load_rows(const struct rows *rows, void **data, uint64_t *bytes,
 {
     *bytes = rows->count * rows->row_bytes;
     *data = allocate(*bytes, failure);
-    return *data ? reader_read(rows->reader, rows->entry,
-                               rows->from + rows->first * rows->row_bytes, *data, *bytes,
-                               failure)
-                 : -1;
+    if (!*data)
+        return -1;
+    if (rows->heads->rows == 0)
+        return reader_read(rows->reader, rows->entry,
+                           rows->from + rows->first * rows->row_bytes, *data, *bytes,
+                           failure);
+    for (uint64_t i = 0; i < rows->count; i++)
+        if (reader_read(rows->reader, rows->entry,
+                        rows->from + head_order_row(rows->heads, rows->first + i) *
+                                         rows->row_bytes,
+                        (char *)*data + i * rows->row_bytes, rows->row_bytes,
+                        failure) < 0)
+            return -1;
+    return 0;
 }
 
 static int read_columns(const struct rows *rows, uint64_t columns, size_t width,
@@ -94,7 +106,9 @@ static int decode_shared(const struct rows *rows, uint64_t columns, float scale,
 {
     const uint64_t apart = rows->all / INTERLEAVED;
 
-    for (uint64_t row = rows->first; row < rows->first + rows->count; row++) {
+    for (uint64_t at = rows->first; at < rows->first + rows->count; at++) {
+        const uint64_t row = head_order_row(rows->heads, at);
+
         if (reader_read(rows->reader, rows->entry, row % apart * columns, bytes, columns,
                         failure) < 0)
             return -1;
@@ -132,27 +146,33 @@ static int load_shared(const struct rows *rows, uint64_t columns,
 }
 
 /* Of a layer that another program packed. */
-static int load_values(struct side *side, size_t index, uint64_t number, uint64_t first,
-                       struct side_matrix *loaded, struct failure *failure)
+static int load_values(struct side *side, size_t index, uint64_t number,
+                       const struct rows *rows, struct side_matrix *loaded,
+                       struct failure *failure)
 {
     const uint64_t row_bytes = loaded->matrix.columns * dtype_bytes(loaded->matrix.dtype);
 
     loaded->data_bytes = loaded->matrix.rows * row_bytes;
     loaded->data = allocate(loaded->data_bytes, failure);
     loaded->matrix.data = loaded->data;
-    return loaded->data ? foreign_read(side->input.reader, &side->contents, index, number,
-                                       first * row_bytes, loaded->data,
-                                       loaded->data_bytes, failure)
-                        : -1;
+    const uint64_t run = rows->heads->rows ? 1 : rows->count;
+    for (uint64_t i = 0; loaded->data && i < rows->count; i += run)
+        if (foreign_read(side->input.reader, &side->contents, index, number,
+                         head_order_row(rows->heads, rows->first + i) * row_bytes,
+                         (char *)loaded->data + i * row_bytes, run * row_bytes,
+                         failure) < 0)
+            return -1;
+    return loaded->data ? 0 : -1;
 }
 
-int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t first,
-                   uint64_t count, struct side_matrix *loaded, struct failure *failure)
+int side_load_rows(struct side *side, size_t index, uint64_t number,
+                   const struct head_order *heads, uint64_t first, uint64_t count,
+                   struct side_matrix *loaded, struct failure *failure)
 {
     const struct content *content = &side->contents.items[index];
     const struct encoding_layout *layout = encoding_layout(content->terms.encoding);
     const struct matrices matrices = content_matrices(content);
-    const struct rows data = rows_of(side, index, &matrices, number, first, count);
+    const struct rows data = rows_of(side, index, &matrices, number, heads, first, count);
     const bool turned =
         matrices.transposed && encoding_keeps_layout(content->terms.encoding);
 
@@ -162,7 +182,7 @@ int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t fi
                                         .terms = content->terms,
                                         .dtype = content_dtype(&side->contents, index)}};
     if (content_is_foreign(content))
-        return load_values(side, index, number, first, loaded, failure);
+        return load_values(side, index, number, &data, loaded, failure);
     if (layout->interleaved)
         return side_load_scales(side, index, number, loaded, failure) < 0
                    ? -1
@@ -174,7 +194,7 @@ int side_load_rows(struct side *side, size_t index, uint64_t number, uint64_t fi
     if (content->scales == CONTENT_NONE)
         return 0;
     const struct rows scales =
-        rows_of(side, content->scales, &matrices, number, first, count);
+        rows_of(side, content->scales, &matrices, number, heads, first, count);
     if (load_rows(&scales, &loaded->scales, &loaded->scale_bytes, failure) < 0)
         return -1;
     loaded->matrix.scales = loaded->scales;

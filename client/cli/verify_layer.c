@@ -95,6 +95,7 @@ static struct subject subject_of(const struct verifying *v,
         subject.reference = &v->latents.table->entries[piece->pair.latents];
         subject.reference_matrices = matrices_of(
             piece->pair.layout, subject.reference->rank, subject.reference->shape);
+        subject.reference_matrices.heads = piece->pair.heads;
     }
     return subject;
 }

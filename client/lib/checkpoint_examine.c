@@ -216,7 +216,7 @@ static int compare(struct trit_verification *v, const char *tensor, const void *
     if (find_step(v, tensor, true, &index, failure) < 0)
         return -1;
     const struct tensor_entry *entry = &v->table->entries[index];
-    const uint32_t width = entry->type->bits < 8 ? 1 : entry->type->bits / 8;
+    const size_t width = element_bytes(entry->type);
 
     if (v->compared != CONTENT_NONE && v->compared != index)
         return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
@@ -225,7 +225,9 @@ static int compare(struct trit_verification *v, const char *tensor, const void *
     if (v->compared == CONTENT_NONE) {
         v->compared = index;
         v->fed = 0;
-        difference_init(&v->difference, entry->type);
+        difference_init(&v->difference,
+                        v->latents->entries[v->steps[index].pair->latents].type,
+                        entry->type);
     }
     if (bytes % width || bytes > entry->bytes - v->fed)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "bytes",

@@ -14,7 +14,8 @@ static void plan_bytes(struct trit_verification *v, const struct match_pair *pai
 {
     const struct tensor_entry *latents = &v->latents->entries[pair->latents];
 
-    if (!findings_add_form(&v->findings, &v->claim, pair->claim, latents) &&
+    if (!findings_add_form(&v->findings, &v->claim, pair->claim, v->latents,
+                           pair->latents) &&
         latents->bytes > 0)
         v->steps[pair->claim].check = CHECK_BYTES;
 }
@@ -207,9 +208,15 @@ static bool put_latents(json_t *object, const struct trit_verification *v,
     if (!json_put_tensor(object, "latents", v->latents, index))
         return false;
     const struct tensor_entry *entry = &v->latents->entries[index];
+    json_t *latents = json_object_get(object, "latents");
+    const struct head_order *heads = &step->pair->heads;
+    if (heads->rows && !json_put(latents, "heads",
+                                 json_pack("{s:o, s:b}", "rows", json_uint64(heads->rows),
+                                           "interleaves", heads->interleaves)))
+        return false;
     return step->check == CHECK_BYTES ||
            json_put(
-               json_object_get(object, "latents"), "transposed",
+               latents, "transposed",
                json_boolean(matrices_of(step->pair->layout, entry->rank, entry->shape)
                                 .transposed));
 }

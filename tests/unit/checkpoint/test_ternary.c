@@ -193,7 +193,7 @@ static void differ(const char *type, const void *left, const void *right, uint64
 {
     struct difference difference;
 
-    difference_init(&difference, element_type_by_name(type));
+    difference_init(&difference, element_type_by_name(type), element_type_by_name(type));
     difference_feed(&difference, left, right, bytes);
     CHECK_EQ(difference.count, count);
     if (count == 0)
@@ -240,7 +240,7 @@ CASE(counts_over_pieces, "positions continue from one piece to the next")
 
     b[5] = 1;
     b[7] = 2;
-    difference_init(&difference, element_type_of(TRIT_F32));
+    difference_init(&difference, element_type_of(TRIT_F32), element_type_of(TRIT_F32));
     for (size_t i = 0; i < 8; i += 2)
         difference_feed(&difference, a + i, b + i, 2 * sizeof(float));
     CHECK_EQ(difference.count, 2);

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GGUF files compared with the checkpoints of transformers that they were made from."""
+import json
+
+import numpy as np
+import pytest
+
+import reference as ref
+from checkpoints import Raw, save
+from gguf_files import F16, F32, PQ2_0, Q2_0, gguf, pq2_0
+from tritd import cli
+
+HEADS, KEY_HEADS, HEAD, HIDDEN = 4, 2, 8, 128
+LLAMA = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+BLOCK = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+         "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+         "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+         "ffn_down": "mlp.down_proj"}
+ROWS = {"attn_q": HEADS * HEAD, "attn_k": KEY_HEADS * HEAD, "attn_v": KEY_HEADS * HEAD,
+        "attn_output": 24, "ffn_gate": 40, "ffn_up": 40, "ffn_down": 24}
+
+
+def interleave(rows, heads):
+    """The order in which llama.cpp's converter stores the rows of llama's q and k."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def to_blocks(weights, group=128):
+    codes, scales = ref.project(weights, 128)
+    return pq2_0(codes.reshape(-1, 128), scales) if group == 128 else \
+        pq2_0(codes.reshape(-1, 64), scales.reshape(-1).repeat(2), 64)
+
+
+@pytest.fixture
+def model(random, tmp_path):
+    """A llama of two blocks: (latents by transformers' names, a function that writes its GGUF)."""
+    def normal(*shape):
+        return (random.standard_normal(shape) * .05).astype(np.float32)
+
+    latents = {"model.embed_tokens.weight": normal(16, HIDDEN), "lm_head.weight": normal(16, HIDDEN),
+               "model.norm.weight": 1 + normal(HIDDEN)}
+    for block in range(2):
+        for name, rows in ROWS.items():
+            latents[f"model.layers.{block}.{BLOCK[name]}.weight"] = normal(rows, HIDDEN)
+        for name in ("attn_norm", "ffn_norm"):
+            latents[f"model.layers.{block}.{BLOCK[name]}.weight"] = 1 + normal(HIDDEN)
+    # Norms and embeddings as bf16, as checkpoints have them.
+    narrow = {name: ref.widen(ref.narrow(value, 3), 3).reshape(value.shape) for name, value in latents.items()
+              if "norm" in name or "embed" in name or "head" in name}
+    latents.update(narrow)
+    save(tmp_path / "latents.safetensors",
+         {name: Raw("BF16", value.shape, ref.narrow(value, 3)) if name in narrow else value
+          for name, value in latents.items()})
+
+    def write(architecture="llama", change=None, group=128, head_dense=False):
+        tensors = []
+        for ours, theirs in LLAMA.items():
+            value = latents[f"{theirs}.weight"]
+            if ours == "output_norm":
+                tensors.append((f"{ours}.weight", F32, value.shape, value.tobytes()))
+            elif ours == "output" and not head_dense:
+                tensors.append((f"{ours}.weight", PQ2_0, value.shape, to_blocks(value)))
+            else:
+                tensors.append((f"{ours}.weight", F16, value.shape, value.astype("<f2").tobytes()))
+        for block in range(2):
+            for ours, theirs in BLOCK.items():
+                value = latents[f"model.layers.{block}.{theirs}.weight"]
+                if "norm" in ours:
+                    tensors.append((f"blk.{block}.{ours}.weight", F32, value.shape, value.tobytes()))
+                    continue
+                if architecture == "llama" and ours in ("attn_q", "attn_k"):
+                    value = interleave(value, HEADS if ours == "attn_q" else KEY_HEADS)
+                kind = PQ2_0 if group == 128 else Q2_0
+                tensors.append((f"blk.{block}.{ours}.weight", kind, value.shape, to_blocks(value, group)))
+        if change:
+            tensors = change(tensors)
+        path = tmp_path / "m.gguf"
+        path.write_bytes(gguf(tensors, {"general.architecture": architecture,
+                                        f"{architecture}.attention.head_count": HEADS,
+                                        f"{architecture}.attention.head_count_kv": KEY_HEADS}))
+        return path
+
+    return tmp_path / "latents.safetensors", write
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "bitnet"])
+def test_passes_against_its_latents(daemon, model, architecture):
+    """Names, the order of llama's q and k, and the types of norms and embeddings are accounted for."""
+    latents, write = model
+    done = cli(daemon, "verify", write(architecture), "--against", latents, "--json")
+    assert done.returncode == 0, done.stdout
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "pass" and len(found["layers"]) == 15
+
+
+def test_q_in_the_wrong_order_fails(daemon, model):
+    """A llama whose q rows are in transformers' order is not what llama.cpp computes with."""
+    latents, write = model
+    file = write("qwen2")
+    file.write_bytes(file.read_bytes().replace(b"qwen2", b"llama"))
+    done = cli(daemon, "verify", file, "--against", latents)
+    assert done.returncode == 1
+    assert "blk.0.attn_q.weight" in done.stdout and "blk.0.attn_v.weight: " not in done.stdout
+
+
+def test_an_unknown_architecture_has_no_names(daemon, model):
+    """Without a known architecture nothing is mapped, and every layer lacks its counterpart."""
+    latents, write = model
+    done = cli(daemon, "verify", write("strange"), "--against", latents)
+    assert done.returncode == 1 and "blk.0.attn_v.weight" in done.stdout
+
+
+def test_a_changed_norm_is_found(daemon, model):
+    """A norm that is stored in another type than the latents' is compared value for value."""
+    latents, write = model
+
+    def change(tensors):
+        name, kind, shape, data = tensors[1]
+        assert name == "output_norm.weight"
+        values = np.frombuffer(data, "<f4").copy()
+        values[7] += 1
+        tensors[1] = (name, kind, shape, values.tobytes())
+        return tensors
+
+    done = cli(daemon, "verify", write(change=change), "--against", latents, "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)["findings"]
+    assert [(one["tensor"], one["kind"], one["index"]) for one in found] == \
+        [("output_norm.weight", "other_tensor_differs", "7")]
+
+
+def test_a_changed_code_is_found(daemon, model):
+    """A code of llama's q that differs is found at its place in the file."""
+    latents, write = model
+
+    def change(tensors):
+        at = [name for name, *_ in tensors].index("blk.1.attn_q.weight")
+        name, kind, shape, data = tensors[at]
+        data = bytearray(data)
+        byte = 34 * 5 + 2  # row 5, its first weight
+        data[byte] = data[byte] & ~3 | (1 if data[byte] & 3 != 1 else 2)
+        tensors[at] = (name, kind, shape, bytes(data))
+        return tensors
+
+    done = cli(daemon, "verify", write(change=change), "--against", latents, "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)["findings"]
+    assert {(one["layer"], one["index"]) for one in found} == {("blk.1.attn_q.weight", str(5 * HIDDEN))}
+
+
+def test_groups_of_64_hold_groups_of_128(daemon, model):
+    """Q2_0 with each scale twice passes against latents that were projected in groups of 128."""
+    latents, write = model
+    done = cli(daemon, "verify", write(group=64), "--against", latents, "-g", "128")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_dense_head_is_kept(daemon, model):
+    """Embeddings and head that are not in blocks are kept, and compared with the latents."""
+    latents, write = model
+    done = cli(daemon, "verify", write(head_dense=True), "--against", latents, "--json")
+    assert done.returncode == 0, done.stdout
+    assert len(json.loads(done.stdout)["layers"]) == 14
+
+
+@pytest.mark.parametrize("order", [("m.gguf", "projected"), ("projected", "m.gguf")])
+def test_diff_knows_names_and_orders(daemon, model, order, tmp_path):
+    """diff of a GGUF file and the projection in safetensors finds no difference, either way round."""
+    latents, write = model
+    write(head_dense=True)
+    assert cli(daemon, "project", latents, "-o", tmp_path / "projected", "-e", "pq2_0",
+               "--exclude", "*embed*", "--exclude", "lm_head*").returncode == 0
+    done = cli(daemon, "diff", tmp_path / order[0], tmp_path / order[1], "--json")
+    assert done.returncode == 0, done.stdout
+    found = json.loads(done.stdout)
+    assert len(found["layers"]) == 14 and found["equal"]
+
+
+def test_renames_apply_to_mapped_names(daemon, model, tmp_path):
+    """A prefix that transformers' names have is stripped from the mapped names too."""
+    latents, write = model
+    from checkpoints import load
+    save(tmp_path / "base.safetensors", {name.removeprefix("model."): value for name, value in load(latents).items()})
+    file = write()
+    done = cli(daemon, "verify", file, "--against", tmp_path / "base.safetensors", "--strip-prefix", "model.")
+    assert done.returncode == 0, done.stdout
