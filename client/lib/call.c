@@ -316,7 +316,7 @@ static int step_all(struct run *run)
 static int report_progress(const struct run *run)
 {
     const struct call *call = run->call;
-    uint64_t done = 0;
+    uint64_t done = call->bytes_before;
 
     if (!call->progress)
         return 0;

@@ -16,8 +16,9 @@ struct call {
     void *progress_arg;
     bool wait_for_ready;
     struct retry_policy retry;
-    uint64_t bytes_total; /* of the caller's memory that the request sends */
-    bool not_retriable;   /* when the daemon may have begun; set it after call_init */
+    uint64_t bytes_before; /* sent by earlier runs of the same call */
+    uint64_t bytes_total;  /* of the caller's memory that the request sends */
+    bool not_retriable;    /* when the daemon may have begun; set it after call_init */
 };
 
 /* `options` is the caller's struct, or NULL; `field` names it. */

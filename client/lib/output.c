@@ -36,7 +36,7 @@ void *output_give(struct output *output)
     return output->bytes;
 }
 
-static int output_allocate(struct output *output, struct failure *failure)
+int output_allocate(struct output *output, struct failure *failure)
 {
     output->bytes = malloc((size_t)output->size);
     if (!output->bytes)

@@ -26,6 +26,8 @@ struct output {
 
 /* `memory` NULL: `size` bytes are allocated when the first byte arrives. */
 void output_init(struct output *output, const char *name, uint64_t size, void *memory);
+/* Allocates it before the first byte. -1: RESOURCE_EXHAUSTED. */
+int output_allocate(struct output *output, struct failure *failure);
 /* An output whose bytes go to a function of the caller. One sink fills it. */
 void output_init_write(struct output *output, const char *name, uint64_t size,
                        trit_write write, void *write_arg);

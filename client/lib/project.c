@@ -90,6 +90,8 @@ bool projecting_is_called_back(const struct projecting *project)
     return !project->tensor->data || project->data.write;
 }
 
+/* With one scale a stream sends the tensor twice, so it is for tensors that are too large
+ * for a message. */
 static int project_run(struct projecting *project, struct failure *failure)
 {
     uint32_t parts = parts_of(project);
@@ -97,8 +99,13 @@ static int project_run(struct projecting *project, struct failure *failure)
 
     if (!projecting_is_called_back(project) &&
         (project->tensor->bytes < project->call.client->stream_bytes_min ||
-         !encoding_streams((enum trit_encoding)project->request.encoding)))
-        return project_unary(project, failure);
+         !encoding_streams((enum trit_encoding)project->request.encoding))) {
+        rc = project_unary(project, failure);
+        if (rc == 0 || !message_too_large(failure))
+            return rc;
+        *failure = (struct failure){.status = TRIT_OK};
+        parts = 1;
+    }
     rc = project_stream(project, parts, failure);
     if (rc != 0 && parts > 1 && failure->status == TRIT_INVALID_ARGUMENT) {
         /* The message about a part counts elements from the part's first row. Send

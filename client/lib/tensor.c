@@ -199,6 +199,12 @@ bool encoding_streams(enum trit_encoding encoding)
     return !layout || layout->scales != SCALES_TENSOR;
 }
 
+bool message_too_large(const struct failure *failure)
+{
+    return failure->status == TRIT_RESOURCE_EXHAUSTED &&
+           strcmp(failure->field, "message") == 0;
+}
+
 int streamed_check(const char *field, enum trit_encoding encoding,
                    struct failure *failure)
 {

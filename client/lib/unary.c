@@ -91,8 +91,7 @@ static bool unary_may_rewind(const void *owner)
            piece_may_rewind(&reply->reference, &unary->request);
 }
 
-int unary_run(struct unary *unary, const char *path, const struct call *call,
-              struct failure *failure)
+void unary_init(struct unary *unary, const char *path, struct exchange *exchange)
 {
     static const struct exchange_ops ops = {
         .next = unary_next,
@@ -103,10 +102,17 @@ int unary_run(struct unary *unary, const char *path, const struct call *call,
         .rewind = unary_rewind,
         .may_rewind = unary_may_rewind,
     };
+
+    exchange_init(exchange, path, &ops, unary);
+}
+
+int unary_run(struct unary *unary, const char *path, const struct call *call,
+              struct failure *failure)
+{
     struct exchange exchange, *exchanges[] = {&exchange};
     int rc;
 
-    exchange_init(&exchange, path, &ops, unary);
+    unary_init(unary, path, &exchange);
     rc = call_run(call, exchanges, 1, failure);
     reply_fini(&unary->reply);
     return rc;

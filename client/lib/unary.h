@@ -24,6 +24,9 @@ struct unary {
     void *result;
 };
 
+/* Prepares the exchange of a call that is run together with others. */
+void unary_init(struct unary *unary, const char *path, struct exchange *exchange);
+
 /* Runs the call, checks that the sinks are full, and releases the reply. */
 int unary_run(struct unary *unary, const char *path, const struct call *call,
               struct failure *failure);

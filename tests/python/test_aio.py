@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import math
 import socket
+import threading
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 import trit
 import trit.aio
+from trit._call import Call, Deadline, deadline_after, ends_at
 
 
 def asynchronous(test):
@@ -237,3 +239,44 @@ def test_cancelling_a_task_that_waits_for_its_turn(mute):
     began = time.monotonic()
     asyncio.run(inside())
     assert time.monotonic() - began < 10
+
+
+def test_a_timeout_counts_while_a_call_waits_for_a_thread(daemon):
+    """The client's own timeout too. The call that has the thread goes on."""
+    release = threading.Event()
+
+    async def inside():
+        w = np.ones((2, 128), np.float32)
+        async with trit.aio.Client(daemon.rpc, threads=1, timeout=0.05) as client:
+            begun = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def hold(count):
+                loop.call_soon_threadsafe(begun.set)
+                release.wait()
+
+            long = asyncio.create_task(client.project(w, timeout=math.inf, progress=hold))
+            await begun.wait()
+            for call in (client.ping(), client.project(w, timeout=0.02), client.layers.list()):
+                with pytest.raises(trit.DeadlineExceeded, match="all threads of the client"):
+                    await call
+            release.set()
+            assert (await long).data.shape == w.shape
+
+    try:
+        asyncio.run(asyncio.wait_for(inside(), 60))
+    finally:
+        release.set()
+
+
+def test_a_call_has_the_time_that_waiting_left():
+    """The first one of its thread; those after it have their own."""
+    with ends_at(Deadline(time.monotonic() + 100, 200_000)):
+        assert 0 < Call(200)._timeout_ms <= 100_000
+        assert Call(200)._timeout_ms == 200_000
+    with ends_at(Deadline(time.monotonic() - 1, 200_000)):
+        assert Call(200)._timeout_ms == 1
+    with ends_at(None):
+        assert Call(None)._timeout_ms == 0
+    assert deadline_after(None) is None and deadline_after(math.inf) is None
+    assert deadline_after(3).timeout_ms == 3000

@@ -117,7 +117,9 @@ struct trit_unpack_options {
 #define TRIT_UNPACK_OPTIONS_INIT TRIT_INIT(trit_unpack_options)
 
 /* Computes the dense tensor of an encoded one. `packed` has the logical shape. `options`
- * may be NULL. *data is allocated; release it with trit_free. */
+ * may be NULL. *data is allocated; release it with trit_free. A tensor of stream_bytes_min
+ * or more is sent in pieces; an error then names the elements of its piece, and counts from
+ * the first of them. */
 TRIT_API enum trit_status trit_unpack(struct trit_client *client,
                                       const struct trit_tensor *packed,
                                       const struct trit_unpack_options *options,

@@ -10,15 +10,17 @@ nonzero, libtrit resets the stream, and the call ends with CANCELLED.
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 import threading
-from typing import Any, Callable, Iterator, Optional, Protocol, Union
+import time
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
 from ._arguments import wrong_type
 from ._native import ffi, lib, new
-from .errors import InvalidArgument, error_of
+from .errors import DeadlineExceeded, InvalidArgument, error_of
 
 
 class Bar(Protocol):
@@ -59,6 +61,51 @@ def cancellation() -> Optional[threading.Event]:
     """The event that cancels this thread's calls; None if nothing does."""
     event: Optional[threading.Event] = getattr(_thread, "cancelled", None)
     return event
+
+
+# ---- deadlines ---------------------------------------------------------------------------
+
+
+class Deadline(NamedTuple):
+    """When the call of an asyncio task ends, also if it still waits for a thread."""
+
+    at: float  # time.monotonic()
+    timeout_ms: int
+
+    def left(self) -> float:
+        """The seconds until then."""
+        return max(0.0, self.at - time.monotonic())
+
+    def missed(self) -> DeadlineExceeded:
+        """The exception of a call that no thread has begun; the caller raises it."""
+        return DeadlineExceeded(
+            f"no complete reply within {self.timeout_ms} ms: all threads of the client were busy; "
+            "trit.aio.Client(threads=...) has more"
+        )
+
+
+def deadline_after(timeout: Optional[float]) -> Optional[Deadline]:
+    """The deadline of a call that begins now; None without a limit."""
+    count = timeout_ms(timeout)
+    if count == 0 or math.isinf(float(timeout or 0)):
+        return None
+    return Deadline(time.monotonic() + count / 1000, count)
+
+
+@contextlib.contextmanager
+def ends_at(deadline: Optional[Deadline]) -> Iterator[None]:
+    """The first call of this thread has the time that is left now, whatever its timeout."""
+    _thread.left = None if deadline is None else deadline.left()
+    try:
+        yield
+    finally:
+        _thread.left = None
+
+
+def _time_left() -> Optional[float]:
+    left: Optional[float] = getattr(_thread, "left", None)
+    _thread.left = None
+    return left
 
 
 # ---- progress ----------------------------------------------------------------------------
@@ -116,6 +163,9 @@ class Call:
         probe: bool = False,
     ) -> None:
         self._timeout_ms = timeout_ms(timeout)
+        left = _time_left()
+        if left is not None:
+            self._timeout_ms = timeout_ms(left)
         self._probe = probe
         check_progress(progress)
         self.watch: Optional[Watch] = None

@@ -20,7 +20,7 @@ from . import client as _client
 from . import layers as _layers
 from . import reports as _reports
 from ._arguments import PathLike, unsigned
-from ._call import cancelled_by
+from ._call import cancelled_by, deadline_after, ends_at
 from ._retry import RetryPolicy
 from ._secure import AnyTLS
 
@@ -37,21 +37,34 @@ _Result = TypeVar("_Result")
 
 
 class _Twin:
-    """An object whose blocking twin does the work, on threads of an executor."""
+    """An object whose blocking twin does the work, on threads of an executor.
 
-    def __init__(self, twin: Any, executor: concurrent.futures.Executor) -> None:
-        self._twin, self._executor = twin, executor
+    `timeout` is that of calls that bring none.
+    """
 
-    async def _run(self, call: Callable[[], Any]) -> Any:
+    def __init__(
+        self,
+        twin: Any,
+        executor: concurrent.futures.Executor,
+        timeout: Optional[float],
+    ) -> None:
+        self._twin, self._executor, self._timeout = twin, executor, timeout
+
+    async def _run(self, call: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         cancelled = threading.Event()
+        deadline = deadline_after(self._timeout if timeout is None else timeout)
 
         def on_thread() -> Any:
-            with cancelled_by(cancelled):
+            with cancelled_by(cancelled), ends_at(deadline):
                 return call()
 
         submitted = self._executor.submit(on_thread)
         running = asyncio.wrap_future(submitted)
         try:
+            if deadline is not None:
+                await asyncio.wait([running], timeout=deadline.left())
+                if not running.done() and submitted.cancel():
+                    raise deadline.missed()
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             if submitted.cancel():  # it was still waiting for a thread
@@ -73,7 +86,9 @@ def _awaited(
     async def awaited(
         self: _Twin, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        result: _Result = await self._run(functools.partial(method, self._twin, *args, **kwargs))
+        timeout: Any = kwargs.get("timeout")
+        call = functools.partial(method, self._twin, *args, **kwargs)
+        result: _Result = await self._run(call, timeout)
         return result
 
     awaited.__doc__ = _with_await(method.__doc__ or "")
@@ -196,7 +211,8 @@ class Layers(_Twin):
 class Client(_Twin):
     """`trit.Client`, awaited.
 
-    Up to `threads` calls run at once; more wait for their turn. A progress callback runs on
+    Up to `threads` calls run at once; more wait for their turn, and a call's timeout counts
+    while it waits. A progress callback runs on
     its call's thread.
 
     Attributes:
@@ -275,10 +291,10 @@ class Client(_Twin):
         executor = concurrent.futures.ThreadPoolExecutor(
             unsigned(threads, 2**31, "threads"), "trit"
         )
-        super().__init__(client, executor)
-        self.reports = Reports(client.reports, executor)
-        self.checkpoint = Checkpoint(client.checkpoint, executor)
-        self.layers = Layers(client.layers, executor)
+        super().__init__(client, executor, timeout)
+        self.reports = Reports(client.reports, executor, timeout)
+        self.checkpoint = Checkpoint(client.checkpoint, executor, timeout)
+        self.layers = Layers(client.layers, executor, timeout)
 
     async def __aenter__(self) -> Client:
         return self
