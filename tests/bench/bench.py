@@ -5,7 +5,7 @@
 
 bench_kernels and bench_linear append JSON lines to the file they are given;
 bench_rpc, bench_unary and bench_tls print them and are given daemons of their own;
-kernels_peers.py and bench_project.py run under PEERS_PYTHON, which has what they
+kernels_peers.py, bench_project.py and bench_step.py run under PEERS_PYTHON, which has what they
 compare with and the package trit. A line has measure, figure and unit, and where
 there is a goal also goal, holds and against.
 """
@@ -78,9 +78,9 @@ def peers(python, program, folder):
     return appended(folder, python, str(here / "kernels_peers.py"), program)
 
 
-def project(python):
+def package(python, script):
     here = pathlib.Path(__file__).resolve().parents[1] / "python"
-    done = subprocess.run([python, str(here / "bench_project.py")], check=True,
+    done = subprocess.run([python, str(here / script)], check=True,
                           stdout=subprocess.PIPE, text=True)
     return lines(done.stdout)
 
@@ -152,7 +152,8 @@ def main():
             for program in programs]
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
     runs.append((lambda program, folder: peers(python, program, folder), peer))
-    runs.append((lambda program, folder: project(program), python))
+    for script in ("bench_project.py", "bench_step.py"):
+        runs.append((lambda program, folder, script=script: package(program, script), python))
     runs.append((whole_checkpoints, str(BINARIES / "trit")))
     entries = []
     for run, program in runs:

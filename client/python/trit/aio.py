@@ -317,6 +317,7 @@ class Client(_Twin):
 
     ping = _awaited(_client.Client.ping)
     project = _awaited(_client.Client.project)
+    project_batch = _awaited(_client.Client.project_batch)
     verify = _awaited(_client.Client.verify)
     pack = _awaited(_client.Client.pack)
     unpack = _awaited(_client.Client.unpack)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
 from ._arguments import PathLike, c_text, flag, member, real
 from ._arrays import STORAGE, Array, view_elements
+from ._batch import project_batch
 from ._call import Call, Progress
 from ._filing import Layer, fill_filing
 from ._handle import Handle
@@ -307,6 +308,37 @@ class Client:
         if dense is not None and out is None:
             dense = view.wrap(dense, view.dtype)
         return projection_of(result, view, view.shape, options.group_size, options, dense)
+
+    def project_batch(
+        self,
+        tensors: Sequence[Any],
+        *,
+        group_size: Optional[int] = None,
+        timeout: Optional[float] = None,
+    ) -> List[Any]:
+        """Ternarizes several tensors by one call, dense and without reports.
+
+        The bits are those of `project`, which takes a round trip for each tensor. Tensors of
+        another dtype than the first go by a call of their own.
+
+        Args:
+            tensors: f32, f16 or bf16 [..., columns] each, of NumPy, torch or mlx.
+            group_size: Weights of a row that share a scale; None for 128.
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Returns:
+            The ternary weights in the order of `tensors`: arrays of the library, dtype, shape
+            and device of each.
+
+        Raises:
+            InvalidArgument: A tensor has a NaN or infinity.
+
+        Example:
+            >>> first, second = client.project_batch([weights, weights[:3, :200]])
+            >>> bool((first == client.project(weights).data).all()), second.shape
+            (True, (3, 200))
+        """
+        return project_batch(self._handle, tensors, group_size, timeout)
 
     def verify(
         self,

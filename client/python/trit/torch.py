@@ -21,18 +21,21 @@ Example:
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+import warnings
+from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import _passes
 from ._arguments import member, positive, wrong_type
 from ._retry import projected
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
 from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
+from .errors import InvalidArgument
 from .reports import Report
 from .types import (
     GROUP_SIZE,
@@ -50,12 +53,22 @@ __all__ = [
     "TernaryLinear",
     "VerifyEvery",
     "convert",
+    "invalidate",
     "project_local",
     "set_client",
     "ternary_projection",
     "verify_every",
     "verify_ternary_weights",
 ]
+
+
+OnNaN = Literal["raise", "warn"]
+
+
+def _on_nan(nan: OnNaN) -> OnNaN:
+    if nan not in ("raise", "warn"):
+        raise InvalidArgument(f'nan: {nan!r} is not one of "raise", "warn"', "nan")
+    return nan
 
 
 # ---- the projection -------------------------------------------------------------------
@@ -89,6 +102,11 @@ def project_local(
         raise wrong_type("latent", "a torch.Tensor", latent)
     group_size = positive(group_size, "group_size")
     exact = member(PartialGroup, partial_group, "partial_group") == PartialGroup.EXACT
+    return _local(latent, group_size, exact)[0]
+
+
+def _local(latent: Tensor, group_size: int, exact: bool = False) -> Tuple[Tensor, Tensor]:
+    """The projection in torch, and its scales in f32."""
     columns = latent.shape[-1]
     rows = plain(latent).detach().reshape(-1, columns).double()
     short = -columns % group_size
@@ -108,7 +126,7 @@ def project_local(
         # Without a clone the rows would keep their padding. For such a stride a matrix
         # product may use another kernel, whose last bits differ.
         dense = dense[:, :columns].clone(memory_format=torch.contiguous_format)
-    return dense.to(latent.dtype).reshape(latent.shape)
+    return dense.to(latent.dtype).reshape(latent.shape), scales
 
 
 class _Projection(torch.autograd.Function):
@@ -195,6 +213,8 @@ class _Ternary(nn.Module):
 
     group_size: int
     client: Optional[Client]
+    nan: str = "raise"
+    dotted_name: str = ""  # in the model that was converted, for messages
 
     def _latent(self) -> Tensor:
         latent = self._parameters.get("weight")
@@ -216,7 +236,9 @@ class _Ternary(nn.Module):
             >>> client.verify(layer.ternary_weight()).is_ternary
             True
         """
-        return ternary_projection(self._latent(), self.client, group_size=self.group_size)
+        if self.client is None and _passes.compiling():
+            return ternary_projection(self._latent(), group_size=self.group_size)
+        return _projected(self)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -234,6 +256,62 @@ class _Ternary(nn.Module):
             'in_features=256, out_features=10, bias=True, group_size=128'
         """
         return f"{super().extra_repr()}, group_size={self.group_size}"
+
+
+@uncompiled
+def _projected(layer: _Ternary) -> Tensor:
+    """The projection of a layer's latents: one that is kept, or a new one."""
+    latent = layer._latent()
+    if type(latent) is nn.Parameter:
+        adopt(latent, layer)
+
+    def project(w: Tensor) -> Tensor:
+        return _project(layer, w) if ternary is None else ternary
+
+    ternary = None
+    if _passes.keepable(latent):
+        size, recorded = layer.group_size, _passes.tracked(latent)
+        ternary = _passes.recall(latent, size, recorded)
+        if ternary is None:
+            # Inference tensors have no version counter and cannot be used while training.
+            with torch.inference_mode(False), torch.no_grad():
+                ternary = _project(layer, plain(latent).detach())
+                ternary = _passes.remember(latent, size, recorded, ternary)
+        if not recorded:
+            return ternary
+    result: Tensor = _Projection.apply(plain(latent), project)
+    return result
+
+
+def _project(layer: _Ternary, w: Tensor) -> Tensor:
+    """Projects as the layer says; latents that are not finite raise or warn."""
+    try:
+        if layer.client is not None:
+            made: Tensor = layer.client.project(
+                w, group_size=layer.group_size, report=ReportDetail.NONE
+            ).data
+            return made
+    except InvalidArgument:
+        ternary, scales = _local(w, layer.group_size)
+        if _all_finite(scales):
+            raise
+    else:
+        ternary, scales = _local(w, layer.group_size)
+        if type(w) is not Tensor or w.is_meta or _all_finite(scales):
+            return ternary
+    wrong = torch.isfinite(w.reshape(-1)).logical_not().nonzero()
+    text = (
+        f"{layer.dotted_name or type(layer).__name__}.weight: {len(wrong)} of {w.numel()} "
+        f"latents are NaN or infinite, the first at flat index {int(wrong[0])}"
+    )
+    if layer.nan == "raise":
+        raise InvalidArgument(text, "weight")
+    warnings.warn(f"{text}; their groups are NaN", RuntimeWarning, stacklevel=2)
+    return ternary
+
+
+def _all_finite(scales: Tensor) -> bool:
+    return bool(torch.isfinite(scales).all())
 
 
 def _read(self: _Ternary) -> Tensor:
@@ -262,6 +340,9 @@ class TernaryLinear(_Ternary, nn.Linear):
         bias: [out_features], or None.
         group_size: Weights of a row that share a scale.
         client: The client to project with; None to project in torch.
+        nan: "raise" or "warn": what latents that are not finite do. The message has the
+            layer's name, their count and the first flat index. A layer that torch.compile
+            projects in torch does not look.
 
     Example:
         >>> import torch
@@ -280,6 +361,7 @@ class TernaryLinear(_Ternary, nn.Linear):
         *,
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
+        nan: OnNaN = "raise",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -291,10 +373,12 @@ class TernaryLinear(_Ternary, nn.Linear):
             bias: Whether it has a bias.
             group_size: Weights of a row that share a scale.
             client: The client to project with; None to project in torch.
+            nan: Whether latents that are not finite raise InvalidArgument or warn.
             device: torch's device of the parameters.
             dtype: torch's dtype of the parameters: float32, float16 or bfloat16.
 
         Raises:
+            InvalidArgument: `group_size` or `nan` has no valid value.
             InvalidType: `client` is not a trit.Client.
 
         Example:
@@ -304,6 +388,7 @@ class TernaryLinear(_Ternary, nn.Linear):
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
         check_client(client)
         self.group_size, self.client = positive(group_size, "group_size"), client
+        self.nan = _on_nan(nan)
 
     def reset_parameters(self) -> None:
         """Draws the latents from N(0, 1) * in_features^-0.5 and sets the bias to zero.
@@ -342,6 +427,9 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
         weight: The latents [num_embeddings, embedding_dim].
         group_size: Weights of a row that share a scale.
         client: The client to project with; None to project in torch.
+        nan: "raise" or "warn": what latents that are not finite do. The message has the
+            layer's name, their count and the first flat index. A layer that torch.compile
+            projects in torch does not look.
 
     Example:
         >>> import torch
@@ -360,6 +448,7 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
         *,
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
+        nan: OnNaN = "raise",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -371,10 +460,12 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
             padding_idx: The id of padding, whose row is zero; None for none.
             group_size: Weights of a row that share a scale.
             client: The client to project with; None to project in torch.
+            nan: Whether latents that are not finite raise InvalidArgument or warn.
             device: torch's device of the weights.
             dtype: torch's dtype of the weights: float32, float16 or bfloat16.
 
         Raises:
+            InvalidArgument: `group_size` or `nan` has no valid value.
             InvalidType: `client` is not a trit.Client.
 
         Example:
@@ -384,6 +475,7 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
         super().__init__(num_embeddings, embedding_dim, padding_idx, device=device, dtype=dtype)
         check_client(client)
         self.group_size, self.client = positive(group_size, "group_size"), client
+        self.nan = _on_nan(nan)
 
     def reset_parameters(self) -> None:
         """Draws the latents from N(0, 1) * embedding_dim^-0.5; the row of padding is zero.
@@ -537,12 +629,17 @@ def convert(
     *,
     group_size: int = GROUP_SIZE,
     client: Optional[Client] = None,
+    nan: OnNaN = "raise",
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
     Modules and parameters stay the same objects, so hooks, attributes, optimizers and tied
     weights keep working. A weight that a converted layer shares with another module is
     ternary there, too.
+
+    Each call of the model projects all its layers by one call to the daemon, and weights that
+    layers share once. Without gradients a projection is kept for the calls that follow; see
+    `invalidate`.
 
     `model.trit_conversion` says what was converted, what was skipped and why. The logger
     "trit" logs the same: converted layers and what the patterns skip as INFO; other modules
@@ -557,6 +654,8 @@ def convert(
             than `include`.
         group_size: Weights of a row that share a scale.
         client: The client to project with; None to project in torch.
+        nan: Whether latents that are not finite raise InvalidArgument or warn. The message
+            has the layer's name, their count and the first flat index.
 
     Returns:
         The model.
@@ -574,10 +673,9 @@ def convert(
           converted  0
           skipped    1: excluded by pattern '1'
     """
-    if not isinstance(model, nn.Module):
-        raise wrong_type("model", "a torch.nn.Module", model)
+    _check_model(model)
     check_client(client)
-    group_size = positive(group_size, "group_size")
+    group_size, nan = positive(group_size, "group_size"), _on_nan(nan)
     modules = dict(model.named_modules(remove_duplicate=False))
     plan = Plan(_find(model), modules, include, exclude)
     owners: Dict[int, str] = {}
@@ -585,7 +683,7 @@ def convert(
         module = modules[name]
         if not isinstance(module, _Ternary):  # else it occurs twice in the model
             module.__class__ = _KINDS[type(module)]
-            module.group_size, module.client = group_size, client
+            module.group_size, module.client, module.nan = group_size, client, nan
         owners.setdefault(id(module.weight), name)
     for module in modules.values():
         if isinstance(module, nn.TransformerEncoder) and any(
@@ -601,7 +699,115 @@ def convert(
                 f"its weight is that of {shared.pop()}, so it multiplies by the ternary weights",
             )
     plan.record(model)
+    _watch(model)
     return model
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise wrong_type("model", "a torch.nn.Module", model)
+
+
+# ---- a pass ---------------------------------------------------------------------------
+
+
+def _watch(model: nn.Module) -> None:
+    """Gives layers their names, and makes each call of the model a pass."""
+    for name, module in model.named_modules():
+        if isinstance(module, _Ternary):
+            module.dotted_name = name
+    if not isinstance(model, _Ternary):
+        _passes.hook(model, _before, _after)
+
+
+def _before(model: nn.Module, _args: Any) -> None:
+    """Begins a pass: a hook of the model."""
+    if not _passes.compiling() or _by_rpc(model):
+        _begin(model)
+
+
+def _after(model: nn.Module, _args: Any, _output: Any) -> None:
+    """Ends a pass: a hook of the model."""
+    if not _passes.compiling() or _by_rpc(model):
+        _end(model)
+
+
+def _by_rpc(model: nn.Module) -> bool:
+    return any(isinstance(one, _Ternary) and one.client is not None for one in model.modules())
+
+
+@uncompiled
+def _begin(model: nn.Module) -> None:
+    _passes.start(model)
+    try:
+        _project_all(model)
+    except BaseException:
+        _passes.stop(model)
+        raise
+
+
+@uncompiled
+def _end(model: nn.Module) -> None:
+    _passes.stop(model)
+
+
+def _project_all(model: nn.Module) -> None:
+    """Projects by RPC what is not kept, in one call for each client and group size."""
+    batches: Dict[Tuple[int, int], Tuple[Client, Dict[int, Tensor]]] = {}
+    for layer in model.modules():
+        if not isinstance(layer, _Ternary) or layer.client is None:
+            continue
+        latent = layer._parameters.get("weight")
+        if type(latent) is nn.Parameter:
+            adopt(latent, layer)
+        # FSDP keeps parts of latents, of rank 1, between its own calls.
+        if not _passes.keepable(latent) or plain(latent).ndim != 2 or plain(latent).is_meta:
+            continue
+        if _passes.recall(latent, layer.group_size, _passes.tracked(latent)) is None:
+            key = id(layer.client), layer.group_size
+            batches.setdefault(key, (layer.client, {}))[1][id(latent)] = latent
+    for (_, size), (client, latents) in batches.items():
+        if len(latents) < 2:
+            continue  # the layer calls
+        recorded = {key: _passes.tracked(one) for key, one in latents.items()}
+        with torch.inference_mode(False), torch.no_grad():
+            try:
+                made = client.project_batch(
+                    [plain(one) for one in latents.values()], group_size=size
+                )
+            except InvalidArgument:
+                continue  # the layer whose latents are at fault calls, and says so
+            for (key, latent), ternary in zip(latents.items(), made):
+                _passes.remember(latent, size, recorded[key], ternary)
+
+
+def invalidate(model: nn.Module) -> None:
+    """Makes all ternary layers of a model project anew.
+
+    Without gradients a layer keeps its projection as long as its latents have the same
+    storage and version counter. torch does not count what is written through
+    `weight.data`: call this after that.
+
+    Args:
+        model: The model.
+
+    Raises:
+        InvalidType: `model` is not a torch.nn.Module.
+
+    Example:
+        >>> import torch
+        >>> model = trit.torch.convert(torch.nn.Linear(256, 10, bias=False), client=client)
+        >>> with torch.no_grad():
+        ...     before = model(torch.ones(256))
+        ...     negated = model.weight.data.neg_()
+        ...     trit.torch.invalidate(model)
+        ...     print(torch.equal(model(torch.ones(256)), -before))
+        True
+    """
+    _check_model(model)
+    for module in model.modules():
+        if isinstance(module, _Ternary):
+            _passes.forget(module._latent())
 
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
@@ -629,6 +835,7 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
     for module in model.modules():
         if isinstance(module, (TernaryLinear, TernaryEmbedding)):
             module.client = client
+    _watch(model)
 
 
 def verify_ternary_weights(
