@@ -124,6 +124,21 @@ def test_models_built_of_ternary_layers(counting):
     assert torch.equal(model(torch.ones(3, 100)), expected) and counting.since() == [2]
 
 
+# While the daemon cannot be reached, layers project in torch if the client or `convert` says so.
+@pytest.mark.parametrize("options", [({"fallback": "local"}, {}), ({}, {"fallback": "local"})])
+@pytest.mark.filterwarnings("ignore:the daemon cannot be reached")
+def test_a_step_goes_on_without_a_daemon(options):
+    with trit.Client("127.0.0.1:1", timeout=60, **options[0]) as nobody:
+        model = made(nobody, **options[1])
+        assert same(step(model), step(made()))
+        with torch.no_grad():
+            assert torch.equal(model(IDS), made()(IDS))
+    with trit.Client("127.0.0.1:1", timeout=60) as nobody, pytest.raises(trit.Unavailable):
+        made(nobody)(IDS)
+    with pytest.raises(trit.InvalidArgument, match="fallback"):
+        made(fallback="remote")
+
+
 class Failing(nn.Module):
     def forward(self, x):
         raise RuntimeError("the user's own")

@@ -9,7 +9,7 @@ one round trip, and the daemon projects the first while the last is still being 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -150,17 +150,16 @@ def _reader(parts: List[_Part]) -> Any:
 
 
 def _writer(parts: List[_Part]) -> Any:
-    places = [memoryview(one.result.reshape(-1).view(np.uint8)) for one in parts]
-    position: List[int] = [0, 0]  # the part, and the bytes of it that are there
+    places: List[Array] = [one.result.reshape(-1).view(np.uint8) for one in parts]
+    position = [0, 0]  # the part, and the bytes of it that are there
 
     def put(data: Array) -> None:
         i, at = position
-        left: Tuple[Any, ...] = memoryview(data)
-        while left.nbytes:
-            some = min(left.nbytes, places[i].nbytes - at)
-            places[i][at : at + some] = left[:some]
-            left, at = left[some:], at + some
-            while i < len(places) and at == places[i].nbytes:
+        while data.size:
+            some = min(data.size, places[i].size - at)
+            places[i][at : at + some] = data[:some]
+            data, at = data[some:], at + some
+            if at == places[i].size:
                 i, at = i + 1, 0
         position[:] = i, at
 

@@ -74,7 +74,7 @@ _passes = _Passes()
 
 def tracked(latent: Tensor) -> bool:
     """Whether gradients of these latents are being recorded."""
-    return torch.is_grad_enabled() and plain(latent).requires_grad
+    return torch.is_grad_enabled() and bool(plain(latent).requires_grad)
 
 
 def keepable(latent: Any) -> bool:

@@ -19,9 +19,7 @@ from .types import DType
 
 ELEMENTS = {"F32": DType.F32, "F16": DType.F16, "BF16": DType.BF16, "I8": DType.I8, "U8": DType.U8}
 # The blocks of GGUF's ternary types are sent as bytes.
-ELEMENTS.update(
-    (name, DType.U8) for name in ("PQ2_0", "Q2_0", "PTQ1_0", "TQ1_0", "TQ2_0")
-)
+ELEMENTS.update((name, DType.U8) for name in ("PQ2_0", "Q2_0", "PTQ1_0", "TQ1_0", "TQ2_0"))
 # safetensors' names of dtypes, by the names that NumPy, torch and mlx share.
 _NAMES = {
     "float32": "F32",

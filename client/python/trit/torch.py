@@ -21,6 +21,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple
 
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 
 from . import _passes
 from ._arguments import member, positive, wrong_type
-from ._retry import projected
+from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
@@ -213,7 +214,8 @@ class _Ternary(nn.Module):
 
     group_size: int
     client: Optional[Client]
-    nan: str = "raise"
+    nan: OnNaN = "raise"
+    fallback: Fallback = None
     dotted_name: str = ""  # in the model that was converted, for messages
 
     def _latent(self) -> Tensor:
@@ -285,33 +287,34 @@ def _projected(layer: _Ternary) -> Tensor:
 
 def _project(layer: _Ternary, w: Tensor) -> Tensor:
     """Projects as the layer says; latents that are not finite raise or warn."""
+    client, size = layer.client, layer.group_size
+
+    def by_daemon() -> Optional[Tensor]:
+        assert client is not None
+        made: Tensor = client.project(w, group_size=size, report=ReportDetail.NONE).data
+        return made
+
+    refused = None
     try:
-        if layer.client is not None:
-            made: Tensor = layer.client.project(
-                w, group_size=layer.group_size, report=ReportDetail.NONE
-            ).data
-            return made
-    except InvalidArgument:
-        ternary, scales = _local(w, layer.group_size)
-        if _all_finite(scales):
-            raise
-    else:
-        ternary, scales = _local(w, layer.group_size)
-        if type(w) is not Tensor or w.is_meta or _all_finite(scales):
-            return ternary
+        made = projected(client, by_daemon, lambda: None, layer.fallback)
+    except InvalidArgument as error:
+        made, refused = None, error
+    if made is not None:
+        return made
+    ternary, scales = _local(w, size)
+    if type(w) is not Tensor or w.is_meta or bool(torch.isfinite(scales).all()):
+        if refused is not None:
+            raise refused
+        return ternary
     wrong = torch.isfinite(w.reshape(-1)).logical_not().nonzero()
     text = (
         f"{layer.dotted_name or type(layer).__name__}.weight: {len(wrong)} of {w.numel()} "
         f"latents are NaN or infinite, the first at flat index {int(wrong[0])}"
     )
     if layer.nan == "raise":
-        raise InvalidArgument(text, "weight")
+        raise InvalidArgument(text, "weight") from refused
     warnings.warn(f"{text}; their groups are NaN", RuntimeWarning, stacklevel=2)
     return ternary
-
-
-def _all_finite(scales: Tensor) -> bool:
-    return bool(torch.isfinite(scales).all())
 
 
 def _read(self: _Ternary) -> Tensor:
@@ -630,6 +633,7 @@ def convert(
     group_size: int = GROUP_SIZE,
     client: Optional[Client] = None,
     nan: OnNaN = "raise",
+    fallback: Fallback = None,
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
@@ -656,6 +660,8 @@ def convert(
         client: The client to project with; None to project in torch.
         nan: Whether latents that are not finite raise InvalidArgument or warn. The message
             has the layer's name, their count and the first flat index.
+        fallback: "local": while the daemon cannot be reached, the layers project in torch,
+            to the same bits. None for what the client says.
 
     Returns:
         The model.
@@ -676,6 +682,7 @@ def convert(
     _check_model(model)
     check_client(client)
     group_size, nan = positive(group_size, "group_size"), _on_nan(nan)
+    fallback = check_fallback(fallback)
     modules = dict(model.named_modules(remove_duplicate=False))
     plan = Plan(_find(model), modules, include, exclude)
     owners: Dict[int, str] = {}
@@ -683,7 +690,8 @@ def convert(
         module = modules[name]
         if not isinstance(module, _Ternary):  # else it occurs twice in the model
             module.__class__ = _KINDS[type(module)]
-            module.group_size, module.client, module.nan = group_size, client, nan
+            module.group_size, module.client = group_size, client
+            module.nan, module.fallback = nan, fallback
         owners.setdefault(id(module.weight), name)
     for module in modules.values():
         if isinstance(module, nn.TransformerEncoder) and any(
@@ -753,7 +761,7 @@ def _end(model: nn.Module) -> None:
 
 def _project_all(model: nn.Module) -> None:
     """Projects by RPC what is not kept, in one call for each client and group size."""
-    batches: Dict[Tuple[int, int], Tuple[Client, Dict[int, Tensor]]] = {}
+    batches: Dict[Any, Tuple[Client, Dict[int, Tensor]]] = {}
     for layer in model.modules():
         if not isinstance(layer, _Ternary) or layer.client is None:
             continue
@@ -764,21 +772,23 @@ def _project_all(model: nn.Module) -> None:
         if not _passes.keepable(latent) or plain(latent).ndim != 2 or plain(latent).is_meta:
             continue
         if _passes.recall(latent, layer.group_size, _passes.tracked(latent)) is None:
-            key = id(layer.client), layer.group_size
+            key = id(layer.client), layer.group_size, layer.fallback
             batches.setdefault(key, (layer.client, {}))[1][id(latent)] = latent
-    for (_, size), (client, latents) in batches.items():
+    for (_, size, fallback), (client, latents) in batches.items():
         if len(latents) < 2:
             continue  # the layer calls
-        recorded = {key: _passes.tracked(one) for key, one in latents.items()}
+        recorded = {place: _passes.tracked(one) for place, one in latents.items()}
         with torch.inference_mode(False), torch.no_grad():
             try:
-                made = client.project_batch(
-                    [plain(one) for one in latents.values()], group_size=size
-                )
+                these = [plain(one) for one in latents.values()]
+                call = functools.partial(client.project_batch, these, group_size=size)
+                made = projected(client, call, lambda: None, fallback)
             except InvalidArgument:
                 continue  # the layer whose latents are at fault calls, and says so
-            for (key, latent), ternary in zip(latents.items(), made):
-                _passes.remember(latent, size, recorded[key], ternary)
+            if made is None:
+                continue  # the layers project in torch
+            for (place, latent), ternary in zip(latents.items(), made):
+                _passes.remember(latent, size, recorded[place], ternary)
 
 
 def invalidate(model: nn.Module) -> None:
