@@ -7,9 +7,9 @@ $(PYTORCH)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
 	@$(PYTORCH)/bin/python -m pip install -q -r $<
 	@touch $@
 PYMLX := $(BUILD)/venv-mlx
-$(PYMLX)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
+$(PYMLX)/stamp: tests/python/requirements.txt tests/python/mlx-requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv $(PYMLX)
-	@$(PYMLX)/bin/python -m pip install -q 'mlx[cpu]' ml_dtypes 'numpy>=2' -r $<
+	@$(PYMLX)/bin/python -m pip install -q -r tests/python/mlx-requirements.txt -r $<
 	@touch $@
 PYTORCH2 := $(BUILD)/venv-torch2$(TORCH:%=-%)
 $(PYTORCH2)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
@@ -31,7 +31,13 @@ AUDITWHEEL := PATH=$(abspath $(PYWHEEL)/bin):$$PATH $(abspath $(PYWHEEL)/bin/pyt
 PYTHONS ?= $(sort $(wildcard $(foreach v,3.9 3.10 3.11 3.12 3.13 3.14,/usr/bin/python$v \
   /usr/local/bin/python$v $(HOME)/.pyenv/versions/$v.*/bin/python)))
 
-.PHONY: wheel test-python lint-python test-python-torch test-python-versions demo-train
+PYDOCS := $(BUILD)/venv-docs
+$(PYDOCS)/stamp: tests/python/docs-requirements.txt $(BUILD)/deps/python
+	@$(PYTHON) -m venv --system-site-packages $(PYDOCS)
+	@$(PYDOCS)/bin/python -m pip install -q -r $<
+	@touch $@
+
+.PHONY: wheel docs test-python lint-python test-python-torch test-python-versions demo-train
 wheel: bins $(PYWHEEL)/stamp $(PYTORCH)/stamp ## the Python package as a manylinux wheel, in build/dist/
 	@rm -rf $(BUILD)/dist $(BUILD)/python/wheel
 	@TRIT_O=$(abspath $(O)) $(PYWHEEL)/bin/python -m pip wheel -q --no-deps --no-build-isolation \
@@ -43,9 +49,16 @@ test-python: wheel $(PYMLX)/stamp $(O)/tests/e2e/failing_calls.so ## the Python 
 	@$(PYMLX)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
 	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
-lint-python: wheel $(PYLINT)/stamp ## ruff and mypy over the package, twine and auditwheel over its wheel
+docs: wheel $(PYDOCS)/stamp ## the reference of the Python package, in build/docs/
+	@$(PYDOCS)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
+	@rm -rf $(BUILD)/docs
+	@$(PYDOCS)/bin/python tests/tools/python-docs.py $(BUILD)/docs 2>$(BUILD)/docs.log \
+	  || { cat $(BUILD)/docs.log; exit 1; }
+TYPED := trit ../../tests/python/typed_calls.py examples $(abspath $(BUILD))/readme
+lint-python: wheel docs $(PYLINT)/stamp ## ruff, mypy, pdoc over the package, twine and auditwheel over its wheel
+	@$(PYTHON) tests/tools/readme-blocks.py client/python/README.md $(BUILD)/readme
 	@cd client/python && for l in 'ruff check . ../../tests/python' 'ruff format --check . ../../tests/python' \
-	  'mypy --cache-dir $(abspath $(BUILD))/mypy trit ../../tests/python/typed_calls.py' \
+	  'mypy --cache-dir $(abspath $(BUILD))/mypy $(TYPED)' \
 	  'twine check --strict $(abspath $(BUILD))/dist/*.whl'; do \
 	  $(abspath $(PYLINT))/bin/$$l || exit 1; done
 	@$(AUDITWHEEL) show $(BUILD)/dist/trit-*.whl >$(BUILD)/auditwheel.log 2>&1; \

@@ -184,6 +184,8 @@ def test_examples_run(names, name):
     text = PUBLIC[name].__doc__
     if "safetensors" in text:
         pytest.importorskip("safetensors")
+    if ".plot(" in text:
+        pytest.importorskip("matplotlib").use("Agg")
     if "aio" in name:
         names["client"] = trit.aio.Client(names["address"], timeout=30)
     run_example(text, names)

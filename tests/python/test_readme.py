@@ -12,8 +12,13 @@ CODE = re.findall(
 
 
 @pytest.mark.parametrize("code", CODE, ids=range(len(CODE)))
-def test_the_readme_runs(daemon, code):
+def test_the_readme_runs(daemon, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     if "torch" in code:
         pytest.importorskip("torch")
+    if "mlx" in code:
+        pytest.importorskip("mlx.core")
+    if "plot" in code:
+        pytest.importorskip("matplotlib").use("Agg")
     assert "127.0.0.1:6561" in code
     exec(compile(code.replace("127.0.0.1:6561", daemon.rpc), "README.md", "exec"), {})

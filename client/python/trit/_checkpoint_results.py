@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ._html import table as _table
+from ._plots import plot_layers
 from ._sources import Tensor
 from .reports import Finding, Report, Verdict
 from .types import Encoding
@@ -39,17 +41,6 @@ def _share(part: int, rest: int) -> str:
     return f"{100 * part / (part + rest) if part + rest else 0:.1f} %"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """An HTML table; all text is escaped."""
-
-    def row(cells: Sequence[Any], tag: str) -> str:
-        inner = "".join(f"<{tag}>{html.escape(str(one))}</{tag}>" for one in cells)
-        return f"<tr>{inner}</tr>"
-
-    body = "".join(row(cells, "td") for cells in rows)
-    return f"<table><thead>{row(head, 'th')}</thead><tbody>{body}</tbody></table>"
-
-
 def _page(summary: str, findings: Sequence[Finding], table: str) -> str:
     found = "".join(f"<li>{html.escape(one)}</li>" for one in _lines(findings))
     listed = f"<ul>{found}</ul>" if found else ""
@@ -74,6 +65,28 @@ def _layers_table(reports: Mapping[str, Report], findings: Sequence[Finding]) ->
     return _table(("layer", "shape", "zeros", "mean scale", "findings"), rows)
 
 
+class _Plotted:
+    """A result with the reports of layers."""
+
+    reports: Dict[str, Report]
+
+    def plot(self) -> Any:
+        """Plots the layers with matplotlib: shares of -1, 0, +1, and a histogram of scales.
+
+        Returns:
+            Two matplotlib Axes; a notebook shows them.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+
+        Example:
+            >>> shares, scales = client.checkpoint.project({"fc.weight": weights}).plot()
+            >>> scales.get_xlabel()
+            'mean scale of a layer'
+        """
+        return plot_layers(self.reports)
+
+
 class _Shown:
     """A result that prints as its summary and findings."""
 
@@ -96,7 +109,7 @@ class _Shown:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class ProjectResult(_Shown):
+class ProjectResult(_Plotted, _Shown):
     """What `Checkpoint.project` made.
 
     Attributes:
@@ -191,7 +204,7 @@ class PackResult(_Shown):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class VerifyResult(_Shown):
+class VerifyResult(_Plotted, _Shown):
     """What `Checkpoint.verify` found.
 
     Attributes:

@@ -10,7 +10,9 @@ from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Optional, Tup
 from ._arguments import c_text, flag, unsigned, wrong_type
 from ._call import Call, timeout_ms
 from ._handle import Handle
+from ._html import table
 from ._native import ffi, lib, new
+from ._plots import plot_report
 from ._visit import Visit, on_report
 from ._watch import Watching
 
@@ -311,6 +313,35 @@ class Report:
         fields["zero_fraction"] = self.zero_fraction
         fields["findings"] = [finding.to_dict() for finding in self.findings]
         return fields
+
+    def _repr_html_(self) -> str:
+        head = f"{self.layer or 'weights'} {list(self.shape)}: {self.verdict}"
+        rows = [(f"{one.severity}: {one.kind}", one.hint or "") for one in self.findings]
+        for name, value in self.to_dict().items():
+            if name not in ("layer", "shape", "verdict", "findings") and value not in (None, ()):
+                rows.append((name, value if not isinstance(value, float) else f"{value:.6g}"))
+        return table((head, ""), rows)
+
+    def plot(self, scales: Optional[Any] = None) -> Any:
+        """Plots the report with matplotlib: the shares of -1, 0 and +1, and the scales.
+
+        Args:
+            scales: The scales of the groups, such as `Projection.scales`, for a histogram;
+                without them the plot has their minimum, mean and maximum.
+
+        Returns:
+            Two matplotlib Axes; a notebook shows them.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+
+        Example:
+            >>> projection = client.project(weights, encoding="int8")
+            >>> shares, scales = projection.report.plot(projection.scales)
+            >>> scales.get_title()
+            'scales'
+        """
+        return plot_report(self, scales)
 
 
 # ---- from C ------------------------------------------------------------------------------
