@@ -244,6 +244,12 @@ bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) wheel $(PYMLX)/sta
 	  GGML_CPU_LIBRARY=$(abspath $(BUILD))/bench-peers/libggml.so $(BUILD)/venv/bin/python \
 	  tests/bench/bench.py $(BUILD)/bench.json $(PYMLX)/bin/python $(BENCHES)
 
+.PHONY: bench-accounts
+bench-accounts: bins $(STUBS) $(BUILD)/deps/bench ## what charging bytes to accounts costs a call of 1 KiB
+	@$(MAKE) --no-print-directory VARIANT=uncharged build/uncharged/tritd
+	@TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/bench/accounts.py \
+	  $(O)/tritd build/uncharged/tritd
+
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))
 .PHONY: fuzz fuzzers
 fuzz: ## every fuzzer for FUZZ_SECONDS

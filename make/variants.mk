@@ -7,6 +7,8 @@ CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_cov := -O0 -g --coverage
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -DTRIT_ASAN=1
 CFLAGS_arm64 := -O3 -g
+# Charges nothing to accounts: only to measure what that costs (make bench-accounts).
+CFLAGS_uncharged := -O3 -g -DTRIT_UNCHARGED
 
 # Sanitizers reserve fixed addresses, which ASLR may have taken.
 RUNNER_asan := setarch -R
@@ -34,7 +36,7 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow \
 
 # Builds in different folders give the same bytes.
 HARDEN := -fno-strict-aliasing -fno-math-errno -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
-ifneq ($(filter release arm64,$(VARIANT)),)
+ifneq ($(filter release arm64 uncharged,$(VARIANT)),)
 HARDEN += -fstack-protector-strong -D_FORTIFY_SOURCE=2
 endif
 

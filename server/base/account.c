@@ -16,6 +16,12 @@ enum {
     CHUNK_SLACK_BYTES = 64,
 };
 
+#ifdef TRIT_UNCHARGED /* only to measure what charging costs */
+static const bool charges = false;
+#else
+static const bool charges = true;
+#endif
+
 struct account *account_open(struct budget *budget, struct account *parent)
 {
     struct account *account = calloc(1, sizeof(*account));
@@ -53,7 +59,7 @@ bool account_has_room(const struct account *account, uint64_t bytes)
 {
     uint64_t left, kept;
 
-    if (!account)
+    if (!account || !charges)
         return true;
     left = budget_free(account->budget);
     if (bytes > left)
@@ -71,13 +77,13 @@ bool account_has_room(const struct account *account, uint64_t bytes)
 
 void account_hold(struct account *account, uint64_t bytes)
 {
-    for (; account; account = account->parent)
+    for (; charges && account; account = account->parent)
         account->bytes_used += bytes;
 }
 
 void account_drop(struct account *account, uint64_t bytes)
 {
-    while (account) {
+    while (charges && account) {
         struct account *parent = account->parent;
 
         assert(account->bytes_used >= bytes);
@@ -87,28 +93,52 @@ void account_drop(struct account *account, uint64_t bytes)
     }
 }
 
-bool account_reserve(struct account *account, uint64_t bytes)
+static bool charge(struct account *account, uint64_t bytes, bool last)
 {
-    if (!account)
-        return true;
-    if (!account_has_room(account, bytes) || !budget_reserve(account->budget, bytes)) {
-        account->refusals++;
+    if (last ? !budget_reserve_last(account->budget, bytes)
+             : !account_has_room(account, bytes) ||
+                   !budget_reserve(account->budget, bytes))
         return false;
-    }
     account_hold(account, bytes);
     return true;
 }
 
-bool account_reserve_last(struct account *account, uint64_t bytes)
+/* The slack does not do. */
+static bool reserve_more(struct account *account, uint64_t bytes, bool last)
 {
-    if (!account)
+    const uint64_t more = bytes - account->slack;
+
+    if (account->batches && account_has_room(account, more + ACCOUNT_AHEAD_BYTES) &&
+        charge(account, more + ACCOUNT_AHEAD_BYTES, last)) {
+        account->slack = ACCOUNT_AHEAD_BYTES;
         return true;
-    if (!budget_reserve_last(account->budget, bytes)) {
+    }
+    if (!charge(account, more, last)) {
         account->refusals++;
         return false;
     }
-    account_hold(account, bytes);
+    account->slack = 0;
     return true;
+}
+
+static inline bool reserve(struct account *account, uint64_t bytes, bool last)
+{
+    if (!account || !charges)
+        return true;
+    if (bytes > account->slack)
+        return reserve_more(account, bytes, last);
+    account->slack -= bytes;
+    return true;
+}
+
+bool account_reserve(struct account *account, uint64_t bytes)
+{
+    return reserve(account, bytes, false);
+}
+
+bool account_reserve_last(struct account *account, uint64_t bytes)
+{
+    return reserve(account, bytes, true);
 }
 
 bool account_is_last_short(const struct account *account)
@@ -122,79 +152,100 @@ bool account_is_last_short(const struct account *account)
            budget->bytes_max - budget->bytes_last / 2;
 }
 
-void account_release(struct account *account, uint64_t bytes)
+static inline void release(struct account *account, uint64_t bytes)
 {
-    if (!account || bytes == 0)
+    if (!account || !charges || bytes == 0)
         return;
+    if (account->batches && account->slack + bytes <= ACCOUNT_SLACK_BYTES) {
+        account->slack += bytes;
+        return;
+    }
     budget_release(account->budget, bytes);
     account_drop(account, bytes);
 }
 
-/* ---- memory ------------------------------------------------------------------------ */
+void account_release(struct account *account, uint64_t bytes)
+{
+    release(account, bytes);
+}
 
-typedef bool reserve_function(struct account *account, uint64_t bytes);
+void account_batch_begin(struct account *account)
+{
+    if (account)
+        account->batches++;
+}
+
+void account_batch_end(struct account *account)
+{
+    uint64_t slack;
+
+    if (!account || --account->batches > 0)
+        return;
+    slack = account->slack;
+    account->slack = 0;
+    account_release(account, slack); /* may free the account */
+}
+
+/* ---- memory ------------------------------------------------------------------------ */
 
 static uint64_t charge_of(void *memory)
 {
-    return memory ? malloc_usable_size(memory) + CHUNK_HEAD_BYTES : 0;
+    return memory && charges ? malloc_usable_size(memory) + CHUNK_HEAD_BYTES : 0;
 }
 
 /* `reserved` bytes are reserved for `memory`: corrects them to its charge. The difference
  * is a rounding, so it is not refused. */
 static void *settle(struct account *account, void *memory, uint64_t reserved)
 {
-    const uint64_t charge = charge_of(memory);
+    const uint64_t bytes = charge_of(memory);
 
-    if (charge > reserved) {
-        budget_charge(account->budget, charge - reserved);
-        account_hold(account, charge - reserved);
+    if (bytes > reserved) {
+        budget_charge(account->budget, bytes - reserved);
+        account_hold(account, bytes - reserved);
     } else {
-        account_release(account, reserved - charge);
+        account_release(account, reserved - bytes);
     }
     return memory;
 }
 
-static void *allocate(struct account *account, size_t bytes, bool zeroed,
-                      reserve_function *reserve)
+static void *allocate(struct account *account, size_t bytes, bool zeroed, bool last)
 {
     void *memory;
-    uint64_t charge;
+    uint64_t bytes_charged;
 
     if (account && bytes > account->budget->bytes_max)
         return NULL;
     memory = zeroed ? calloc(1, bytes) : malloc(bytes);
-    if (!account || !memory)
+    if (!account || !charges || !memory)
         return memory;
-    charge = charge_of(memory); /* known only now */
-    if (reserve(account, charge))
+    bytes_charged = charge_of(memory); /* known only now */
+    if (reserve(account, bytes_charged, last))
         return memory;
     free(memory);
     return NULL;
 }
 
-static void *allocate_many(struct account *account, size_t count, size_t bytes,
-                           reserve_function *reserve)
+static void *allocate_many(struct account *account, size_t count, size_t bytes, bool last)
 {
     size_t total;
 
     if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
-    return allocate(account, total, true, reserve);
+    return allocate(account, total, true, last);
 }
 
-static void *reallocate(struct account *account, void *memory, size_t bytes,
-                        reserve_function *reserve)
+static void *reallocate(struct account *account, void *memory, size_t bytes, bool last)
 {
     const uint64_t before = charge_of(memory);
     uint64_t more;
     void *moved;
 
-    if (!account)
+    if (!account || !charges)
         return realloc(memory, bytes);
     if (bytes > PTRDIFF_MAX)
         return NULL;
     more = bytes + CHUNK_SLACK_BYTES > before ? bytes + CHUNK_SLACK_BYTES - before : 0;
-    if (!reserve(account, more))
+    if (!reserve(account, more, last))
         return NULL;
     moved = realloc(memory, bytes);
     if (!moved && bytes > 0) {
@@ -206,40 +257,43 @@ static void *reallocate(struct account *account, void *memory, size_t bytes,
 
 void *account_alloc(struct account *account, size_t bytes)
 {
-    return allocate(account, bytes, false, account_reserve);
+    return allocate(account, bytes, false, false);
 }
 
 void *account_alloc_last(struct account *account, size_t bytes)
 {
-    return allocate(account, bytes, false, account_reserve_last);
+    return allocate(account, bytes, false, true);
 }
 
 void *account_calloc(struct account *account, size_t count, size_t bytes)
 {
-    return allocate_many(account, count, bytes, account_reserve);
+    return allocate_many(account, count, bytes, false);
 }
 
 void *account_calloc_last(struct account *account, size_t count, size_t bytes)
 {
-    return allocate_many(account, count, bytes, account_reserve_last);
+    return allocate_many(account, count, bytes, true);
 }
 
 void *account_realloc(struct account *account, void *memory, size_t bytes)
 {
-    return reallocate(account, memory, bytes, account_reserve);
+    return reallocate(account, memory, bytes, false);
 }
 
 void *account_realloc_last(struct account *account, void *memory, size_t bytes)
 {
-    return reallocate(account, memory, bytes, account_reserve_last);
+    return reallocate(account, memory, bytes, true);
 }
 
 void account_free(struct account *account, void *memory)
 {
-    const uint64_t charge = charge_of(memory);
+    uint64_t bytes;
 
+    if (!memory)
+        return;
+    bytes = charge_of(memory);
     free(memory);
-    account_release(account, charge);
+    release(account, bytes);
 }
 
 void *account_grow(struct account *account, void *array, size_t *capacity, size_t needed,

@@ -28,14 +28,18 @@ enum {
     ACCOUNT_TINY_DIVISOR = 16,      /* of the budget, for tiny accounts */
     ACCOUNT_SMALL_BYTES = 96 << 10, /* a connection with some small calls */
     ACCOUNT_SMALL_DIVISOR = 8,      /* of the budget, for small accounts */
+    ACCOUNT_AHEAD_BYTES = 16 << 10, /* reserved at once within a batch */
+    ACCOUNT_SLACK_BYTES = 32 << 10, /* the most that a batch keeps */
 };
 
 struct account {
     struct budget *budget;
     struct account *parent; /* that of the address; NULL: none */
-    uint64_t bytes_used;
+    uint64_t bytes_used;    /* with the slack */
+    uint64_t slack;         /* charged, but free for the next reservations of a batch */
     uint64_t refusals;
     unsigned times_free;
+    unsigned batches; /* that are open */
     bool closed;
     struct flow flows[2]; /* its cheap work and its dear work, for work/turns */
 };
@@ -67,6 +71,13 @@ bool account_reserve_last(struct account *account, uint64_t bytes);
 bool account_is_last_short(const struct account *account);
 
 void account_release(struct account *account, uint64_t bytes);
+
+/* Between these two calls what is released stays charged, up to ACCOUNT_SLACK_BYTES, for
+ * the reservations that follow, and a reservation takes ACCOUNT_AHEAD_BYTES more where the
+ * share has them. So the tens of small allocations of a call touch the budget, which all
+ * threads share, a few times only. Afterwards the account is exact again. */
+void account_batch_begin(struct account *account);
+void account_batch_end(struct account *account);
 
 /* Counts bytes to the account's share alone, and no longer: the budget is charged by who
  * owns the memory (work/blocks). */

@@ -159,7 +159,9 @@ int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
     if (!session_takes_input(session))
         return receive_failed(session, NGHTTP2_ERR_CALLBACK_FAILURE, failure);
     session->in_io = true;
+    account_batch_begin(session->account);
     int code = feed(session, bytes, count);
+    account_batch_end(session->account);
     if (nghttp2_session_get_outbound_queue_size(session->ng) > QUEUED_FRAMES_MAX)
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");
     session->in_io = false;

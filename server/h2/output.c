@@ -214,7 +214,9 @@ int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
         return fail(failure, TRIT_UNAVAILABLE, NULL, "connection: out of memory");
     batch_open(&session->batch, iov, *count);
     session->in_io = true;
+    account_batch_begin(session->account);
     int code = fill(session);
+    account_batch_end(session->account);
     session->in_io = false;
     if (code < 0) {
         session_break(session);
@@ -235,6 +237,8 @@ void h2_produced(struct h2_session *session)
 
     assert(session->batch.state == BATCH_OUT);
     batch_close(&session->batch);
+    account_batch_begin(session->account);
     while (node->next != node)
         stream_end(LIST_OWNER(node->next, struct h2_stream, link));
+    account_batch_end(session->account);
 }

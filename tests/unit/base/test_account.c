@@ -121,6 +121,59 @@ CASE(charges_what_the_allocator_gives,
     account_close(account);
 }
 
+CASE(batches, "a batch touches the budget seldom, never refuses more, and ends exactly")
+{
+    struct budget budget;
+    struct account *address, *account;
+    uint64_t before;
+    void *memory;
+
+    budget_init(&budget, 1 << 20);
+    address = account_open(&budget, NULL);
+    account = account_open(&budget, address);
+    account_batch_begin(account);
+    CHECK(account_reserve(account, 100));
+    before = budget.bytes_used;
+    CHECK_EQ(before, 100 + ACCOUNT_AHEAD_BYTES);
+    for (int i = 0; i < 1000; i++) {
+        account_free(account, account_alloc(account, 2000));
+        account_free(account, account_alloc_last(account, 1000));
+    }
+    CHECK_EQ(budget.bytes_used, before);
+    account_release(account, 100);
+    for (int i = 0; i < 10; i++) { /* more than it keeps */
+        CHECK(account_reserve(account, ACCOUNT_SLACK_BYTES));
+        account_release(account, ACCOUNT_SLACK_BYTES);
+    }
+    CHECK(budget.bytes_used <= ACCOUNT_SLACK_BYTES);
+    account_batch_end(account);
+    CHECK_EQ(budget.bytes_used, 0);
+    CHECK_EQ(address->bytes_used, 0);
+
+    /* the last byte of the budget can be had in a batch too */
+    CHECK(budget_reserve(&budget, (1 << 20) - 3000));
+    account_batch_begin(account);
+    CHECK(account_reserve(account, 1000) && account_reserve(account, 2000));
+    CHECK(!account_reserve(account, 1));
+    CHECK_EQ(budget.bytes_used, 1 << 20);
+    account_release(account, 3000);
+    account_batch_end(account);
+    budget_release(&budget, (1 << 20) - 3000);
+
+    account_batch_begin(account);
+    account_batch_begin(account);
+    memory = account_alloc(account, 100);
+    account_batch_end(account);
+    account_close(account);
+    account_free(account, memory);
+    CHECK(budget.bytes_used > 0);
+    account_batch_end(account); /* frees it */
+    CHECK_EQ(budget.bytes_used, 0);
+    account_close(address);
+    account_batch_begin(NULL);
+    account_batch_end(NULL);
+}
+
 CASE(refuses_without_effect,
      "a refused allocation charges nothing and keeps what was there")
 {
