@@ -27,17 +27,11 @@ struct walk {
 static void number(struct walk *walk, void *value, size_t size)
 {
     uint8_t *bytes = walk->bytes + walk->at;
-    uint64_t all = 0;
 
-    if (walk->writes) {
-        memcpy(&all, value, size);
-        for (size_t i = 0; i < size; i++)
-            bytes[i] = (uint8_t)(all >> 8 * i);
-    } else {
-        for (size_t i = 0; i < size; i++)
-            all |= (uint64_t)bytes[i] << 8 * i;
-        memcpy(value, &all, size);
-    }
+    if (walk->writes)
+        memcpy(bytes, value, size);
+    else
+        memcpy(value, bytes, size);
     walk->at += size;
 }
 
@@ -48,10 +42,8 @@ static void walk_series(struct walk *walk, struct series *series)
     NUMBER(walk, series->seen);
     NUMBER(walk, series->stride);
     NUMBER(walk, series->life_count);
-    for (size_t i = 0; i < SERIES_RECENT; i++)
-        NUMBER(walk, series->recent[i]);
-    for (size_t i = 0; i < SERIES_LIFE; i++)
-        NUMBER(walk, series->life[i]);
+    NUMBER(walk, series->recent);
+    NUMBER(walk, series->life);
     NUMBER(walk, series->left_recent);
     NUMBER(walk, series->left_life);
 }
@@ -60,13 +52,11 @@ static void walk_past(struct walk *walk, struct health_past *past)
 {
     for (size_t i = 0; i < SERIES_COUNT; i++)
         walk_series(walk, &past->series[i]);
-    for (size_t i = 0; i < HEALTH_RULES; i++)
-        NUMBER(walk, past->since[i]);
+    NUMBER(walk, past->since);
     NUMBER(walk, past->collapsed_step);
     NUMBER(walk, past->collapsed_count);
     NUMBER(walk, past->interval_count);
-    for (size_t i = 0; i < HEALTH_INTERVALS; i++)
-        NUMBER(walk, past->interval_ms[i]);
+    NUMBER(walk, past->interval_ms);
     NUMBER(walk, past->time_unix_ns);
 }
 
@@ -77,7 +67,7 @@ enum {
 };
 _Static_assert((int)BYTES == (int)HEALTH_PAST_BYTES, "the size of an encoded past");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "number() copies the low bytes of a value");
+               "a number in memory is a number on disk");
 
 void health_past_encode(const struct health_past *past, uint8_t bytes[HEALTH_PAST_BYTES])
 {

@@ -17,6 +17,7 @@
 #include "store/commit.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,28 +118,37 @@ static int write_rows(struct commit *commit, struct failure *failure)
 
 /* ---- the commit ------------------------------------------------------------- */
 
+static int wrong_codes(const struct commit *commit, const char *what, uint64_t count,
+                       uint64_t needed)
+{
+    char title[REPORT_TITLE_BYTES];
+
+    report_title(commit->put->report, title);
+    return fail(&commit->put->failure, TRIT_INTERNAL, NULL,
+                "%s: %" PRIu64 " bytes of %s, but its shape needs %" PRIu64, title, count,
+                what, needed);
+}
+
 /* The codes must be complete or absent; anything else is an error of the caller. */
 static int check_codes(struct commit *commit, struct codes_layout *layout)
 {
     struct store_put *put = commit->put;
-    const struct codes *codes = commit->codes;
+    const uint64_t codes = commit->codes->bytes, scales = commit->scales->bytes;
     uint64_t scale_bytes;
-    char title[REPORT_TITLE_BYTES];
 
-    report_title(put->report, title);
-    if (codes_layout_init(layout, put->report))
+    if (codes_layout_init(layout, put->report)) {
+        char title[REPORT_TITLE_BYTES];
+
+        report_title(put->report, title);
         return fail(&put->failure, TRIT_INTERNAL, NULL,
                     "%s: its shape or group size is not valid", title);
-    if (codes->bytes != 0 && codes->bytes != layout->bytes)
-        return fail(&put->failure, TRIT_INTERNAL, NULL,
-                    "%s: %" PRIu64 " bytes of codes, but its shape needs %" PRIu64, title,
-                    codes->bytes, layout->bytes);
-    if (commit->scales->bytes != 0 &&
-        (mul_overflows(put->report->groups, sizeof(float), &scale_bytes) ||
-         commit->scales->bytes != scale_bytes))
-        return fail(&put->failure, TRIT_INTERNAL, NULL,
-                    "%s: %" PRIu64 " bytes of scales, but it has %" PRIu64 " groups",
-                    title, commit->scales->bytes, put->report->groups);
+    }
+    if (codes != 0 && codes != layout->bytes)
+        return wrong_codes(commit, "codes", codes, layout->bytes);
+    if (mul_overflows(put->report->groups, sizeof(float), &scale_bytes))
+        scale_bytes = UINT64_MAX;
+    if (scales != 0 && scales != scale_bytes)
+        return wrong_codes(commit, "scales", scales, scale_bytes);
     return 0;
 }
 
@@ -155,15 +165,17 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
                   struct codes *codes, struct codes *scales, enum commit_outcome *outcome,
                   struct failure *failure)
 {
-    struct commit commit = {.db = db,
-                            .put = put,
-                            .codes = codes,
-                            .scales = scales,
-                            .next = next,
-                            .rules = rules,
-                            .asked_attempt = put->asked_attempt};
+    struct commit commit;
     struct codes_layout layout;
 
+    memset(&commit, 0, offsetof(struct commit, run));
+    commit.db = db;
+    commit.put = put;
+    commit.codes = codes;
+    commit.scales = scales;
+    commit.next = next;
+    commit.rules = rules;
+    commit.asked_attempt = put->asked_attempt;
     question_encode(&put->question, commit.question);
     replica_findings_strip(put->report);
     if (commit_find_layer(&commit, outcome, failure) ||

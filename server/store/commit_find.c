@@ -174,6 +174,12 @@ static int find_same(struct commit *commit, enum commit_outcome *outcome,
     struct report_row row;
     /* A new layer has no steps: any row found from step 0 on is damage. */
     int64_t step = commit->layer_is_new ? 0 : (int64_t)commit->put->report->step;
+
+    /* When the writer read this row it looked whether a later step exists. */
+    if (layer->is_cached && is_newest(commit)) {
+        commit->previous = layer->step_max;
+        return 0;
+    }
     int found = find_report(commit->db, layer, step, &row, failure);
     int result = 0;
 

@@ -34,7 +34,6 @@ struct commit {
     struct counters *next;
     uint8_t question[QUESTION_BYTES];
     uint32_t asked_attempt; /* of the put; 0: the newest */
-    struct run_row run;
     bool run_changed;       /* it is new, or has a new attempt */
     struct layer_row layer; /* the stored row; if new, only key and previous are set */
     bool layer_is_new;
@@ -44,9 +43,10 @@ struct commit {
     int64_t next_step;
     uint32_t next_crc; /* of its row once that names this report as previous */
     struct before before;
-    /* of the layer's health and history */
     const struct health_rules *rules;
-    struct past_row past;
+    /* Large, and not zeroed when the commit begins. */
+    struct run_row run;
+    struct past_row past; /* of the layer's health and history */
     struct cell cell;
 };
 

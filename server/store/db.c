@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/row_cache.h"
+
 /* Codes that mean that the file was changed. All SQL is constant and valid for the
  * tables, so an error in it (ERROR), a duplicate key (CONSTRAINT) or a value that is too
  * large (TOOBIG) can only come from damage, too. */
@@ -81,6 +83,7 @@ close:
 
 void db_close(struct db *db)
 {
+    row_cache_destroy(db->cache);
     for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);

@@ -15,14 +15,18 @@ enum {
     DB_STATEMENTS_MAX = 64,
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of a value; the largest is a chunk of codes */
+    DB_CACHE_KIB = 32 << 10, /* of pages: the writer comes back to those of each layer */
     DB_WAL_BYTES_KEPT = 64 << 20, /* a checkpoint truncates the log to this */
     DB_WAL_PAGES_MAX = 4000,      /* 16 MB; a longer log is checkpointed. Large uploads
                                      then flush less often than with the default */
 };
 
+struct row_cache;
+
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
+    struct row_cache *cache; /* the writer's; NULL: none */
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
 };

@@ -41,13 +41,6 @@ int layer_link_in(struct db *db, const struct layer_row *row, struct layer_gap *
     return totals_put(db, &gap->totals, failure);
 }
 
-static int delete_row(struct db *db, const struct layer_key *key, struct failure *failure)
-{
-    sqlite3_stmt *delete = statement(db, ST_LAYER_DELETE, failure);
-
-    return delete ? db_run_bound(db, delete, bind_key(delete, 1, key), failure) : -1;
-}
-
 int layer_link_out(struct db *db, const struct layer_row *row, bool *last_of_run,
                    struct failure *failure)
 {
@@ -68,6 +61,7 @@ int layer_link_out(struct db *db, const struct layer_row *row, bool *last_of_run
         if (layer_row_update(db, &next, failure))
             return -1;
     }
-    return delete_row(db, &row->key, failure) || totals_put(db, &totals, failure) ? -1
-                                                                                  : 0;
+    return layer_row_delete(db, &row->key, failure) || totals_put(db, &totals, failure)
+               ? -1
+               : 0;
 }

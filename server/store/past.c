@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "store/block.h"
+#include "store/row_cache.h"
 #include "store/statements.h"
 
 enum {
@@ -112,6 +113,18 @@ static uint32_t state_crc(const struct layer_key *key, const uint8_t *bytes, siz
     return crc32c(key_crc(crc32c(0, kind, sizeof(kind)), key), bytes, count);
 }
 
+static int is_past(const void *row, const void *key)
+{
+    return layer_key_compare(&((const struct past_row *)row)->key, key) == 0;
+}
+
+static void cache_past(struct db *db, const struct past_row *row)
+{
+    if (db->cache)
+        row_cache_put(db->cache, CACHED_PAST, layer_key_hash(&row->key), is_past,
+                      &row->key, row, sizeof(*row));
+}
+
 static int read_state(struct db *db, sqlite3_stmt *select, struct past_row *row,
                       struct failure *failure)
 {
@@ -134,9 +147,17 @@ int past_row_read(struct db *db, const struct layer_key *key, struct past_row *r
 {
     sqlite3_stmt *select = statement(db, ST_PAST_SELECT, failure);
     char later[KEY_TEXT_BYTES];
+    const struct past_row *cached =
+        db->cache
+            ? row_cache_find(db->cache, CACHED_PAST, layer_key_hash(key), is_past, key)
+            : NULL;
 
     if (!select)
         return -1;
+    if (cached) {
+        *row = *cached;
+        return 0;
+    }
     row->key = *key;
     int bound = bind_key(select, 1, key);
     int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
@@ -146,6 +167,8 @@ int past_row_read(struct db *db, const struct layer_key *key, struct past_row *r
     else if (found == 0)
         found = fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is missing");
     db_reset(select);
+    if (found == 0)
+        cache_past(db, row);
     return found == 0 ? 0
                       : fail_context(failure, "history of run \"%s\", layer \"%s\"%s",
                                      key->run, key->layer, key_text(key, later));
@@ -162,13 +185,17 @@ int past_row_put(struct db *db, const struct past_row *row, struct failure *fail
     int bound = bind_key(put, 1, &row->key) | db_bind_blob(put, 5, bytes, count) |
                 db_bind_i64(put, 6, state_crc(&row->key, bytes, count));
 
-    return db_run_bound(db, put, bound, failure);
+    if (db_run_bound(db, put, bound, failure))
+        return -1;
+    cache_past(db, row);
+    return 0;
 }
 
 int past_delete(struct db *db, const struct layer_key *key, struct failure *failure)
 {
     static const enum statement_id ids[] = {ST_PAST_DELETE, ST_HISTORY_DELETE};
 
+    row_cache_drop(db->cache, CACHED_PAST, layer_key_hash(key), is_past, key);
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         sqlite3_stmt *delete = statement(db, ids[i], failure);
 

@@ -7,6 +7,7 @@
 
 #include "codec/codec.h"
 #include "kernels/kernels.h"
+#include "store/row_cache.h"
 #include "store/statements.h"
 
 int layer_key_compare(const struct layer_key *a, const struct layer_key *b)
@@ -49,6 +50,38 @@ void layer_key_set(struct layer_key *key, const char *run, const char *layer)
     key->layer[layer_bytes] = '\0';
     key->replica = 0;
     key->attempt = 1;
+}
+
+/* ---- the writer's cache ---------------------------------------------------- */
+
+uint32_t layer_key_hash(const struct layer_key *key)
+{
+    const int64_t numbers[] = {key->replica, key->attempt};
+    uint32_t crc = crc32c(0, key->run, strlen(key->run) + 1);
+
+    crc = crc32c(crc, key->layer, strlen(key->layer) + 1);
+    return crc32c(crc, numbers, sizeof(numbers));
+}
+
+static int is_layer(const void *row, const void *key)
+{
+    return layer_key_compare(&((const struct layer_row *)row)->key, key) == 0;
+}
+
+bool layer_cache_find(struct db *db, const struct layer_key *key, struct layer_row *row)
+{
+    const struct layer_row *found =
+        row_cache_find(db->cache, CACHED_LAYER, layer_key_hash(key), is_layer, key);
+
+    if (found)
+        *row = *found;
+    return row->is_cached = found != NULL;
+}
+
+void layer_cache_put(struct db *db, const struct layer_row *row)
+{
+    row_cache_put(db->cache, CACHED_LAYER, layer_key_hash(&row->key), is_layer, &row->key,
+                  row, sizeof(*row));
 }
 
 /* ---- CRCs ------------------------------------------------------------------ */
@@ -299,6 +332,7 @@ int layer_row_read(struct db *db, sqlite3_stmt *select, struct layer_row *row,
     row->group_size = next_i64(&columns);
     row->partial = next_i64(&columns);
     next_key(&columns, &row->previous);
+    row->is_cached = false;
     if (check(db, &columns, layer_row_crc(row), failure))
         return fail_context(failure, "row of layer \"%s\", run \"%s\"", row->key.layer,
                             row->key.run);
@@ -328,7 +362,10 @@ static int layer_row_write(struct db *db, enum statement_id id,
         db_bind_i64(write, 12, row->partial) | bind_key(write, 13, &row->previous) |
         db_bind_i64(write, 17, layer_row_crc(row));
 
-    return db_run_bound(db, write, bound, failure);
+    if (db_run_bound(db, write, bound, failure))
+        return -1;
+    layer_cache_put(db, row);
+    return 0;
 }
 
 int layer_row_insert(struct db *db, const struct layer_row *row, struct failure *failure)
@@ -342,6 +379,14 @@ int layer_row_update(struct db *db, const struct layer_row *row, struct failure 
         return -1;
     /* The row exists: it was read before. */
     return sqlite3_changes(db->sqlite) == 1 ? 0 : db_fail(db, SQLITE_CORRUPT, failure);
+}
+
+int layer_row_delete(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    sqlite3_stmt *delete = statement(db, ST_LAYER_DELETE, failure);
+
+    row_cache_drop(db->cache, CACHED_LAYER, layer_key_hash(key), is_layer, key);
+    return delete ? db_run_bound(db, delete, bind_key(delete, 1, key), failure) : -1;
 }
 
 /* ---- reports --------------------------------------------------------------- */

@@ -31,6 +31,7 @@ struct layer_key {
 int layer_key_compare(const struct layer_key *a, const struct layer_key *b);
 /* Sets the names, with replica 0 and attempt 1. */
 void layer_key_set(struct layer_key *key, const char *run, const char *layer);
+uint32_t layer_key_hash(const struct layer_key *key);
 /* ", replica 3, attempt 2" without what is 0 and 1, for messages. */
 enum { KEY_TEXT_BYTES = 64 };
 const char *key_text(const struct layer_key *key, char text[KEY_TEXT_BYTES]);
@@ -45,6 +46,7 @@ struct layer_row {
     char shape[SHAPE_TEXT_BYTES];        /* of step_max, as are the next two */
     int64_t group_size, partial;
     struct layer_key previous; /* the layer before this one */
+    bool is_cached;            /* it comes from the writer's cache */
 };
 
 /* The blobs are borrowed from `select` until its next step. */
@@ -102,6 +104,11 @@ int report_row_decode(const struct report_row *row, struct trit_report *report,
 int layer_row_insert(struct db *db, const struct layer_row *row, struct failure *failure);
 /* Replaces the row of that key, which exists. */
 int layer_row_update(struct db *db, const struct layer_row *row, struct failure *failure);
+int layer_row_delete(struct db *db, const struct layer_key *key, struct failure *failure);
+
+/* The writer's cache of these rows. Find returns false if the row is not there. */
+bool layer_cache_find(struct db *db, const struct layer_key *key, struct layer_row *row);
+void layer_cache_put(struct db *db, const struct layer_row *row);
 int report_row_insert(struct db *db, const struct report_row *row,
                       struct failure *failure);
 

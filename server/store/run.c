@@ -2,9 +2,12 @@
 #include "store/run.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "store/columns.h"
+#include "store/row_cache.h"
 #include "store/statements.h"
 #include "store/walk.h"
 
@@ -65,6 +68,45 @@ static int read_row(sqlite3_stmt *select, struct run_row *row, struct failure *f
     return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is damaged");
 }
 
+void run_row_copy(struct run_row *to, const struct run_row *from)
+{
+    memcpy(to, from, offsetof(struct run_row, after));
+    memcpy(to->after, from->after, from->attempts * sizeof(from->after[0]));
+    memcpy(to->start, from->start, from->attempts);
+}
+
+/* ---- the writer's cache ------------------------------------------------------------- */
+
+static int is_run(const void *row, const void *run)
+{
+    return strcmp(((const struct run_row *)row)->run, run) == 0;
+}
+
+static uint32_t hash_of(const char *run)
+{
+    return crc32c(0, run, strlen(run));
+}
+
+static bool cache_find(struct db *db, const char *run, struct run_row *row)
+{
+    const struct run_row *found =
+        db->cache ? row_cache_find(db->cache, CACHED_RUN, hash_of(run), is_run, run)
+                  : NULL;
+
+    if (found)
+        run_row_copy(row, found);
+    return found != NULL;
+}
+
+static void cache_put(struct db *db, const struct run_row *row)
+{
+    if (db->cache)
+        row_cache_put(db->cache, CACHED_RUN, hash_of(row->run), is_run, row->run, row,
+                      sizeof(*row));
+}
+
+/* ---- rows --------------------------------------------------------------------------- */
+
 /* A run without a row has no layers. */
 static int prove_absent(struct db *db, const char *run, struct failure *failure)
 {
@@ -90,6 +132,8 @@ int find_run(struct db *db, const char *run, struct run_row *row, struct failure
 
     if (!select)
         return -1;
+    if (cache_find(db, run, row))
+        return 1;
     layer_key_set(&key, run, "");
     memcpy(row->run, key.run, sizeof(row->run));
     row->attempts = 0;
@@ -100,6 +144,8 @@ int find_run(struct db *db, const char *run, struct run_row *row, struct failure
     if (found == 1 && read_row(select, row, failure))
         found = -1;
     db_reset(select);
+    if (found == 1)
+        cache_put(db, row);
     if (found == 0 && prove_absent(db, row->run, failure))
         found = -1;
     return found < 0 ? fail_context(failure, "run \"%s\"", row->run) : found;
@@ -132,13 +178,17 @@ int run_row_put(struct db *db, const struct run_row *row, struct failure *failur
         db_bind_blob(put, 3, blob.bytes, blob.count) |
         db_bind_i64(put, 4, run_row_crc(row->run, row->state, blob.bytes, blob.count));
 
-    return db_run_bound(db, put, bound, failure);
+    if (db_run_bound(db, put, bound, failure))
+        return -1;
+    cache_put(db, row);
+    return 0;
 }
 
 int run_row_delete(struct db *db, const char *run, struct failure *failure)
 {
     sqlite3_stmt *delete = statement(db, ST_RUN_DELETE, failure);
 
+    row_cache_drop(db->cache, CACHED_RUN, hash_of(run), is_run, run);
     return delete ? db_run_bound(db, delete, db_bind_text(delete, 1, run), failure) : -1;
 }
 

@@ -43,6 +43,9 @@ struct run_row {
 int find_run(struct db *db, const char *run, struct run_row *row,
              struct failure *failure);
 
+/* Copies a row without the space of attempts that it does not have. */
+void run_row_copy(struct run_row *to, const struct run_row *from);
+
 /* Adds an attempt, in memory. -1 with RESOURCE_EXHAUSTED: there are too many. */
 int run_add_attempt(struct run_row *row, int64_t after, enum attempt_start start,
                     struct failure *failure);

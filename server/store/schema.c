@@ -110,7 +110,7 @@ static int expect(struct db *db, const char *sql, const char *wanted,
 
 static int settings(struct db *db, bool in_memory, struct failure *failure)
 {
-    char sql[96];
+    char sql[128];
 
     /* Has an effect on a new file only. */
     if (db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", failure))
@@ -129,8 +129,9 @@ static int settings(struct db *db, bool in_memory, struct failure *failure)
         db_exec(db, "PRAGMA cell_size_check = ON", failure))
         return -1;
     snprintf(sql, sizeof(sql),
-             "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d",
-             DB_WAL_BYTES_KEPT, DB_WAL_PAGES_MAX);
+             "PRAGMA journal_size_limit = %d; PRAGMA wal_autocheckpoint = %d;"
+             " PRAGMA cache_size = -%d",
+             DB_WAL_BYTES_KEPT, DB_WAL_PAGES_MAX, DB_CACHE_KIB);
     return db_exec(db, sql, failure);
 }
 

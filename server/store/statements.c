@@ -9,6 +9,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
+    [ST_DATA_VERSION] = "PRAGMA data_version",
     [ST_BEGIN_READ] = "BEGIN",
     [ST_REPORTS_FROM] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE " KEY_IS " AND step >= ?5 ORDER BY step",

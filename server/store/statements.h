@@ -9,6 +9,7 @@ enum statement_id {
     ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
+    ST_DATA_VERSION,  /* -> a number that changes when another connection commits */
     ST_BEGIN_READ,    /* a reader's transaction: all it reads is one state */
     ST_REPORTS_FROM,  /* key, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,  /* the same, this step and earlier ones */

@@ -71,10 +71,14 @@ static int layer_from(struct db *db, const struct layer_key *key, struct layer_r
 int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
                struct failure *failure)
 {
+    if (layer_cache_find(db, key, row))
+        return 1;
     int failed = layer_from(db, key, row, failure);
 
-    if (!failed && !is_end(row) && layer_key_compare(&row->key, key) == 0)
+    if (!failed && !is_end(row) && layer_key_compare(&row->key, key) == 0) {
+        layer_cache_put(db, row);
         return 1;
+    }
     if (!failed && precedes(&row->previous, key) &&
         (is_end(row) || layer_key_compare(&row->key, key) > 0))
         return 0;

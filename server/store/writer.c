@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "store/commit.h"
+#include "store/row_cache.h"
 #include "store/schema.h"
 #include "store/statements.h"
 
@@ -43,6 +44,7 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
         find_next(writer, failure) || kept_sum(&writer->db, failure))
         goto close;
+    writer->db.cache = row_cache_create(); /* without memory it works, too */
     /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)
         if (!statement(&writer->db, (enum statement_id)id, failure))
@@ -103,14 +105,33 @@ static void break_upload(struct store_upload *upload, const struct failure *caus
     upload->cause = *cause;
 }
 
+/* What the database holds again after a rollback is not what was cached. */
+static void undo(struct writer *writer)
+{
+    if (!sqlite3_get_autocommit(writer->db.sqlite))
+        statement_run(&writer->db, ST_ROLLBACK, NULL);
+    row_cache_clear(writer->db.cache);
+    kept_sum(&writer->db, NULL);
+}
+
+static int begin_transaction(struct writer *writer, struct failure *failure)
+{
+    if (statement_run(&writer->db, ST_BEGIN, failure))
+        return -1;
+    const int64_t version = statement_number(&writer->db, ST_DATA_VERSION);
+
+    if (version != writer->data_version)
+        row_cache_clear(writer->db.cache);
+    writer->data_version = version;
+    return 0;
+}
+
 /* Nothing of the open transaction gets to disk; writer->failure says why. */
 static void roll_back(struct writer *writer)
 {
     struct list *link;
 
-    if (writer->state == BATCH_OPEN && !sqlite3_get_autocommit(writer->db.sqlite))
-        statement_run(&writer->db, ST_ROLLBACK, NULL);
-    kept_sum(&writer->db, NULL);
+    undo(writer);
     state_move(&batch_states, &writer->state, BATCH_FAILED);
     while ((link = list_pop(&writer->touched)))
         break_upload(LIST_OWNER(link, struct store_upload, touched), &writer->failure);
@@ -121,7 +142,7 @@ static int need_transaction(struct writer *writer)
 {
     if (writer->state == BATCH_IDLE) {
         writer->db.damaged = false;
-        if (statement_run(&writer->db, ST_BEGIN, &writer->failure)) {
+        if (begin_transaction(writer, &writer->failure)) {
             roll_back(writer);
             return -1;
         }
@@ -231,9 +252,7 @@ static void start_over(struct writer *writer)
 
     list_init(&commands);
     list_append(&commands, &writer->in_commit);
-    if (!sqlite3_get_autocommit(writer->db.sqlite))
-        statement_run(&writer->db, ST_ROLLBACK, NULL);
-    kept_sum(&writer->db, NULL);
+    undo(writer);
     state_move(&batch_states, &writer->state, BATCH_IDLE);
     writer->careful = true;
     writer->added = writer->kept = 0;
@@ -430,7 +449,7 @@ int writer_slice(struct writer *writer,
     writer->failure = (struct failure){0};
     writer->db.damaged = false;
     if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL) ||
-        statement_run(&writer->db, ST_BEGIN, &writer->failure))
+        begin_transaction(writer, &writer->failure))
         return fail(failure, writer->failure.status, NULL, "%s", writer->failure.message);
     more = step(writer, arg, failure);
     if (more >= 0 && statement_run(&writer->db, ST_COMMIT, failure))
@@ -438,9 +457,7 @@ int writer_slice(struct writer *writer,
     if (more >= 0)
         return more;
     writer->careful = writer->careful || writer->db.damaged;
-    if (!sqlite3_get_autocommit(writer->db.sqlite))
-        statement_run(&writer->db, ST_ROLLBACK, NULL);
-    kept_sum(&writer->db, NULL);
+    undo(writer);
     return -1;
 }
 

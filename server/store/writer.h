@@ -41,6 +41,7 @@ struct writer {
     const struct kernels *kernels;
     const struct health_rules *rules;
     struct counters next;
+    int64_t data_version; /* of the database when the last transaction began */
     struct evict evict;
     struct retain retain;
     size_t buffered;  /* bytes in the buffers of all uploads */
