@@ -235,8 +235,13 @@ $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@echo "  LINK  $@"
 	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
 
+# Links with the daemon's store.
+$(O)/tests/bench/store_fill: $(O)/tests/bench/store_fill.o $(LINK_store)
+	@echo "  LINK  $@"
+	@$(CC) -o $@ $< -Wl,--start-group $(LINK_store) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_store)
+
 .PHONY: bench
-bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
+bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(O)/tests/bench/store_fill $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
 	@$(PYMLX)/bin/pip install -q gguf
 	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@CC='$(CC)' $(PYMLX)/bin/python tests/bench/ggml.py $(BUILD)/bench-peers/libggml.so

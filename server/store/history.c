@@ -185,6 +185,8 @@ static void choose_columns(struct query *q)
     }
 }
 
+/* The cells that are read: of at most half a column each, or of a whole one where they
+ * begin where columns begin. */
 static unsigned level_of(const struct query *q, const struct segment *segment)
 {
     const uint64_t every = q->out->every;
@@ -193,7 +195,7 @@ static unsigned level_of(const struct query *q, const struct segment *segment)
 
     if (q->reports <= HISTORY_EXACT_REPORTS_MAX)
         return 0;
-    while (level + 1 < HISTORY_LEVELS && span * HISTORY_FAN * HISTORY_FAN <= every) {
+    while (level + 1 < HISTORY_LEVELS && 2 * span * HISTORY_FAN <= every) {
         span *= HISTORY_FAN;
         level++;
     }

@@ -53,7 +53,7 @@ struct store_history {
 /* Reads the columns of a query. The caller frees *history with store_history_fini, also
  * after a failure. Where more than HISTORY_EXACT_REPORTS_MAX reports are concerned, a
  * summary that reaches over the edge of a column counts for the column where it begins; it
- * spans at most a quarter of a column. NOT_FOUND: there is no such run. INVALID_ARGUMENT:
+ * spans at most half of a column. NOT_FOUND: there is no such run. INVALID_ARGUMENT:
  * `attempt`. RESOURCE_EXHAUSTED: the answer is too large. DATA_LOSS. */
 struct store_reader;
 int store_read_history(struct store_reader *reader,

@@ -19,6 +19,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bench_checkpoints  # noqa: E402
+import bench_history  # noqa: E402
 from certificates import Authority, tls_words  # noqa: E402
 from tritd import BINARIES, Daemon  # noqa: E402
 
@@ -124,6 +125,10 @@ def tls(program, folder):
     return lines(done.stdout)
 
 
+def reports(program, folder):
+    return list(bench_history.measure(program, folder, entry))
+
+
 def whole_checkpoints(program, folder):
     """`program`: trit."""
     address = f"unix:{folder}/rpc"  # the way of clients on the same machine
@@ -145,7 +150,7 @@ def table(entries):
 def main():
     output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
     benches = {"bench_rpc": rpc, "bench_unary": unary, "bench_tls": tls,
-               "bench_linear": products}
+               "bench_linear": products, "bench_reports": reports}
     programs = [program for program in programs  # bench_checkpoints runs it
                 if pathlib.Path(program).name != "bench_path"]
     runs = [(benches.get(pathlib.Path(program).name, kernels), program)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports: how fast they are filed, and how fast a long history is read.
+
+Files up to a million reports of 1,000 layers by 64 clients (bench_reports), for at most
+FILE_SECONDS, and takes the rate, the daemon's CPU time and, as what a program reaches that
+flushes once for each report, the rate of flushes. Then reads a history of 1,000 layers and
+10,000 steps, which store_fill makes: pages and JSON by HTTP.
+"""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from tritd import Daemon
+
+LAYERS, CLIENTS, SLICE_STEPS = 1000, 64, 50
+REPORTS = int(os.environ.get("BENCH_REPORTS", 1_000_000))
+FILE_SECONDS = 150
+LONG_STEPS = 10_000
+RATE_GOAL, FLUSH_GOAL, QUERY_GOAL_MS, PAGE_GOAL_MS = 20_000, 3, 300, 1000
+ROUNDS = 5
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def run(*words):
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def cpu_seconds(daemon):
+    fields = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_SECONDS
+
+
+def file_all(program, daemon, folder, flushes):
+    """Slices of reports, in turns with flushes: rates, and all reports and CPU seconds."""
+    port, rates, reports = daemon.rpc.rsplit(":", 1)[1], [], 0
+    begun, cpu = time.monotonic(), cpu_seconds(daemon)
+    while reports < REPORTS and time.monotonic() - begun < FILE_SECONDS:
+        step = 1 + reports // LAYERS
+        done = run(program, "file", port, "run", str(LAYERS), str(step), str(SLICE_STEPS),
+                   str(CLIENTS))
+        rates.append(done["reports"] / done["seconds"])
+        reports += done["reports"]
+        flushed = run(program, "flush", str(folder), "0.2")
+        flushes.append(flushed["flushes"] / flushed["seconds"])
+    return rates, reports, cpu_seconds(daemon) - cpu
+
+
+def spread(values):
+    low, middle, high = statistics.quantiles(values, n=4)
+    return dict(figure=middle, q1=low, q3=high)
+
+
+def filed(program, folder, entry):
+    flushes = []
+    daemon = Daemon(folder)
+    try:
+        rates, reports, cpu = file_all(program, daemon, folder, flushes)
+        yield from read(daemon, entry, f"{LAYERS} layers x {reports // LAYERS} filed steps",
+                        goals=False)
+    finally:
+        daemon.stop()
+    rate = {key: round(value) for key, value in spread(rates).items()}
+    yield entry(f"acknowledged reports, {CLIENTS} clients, {reports} in all", unit="reports/s",
+                goal=f">= {RATE_GOAL}", holds=rate["figure"] >= RATE_GOAL, **rate)
+    ratio = {key: round(value, 2) for key, value in
+             spread([a / b for a, b in zip(rates, flushes)]).items()}
+    yield entry(f"acknowledged reports, {CLIENTS} clients, of one flush each", unit="ratio",
+                goal=f">= {FLUSH_GOAL}", holds=ratio["figure"] >= FLUSH_GOAL,
+                against=f"{statistics.median(flushes):.0f} flushes/s", **ratio)
+    yield entry("CPU time of tritd for a report", round(cpu / reports * 1e6, 1), "us")
+
+
+def took_ms(url):
+    begun = time.monotonic()
+    with urllib.request.urlopen(url) as reply:
+        reply.read()
+    return (time.monotonic() - begun) * 1000
+
+
+def read(daemon, entry, of, goals=True):
+    history = "/v1/runs/run/history?fields=zero_fraction"
+    asked = {"page of the run": ("/runs/run", PAGE_GOAL_MS),
+             "start page": ("/", PAGE_GOAL_MS),
+             "history, columns of 64 steps": (history + "&every=64", QUERY_GOAL_MS),
+             "history, columns of 60 steps": (history + "&every=60", QUERY_GOAL_MS),
+             "history, columns by itself": (history, None)}
+    for name, (path, goal) in asked.items():
+        url = f"http://{daemon.http}{path}"
+        took = {key: round(value, 1) for key, value in
+                spread([took_ms(url) for _ in range(ROUNDS)]).items()}
+        goal = goal if goals else None
+        yield entry(f"{name}, {of}", unit="ms", goal=goal and f"<= {goal}",
+                    holds=took["figure"] <= goal if goal else None, **took)
+
+
+def long_history(fill, folder, entry):
+    folder.mkdir(parents=True)
+    run(fill, str(folder / "data"), "run", str(LAYERS), str(LONG_STEPS))
+    daemon = Daemon(folder)
+    try:
+        yield from read(daemon, entry, f"{LAYERS} layers x {LONG_STEPS} steps")
+    finally:
+        daemon.stop()
+
+
+def measure(program, folder, entry):
+    """`program`: bench_reports; store_fill lies beside it."""
+    folder = pathlib.Path(folder)
+    yield from filed(program, folder / "filed", entry)
+    yield from long_history(str(pathlib.Path(program).parent / "store_fill"), folder / "long",
+                            entry)
