@@ -231,4 +231,4 @@ def test_verify_every_files_reports(client, run):
     with torch.no_grad():
         astray.head.weight.neg_()
     with pytest.raises(trit.AlreadyExists):
-        tt.verify_every(astray, run, every=2)(4)
+        tt.verify_every(astray, run, every=2, strict=True)(4)

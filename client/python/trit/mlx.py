@@ -723,8 +723,11 @@ def verify_every(
     every: int = 100,
     client: Optional[Client] = None,
     callback: Optional[Callable[[int, Dict[str, Report]], Any]] = None,
+    strict: bool = False,
 ) -> VerifyEvery:
     """Makes a training callback that verifies the model every N-th step.
+
+    A call that fails does not end the training; see `VerifyEvery`.
 
     Args:
         model: The model.
@@ -732,6 +735,7 @@ def verify_every(
         every: Steps between two verifications, 1 or more.
         client: The client to verify with; None for each layer's own.
         callback: Called with the step and the reports by layer after each verification.
+        strict: Whether a call that fails raises.
 
     Returns:
         The callback; call it with each step that is done.
@@ -747,4 +751,4 @@ def verify_every(
         >>> after_step(19), after_step(40)["layers.0"].is_ternary
         (None, True)
     """
-    return VerifyEvery(lambda: _ternary_layers(model), client, run, every, callback)
+    return VerifyEvery(lambda: _ternary_layers(model), client, run, every, callback, strict)

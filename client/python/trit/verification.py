@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional
+import logging
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
-from ._arguments import c_text, member, positive, wrong_type
+from ._arguments import c_text, flag, member, positive, unsigned, wrong_type
+from ._native import ffi, lib
 from .client import Client
-from .errors import FailedPrecondition
+from .errors import DeadlineExceeded, Error, FailedPrecondition, PermissionDenied, Unavailable
 from .reports import Report
 from .types import AnyVerifyMode, VerifyMode
 
 __all__ = ["VerifyEvery"]
+
+_log = logging.getLogger("trit")
 
 
 class Latents(NamedTuple):
@@ -42,31 +46,54 @@ def verify_layers(
     check_client(client)
     c_text(run, "run")
     kind = member(VerifyMode, mode, "mode")
-    reports = {}
-    for layer in layers:
-        daemon = client or layer.client
-        if daemon is None:
-            raise FailedPrecondition(f"{layer.name}: there is no client to verify with", "client")
-        reports[layer.name] = daemon.verify(
-            layer.weight,
-            mode=kind,
-            group_size=layer.group_size,
-            tolerance=tolerance,
-            layer=(run, layer.name, step) if run else None,
-        )
-    return reports
+    return {layer.name: _verify(layer, client, kind, run, step, 0, tolerance) for layer in layers}
+
+
+def _daemon(layer: Latents, client: Optional[Client]) -> Client:
+    daemon = client or layer.client
+    if daemon is None:
+        raise FailedPrecondition(f"{layer.name}: there is no client to verify with", "client")
+    return daemon
+
+
+def _verify(
+    layer: Latents,
+    client: Optional[Client],
+    mode: VerifyMode,
+    run: str,
+    step: int,
+    attempt: int,
+    tolerance: Optional[float] = None,
+) -> Report:
+    return _daemon(layer, client).verify(
+        layer.weight,
+        mode=mode,
+        group_size=layer.group_size,
+        tolerance=tolerance,
+        layer=(run, layer.name, step) if run else None,
+        attempt=attempt if run else 0,
+    )
 
 
 class VerifyEvery:
     """A training callback that verifies every N-th step and stores the reports.
 
     `verify_every` of trit.torch and trit.mlx makes one. Call it on every rank: a report that
-    is stored twice is one report, and ranks whose weights differ raise AlreadyExists.
+    is stored twice is one report, and that of a rank whose weights differ is ALREADY_EXISTS.
+
+    A call that fails does not end the training: it is counted in `failures`, the logger
+    "trit" warns once for each status, and the next verification is tried again. With `strict`
+    it raises.
+
+    A step below the run's newest begins the run's next attempt, so that a job that goes on
+    from an older checkpoint needs no more than its run's name.
 
     Attributes:
         run: The run that the reports are stored under.
         every: Steps between two verifications.
+        strict: Whether a call that fails raises.
         history: The reports so far: history[step][layer].
+        failures: How many calls failed, by the name of their status, such as "UNAVAILABLE".
 
     Example:
         >>> from trit.verification import VerifyEvery
@@ -82,6 +109,7 @@ class VerifyEvery:
         run: str,
         every: int = 100,
         callback: Optional[Callable[[int, Dict[str, Report]], Any]] = None,
+        strict: bool = False,
     ) -> None:
         """Makes the callback.
 
@@ -91,6 +119,7 @@ class VerifyEvery:
             run: The run that the reports are stored under.
             every: Steps between two verifications, 1 or more.
             callback: Called with the step and the reports by layer after each verification.
+            strict: Whether a call that fails raises.
 
         Raises:
             InvalidArgument: `every` is below 1.
@@ -106,8 +135,12 @@ class VerifyEvery:
         if callback is not None and not callable(callback):
             raise wrong_type("callback", "a function", callback)
         self.run, self.every = run, positive(every, "every")
+        self.strict = flag(strict, "strict")
         self.history: Dict[int, Dict[str, Report]] = {}
+        self.failures: Dict[str, int] = {}
         self._layers, self._client, self._callback = layers, client, callback
+        self._newest: Optional[int] = None  # the newest step; None: not asked for yet
+        self._attempt = 0  # the run's newest
 
     def __call__(self, step: int) -> Optional[Dict[str, Report]]:
         """Verifies the layers if it is their turn.
@@ -116,21 +149,73 @@ class VerifyEvery:
             step: The training step that is done.
 
         Returns:
-            The reports by layer; None if this step is not verified.
+            The reports by layer, without those of calls that failed; None if this step is not
+            verified.
 
         Raises:
-            AlreadyExists: Another rank has stored a different report for this step.
-            FailedPrecondition: There is no client.
+            Error: With `strict`: AlreadyExists if another rank has stored a different report
+                for this step, FailedPrecondition if there is no client, or what else failed.
+            InvalidArgument: `step` is negative.
 
         Example:
             >>> from trit.verification import VerifyEvery
             >>> VerifyEvery(lambda: [], client, "run-7", every=10)(20)
             {}
         """
+        step = unsigned(step, 2**63, "step")
         if step % self.every:
             return None
-        reports = verify_layers(self._layers(), self._client, run=self.run, step=step)
+        reports: Dict[str, Report] = {}
+        for layer in self._layers():
+            try:
+                if not reports:
+                    self._begin(layer, step)
+                reports[layer.name] = _verify(
+                    layer, self._client, VerifyMode.LATENT, self.run, step, self._attempt
+                )
+            except Error as error:
+                self._fail(layer.name, step, error)
+                if isinstance(error, (Unavailable, DeadlineExceeded)):
+                    break  # the other layers would wait for the daemon in vain
+        for report in reports.values():
+            self._attempt = report.attempt or self._attempt
         self.history[step] = reports
         if self._callback is not None:
             self._callback(step, reports)
         return reports
+
+    def _begin(self, layer: Latents, step: int) -> None:
+        """Finds the attempt that the step belongs to."""
+        if not self.run or self._newest == step:
+            return
+        if self._newest is None:
+            self._newest, self._attempt = self._found(layer)
+        # The number is the same on every rank, whichever comes first.
+        self._attempt = self._attempt + 1 if step < self._newest else self._attempt
+        self._newest = step
+
+    def _found(self, layer: Latents) -> Tuple[int, int]:
+        """The newest step of the run and its attempt, from before this object."""
+        try:
+            stored = _daemon(layer, self._client).reports.latest(self.run)
+        except PermissionDenied:  # a token that may verify, but not read
+            return -1, 0
+        attempt = max((one.attempt or 0 for one in stored), default=0)
+        steps = (one.step for one in stored if one.attempt == attempt)
+        return max(steps, default=-1), attempt
+
+    def _fail(self, layer: str, step: int, error: Error) -> None:
+        if self.strict:
+            raise error
+        status: str = ffi.string(lib.trit_status_name(error.status)).decode()
+        known = self.failures.get(status, 0)
+        self.failures[status] = known + 1
+        if not known:
+            _log.warning(
+                "%s was not verified at step %d: %s: %s. Training goes on; more failures of "
+                "this status are only counted",
+                layer,
+                step,
+                status,
+                error,
+            )
