@@ -95,6 +95,7 @@ static void read_architecture(struct model_config *config)
     for (size_t i = 0; i < sizeof(expert_layouts) / sizeof(expert_layouts[0]); i++)
         if (strcmp(expert_layouts[i].model_type, config->model_type) == 0)
             config->experts = expert_layouts[i].layout;
+    config->dbrx = strcmp(config->model_type, "dbrx") == 0;
     for (size_t i = 0; i < sizeof(conv1d_types) / sizeof(conv1d_types[0]); i++)
         config->conv1d |= strcmp(conv1d_types[i], config->model_type) == 0;
 }
@@ -132,6 +133,13 @@ static bool module_is(const char *name, const char *module)
            (length == tail || name[length - tail - 1] == '.');
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t length = strlen(name), tail = strlen(end);
+
+    return length >= tail && strcmp(name + length - tail, end) == 0;
+}
+
 bool name_is_conv1d(const char *name)
 {
     static const char *const modules[] = {"c_attn", "c_proj", "c_fc", "q_attn"};
@@ -150,5 +158,6 @@ bool config_has_reciprocals(const struct model_config *config)
 
 bool config_transposes(const struct model_config *config, const char *name)
 {
-    return config && config->conv1d && name_is_conv1d(name);
+    return config && ((config->conv1d && name_is_conv1d(name)) ||
+                      (config->dbrx && ends_with(name, ".experts.mlp.w2")));
 }

@@ -22,6 +22,7 @@ struct model_config {
     bool tied;                            /* tie_word_embeddings */
     enum experts_layout experts;          /* of the architecture */
     bool conv1d; /* GPT-2's Conv1D: some layers are stored [in, out] */
+    bool dbrx;   /* w2 of the experts, all in one matrix, is stored [in, out] */
 };
 
 /* Reads the JSON in `text`. INVALID_ARGUMENT: it is not JSON, or not an object. */

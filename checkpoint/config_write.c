@@ -12,25 +12,79 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-/* Modules of linear layers that stay dense: "lm_head" of "lm_head.weight". */
-static json_t *kept_modules(const struct plan *plan)
+/* Of "STEM.weight": the length of STEM, which is the module's name; else 0. */
+static size_t module_length(const char *name)
+{
+    static const char leaf[] = ".weight";
+    const size_t length = strlen(name), tail = sizeof(leaf) - 1;
+
+    return length > tail && strcmp(name + length - tail, leaf) == 0 ? length - tail : 0;
+}
+
+/* How a weight that is copied stays packed. */
+static enum packing kept_packing(const struct plan *plan, size_t index)
+{
+    const enum packing known = plan->contents.items[index].packing;
+
+    if (plan->items[index].action != PLAN_KEEP)
+        return PACKING_NONE;
+    return known != PACKING_NONE && known != PACKING_TRIT
+               ? known
+               : foreign_packing_of(plan->contents.table,
+                                    &plan->contents.table->entries[index]);
+}
+
+static bool keeps(const struct plan *plan, enum packing packing)
+{
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        if (kept_packing(plan, i) == packing)
+            return true;
+    return false;
+}
+
+static bool keeps_any(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        if (kept_packing(plan, i) != PACKING_NONE)
+            return true;
+    return false;
+}
+
+static bool packs(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        if (plan->items[i].action == PLAN_PACK)
+            return true;
+    return false;
+}
+
+/* ---- transformers' block of bitnet ----------------------------------------------------- */
+
+/* Is it a weight that bitnet's reader would take for packed, unless told otherwise? */
+static bool is_bitnet_dense(const struct plan *plan, size_t index)
+{
+    const enum tensor_role role = plan->contents.items[index].role;
+    const bool bitnet = plan->terms.encoding == TRIT_ENCODING_HF_BITNET;
+
+    return plan->contents.table->entries[index].rank == 2 &&
+           (role == ROLE_LINEAR || role == ROLE_HEAD || role == ROLE_ROUTER) &&
+           (plan->items[index].action == PLAN_KEEP || !bitnet) &&
+           kept_packing(plan, index) != PACKING_HF_BITNET;
+}
+
+/* The modules of these weights: "lm_head" of "lm_head.weight". */
+static json_t *dense_modules(const struct plan *plan)
 {
     const struct tensor_table *table = plan->contents.table;
-    static const char leaf[] = ".weight";
     json_t *modules = json_array();
     int result = modules ? 0 : -1;
 
     for (size_t i = 0; result == 0 && i < table->count; i++) {
-        const enum tensor_role role = plan->contents.items[i].role;
         const char *name = table->entries[i].name;
-        const size_t length = strlen(name);
 
-        if (plan->items[i].action == PLAN_KEEP && table->entries[i].rank == 2 &&
-            (role == ROLE_LINEAR || role == ROLE_HEAD || role == ROLE_ROUTER) &&
-            length > sizeof(leaf) - 1 &&
-            strcmp(name + length - (sizeof(leaf) - 1), leaf) == 0)
-            result = json_array_append_new(
-                modules, json_stringn(name, length - (sizeof(leaf) - 1)));
+        if (is_bitnet_dense(plan, i) && module_length(name))
+            result =
+                json_array_append_new(modules, json_stringn(name, module_length(name)));
     }
     if (result == 0)
         return modules;
@@ -42,60 +96,127 @@ static json_t *bitnet_block(const struct plan *plan)
 {
     return json_pack("{s:s, s:s, s:s, s:b, s:o}", "quant_method", "bitnet",
                      "linear_class", "autobitlinear", "quantization_mode", "offline",
-                     "use_rms_norm", 0, "modules_to_not_convert", kept_modules(plan));
+                     "use_rms_norm", 0, "modules_to_not_convert", dense_modules(plan));
 }
 
-static json_t *mlx_block(const struct plan *plan)
+/* ---- MLX's block ----------------------------------------------------------------------- */
+
+/* Members of MLX's block that say how one module is packed, in place of the block. */
+static const char *const mlx_members[] = {"group_size", "bits", "mode"};
+
+/* How the block `old` says that a module is packed; a new reference, or NULL. */
+static json_t *mlx_terms(const json_t *old, const char *module)
 {
-    return json_pack("{s:i, s:i}", "group_size", (int)plan->terms.group_size, "bits", 2);
+    json_t *own = json_object_get(old, module);
+    json_t *terms = json_object();
+
+    if (own) {
+        json_decref(terms);
+        return json_incref(own);
+    }
+    for (size_t i = 0; i < sizeof(mlx_members) / sizeof(mlx_members[0]); i++) {
+        json_t *value = json_object_get(old, mlx_members[i]);
+
+        if (value && json_object_set(terms, mlx_members[i], value) < 0) {
+            json_decref(terms);
+            return NULL;
+        }
+    }
+    return terms;
 }
 
-static bool packs(const struct plan *plan)
+/* Puts into `block` how a module stays packed; if it stays so no more, removes that. */
+static int settle_module(json_t *block, const json_t *old, const struct plan *plan,
+                         size_t index)
 {
-    for (size_t i = 0; i < plan->contents.table->count; i++)
-        if (plan->items[i].action == PLAN_PACK)
-            return true;
-    return false;
+    char module[FILES_NAME_BYTES_MAX + 1];
+    const char *name = plan->contents.table->entries[index].name;
+    const size_t length = module_length(name);
+
+    if (length == 0 || length >= sizeof(module))
+        return 0;
+    memcpy(module, name, length);
+    module[length] = '\0';
+    if (kept_packing(plan, index) == PACKING_MLX)
+        return block == old ? 0
+                            : json_object_set_new(block, module, mlx_terms(old, module));
+    if (plan->items[index].action == PLAN_PACK)
+        json_object_del(block, module);
+    return 0;
 }
 
-/* Layers that were packed as bitnet or by another program are so no more, and its readers
- * would take them for that. Where weights stay as another program packed them, so does its
- * block. */
-static void remove_blocks(json_t *config, const struct plan *plan)
+static int settle_modules(json_t *block, const json_t *old, const struct plan *plan)
 {
-    const json_t *block = json_object_get(config, "quantization_config");
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < plan->contents.table->count; i++)
+        result = settle_module(block, old, plan, i);
+    return result;
+}
+
+/* The block of layers that become mlx_2bit; other MLX weights that stay have theirs in it. */
+static json_t *mlx_block(const json_t *config, const struct plan *plan)
+{
+    const json_t *old = json_object_get(config, "quantization");
+    json_t *block =
+        json_pack("{s:i, s:i}", "group_size", (int)plan->terms.group_size, "bits", 2);
+
+    if (!json_is_object(old) || !block || settle_modules(block, old, plan) == 0)
+        return block;
+    json_decref(block);
+    return NULL;
+}
+
+/* ---- the file ---------------------------------------------------------------------------- */
+
+static int settle_mlx(json_t *config, const char *key, const struct plan *plan)
+{
+    json_t *block = json_object_get(config, key);
+
+    if (keeps(plan, PACKING_MLX))
+        return block ? settle_modules(block, block, plan) : 0;
+    json_object_del(config, key);
+    return 0;
+}
+
+/* Layers that were packed may be so no more, and readers of their block would take them for
+ * that. Where weights stay packed, so does their block. */
+static int settle_blocks(json_t *config, const struct plan *plan)
+{
+    static const char key[] = "quantization_config";
+    json_t *block = json_object_get(config, key);
     const char *method = json_string_value(json_object_get(block, "quant_method"));
-    bool stays = false;
 
-    for (size_t i = 0; i < plan->contents.table->count; i++)
-        stays |= plan->items[i].action == PLAN_KEEP &&
-                 plan->contents.items[i].packing != PACKING_NONE;
-    if (!stays || !method || strcmp(method, "bitnet") == 0)
-        json_object_del(config, "quantization_config");
-    json_object_del(config, "quantization");
+    if (settle_mlx(config, "quantization", plan) < 0)
+        return -1;
+    if (!method) /* a copy of MLX's block */
+        return settle_mlx(config, key, plan);
+    if (strcmp(method, "bitnet") == 0 && keeps(plan, PACKING_HF_BITNET))
+        return json_object_set_new(block, "modules_to_not_convert", dense_modules(plan));
+    if (strcmp(method, "bitnet") == 0 || !keeps_any(plan))
+        json_object_del(config, key);
+    return 0;
+}
+
+static int put_mlx_block(json_t *config, const struct plan *plan)
+{
+    json_t *block = mlx_block(config, plan);
+    const int result = json_object_set(config, "quantization", block) |
+                       json_object_set(config, "quantization_config", block);
+
+    json_decref(block);
+    return result;
 }
 
 static int put_blocks(json_t *config, const struct plan *plan)
 {
-    if (packs(plan))
-        remove_blocks(config, plan);
-    switch (plan->terms.encoding) {
-    case TRIT_ENCODING_HF_BITNET:
-        return json_object_set_new(config, "quantization_config", bitnet_block(plan));
-    case TRIT_ENCODING_MLX_2BIT:
-        return json_object_set_new(config, "quantization", mlx_block(plan)) |
-               json_object_set_new(config, "quantization_config", mlx_block(plan));
-    case TRIT_ENCODING_DENSE:
-    case TRIT_ENCODING_INT8:
-    case TRIT_ENCODING_PQ2_0:
-    case TRIT_ENCODING_Q2_0:
-    case TRIT_ENCODING_PTQ1_0:
-    case TRIT_ENCODING_TQ1_0:
-    case TRIT_ENCODING_TQ2_0:
-    case TRIT_ENCODING_I2_S:
-        break;
-    }
-    return 0;
+    if (plan->terms.encoding == TRIT_ENCODING_MLX_2BIT)
+        return put_mlx_block(config, plan);
+    if (packs(plan) && settle_blocks(config, plan) < 0)
+        return -1;
+    return plan->terms.encoding == TRIT_ENCODING_HF_BITNET
+               ? json_object_set_new(config, "quantization_config", bitnet_block(plan))
+               : 0;
 }
 
 int config_write(const struct plan *plan, const char *text, size_t bytes, char **out,

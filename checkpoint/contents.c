@@ -262,6 +262,24 @@ static bool is_recorded(const struct contents *contents, const char *name)
     return has_record(contents) && record_names(contents->record, name);
 }
 
+/* An excluded weight of a packed type, in a file without a record: is it encoded like the
+ * file's layers? */
+static int find_excluded(struct classifying *c, const struct tensor_entry *entry,
+                         struct content *item)
+{
+    struct content layer = *item;
+
+    if (find_claimed(c, entry, &layer) < 0)
+        return -1;
+    if (!content_is_complete(&layer))
+        return 0;
+    item->stays_encoded = true;
+    item->terms = layer.terms;
+    item->layout = layer.layout;
+    item->dense = layer.dense;
+    return 0;
+}
+
 static int find_layer(struct classifying *c, size_t index)
 {
     const struct tensor_entry *entry = &c->contents->table->entries[index];
@@ -279,7 +297,10 @@ static int find_layer(struct classifying *c, size_t index)
     if (selection == SELECTION_EXCLUDED) {
         if ((by_rules && is_float) || (recorded && c->side == CONTENTS_CLAIM))
             item->kind = CONTENT_EXCLUDED;
-        return 0;
+        return c->side == CONTENTS_CLAIM && by_rules && !is_float &&
+                       !has_record(c->contents)
+                   ? find_excluded(c, entry, item)
+                   : 0;
     }
     item->included = !by_rules && is_float &&
                      chosen(c, entry, item->role, SELECTION_INCLUDED) &&
@@ -370,7 +391,7 @@ static void read_foreign(struct classifying *c, size_t index)
 
     if (c->side != CONTENTS_CLAIM ||
         !foreign_form_of(contents->table, &contents->table->entries[index], item->packing,
-                         options->config, &item->foreign, &item->dense, &item->layout,
+                         options, &item->foreign, &item->dense, &item->layout,
                          &item->scales, &item->biases)) {
         item->foreign = (struct foreign_form){.packing = PACKING_NONE};
         item->scales = item->biases = CONTENT_NONE;
@@ -459,36 +480,4 @@ void contents_destroy(struct contents *contents)
     free(contents->items);
     arena_fini(&contents->strings);
     *contents = (struct contents){.items = NULL};
-}
-
-bool content_is_complete(const struct content *content)
-{
-    return content->kind == CONTENT_LAYER &&
-           (!content->wants_scales || content->scales != CONTENT_NONE) &&
-           (!content->wants_biases || content->biases != CONTENT_NONE);
-}
-
-struct matrices content_matrices(const struct content *layer)
-{
-    return matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
-}
-
-enum trit_dtype content_dtype(const struct contents *contents, size_t index)
-{
-    const struct content *item = &contents->items[index];
-
-    return content_is_foreign(item) ? item->foreign.dtype
-                                    : contents->table->entries[index].type->dtype;
-}
-
-uint64_t content_parameters(const struct contents *contents, size_t index)
-{
-    const struct content *item = &contents->items[index];
-    const struct tensor_entry *entry = &contents->table->entries[index];
-    uint64_t shape[TRIT_RANK_MAX], elements;
-
-    if (item->kind == CONTENT_SCALES || item->kind == CONTENT_FOREIGN_TABLE)
-        return 0;
-    entry_value_shape(item->kind == CONTENT_LAYER ? &item->dense : entry, shape);
-    return shape_elements(entry->rank, shape, &elements) ? elements : 0;
 }

@@ -50,6 +50,9 @@ struct content {
         biases;        /* of a layer: index of its scales and biases, or CONTENT_NONE */
     bool wants_scales; /* the layer's encoding has its scales in a tensor of their own */
     bool wants_biases; /* the same for biases, which are -scales */
+    bool
+        stays_encoded; /* of CONTENT_EXCLUDED: it is encoded as the file's terms say; then
+                            terms, layout and dense are as of a layer */
     struct layer_terms terms;  /* of a layer */
     enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
     struct tensor_entry dense; /* of a layer: the dense tensor, before it was encoded */
@@ -67,6 +70,10 @@ static inline bool content_is_foreign(const struct content *content)
 {
     return content->foreign.packing != PACKING_NONE;
 }
+
+/* Can a verification without latents find that the layer is not ternary? Rows of one weight
+ * always are, so they are not counted as examined. */
+bool content_may_fail(const struct content *layer);
 
 /* The matrices of a layer. */
 struct matrices content_matrices(const struct content *layer);

@@ -27,28 +27,50 @@ static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
              entry_shape_text(shape, entry));
 }
 
+enum { MLX_TEXT_BYTES = 192 };
+
+/* Why a weight that MLX packed is not read, and what to do about it. */
+static void mlx_text(char text[MLX_TEXT_BYTES], const struct tensor_table *table,
+                     const struct tensor_entry *entry)
+{
+    unsigned bits[MLX_WIDTHS_MAX];
+    const size_t count = foreign_mlx_bits(table, entry, bits);
+    size_t length;
+
+    if (count == 0) {
+        snprintf(text, MLX_TEXT_BYTES,
+                 "; it has no scales and biases whose shapes fit a number of bits");
+        return;
+    }
+    length = (size_t)snprintf(text, MLX_TEXT_BYTES, "; its shapes fit codes of ");
+    for (size_t i = count; i-- > 0;)
+        length += (size_t)snprintf(text + length, MLX_TEXT_BYTES - length, "%s%u",
+                                   i == count - 1 ? "" : " or ", bits[i]);
+    snprintf(text + length, MLX_TEXT_BYTES - length,
+             " bits: say which with --bits%s, or put the model's config.json beside it",
+             bits[count - 1] == 2 ? " (2: --encoding mlx_2bit)" : "");
+}
+
 static void add_foreign(struct file_findings *findings, const struct contents *claim,
                         size_t index, bool has_record)
 {
     const struct content *item = &claim->items[index];
     const char *name = claim->table->entries[index].name;
-    char text[CONTENT_TEXT_BYTES], whole[CONTENT_TEXT_BYTES + 96];
+    char text[CONTENT_TEXT_BYTES], whole[CONTENT_TEXT_BYTES + 192];
     struct trit_finding *added =
         findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
     const bool readable = !has_record && (item->packing == PACKING_HF_BITNET ||
                                           item->packing == PACKING_INT8);
-    const bool maybe = !has_record && item->packing == PACKING_MLX;
+    char widths[MLX_TEXT_BYTES] = "";
 
+    if (item->packing == PACKING_MLX)
+        mlx_text(widths, claim->table, &claim->table->entries[index]);
     if (!added)
         return;
     form_of(added->got, &claim->table->entries[index]);
-    snprintf(whole, sizeof(whole), "%s%s%s", content_text(text, claim, index),
-             readable ? "; read it with --encoding "
-             : maybe  ? "; if its codes have 2 bits, read it with --encoding "
-                      : "",
-             readable ? packing_name(item->packing)
-             : maybe  ? "mlx_2bit, or put the model's config.json beside it"
-                      : "");
+    snprintf(whole, sizeof(whole), "%s%s%s%s", content_text(text, claim, index),
+             readable ? "; read it with --encoding " : "",
+             readable ? packing_name(item->packing) : "", widths);
     long_hint(findings, whole);
 }
 

@@ -83,52 +83,104 @@ static bool mlx_has_bits(uint64_t bits)
     return (bits >= 2 && bits <= 6) || bits == 8;
 }
 
-/* The sizes of groups that MLX packs in, for rows of `words` words with `groups` scales.
- * Returns how many are possible; *group is the last one. */
-static unsigned mlx_group(uint64_t words, uint64_t groups, uint32_t only, uint32_t *group)
-{
-    unsigned possible = 0;
+/* How MLX may have packed a weight. */
+struct mlx_fit {
+    uint32_t group;
+    unsigned bits;
+};
 
-    for (uint32_t size = 32; size <= 128; size *= 2) {
+/* The fits for rows of `words` words with `groups` scales; returns how many. */
+static size_t mlx_fits(uint64_t words, uint64_t groups,
+                       struct mlx_fit fits[MLX_WIDTHS_MAX])
+{
+    size_t count = 0;
+
+    for (uint32_t group = 32; group <= 128; group *= 2) {
         uint64_t columns, bits;
 
-        if ((only && size != only) || mul_overflows(groups, size, &columns) ||
-            mul_overflows(words, 32, &bits) || columns == 0 || bits % columns != 0 ||
-            !mlx_has_bits(bits / columns))
+        if (mul_overflows(groups, group, &columns) || mul_overflows(words, 32, &bits) ||
+            columns == 0 || bits % columns != 0 || !mlx_has_bits(bits / columns))
             continue;
-        *group = size;
-        possible++;
+        fits[count++] = (struct mlx_fit){group, (unsigned)(bits / columns)};
     }
-    return possible;
+    return count;
 }
 
-static bool mlx_form_of(const struct tensor_table *table,
-                        const struct tensor_entry *entry,
-                        const struct model_config *config, struct foreign_form *form,
-                        struct tensor_entry *dense, size_t *scales, size_t *biases)
+/* The one that options, config.json or the shapes tell. */
+static bool choose_fit(const struct mlx_fit *fits, size_t count,
+                       const struct checkpoint_options *options, struct mlx_fit *chosen)
+{
+    const struct model_config *config = options->config;
+    const uint32_t group = config && !config->group_varies ? config->group_size : 0;
+    size_t possible = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!group || fits[i].group == group) {
+            *chosen = fits[i];
+            possible++;
+        }
+    if (possible == 1)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (options->bits && fits[i].bits == options->bits) {
+            *chosen = fits[i];
+            return true;
+        }
+    return false;
+}
+
+/* Finds the tables of the weight, and how their shapes and its own fit together. */
+static size_t mlx_find(const struct tensor_table *table, const struct tensor_entry *entry,
+                       size_t *scales, size_t *biases,
+                       struct mlx_fit fits[MLX_WIDTHS_MAX])
 {
     const uint32_t last = entry->rank - 1;
-    const uint32_t only = config && !config->group_varies ? config->group_size : 0;
-    uint32_t group;
 
     *scales = sibling(table, entry, "scales");
     *biases = sibling(table, entry, "biases");
     if (*scales == SIZE_MAX || *biases == SIZE_MAX)
-        return false;
+        return 0;
     const struct tensor_entry *scale = &table->entries[*scales];
     const struct tensor_entry *bias = &table->entries[*biases];
     if (!is_float(scale) || scale->type != bias->type || scale->rank != entry->rank ||
         bias->rank != entry->rank ||
         memcmp(scale->shape, bias->shape, entry->rank * sizeof(scale->shape[0])) != 0 ||
-        memcmp(scale->shape, entry->shape, last * sizeof(scale->shape[0])) != 0 ||
-        mlx_group(entry->shape[last], scale->shape[last], only, &group) != 1)
+        memcmp(scale->shape, entry->shape, last * sizeof(scale->shape[0])) != 0)
+        return 0;
+    return mlx_fits(entry->shape[last], scale->shape[last], fits);
+}
+
+size_t foreign_mlx_bits(const struct tensor_table *table,
+                        const struct tensor_entry *entry, unsigned bits[MLX_WIDTHS_MAX])
+{
+    struct mlx_fit fits[MLX_WIDTHS_MAX];
+    size_t scales, biases;
+    const size_t count =
+        entry->rank > 0 ? mlx_find(table, entry, &scales, &biases, fits) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        bits[i] = fits[i].bits;
+    return count;
+}
+
+static bool mlx_form_of(const struct tensor_table *table,
+                        const struct tensor_entry *entry,
+                        const struct checkpoint_options *options,
+                        struct foreign_form *form, struct tensor_entry *dense,
+                        size_t *scales, size_t *biases)
+{
+    const uint32_t last = entry->rank - 1;
+    struct mlx_fit fits[MLX_WIDTHS_MAX], fit;
+    const size_t count = mlx_find(table, entry, scales, biases, fits);
+
+    if (!choose_fit(fits, count, options, &fit))
         return false;
-    dense->shape[last] = scale->shape[last] * group;
+    dense->shape[last] = table->entries[*scales].shape[last] * fit.group;
     form->codes = CODES_UNSIGNED;
-    form->bits = (unsigned)(entry->shape[last] * 32 / dense->shape[last]);
+    form->bits = fit.bits;
     form->block_rows = 1;
-    form->block_columns = group;
-    form->scale_columns = scale->shape[last];
+    form->block_columns = fit.group;
+    form->scale_columns = table->entries[*scales].shape[last];
     return true;
 }
 
@@ -190,7 +242,7 @@ static bool bytes_form_of(const struct tensor_table *table,
 }
 
 bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry *entry,
-                     enum packing packing, const struct model_config *config,
+                     enum packing packing, const struct checkpoint_options *options,
                      struct foreign_form *form, struct tensor_entry *dense,
                      enum layer_layout *layout, size_t *scales, size_t *biases)
 {
@@ -202,7 +254,7 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
     if (entry->rank < 2 || entry->rank > 3 || entry->bytes == 0)
         return false;
     if (packing == PACKING_MLX)
-        found = mlx_form_of(table, entry, config, form, dense, scales, biases);
+        found = mlx_form_of(table, entry, options, form, dense, scales, biases);
     else
         found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
                  packing == PACKING_BITSANDBYTES) &&

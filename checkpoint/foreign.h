@@ -8,7 +8,7 @@
 #include "checkpoint/form.h"
 #include "checkpoint/packing.h"
 
-struct model_config;
+struct checkpoint_options;
 
 enum foreign_codes {
     CODES_UNSIGNED, /* `bits` wide, one after another, the lowest bits first */
@@ -30,11 +30,16 @@ struct foreign_form {
 
 /* The form of a packed weight of the sealed table. True: it can be read; *dense is then the
  * tensor of its values, *layout that of its matrices, *scales and *biases (SIZE_MAX:
- * none) are the tables. `config` may be NULL. */
+ * none) are the tables. */
 bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry *entry,
-                     enum packing packing, const struct model_config *config,
+                     enum packing packing, const struct checkpoint_options *options,
                      struct foreign_form *form, struct tensor_entry *dense,
                      enum layer_layout *layout, size_t *scales, size_t *biases);
+
+/* The widths of codes that the shapes of a weight that MLX packed allow; returns how many. */
+enum { MLX_WIDTHS_MAX = 3 };
+size_t foreign_mlx_bits(const struct tensor_table *table,
+                        const struct tensor_entry *entry, unsigned bits[MLX_WIDTHS_MAX]);
 
 /* Byte ranges of some rows in the tensors. */
 struct foreign_rows {

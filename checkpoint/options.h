@@ -39,6 +39,8 @@ struct checkpoint_options {
     const struct model_config *config;   /* of the model, borrowed; NULL: not known */
     bool has_encoding;                   /* else: as the record says, else dense */
     enum trit_encoding encoding;
+    unsigned bits; /* of weights that MLX packed, where neither config.json nor their
+                               shapes tell; 0: not known */
     uint32_t group_size;    /* 0: as the record says, else the encoding's default */
     bool has_partial_group; /* else: as the record says, else padded */
     enum trit_partial_group partial_group;

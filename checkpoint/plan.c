@@ -31,6 +31,7 @@ struct planning {
     const struct tensor_table *input;
     enum plan_action action; /* of layers: TERNARIZE or PACK */
     enum trit_dtype dtype;   /* of unpacked layers, or UNSPECIFIED */
+    bool has_config;         /* config.json tells the architecture */
     struct record record;    /* of the output */
     struct failure *failure;
 };
@@ -98,6 +99,28 @@ static int add_outputs(struct planning *p, size_t index, struct encoded_form *fo
     return add_table(p, &form->biases, name, &item->biases);
 }
 
+/* What a pattern takes against the rules, or what may be stored the other way. */
+static const char *warning_of(const struct planning *p, size_t index)
+{
+    const struct content *content = &p->plan->contents.items[index];
+    char text[128];
+
+    if (p->action != PLAN_TERNARIZE)
+        return NULL;
+    if (content->included) {
+        snprintf(text, sizeof(text),
+                 "included by a pattern, although by the rules it is kept (%s)",
+                 role_name(content->role));
+        return keep_text(p->plan, text);
+    }
+    return content->layout == LAYOUT_OUT_IN && !p->has_config &&
+                   name_is_conv1d(p->input->entries[index].name) &&
+                   content->dense.shape[0] != content->dense.shape[1]
+               ? "taken as [out, in]; GPT-2 stores a layer of this name as [in, out], "
+                 "which --transposed says"
+               : NULL;
+}
+
 /* Plans the tensors of an encoded layer, or refuses it if the encoding cannot hold it. */
 static int add_layer(struct planning *p, size_t index)
 {
@@ -119,6 +142,7 @@ static int add_layer(struct planning *p, size_t index)
     if (!check_names(p, index, &form))
         return 0;
     item->action = p->action;
+    item->warning = warning_of(p, index);
     item->groups =
         matrix.count *
         (terms->group_size ? matrix.rows * div_up(matrix.columns, terms->group_size) : 1);
@@ -130,13 +154,21 @@ static int add_layer(struct planning *p, size_t index)
 
 static int keep(struct planning *p, size_t index)
 {
+    const struct content *content = &p->plan->contents.items[index];
     const struct record *from = p->plan->contents.record;
     const char *name = p->input->entries[index].name;
+    struct tensor_entry dense = content->dense;
     char text[CONTENT_TEXT_BYTES];
 
+    dense.name = name;
     /* A layer that is neither packed nor unpacked stays one. */
     if (p->action == PLAN_PACK && from && from->layers && record_names(from, name) &&
         record_keep(&p->record, from, name, p->failure) < 0)
+        return -1;
+    /* A record cannot say that a scale is 1 / mean |w|. */
+    if (p->action == PLAN_PACK && content->stays_encoded && !p->plan->reciprocals &&
+        record_add_as(&p->record, &dense, content->layout, &content->terms, p->failure) <
+            0)
         return -1;
     p->plan->items[index].reason =
         keep_text(p->plan, content_text(text, &p->plan->contents, index));
@@ -262,8 +294,11 @@ static int plan_init(struct plan *plan, const struct tensor_table *input,
 int plan_create(struct plan *plan, const struct checkpoint_options *options, bool again,
                 const struct tensor_table *input, struct failure *failure)
 {
-    struct planning p = {
-        .plan = plan, .input = input, .action = PLAN_TERNARIZE, .failure = failure};
+    struct planning p = {.plan = plan,
+                         .input = input,
+                         .action = PLAN_TERNARIZE,
+                         .has_config = options->config != NULL,
+                         .failure = failure};
     struct record earlier = {.layers = NULL};
     int result = plan_init(plan, input, failure);
 

@@ -18,6 +18,7 @@ enum plan_action {
 struct plan_item {
     enum plan_action action;
     const char *reason;    /* KEEP, REFUSE: a sentence without a full stop */
+    const char *warning;   /* TERNARIZE: what may be wrong about it, or NULL */
     uint64_t groups;       /* of a layer */
     size_t data;           /* index in the output's table; PLAN_NONE: refused */
     size_t scales, biases; /* likewise, or PLAN_NONE */

@@ -94,6 +94,7 @@ static json_t *tensor_json(const struct plan *plan, size_t index)
     if (json_put(object, "parameters", json_uint64(parameters)) &&
         json_put(object, "action", json_string(plan_action_name(item->action))) &&
         (!item->reason[0] || json_put(object, "reason", json_string(item->reason))) &&
+        (!item->warning || json_put(object, "warning", json_string(item->warning))) &&
         ((item->action != PLAN_TERNARIZE && item->action != PLAN_PACK) ||
          put_layer(object, plan, index)) &&
         put_outputs(object, plan, item))

@@ -281,6 +281,18 @@ int record_keep(struct record *record, const struct record *from, const char *na
     return json_object_set_new(record->layers, name, note) == 0 ? 0 : no_memory(failure);
 }
 
+int record_add_as(struct record *record, const struct tensor_entry *entry,
+                  enum layer_layout layout, const struct layer_terms *terms,
+                  struct failure *failure)
+{
+    if (record_add(record, entry, layout, failure) < 0)
+        return -1;
+    return same_terms(terms, &record->terms) ||
+                   write_terms(json_object_get(record->layers, entry->name), terms) == 0
+               ? 0
+               : no_memory(failure);
+}
+
 size_t record_count(const struct record *record)
 {
     return json_object_size(record->layers);

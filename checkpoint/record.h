@@ -35,6 +35,10 @@ void record_fini(struct record *record); /* harmless on a zeroed one */
 /* Adds a layer's dense type, shape and layout. */
 int record_add(struct record *record, const struct tensor_entry *entry,
                enum layer_layout layout, struct failure *failure);
+/* The same for a layer whose terms are not those of the record. */
+int record_add_as(struct record *record, const struct tensor_entry *entry,
+                  enum layer_layout layout, const struct layer_terms *terms,
+                  struct failure *failure);
 
 /* Adds a layer as the record `from`, which names it, describes it. */
 int record_keep(struct record *record, const struct record *from, const char *name,

@@ -368,10 +368,10 @@ const struct command cmd_diff = {
         "Exit code 0: equal; 1: something differs.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_CONVOLUTIONS) |
-               OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_TRANSPOSED) |
-               OPTION_BIT(OPTION_RENAME) | OPTION_BIT(OPTION_STRIP_PREFIX) |
-               OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_JSON) |
-               OPTION_BIT(OPTION_HELP),
+               OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_BITS) |
+               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_RENAME) |
+               OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_NPY_BF16) |
+               OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
     .arguments_min = 2,
     .arguments_max = 2,
     .run = run_diff,

@@ -143,9 +143,10 @@ const struct command cmd_inspect = {
         "record of a projection is damaged.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
                OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |
-               OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_INCLUDE) |
-               OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_NPY_BF16) |
-               OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP),
+               OPTION_BIT(OPTION_BITS) | OPTION_BIT(OPTION_TRANSPOSED) |
+               OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |
+               OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_JSON) |
+               OPTION_BIT(OPTION_HELP),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_inspect,

@@ -153,6 +153,7 @@ struct checkpoint_options options_checkpoint(const struct options *options)
         .exclude = {options->exclude.patterns, options->exclude.count},
         .convolutions = option_given(options, OPTION_CONVOLUTIONS),
         .experts = options->experts,
+        .bits = options->bits,
         .transposed = {options->transposed.patterns, options->transposed.count},
         .renames = {options->rename.patterns, options->rename.count},
         .strip_prefixes = {options->strip_prefix.patterns, options->strip_prefix.count},

@@ -158,6 +158,10 @@ static const struct enum_names experts_names = {
     "Experts", (const struct enum_name[]){
                    {EXPERTS_OUT_IN, "out_in"}, {EXPERTS_IN_OUT, "in_out"}, {0, NULL}}};
 
+static const struct enum_names bits_names = {
+    "Bits", (const struct enum_name[]){
+                {2, "2"}, {3, "3"}, {4, "4"}, {5, "5"}, {6, "6"}, {8, "8"}, {0, NULL}}};
+
 #define AT(member) offsetof(struct options, member)
 /* The fields of an option without a value. */
 #define FLAG NULL, VALUE_NONE, 0, 0, NULL, NULL
@@ -197,6 +201,9 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "one of at most 64 patterns",
      "layers whose name matches are stored [in, out], like GPT-2's Conv1D; may be "
      "repeated"},
+    {OPTION_BITS, "bits", '\0', "N", VALUE_ENUM, AT(bits), 8, &bits_names,
+     "one of 2, 3, 4, 5, 6, 8",
+     "bits of weights that MLX packed, where neither config.json nor their shapes tell"},
     {OPTION_DRY_RUN, "dry-run", 'n', FLAG,
      "print what would happen to each tensor and why; write nothing"},
     {OPTION_SHARD_SIZE, "shard-size", '\0', "SIZE", VALUE_SIZE, AT(shard_bytes), 0, NULL,

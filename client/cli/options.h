@@ -28,6 +28,7 @@ enum option_id {
     OPTION_ROUND_SCALES,
     OPTION_EXPERTS,
     OPTION_TRANSPOSED,
+    OPTION_BITS,
     OPTION_DRY_RUN,
     OPTION_SHARD_SIZE,
     OPTION_REPORT,
@@ -96,6 +97,7 @@ struct options {
     struct globs rename;       /* "OLD=NEW", patterns */
     struct globs strip_prefix; /* prefixes, not patterns */
     enum experts_layout experts;
+    unsigned bits;        /* of weights that MLX packed; 0: not given */
     uint64_t shard_bytes; /* 0: the default */
     const char *against;
     enum trit_verify_mode mode;

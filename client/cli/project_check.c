@@ -75,25 +75,6 @@ static int probe_layers(struct projecting *p, size_t *count)
 
 /* ---- what the plan says -------------------------------------------------------------- */
 
-/* Names what a pattern takes against the rules, and what may lie the other way. */
-static void warn(const struct projecting *p, size_t index)
-{
-    const struct content *item = &p->plan.contents.items[index];
-    const char *name = p->plan.contents.table->entries[index].name;
-
-    if (item->included)
-        complain(DONE, "%s: included by a pattern, although by the rules it is kept (%s)",
-                 name, role_name(item->role));
-    if (item->kind == CONTENT_LAYER && item->layout == LAYOUT_OUT_IN &&
-        !p->input.has_config && name_is_conv1d(name) &&
-        item->dense.shape[0] != item->dense.shape[1])
-        complain(
-            DONE,
-            "%s: taken as [out, in]; GPT-2 stores a layer of this name as [in, out], "
-            "which --transposed says",
-            name);
-}
-
 /* Does another program's packing stand in the way that trit unpack may read? */
 static bool may_unpack(const struct projecting *p)
 {
@@ -158,7 +139,9 @@ enum exit_code project_check(struct projecting *p)
         probe_layers(p, &ternary) < 0)
         return complain(FAILED, "%s: %s", path, p->failure.message);
     for (size_t i = 0; i < p->plan.contents.table->count; i++)
-        warn(p, i);
+        if (p->plan.items[i].action == PLAN_TERNARIZE && p->plan.items[i].warning)
+            complain(DONE, "%s: %s", p->plan.contents.table->entries[i].name,
+                     p->plan.items[i].warning);
     if (dry)
         return DONE;
     if (p->plan.refused)

@@ -134,11 +134,14 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
     if (step->check == CHECK_PROJECTION &&
         (findings_have_mismatch(&v->findings, first) || v->reciprocal))
         explain(v, index, name, examined);
-    v->reports++;
+    const bool counts = step->check == CHECK_PROJECTION || content_may_fail(item);
+
+    v->reports += counts;
     if (++step->noted < matrices.count)
         return 0;
     step->done = true;
-    v->examined += content_parameters(&v->claim, index);
+    if (counts)
+        v->examined += content_parameters(&v->claim, index);
     return 0;
 }
 

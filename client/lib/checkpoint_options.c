@@ -45,6 +45,9 @@ static int check_values(const struct trit_checkpoint_options *o, struct failure 
     if (o->experts > TRIT_EXPERTS_IN_OUT)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.experts",
                           "%u is unknown", (unsigned)o->experts);
+    if (o->bits && (o->bits < 2 || o->bits == 7 || o->bits > 8))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.bits",
+                          "%u is not 2, 3, 4, 5, 6 or 8", (unsigned)o->bits);
     if (o->mode > TRIT_VERIFY_LATENT)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.mode", "%u is unknown",
                           (unsigned)o->mode);
@@ -85,6 +88,7 @@ int options_take(const struct trit_checkpoint_options *given,
         .exclude = {o->exclude, o->exclude_count},
         .convolutions = o->convolutions,
         .experts = (enum experts_layout)o->experts,
+        .bits = o->bits,
         .transposed = {o->transposed, o->transposed_count},
         .renames = {o->rename, o->rename_count},
         .strip_prefixes = {o->strip_prefix, o->strip_prefix_count},

@@ -178,6 +178,22 @@ static int take_unlisted(struct shards *shards, const struct folder_names *names
                          weights_suffixes[SAFETENSORS], failure);
 }
 
+/* "model.safetensors" beside "model.safetensors.index.json", which does not list it.
+ * transformers loads that file and not the shards. */
+static int take_whole(struct shards *shards, const struct folder_names *names,
+                      struct failure *failure)
+{
+    char *name = strndup(shards->index, strlen(shards->index) - strlen(INDEX_SUFFIX) +
+                                            strlen(weights_suffixes[SAFETENSORS]));
+    int result = name ? 0 : no_memory(failure);
+
+    if (result == 0 && is_there(names, name) && !find_shard(shards, name) &&
+        !add_shard(shards, name, failure))
+        result = -1;
+    free(name);
+    return result;
+}
+
 static int take_index(struct shards *shards, const struct folder_names *names,
                       struct failure *failure)
 {
@@ -332,6 +348,7 @@ static int find_in_folder(struct shards *shards, const char *part,
 {
     struct folder_names names;
     int result = folder_names_read(&names, shards->folder, failure);
+    const bool named = shards->index != NULL;
 
     shards->places = json_object();
     if (result == 0 && !shards->places)
@@ -342,6 +359,8 @@ static int find_in_folder(struct shards *shards, const char *part,
         result = choose_index(shards, &names, failure);
     if (result == 0 && !part)
         result = (shards->index ? take_index : take_files)(shards, &names, failure);
+    if (result == 0 && shards->index && !named)
+        result = take_whole(shards, &names, failure);
     folder_names_fini(&names);
     json_decref(shards->places);
     shards->places = NULL;

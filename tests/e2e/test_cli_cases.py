@@ -420,3 +420,36 @@ def test_ternary_already(daemon, tmp_path, random):
             done = cli(daemon, *words)
             assert done.returncode == 1 and "ternary already" in done.stderr
         assert cli(daemon, *words, "--again").returncode == 0
+
+
+def test_rows_of_one_weight(daemon, tmp_path, normal):
+    """A single weight is always ternary. So a matrix with one column counts as examined only
+    against its latents, and a file with nothing else is inconclusive without them."""
+    column = normal(64, 1)
+    save(tmp_path / "in.safetensors", {"value_head.weight": column})
+    done = cli(daemon, "verify", tmp_path / "in.safetensors", "--json")
+    assert done.returncode == 4 and list(kinds(done)) == ["nothing_examined"]
+    assert schemas.read(done.stdout)["examined"] == 0
+    done = cli(daemon, "project", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors")
+    assert done.returncode == 0
+    against = "verify", tmp_path / "out.safetensors", "--json", "--against"
+    done = cli(daemon, *against, tmp_path / "in.safetensors")
+    assert done.returncode == 0 and schemas.read(done.stdout)["examined"] == 64
+    save(tmp_path / "in.safetensors", {"value_head.weight": -column})
+    assert cli(daemon, *against, tmp_path / "in.safetensors").returncode == 1
+
+
+def test_dbrx(daemon, tmp_path, normal):
+    """DBRX keeps the experts of a block in one matrix each; of w2 the input is the first axis."""
+    experts = {f"blocks.0.ffn.experts.mlp.{name}": normal(512, 256) for name in ("w1", "v1", "w2")}
+    save_folder(tmp_path / "in", [experts], {"model_type": "dbrx"})
+    turned = {name: np.ascontiguousarray(one.T) if name.endswith("w2") else one
+              for name, one in experts.items()}
+    save_folder(tmp_path / "turned", [turned])
+    for name in ("in", "turned"):
+        done = cli(daemon, "project", tmp_path / name, "-o", tmp_path / f"{name}.out")
+        assert done.returncode == 0, done.stderr
+    found, expected = (load(tmp_path / f"{name}.out" / "model.safetensors")
+                       for name in ("in", "turned"))
+    for name, one in expected.items():
+        np.testing.assert_array_equal(found[name], one.T if name.endswith("w2") else one)

@@ -258,3 +258,21 @@ def test_metadata_has_a_format(daemon, tmp_path, shards):
         written = header_of(tmp_path / "out.safetensors")["__metadata__"]
         assert written["format"] == (metadata or {}).get("format", "pt")
         assert written.get("note") == (metadata or {}).get("note")
+
+
+def test_a_whole_file_beside_the_index(daemon, tmp_path, shards):
+    """transformers loads model.safetensors and not the shards beside it. So its tensors are read
+    too, and those that both have are errors; whoever names the index means the shards."""
+    source = model(tmp_path / "model", shards)
+    save(source / "model.safetensors", {"other.weight": shards[0]["model.layers.0.mlp.up_proj.weight"]})
+    done = cli(daemon, "verify", source, "--json", "--mode", "latent")
+    assert [one["tensor"] for one in findings(done, "not_in_index")] == ["other.weight"]
+    assert "other.weight" in {one["layer"] for one in schemas.read(done.stdout)["layers"]}
+    save(source / "model.safetensors", whole(shards))
+    done = cli(daemon, "verify", source, "--json", "--mode", "latent")
+    assert done.returncode == 1 and len(findings(done, "duplicate")) == 6
+    done = cli(daemon, "project", source, "-o", tmp_path / "out")
+    assert done.returncode == 1 and "model.safetensors" in done.stderr
+    assert not (tmp_path / "out").exists()
+    done = cli(daemon, "verify", source / INDEX, "--json", "--mode", "latent")
+    assert done.returncode == 0 and not findings(done, "duplicate"), done.stdout

@@ -97,7 +97,9 @@ struct trit_checkpoint_options {
     size_t strip_prefix_count;
     const char *config; /* text of the model's config.json; NULL: the file's own */
     enum trit_experts experts;
-    uint32_t reserved;
+    /* 2, 3, 4, 5, 6 or 8: of weights that MLX packed, where neither config.json nor their
+     * shapes tell. 0: not known. */
+    uint32_t bits;
 };
 #define TRIT_CHECKPOINT_OPTIONS_INIT TRIT_INIT(trit_checkpoint_options)
 
@@ -148,7 +150,7 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
                                             const void *data, uint64_t bytes, bool *done,
                                             struct trit_error *error);
 
-/* The plan as {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
+/* The plan as {tensors: [{name, dtype, shape, parameters, action, reason, warning, encoding,
  * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
  * shape, bytes, role, transposed}]}], metadata: {key: value}, parameters: {ternary, kept},
  * bytes: {before, after}, bits_per_weight, refused, refusal, findings}. `action` is

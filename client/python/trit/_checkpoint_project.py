@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
@@ -105,6 +106,12 @@ class Planned:
             ternary = any("ternary already" in one["reason"] for one in refused)
             what_to_do = _PACK if ternary else "exclude keeps a tensor as it is"
             raise InvalidArgument(f"{texts}. Nothing is written: {what_to_do}", "source")
+
+    def warn(self) -> None:
+        """Warns of what may be wrong about a layer."""
+        for name, one in self.layers.items():
+            if "warning" in one:
+                warnings.warn(f"{name}: {one['warning']}", stacklevel=3)
 
 
 def _examine(plan: Plan, source: Source, name: str, progress: CheckpointProgress) -> None:

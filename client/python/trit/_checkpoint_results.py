@@ -298,6 +298,8 @@ class PlannedTensor:
         matrices: Number of matrices that are projected, the experts of a tensor for example.
         transposed: Whether each matrix is stored as [in, out].
         outputs: The tensors that come of it.
+        warning: What may be wrong about a layer: that it may be stored [in, out], or that the
+            rules would keep it; None if nothing is known. `project` warns of it.
 
     Example:
         >>> plan = client.checkpoint.plan({"fc.weight": weights}, encoding="int8")
@@ -314,6 +316,7 @@ class PlannedTensor:
     matrices: int = 0
     transposed: bool = False
     outputs: Dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    warning: Optional[str] = None
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

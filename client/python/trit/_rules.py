@@ -20,6 +20,13 @@ from .reports import Finding
 from .types import Encoding, PartialGroup, VerifyMode
 
 
+def _printable(text: str) -> str:
+    """A message about a file, whose names may have control characters, for a terminal."""
+    return "".join(
+        one if one >= " " and not "\x7f" <= one <= "\x9f" else repr(one)[1:-1] for one in text
+    )
+
+
 def check(function: Any, *arguments: Any) -> None:
     """Calls a function of libtrit; raises the exception of its status."""
     error = new("struct trit_error *")
@@ -27,7 +34,7 @@ def check(function: Any, *arguments: Any) -> None:
     if status != lib.TRIT_OK:
         raise error_of(
             status,
-            ffi.string(error.message).decode("utf-8", "replace"),
+            _printable(ffi.string(error.message).decode("utf-8", "replace")),
             ffi.string(error.field).decode().replace("options.", ""),
         )
 
@@ -99,6 +106,7 @@ class Options(NamedTuple):
     config: Config = None
     rename: Patterns = None
     strip_prefix: Patterns = None
+    bits: Optional[int] = None
 
     def c(self) -> Tuple[Any, List[Any]]:
         """The struct, and what must outlive the call that takes it."""
@@ -125,6 +133,7 @@ class Options(NamedTuple):
                 "again": flag(self.again, "again"),
                 "allow_dead": flag(self.allow_dead, "allow_dead"),
                 "accept_record": flag(self.accept_record, "accept_record"),
+                "bits": unsigned(0 if self.bits is None else self.bits, 2**32, "bits"),
             },
         )
         return options, [lists, config]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Un
 
 import numpy as np
 
-from ._arguments import PathLike, c_text, path_of, wrong_type
+from ._arguments import PathLike, c_text, flag, path_of, wrong_type
 from ._arrays import Array, View, view_of
 from ._native import ffi, lib, new
 from ._pieces import STREAMED_BYTES, Pieces
@@ -177,13 +177,15 @@ class Arrays(_Source):
 class File(_Source):
     """A safetensors or .npy file, a folder of shards, or the index in one."""
 
-    def __init__(self, path: PathLike, field: str, may_be_cut: bool = False) -> None:
+    def __init__(
+        self, path: PathLike, field: str, may_be_cut: bool = False, npy_bf16: bool = False
+    ) -> None:
         self.path = path_of(path, field)
         if not os.path.lexists(self.path):
             raise FileNotFoundError(f"{self.path}: no such file")
         out = ffi.new("struct trit_file **")
         options = new("struct trit_file_options *")
-        options.may_be_cut = may_be_cut
+        options.may_be_cut, options.npy_bf16 = may_be_cut, npy_bf16
         check(lib.trit_file_open, out, c_text(self.path, field), options)
         self.c = out[0]
         self.is_folder = bool(lib.trit_file_is_folder(self.c))
@@ -228,16 +230,20 @@ Source = Union[File, Arrays]
 
 
 def open_source(
-    source: Union[PathLike, Mapping[str, Any]], field: str, may_be_cut: bool = False
+    source: Union[PathLike, Mapping[str, Any]],
+    field: str,
+    may_be_cut: bool = False,
+    npy_bf16: bool = False,
 ) -> Source:
     """A file by its path, or a state dict.
 
-    `may_be_cut`: also a file that is shorter than its header says.
+    `may_be_cut`: also a file that is shorter than its header says. `npy_bf16`: elements '|V2'
+    of a .npy file are bf16.
     """
     check_source(source, field)
     if isinstance(source, Mapping):
         return Arrays(source, field)
-    return File(source, field, may_be_cut)
+    return File(source, field, may_be_cut, flag(npy_bf16, "npy_bf16"))
 
 
 def check_source(source: Union[PathLike, Mapping[str, Any]], field: str) -> None:

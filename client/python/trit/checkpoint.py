@@ -82,8 +82,10 @@ Experts = Optional[Literal["out_in", "in_out"]]
 
 
 @contextmanager
-def _opened(source: Source, field: str, may_be_cut: bool = False) -> Iterator[_Source]:
-    opened = open_source(source, field, may_be_cut)
+def _opened(
+    source: Source, field: str, npy_bf16: bool, may_be_cut: bool = False
+) -> Iterator[_Source]:
+    opened = open_source(source, field, may_be_cut, npy_bf16)
     try:
         yield opened
     finally:
@@ -124,6 +126,7 @@ class Checkpoint:
         experts: Experts = None,
         transposed: Patterns = None,
         config: Config = None,
+        npy_bf16: bool = False,
         again: bool = False,
     ) -> ProjectPlan:
         """Tells what a projection would do. It makes no call to the daemon.
@@ -147,6 +150,7 @@ class Checkpoint:
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
+            npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
             again: Project layers that are ternary already.
 
         Returns:
@@ -173,7 +177,7 @@ class Checkpoint:
             transposed=transposed,
             config=config,
         )
-        with _opened(source, "source") as opened:
+        with _opened(source, "source", npy_bf16) as opened:
             planned = Planned(opened, options, CheckpointProgress(None, 0))
             return _project_plan(planned)
 
@@ -191,6 +195,7 @@ class Checkpoint:
         experts: Experts = None,
         transposed: Patterns = None,
         config: Config = None,
+        npy_bf16: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         again: bool = False,
@@ -227,6 +232,7 @@ class Checkpoint:
                 config.json says.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
+            npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
             shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the source.
             again: Project layers that are ternary already, and files that a projection
@@ -281,10 +287,11 @@ class Checkpoint:
             check_out(out, source, force, kind)
         elif not isinstance(source, Mapping):
             raise InvalidArgument("out: the projection of a file needs an output file", "out")
-        with _opened(source, "source") as opened:
+        with _opened(source, "source", npy_bf16) as opened:
             tracker = CheckpointProgress(progress, opened.total_bytes)
             planned = Planned(opened, options, tracker)
             planned.check()
+            planned.warn()
             calls = LayerCalls(self._client, target_run, tracker, timeout)
             if out is None:
                 arrays = ToArrays(planned.layers)
@@ -316,7 +323,9 @@ class Checkpoint:
         convolutions: bool = False,
         experts: Experts = None,
         transposed: Patterns = None,
+        bits: Optional[int] = None,
         config: Config = None,
+        npy_bf16: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         progress: Optional[Progress] = None,
@@ -339,7 +348,10 @@ class Checkpoint:
             convolutions: As for `project`.
             experts: As for `project`.
             transposed: As for `project`.
+            bits: Bits of weights that MLX packed (2 to 8), where neither config.json nor their
+                shapes tell.
             config: As for `project`.
+            npy_bf16: As for `project`.
             shard_bytes: As for `project`.
             force: As for `project`.
             progress: As for `project`.
@@ -367,6 +379,7 @@ class Checkpoint:
             None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
             experts=experts,
             transposed=transposed,
+            bits=bits,
             config=config,
         )
         kind = member(Encoding, encoding, "encoding")
@@ -378,6 +391,7 @@ class Checkpoint:
             options,
             PackTarget(kind, size),
             allow_rounded_scales,
+            npy_bf16,
             shard_bytes,
             force,
             progress,
@@ -396,7 +410,9 @@ class Checkpoint:
         convolutions: bool = False,
         experts: Experts = None,
         transposed: Patterns = None,
+        bits: Optional[int] = None,
         config: Config = None,
+        npy_bf16: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         progress: Optional[Progress] = None,
@@ -414,7 +430,9 @@ class Checkpoint:
             convolutions: As for `project`.
             experts: As for `project`.
             transposed: As for `project`.
+            bits: As for `pack`.
             config: As for `project`.
+            npy_bf16: As for `project`.
             shard_bytes: As for `project`.
             force: As for `project`.
             progress: As for `project`.
@@ -441,12 +459,13 @@ class Checkpoint:
             None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
             experts=experts,
             transposed=transposed,
+            bits=bits,
             config=config,
         )
         wanted = 0 if dtype is None else member(DType, dtype, "dtype")
         target = PackTarget(Encoding.DENSE, 0, wanted)
         return self._pack(
-            source, out, options, target, False, shard_bytes, force, progress, timeout
+            source, out, options, target, False, npy_bf16, shard_bytes, force, progress, timeout
         )
 
     def _pack(
@@ -456,6 +475,7 @@ class Checkpoint:
         options: Options,
         target: PackTarget,
         allow_rounded: bool,
+        npy_bf16: bool,
         shard_bytes: Optional[int],
         force: bool,
         progress: Optional[Progress],
@@ -469,7 +489,7 @@ class Checkpoint:
             check_out(out, source, force, Encoding(target.encoding))
         elif not isinstance(source, Mapping):
             raise InvalidArgument("out: a packed file needs an output file", "out")
-        with _opened(source, "source") as opened:
+        with _opened(source, "source", npy_bf16) as opened:
             tracker = CheckpointProgress(progress, opened.total_bytes)
             planned = PlannedPack(opened, options, target)
             planned.check()
@@ -501,7 +521,9 @@ class Checkpoint:
         convolutions: bool = False,
         experts: Experts = None,
         transposed: Patterns = None,
+        bits: Optional[int] = None,
         config: Config = None,
+        npy_bf16: bool = False,
         rename: Patterns = None,
         strip_prefix: Patterns = None,
         allow_dead: bool = False,
@@ -544,8 +566,11 @@ class Checkpoint:
                 config.json. If the layout is unknown, experts are kept.
             transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
+            bits: Bits of weights that MLX packed (2 to 8), where neither config.json nor their
+                shapes tell.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
+            npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
             rename: Rule(s) "OLD=NEW" for the names of the source before they are compared. A
                 star in OLD stands for any text, a star in NEW for what it matched.
             strip_prefix: Prefix(es) that are taken away from the names of both sides.
@@ -593,13 +618,16 @@ class Checkpoint:
             accept_record=accept_record,
             experts=experts,
             transposed=transposed,
+            bits=bits,
             config=config,
             rename=rename,
             strip_prefix=strip_prefix,
         )
         with (
-            _opened(source, "source", may_be_cut=True) as claim,
-            _opened({} if against is None else against, "against", may_be_cut=True) as latents,
+            _opened(source, "source", npy_bf16, may_be_cut=True) as claim,
+            _opened(
+                {} if against is None else against, "against", npy_bf16, may_be_cut=True
+            ) as latents,
         ):
             tracker = CheckpointProgress(progress, claim.total_bytes)
             other = None if against is None else latents.table
@@ -634,7 +662,9 @@ class Checkpoint:
         convolutions: bool = False,
         experts: Experts = None,
         transposed: Patterns = None,
+        bits: Optional[int] = None,
         config: Config = None,
+        npy_bf16: bool = False,
     ) -> CheckpointInfo:
         """Tells what is in a checkpoint. It makes no call to the daemon.
 
@@ -652,8 +682,11 @@ class Checkpoint:
                 config.json. If the layout is unknown, experts are kept.
             transposed: Shell pattern(s) of layers that are stored [in, out], besides those that
                 config.json says.
+            bits: Bits of weights that MLX packed (2 to 8), where neither config.json nor their
+                shapes tell.
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
+            npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
 
         Returns:
             The tensors, which of them are layers, and what each is in words.
@@ -672,9 +705,10 @@ class Checkpoint:
             convolutions,
             experts=experts,
             transposed=transposed,
+            bits=bits,
             config=config,
         )
-        with _opened(source, "source") as opened:
+        with _opened(source, "source", npy_bf16) as opened:
             contents = opened.table.contents(options)
             tensors = contents["tensors"]
             return CheckpointInfo(
@@ -735,6 +769,7 @@ def _project_plan(planned: Planned) -> ProjectPlan:
                 )
                 for output in one["outputs"]
             },
+            one.get("warning"),
         )
         for one in found["tensors"]
     }

@@ -23,13 +23,19 @@ static void packed_init(struct packed *packed)
     table_init(&packed->table);
 }
 
+static bool is_read_with(struct packed *packed, const struct checkpoint_options *options)
+{
+    const struct tensor_entry *entry = table_find(&packed->table, "l.weight");
+
+    return foreign_form_of(
+        &packed->table, entry, foreign_packing_of(&packed->table, entry), options,
+        &packed->form, &packed->dense, &packed->layout, &packed->scales, &packed->biases);
+}
+
 static bool is_read(struct packed *packed, const struct model_config *config)
 {
     seal(&packed->table);
-    const struct tensor_entry *entry = table_find(&packed->table, "l.weight");
-    return foreign_form_of(
-        &packed->table, entry, foreign_packing_of(&packed->table, entry), config,
-        &packed->form, &packed->dense, &packed->layout, &packed->scales, &packed->biases);
+    return is_read_with(packed, &(struct checkpoint_options){.config = config});
 }
 
 static struct model_config config_of(const char *text)
@@ -76,6 +82,37 @@ CASE(reads_mlx_by_its_config, "MLX's bits follow from config.json and the shapes
             CHECK_EQ(packed.dense.shape[1], cases[i].words * 32 / cases[i].bits);
             CHECK_EQ(packed.dense.type->dtype, TRIT_BF16);
         }
+        table_fini(&packed.table);
+    }
+}
+
+CASE(reads_mlx_by_an_option, "where several widths fit, the option tells MLX's bits")
+{
+    static const struct {
+        uint64_t words, groups;
+        unsigned option, bits; /* bits 0: it is not read */
+    } cases[] = {
+        {24, 4, 0, 0}, {24, 4, 3, 3}, {24, 4, 6, 6}, {24, 4, 4, 0}, /* 3 or 6 bits */
+        {12, 4, 4, 3},                                              /* only 3 bits fit */
+    };
+    unsigned bits[MLX_WIDTHS_MAX];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct packed packed;
+
+        packed_init(&packed);
+        add(&packed.table, "l.weight", "U32", 8, cases[i].words, 0);
+        add(&packed.table, "l.scales", "BF16", 8, cases[i].groups, 0);
+        add(&packed.table, "l.biases", "BF16", 8, cases[i].groups, 0);
+        seal(&packed.table);
+        CHECK_EQ(
+            is_read_with(&packed, &(struct checkpoint_options){.bits = cases[i].option}),
+            cases[i].bits != 0);
+        if (cases[i].bits)
+            CHECK_EQ(packed.form.bits, cases[i].bits);
+        CHECK_EQ(
+            foreign_mlx_bits(&packed.table, table_find(&packed.table, "l.weight"), bits),
+            cases[i].words == 24 ? 2 : 1);
         table_fini(&packed.table);
     }
 }

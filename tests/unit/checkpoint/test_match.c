@@ -236,11 +236,10 @@ CASE(finds_what_cannot_be_checked,
     add(&both.claim.table, "b.weight", "F64", 4, 16, 0);
     alone(&both, false);
     CHECK_EQ(both.findings.count, 2);
-    says(
-        &both, 0,
-        "undecided: a.weight: foreign_packing, got U32 [4, 16]: packed as MLX, with the "
-        "tables a.scales; if its codes have 2 bits, read it with --encoding mlx_2bit, or put the "
-        "model's config.json beside it");
+    says(&both, 0,
+         "undecided: a.weight: foreign_packing, got U32 [4, 16]: packed as MLX, with the "
+         "tables a.scales; it has no scales and biases whose shapes fit a number of "
+         "bits");
     CHECK_EQ(both.findings.list[1].finding.kind, TRIT_FINDING_UNKNOWN_DTYPE);
     CHECK_EQ(findings_verdict(&both.findings), TRIT_VERDICT_INCONCLUSIVE);
     both_fini(&both);

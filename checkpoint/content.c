@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked of one tensor of a file. */
+#include "checkpoint/contents.h"
+
+bool content_is_complete(const struct content *content)
+{
+    return content->kind == CONTENT_LAYER &&
+           (!content->wants_scales || content->scales != CONTENT_NONE) &&
+           (!content->wants_biases || content->biases != CONTENT_NONE);
+}
+
+bool content_may_fail(const struct content *layer)
+{
+    return content_matrices(layer).columns > 1;
+}
+
+struct matrices content_matrices(const struct content *layer)
+{
+    return matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
+}
+
+enum trit_dtype content_dtype(const struct contents *contents, size_t index)
+{
+    const struct content *item = &contents->items[index];
+
+    return content_is_foreign(item) ? item->foreign.dtype
+                                    : contents->table->entries[index].type->dtype;
+}
+
+uint64_t content_parameters(const struct contents *contents, size_t index)
+{
+    const struct content *item = &contents->items[index];
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    uint64_t shape[TRIT_RANK_MAX], elements;
+
+    if (item->kind == CONTENT_SCALES || item->kind == CONTENT_FOREIGN_TABLE)
+        return 0;
+    entry_value_shape(item->kind == CONTENT_LAYER ? &item->dense : entry, shape);
+    return shape_elements(entry->rank, shape, &elements) ? elements : 0;
+}
