@@ -481,3 +481,10 @@ void contents_destroy(struct contents *contents)
     arena_fini(&contents->strings);
     *contents = (struct contents){.items = NULL};
 }
+
+bool content_is_complete(const struct content *content)
+{
+    return content->kind == CONTENT_LAYER &&
+           (!content->wants_scales || content->scales != CONTENT_NONE) &&
+           (!content->wants_biases || content->biases != CONTENT_NONE);
+}

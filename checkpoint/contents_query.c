@@ -2,13 +2,6 @@
 /* What is asked of one tensor of a file. */
 #include "checkpoint/contents.h"
 
-bool content_is_complete(const struct content *content)
-{
-    return content->kind == CONTENT_LAYER &&
-           (!content->wants_scales || content->scales != CONTENT_NONE) &&
-           (!content->wants_biases || content->biases != CONTENT_NONE);
-}
-
 bool content_may_fail(const struct content *layer)
 {
     return content_matrices(layer).columns > 1;
