@@ -469,7 +469,8 @@ def test_a_nan_raises_with_the_layers_name(client, by_rpc, dtype):
     weight = model.blocks[1].layers[2].weight
     weight[0, 40], weight[3, 3] = float("nan"), -float("inf")
     message = (
-        r"blocks\.1\.layers\.2: 2 of 12288 weights are NaN or infinite, the first at index 40"
+        r"blocks\.1\.layers\.2\.weight: 2 of 12288 latents are NaN or infinite, "
+        r"the first at flat index 40"
     )
     with pytest.raises(trit.InvalidArgument, match=message) as refused:
         model(ids)
@@ -484,7 +485,7 @@ def test_a_nan_warns_if_wanted(client, by_rpc):
     layer = nn.Sequential(nn.Linear(256, 4))
     tm.convert(layer, client=client if by_rpc else None, nan="warn")
     layer.layers[0].weight[2, 200] = float("nan")
-    with pytest.warns(RuntimeWarning, match=r"layers\.0: 1 of 1024 weights .* index 712"):
+    with pytest.warns(RuntimeWarning, match=r"layers\.0\.weight: 1 of 1024 latents .* index 712"):
         y = layer(mx.ones((1, 256)))
     assert mx.isnan(y).tolist() == [[False, False, True, False]]
     found = mx.isnan(layer.layers[0].ternary_weight())
@@ -505,16 +506,22 @@ def test_a_nan_goes_through_mx_compile():
 
 
 class Counting:
-    """Counts the projections of a client."""
+    """Counts the tensors that are projected by RPC, or with `calls` the calls."""
 
-    def __init__(self, monkeypatch):
-        self.count, project = 0, trit.Client.project
+    def __init__(self, monkeypatch, calls=False):
+        self.count = 0
+        single, batch = trit.Client.project, trit.Client.project_batch
 
-        def counted(*args, **options):
+        def project(*args, **options):
             self.count += 1
-            return project(*args, **options)
+            return single(*args, **options)
 
-        monkeypatch.setattr(trit.Client, "project", counted)
+        def project_batch(client, tensors, **options):
+            self.count += 1 if calls else len(tensors)
+            return batch(client, tensors, **options)
+
+        monkeypatch.setattr(trit.Client, "project", project)
+        monkeypatch.setattr(trit.Client, "project_batch", project_batch)
 
     def __call__(self):
         count, self.count = self.count, 0
@@ -579,3 +586,82 @@ def test_a_kept_projection_goes_with_its_latents():
         assert layer._projected._kept is None
         before = layer(mx.ones((1, 128)))
         assert bits(before) == bits(mx.ones((1, 128)) @ tm.project_local(layer.weight).T)
+
+
+# The layers of a model project by one call a step, to the bits of single calls. Those of other
+# clients, other group sizes and copies of the model have calls of their own.
+@pytest.mark.parametrize("dtype", KINDS, ids=str)
+def test_the_layers_of_a_model_project_by_one_call(client, daemon, monkeypatch, dtype):
+    model, optimizer = Model(), optim.SGD(0.1)
+    model.set_dtype(dtype)
+    tm.convert(model, client=client)
+    ids = mx.arange(12).reshape(3, 4)
+    step = nn.value_and_grad(model, lambda ids: model(ids).astype(mx.float32).square().mean())
+    calls = Counting(monkeypatch, calls=True)
+    for _ in range(3):
+        loss, gradients = step(ids)
+        assert calls() == 1
+        tm.set_client(model, None)
+        tm.invalidate(model)
+        alone, same = step(ids)
+        tm.set_client(model, client)
+        assert loss.item() == alone.item()
+        for (name, one), (_, other) in zip(tree_flatten(gradients), tree_flatten(same)):
+            assert bits(one) == bits(other), name
+        optimizer.update(model, gradients)
+    model.head.group_size = 64
+    with trit.Client(daemon.rpc) as other:
+        model.embed.client = other
+        model(ids)
+        assert calls() == 3
+        twin = copy.deepcopy(model.blocks[0].layers[0])
+        twin.weight = twin.weight + 1
+        twin(mx.ones((1, 128)))
+        assert calls() == 1
+        model(ids)
+        assert calls() == 0
+    assert tm.convert(nn.Sequential(model.blocks[0])).trit_conversion.converted == ()
+
+
+# A NaN in one layer costs the others nothing but one more call, and is found in its layer.
+def test_a_nan_in_one_layer_lets_the_others_project(client, monkeypatch):
+    model = tm.convert(Model(), client=client, nan="warn")
+    model.head.weight[0, 0] = float("nan")
+    tensors = Counting(monkeypatch)
+    with pytest.warns(RuntimeWarning, match=r"head\.weight: 1 of 8192") as warned:
+        y = model(mx.arange(4))
+    assert len(warned) == 1 and tensors() <= 6 + 5 + 2
+    assert mx.isnan(y).sum().item() == 4
+
+
+# What is written through a NumPy view is seen after invalidate.
+def test_invalidate_projects_anew(client):
+    model = nn.Sequential(tm.TernaryLinear(128, 4, client=client))
+    x = mx.ones((1, 128))
+    before = model(x)
+    np.asarray(memoryview(model.layers[0].weight))[:] *= -1
+    assert bits(model(x)) == bits(before)
+    tm.invalidate(model)
+    assert bits(model(x)) == bits(-before)
+    with pytest.raises(trit.InvalidType):
+        tm.invalidate(None)
+
+
+# While the daemon cannot be reached, layers with a fallback project in MLX to the same bits, and
+# warn.
+def test_layers_fall_back_to_mlx(tmp_path, monkeypatch):
+    from daemon import Daemon
+
+    subject = Daemon(tmp_path, "--listen", f"unix:{tmp_path}/socket")
+    with trit.Client(f"unix:{tmp_path}/socket", timeout=600) as client:
+        layer = tm.convert(nn.Linear(128, 4), client=client, fallback="local")
+        expected, x = tm.project_local(layer.weight), mx.ones((1, 128))
+        assert bits(layer.ternary_weight()) == bits(expected)
+        subject.kill()
+        tm.invalidate(layer)
+        with pytest.warns(RuntimeWarning, match="layers project locally"):
+            assert bits(layer.ternary_weight()) == bits(expected)
+        layer.fallback = None
+        tm.invalidate(layer)
+        with pytest.raises(trit.Unavailable):
+            layer(x)

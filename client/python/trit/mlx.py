@@ -14,6 +14,7 @@ layer whose `weight` is read by the model's own code.
 
 A layer projects an array of latents once, as long as the array lives and is not written to:
 so tied weights are projected once a step, and a model that is not being trained once in all.
+The layers of a converted model project by RPC together, in one call.
 
 Example:
     >>> import mlx.core as mx, mlx.nn as nn
@@ -30,7 +31,19 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple, Union, cast
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -41,7 +54,7 @@ from ._arrays import Array
 from ._local_report import local_report
 from ._mlx_projection import project_with, scales_of
 from ._mlx_reads import readers_of_weights
-from ._retry import projected
+from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
 from .client import Client
 from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
@@ -64,6 +77,7 @@ __all__ = [
     "TernaryLinear",
     "VerifyEvery",
     "convert",
+    "invalidate",
     "project_local",
     "set_client",
     "ternary_projection",
@@ -153,11 +167,26 @@ def ternary_projection(
 
     def by_daemon(w: mx.array) -> mx.array:
         assert client is not None
+        ternary: mx.array = client.project(
+            w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
+        ).data
+        return ternary
+
+    return _straight_through(
+        latent,
+        lambda w: projected(
+            client, lambda: by_daemon(w), lambda: project_local(w, group_size, partial_group)
+        ),
+    )
+
+
+def _straight_through(latent: mx.array, project: Callable[[mx.array], mx.array]) -> mx.array:
+    """`project(latent)`, whose gradient goes to `latent` unchanged."""
+
+    @mx.custom_function
+    def forward(w: mx.array) -> mx.array:
         try:
-            ternary: mx.array = client.project(
-                w, group_size=group_size, partial_group=partial_group, report=ReportDetail.NONE
-            ).data
-            return ternary
+            return project(w)
         except RuntimeError as error:
             if not _is_traced(error):
                 raise
@@ -167,17 +196,11 @@ def ternary_projection(
                 "client",
             ) from None
 
-    @mx.custom_function
-    def project(w: mx.array) -> mx.array:
-        return projected(
-            client, lambda: by_daemon(w), lambda: project_local(w, group_size, partial_group)
-        )
-
-    @project.vjp
-    def straight_through(primal: Any, cotangent: mx.array, output: Any) -> mx.array:
+    @forward.vjp
+    def unchanged(primal: Any, cotangent: mx.array, output: Any) -> mx.array:
         return cotangent
 
-    return cast(mx.array, project(latent))
+    return cast(mx.array, forward(latent))
 
 
 # ---- layers ---------------------------------------------------------------------------
@@ -204,7 +227,11 @@ class _Projected:
         kept = self._kept
         if kept is None or kept[0]() is not latent or kept[1] != question:
             return None
-        return kept[4] if kept[2] == _address(latent) else None
+        return cast(mx.array, kept[4]) if kept[2] == _address(latent) else None
+
+    def clear(self) -> None:
+        """Keeps nothing."""
+        self._kept = None
 
     def put(self, latent: mx.array, question: Any, ternary: mx.array) -> None:
         """Keeps a projection."""
@@ -220,16 +247,78 @@ class _Projected:
             self._kept = None
 
 
+class _Model:
+    """The ternary layers of a model. They project by RPC together, in one call."""
+
+    def __init__(self, layers: Iterable[_Ternary] = ()) -> None:
+        self._layers = [weakref.ref(layer) for layer in layers]
+
+    def __reduce__(self) -> Any:
+        return _Model, ()  # a copy of the model has other layers
+
+    def waiting(self, asking: _Ternary) -> List[_Ternary]:
+        """The layers that will ask the same client, `asking` first."""
+        assert asking.client is not None
+        found = {id(asking): asking}
+        for layer in (one() for one in self._layers):
+            if (
+                layer is not None
+                and layer.client is asking.client
+                and layer.group_size == asking.group_size
+                and layer._projected.get(layer.weight, layer.group_size) is None
+                and layer._arrived.get(layer.weight, layer.group_size) is None
+            ):
+                found[id(layer)] = layer
+        return list(found.values())
+
+
+def _is_finite(array: mx.array) -> bool:
+    return bool(mx.isfinite(array).all().item())
+
+
 class _Ternary(nn.Module):
     """What both layers share."""
 
     group_size: int
     client: Optional[Client]
     nan: OnNaN
+    fallback: Fallback
+    dotted_name: str
 
-    def _set_up(self, group_size: int, client: Optional[Client], nan: OnNaN, name: str) -> None:
-        self.group_size, self.client, self.nan = group_size, client, nan
-        self._dotted_name, self._projected = name, _Projected()
+    def _set_up(
+        self, group_size: int, client: Optional[Client], nan: OnNaN, fallback: Fallback
+    ) -> None:
+        check_client(client)
+        self.group_size, self.client = positive(group_size, "group_size"), client
+        self.nan, self.fallback = _on_nan(nan), check_fallback(fallback)
+        self.dotted_name = ""
+        self._projected, self._arrived, self._model = _Projected(), _Projected(), _Model()
+
+    def _by_daemon(self) -> mx.array:
+        """Projects by RPC, together with the layers of the model that have not done so."""
+        size = self.group_size
+        arrived = self._arrived.get(self.weight, size)
+        if arrived is not None:
+            self._arrived.clear()
+            return arrived
+        assert self.client is not None
+        layers = self._model.waiting(self)
+        try:
+            ternary = self.client.project_batch([one.weight for one in layers], group_size=size)
+        except InvalidArgument:
+            layers = [one for one in layers if one is self or _is_finite(one.weight)]
+            ternary = self.client.project_batch([one.weight for one in layers], group_size=size)
+        for layer, result in zip(layers[1:], ternary[1:]):
+            layer._arrived.put(layer.weight, size, result)
+        return cast(mx.array, ternary[0])
+
+    def _project(self, w: mx.array) -> mx.array:
+        return projected(
+            self.client,
+            self._by_daemon,
+            lambda: project_local(w, self.group_size),
+            self.fallback,
+        )
 
     def _report_nan(self) -> bool:
         """Raises or warns if a latent is a NaN or infinity; says whether it warned."""
@@ -238,13 +327,12 @@ class _Ternary(nn.Module):
         if count == 0:
             return False
         first = int(mx.argmin(finite).item())
-        name = self._dotted_name or type(self).__name__
         message = (
-            f"{name}: {count} of {finite.size} weights are NaN or infinite, "
-            f"the first at index {first}"
+            f"{self.dotted_name or type(self).__name__}.weight: {count} of {finite.size} latents "
+            f"are NaN or infinite, the first at flat index {first}"
         )
         if self.nan != "warn":
-            raise InvalidArgument(f"{message}; find the training step that made them so", "weight")
+            raise InvalidArgument(message, "weight")
         warnings.warn(f"{message}; their groups are NaN", RuntimeWarning, stacklevel=4)
         return True
 
@@ -268,14 +356,14 @@ class _Ternary(nn.Module):
         if known is not None:
             return known
         try:
-            ternary = ternary_projection(latent, self.client, group_size=self.group_size)
+            ternary = _straight_through(latent, self._project)
         except InvalidArgument:
             if not self._report_nan():
                 raise
             ternary = ternary_projection(latent, group_size=self.group_size)
         else:
             try:
-                if not mx.isfinite(ternary).all().item():
+                if not _is_finite(ternary):
                     self._report_nan()
             except ValueError as error:
                 if not _is_traced(error):
@@ -295,7 +383,10 @@ class TernaryLinear(_Ternary):
         bias: [out_features], or None.
         group_size: Weights of a row that share a scale.
         client: The client to project with; None to project in MLX.
-        nan: What a NaN in the latents does: "raise" or "warn".
+        nan: What a NaN or infinity in the latents does: "raise" or "warn".
+        fallback: "local": the layer projects in MLX while the daemon cannot be reached. None
+            for what the client says.
+        dotted_name: The layer's name in the model, where `convert` knows it, else "".
 
     Example:
         >>> import mlx.core as mx
@@ -313,6 +404,7 @@ class TernaryLinear(_Ternary):
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
         nan: OnNaN = "raise",
+        fallback: Fallback = None,
     ) -> None:
         """Makes a layer: latents from N(0, 1) * in_features^-0.5, the bias zero.
 
@@ -323,6 +415,8 @@ class TernaryLinear(_Ternary):
             group_size: Weights of a row that share a scale.
             client: The client to project with; None to project in MLX.
             nan: What a NaN or infinity in the latents does: "raise" or "warn".
+            fallback: "local": the layer projects in MLX while the daemon cannot be reached.
+                None for what the client says.
 
         Raises:
             InvalidArgument: An argument has no valid value.
@@ -333,11 +427,10 @@ class TernaryLinear(_Ternary):
             (10, 256)
         """
         super().__init__()
-        check_client(client)
         self.in_features, self.out_features = in_features, out_features
         self.weight = mx.random.normal((out_features, in_features)) * in_features**-0.5
         self.bias = mx.zeros((out_features,)) if bias else None
-        self._set_up(positive(group_size, "group_size"), client, _on_nan(nan), "")
+        self._set_up(group_size, client, nan, fallback)
 
     def __call__(self, x: mx.array) -> mx.array:
         """Computes y.
@@ -370,7 +463,10 @@ class TernaryEmbedding(_Ternary):
         weight: The latents [num_embeddings, embedding_dim].
         group_size: Weights of a row that share a scale.
         client: The client to project with; None to project in MLX.
-        nan: What a NaN in the latents does: "raise" or "warn".
+        nan: What a NaN or infinity in the latents does: "raise" or "warn".
+        fallback: "local": the layer projects in MLX while the daemon cannot be reached. None
+            for what the client says.
+        dotted_name: The layer's name in the model, where `convert` knows it, else "".
 
     Example:
         >>> import mlx.core as mx
@@ -387,6 +483,7 @@ class TernaryEmbedding(_Ternary):
         group_size: int = GROUP_SIZE,
         client: Optional[Client] = None,
         nan: OnNaN = "raise",
+        fallback: Fallback = None,
     ) -> None:
         """Makes a layer with latents from N(0, 1) * embedding_dim^-0.5.
 
@@ -396,6 +493,8 @@ class TernaryEmbedding(_Ternary):
             group_size: Weights of a row that share a scale.
             client: The client to project with; None to project in MLX.
             nan: What a NaN or infinity in the latents does: "raise" or "warn".
+            fallback: "local": the layer projects in MLX while the daemon cannot be reached.
+                None for what the client says.
 
         Raises:
             InvalidArgument: An argument has no valid value.
@@ -406,10 +505,9 @@ class TernaryEmbedding(_Ternary):
             (10, 256)
         """
         super().__init__()
-        check_client(client)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = mx.random.normal((num_embeddings, embedding_dim)) * embedding_dim**-0.5
-        self._set_up(positive(group_size, "group_size"), client, _on_nan(nan), "")
+        self._set_up(group_size, client, nan, fallback)
 
     def __call__(self, ids: mx.array) -> mx.array:
         """Gives rows.
@@ -458,9 +556,7 @@ def _on_nan(nan: OnNaN) -> OnNaN:
     return nan
 
 
-def _become_ternary(
-    layer: nn.Module, group_size: int, client: Optional[Client], nan: OnNaN, name: str
-) -> None:
+def _become_ternary(layer: nn.Module) -> None:
     """Makes an nn.Linear or nn.Embedding a ternary layer, in place."""
     rows, columns = layer.weight.shape
     if type(layer) is nn.Linear:
@@ -471,7 +567,6 @@ def _become_ternary(
     else:
         layer.__class__ = TernaryEmbedding
         layer.num_embeddings, layer.embedding_dim = rows, columns
-    layer._set_up(group_size, client, nan, name)
 
 
 # ---- models ---------------------------------------------------------------------------
@@ -539,11 +634,12 @@ def convert(
     group_size: int = GROUP_SIZE,
     client: Optional[Client] = None,
     nan: OnNaN = "raise",
+    fallback: Fallback = None,
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
     A layer that occurs twice in the model stays one layer; what is frozen stays frozen;
-    attributes stay.
+    attributes stay. All layers project by one call to the daemon.
 
     `model.trit_conversion` says what was converted, what was skipped and why. The logger
     "trit" logs the same: converted layers and what the patterns skip as INFO; other modules
@@ -564,6 +660,8 @@ def convert(
         client: The client to project with; None to project in MLX.
         nan: What a NaN or infinity in a layer's latents does in a forward pass: "raise" or
             "warn". Either names the layer.
+        fallback: "local": while the daemon cannot be reached, the layers project in MLX, to
+            the same bits. None for what the client says.
 
     Returns:
         The model.
@@ -585,14 +683,26 @@ def convert(
         raise wrong_type("model", "a mlx.nn.Module", model)
     check_client(client)
     group_size, nan = positive(group_size, "group_size"), _on_nan(nan)
+    fallback = check_fallback(fallback)
     modules = dict(_named_modules(model))
     plan = Plan(_find(model), modules, include, exclude)
     for name in plan.chosen:
         module = modules[name]
         if type(module) in _KINDS:  # else it occurs twice in the model
-            _become_ternary(module, group_size, client, nan, name)
+            _become_ternary(module)
+            module._set_up(group_size, client, nan, fallback)
+            module.dotted_name = name
+    _join(model)
     plan.record(model)
     return model
+
+
+def _join(model: nn.Module) -> None:
+    """Has the ternary layers of a model project together."""
+    layers = [one for _, one in _named_modules(model) if isinstance(one, _Ternary)]
+    joined = _Model(layers)
+    for layer in layers:
+        layer._model = joined
 
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
@@ -620,6 +730,37 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
     for _, module in _named_modules(model):
         if isinstance(module, _Ternary):
             module.client = client
+    _join(model)
+
+
+def invalidate(model: nn.Module) -> None:
+    """Makes all ternary layers of a model project anew.
+
+    A layer keeps its projection as long as its latents are the same array and were not
+    written to. MLX cannot know what is written through a NumPy view of an array: call this
+    after that.
+
+    Args:
+        model: The model.
+
+    Raises:
+        InvalidType: `model` is not a mlx.nn.Module.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> layer = trit.mlx.TernaryLinear(256, 10)
+        >>> before = layer(mx.ones(256))
+        >>> np.asarray(memoryview(layer.weight))[:] *= -1
+        >>> trit.mlx.invalidate(layer)
+        >>> bool((layer(mx.ones(256)) == -before).all())
+        True
+    """
+    if not isinstance(model, nn.Module):
+        raise wrong_type("model", "a mlx.nn.Module", model)
+    for _, module in _named_modules(model):
+        if isinstance(module, _Ternary):
+            module._projected.clear()
+            module._arrived.clear()
 
 
 def _verify_locally(module: _Ternary, tolerance: float) -> Dict[str, Any]:
