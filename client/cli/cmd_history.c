@@ -10,7 +10,7 @@
 #include "client/cli/report_rows.h"
 #include "proto/json_value.h"
 
-enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1, RANGE_BYTES = 2 * SHOWN_BYTES + 96 };
+enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1, RANGE_BYTES = 2 * SHOWN_BYTES + 160 };
 
 /* ---- rewind ----------------------------------------------------------------------- */
 
