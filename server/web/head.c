@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Strict RFC 9112: lines end in CRLF, no folded fields, no blank before the colon, one
- * valid Host. What a lenient parser would accept, two programs may understand differently, and
+ * valid Host and at most one Content-Length. What a lenient parser would accept, two programs may understand differently, and
  * then a proxy and this server disagree where a request ends. */
 #include "web/head.h"
 
@@ -51,15 +51,32 @@ static int check_start(struct head *head, const char *bytes, size_t count,
     return 0;
 }
 
-/* RFC 3986: what a host with a port, or an address in brackets, consists of. */
-static bool is_authority(const char *text, size_t count)
+static bool is_digits(const char *text, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'z') ||
-              (text[i] >= 'A' && text[i] <= 'Z') ||
-              (text[i] && strchr("-._~!$&'()*+,;=:[]%", text[i]))))
+        if (text[i] < '0' || text[i] > '9')
             return false;
     return true;
+}
+
+/* RFC 3986: of a name, or of an address in brackets. */
+static bool is_host_char(char c, bool brackets)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c && strchr(brackets ? ":.%" : "-._~!$&'()*+,;=%", c));
+}
+
+/* A host, or an address in brackets, with an optional port. */
+static bool is_authority(const char *text, size_t count)
+{
+    const bool brackets = count > 0 && text[0] == '[';
+    size_t at = brackets;
+
+    while (at < count && is_host_char(text[at], brackets))
+        at++;
+    if (brackets && (at == count || text[at++] != ']'))
+        return false;
+    return at == count || (text[at] == ':' && is_digits(text + at + 1, count - at - 1));
 }
 
 /* Notes what to cut out of `GET http://host/path`, so that the path is left. */
@@ -142,22 +159,38 @@ static int check_line(struct head *head, const char *line, size_t count,
     return 0;
 }
 
-static int check_host(struct head *head, const char *value, size_t count, unsigned *hosts,
-                      struct failure *failure)
+/* The fields that a head may have once. */
+struct seen {
+    unsigned hosts, lengths;
+};
+
+/* Two parsers must agree on the host, and on where the request ends. */
+static int check_value(struct head *head, const char *line, size_t name, size_t count,
+                       struct seen *seen, struct failure *failure)
 {
-    if (++*hosts > 1)
-        return refused(head, 400, failure, "more than one Host");
-    for (; count > 0 && (*value == ' ' || *value == '\t'); count--)
+    const bool host = name == 4 && strncasecmp(line, "host", name) == 0;
+    const bool length = name == 14 && strncasecmp(line, "content-length", name) == 0;
+    const char *value = line + name + 1;
+
+    if (!host && !length)
+        return 0;
+    for (count -= name + 1; count > 0 && (*value == ' ' || *value == '\t'); count--)
         value++;
     while (count > 0 && (value[count - 1] == ' ' || value[count - 1] == '\t'))
         count--;
-    return is_authority(value, count)
-               ? 0
-               : refused(head, 400, failure, "Host: not a host with an optional port");
+    if (host && ++seen->hosts > 1)
+        return refused(head, 400, failure, "more than one Host");
+    if (host && !is_authority(value, count))
+        return refused(head, 400, failure, "Host: not a host with an optional port");
+    if (length && ++seen->lengths > 1)
+        return refused(head, 400, failure, "more than one Content-Length");
+    if (length && (count == 0 || !is_digits(value, count)))
+        return refused(head, 400, failure, "Content-Length: not a number");
+    return 0;
 }
 
-static int check_field(struct head *head, const char *line, size_t count, unsigned *hosts,
-                       struct failure *failure)
+static int check_field(struct head *head, const char *line, size_t count,
+                       struct seen *seen, struct failure *failure)
 {
     size_t name = token_bytes(line, count);
 
@@ -167,16 +200,15 @@ static int check_field(struct head *head, const char *line, size_t count, unsign
         if ((unsigned char)line[i] < ' ' && line[i] != '\t')
             return refused(head, 400, failure,
                            "a header field has a control character in it");
-    if (name == 4 && strncasecmp(line, "host", 4) == 0)
-        return check_host(head, line + name + 1, count - name - 1, hosts, failure);
-    return 0;
+    return check_value(head, line, name, count, seen, failure);
 }
 
 /* Checks each line of a whole head. */
 static int check_lines(struct head *head, const char *bytes, size_t count,
                        struct failure *failure)
 {
-    unsigned fields = 0, hosts = 0;
+    struct seen seen = {0, 0};
+    unsigned fields = 0;
     bool needs_host = false;
     size_t at = 0;
 
@@ -195,12 +227,12 @@ static int check_lines(struct head *head, const char *bytes, size_t count,
         } else if (length > 0) {
             if (++fields > HTTP_FIELDS_MAX)
                 return refused(head, 431, failure, "more than 100 header fields");
-            if (check_field(head, bytes + at, length, &hosts, failure) < 0)
+            if (check_field(head, bytes + at, length, &seen, failure) < 0)
                 return -1;
         }
         at += length + 2;
     }
-    if (needs_host && hosts == 0)
+    if (needs_host && seen.hosts == 0)
         return refused(head, 400, failure,
                        "Host: missing; a request of HTTP/1.1 must have this field");
     return 0;

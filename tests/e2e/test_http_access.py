@@ -341,6 +341,9 @@ def open_descriptors(daemon):
     (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "INVALID_ARGUMENT", "valid host"),
     (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 405, "UNIMPLEMENTED", "GET and HEAD"),
     (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "UNIMPLEMENTED", "GET and HEAD"),
+    (b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 39\r\n\r\n"
+     b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "INVALID_ARGUMENT",
+     "more than one Content-Length"),
     (b"GET / HTTP/1.1\nHost: a\n\n", 400, "INVALID_ARGUMENT", "CRLF"),
     (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "INVALID_ARGUMENT", "more than one Host"),
 ])

@@ -105,6 +105,18 @@ CASE(bad_heads, "a head that two parsers could read differently is refused with 
     check_refused("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, "more than one");
     check_refused("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "Host: not a host");
     check_refused("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", 400, "Host: not a host");
+    check_refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+                  "content-length: 5\r\n\r\n12345",
+                  400, "more than one Content-Length");
+    check_refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n\r\n", 400,
+                  "Content-Length: not a number");
+    check_refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 400,
+                  "Content-Length: not a number");
+    check_refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", 400,
+                  "Content-Length: not a number");
     check_refused("GET / HTTP/1.1\r\n\r\n", 400, "Host: missing");
     check_refused("GET http://a/ HTTP/1.1\r\n\r\n", 400, "Host: missing");
     check_refused("GET livez HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path nor");
