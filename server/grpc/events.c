@@ -277,7 +277,9 @@ static void begin(struct call *call, const struct asked *asked)
 {
     call->request_coding = asked->request_coding;
     call->reply_coding = asked->reply_coding;
-    call->deadline_ns = asked->timeout ? call->started_ns + asked->timeout_ns : 0;
+    /* a timeout of centuries is none */
+    if (asked->timeout && asked->timeout_ns <= UINT64_MAX - call->started_ns)
+        call->deadline_ns = call->started_ns + asked->timeout_ns;
     arm(call);
     call_trace_read(&call->trace, &asked->headers, asked->caller);
     call->headers = asked->headers;

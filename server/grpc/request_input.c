@@ -47,9 +47,9 @@ void input_take(struct call *call, const uint8_t *bytes, size_t count)
 
 static void end(struct call *call)
 {
-    if (!deframer_idle(&call->deframer)) {
+    if (!deframer_idle(&call->deframer)) { /* a message counts from its whole prefix on */
         fail(&call->failure, TRIT_INTERNAL, NULL, "the request ended inside message %u",
-             (unsigned)call->messages);
+             (unsigned)call->messages + !call->deframer.in_message);
     } else if (call->messages == 0 && !call->method->streaming) {
         fail(&call->failure, TRIT_UNIMPLEMENTED, NULL,
              "a unary request without a message");

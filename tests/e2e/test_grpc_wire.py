@@ -71,6 +71,22 @@ def test_a_malformed_timeout_is_refused(raw, timeout):
     assert raw.wait(stream).status == "3"
 
 
+@pytest.mark.parametrize("timeout", ["99999999H", "99999999M", "00001000S"])
+def test_the_longest_timeouts_are_no_deadline(raw, timeout):
+    """99999999 hours are more nanoseconds than 64 bits hold."""
+    reply = raw.call(PROJECT, SMALL, [("grpc-timeout", timeout)])
+    assert reply.status == "0", reply.headers
+
+
+@pytest.mark.parametrize("body, number", [
+    (message(SMALL)[:3], 1), (message(SMALL)[:20], 1), (message(SMALL) + message(SMALL)[:4], 2)])
+def test_a_request_that_ends_inside_a_message_names_it(raw, body, number):
+    stream = raw.headers(PROJECT)
+    raw.send(stream, body, end=True)
+    reply = raw.wait(stream)
+    assert reply.status == "13" and f"inside message {number}" in reply.headers["grpc-message"]
+
+
 def test_refusals_are_counted_as_any_call(daemon, raw):
     """An unknown method is counted as "unknown", and logged."""
     line = 'tritd_rpc_handled_total{method="unknown",code="UNIMPLEMENTED"}'
