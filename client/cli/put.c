@@ -81,7 +81,9 @@ void data_put_open(struct data_put *put, struct writer *writer, const struct pla
                                            encoding_keeps_layout(plan->terms.encoding),
                              .row_bytes = bytes / piece->matrices.rows,
                              .width = plan->table.entries[index].type->bits / 8,
-                             .capacity = u64_min(bytes, DATA_BYTES)};
+                             .capacity = u64_min(bytes, DATA_BYTES),
+                             .start = plan->table.entries[index].offset +
+                                      piece->number * bytes};
     if (put->transposed) {
         const uint64_t fitting = TRANSPOSED_BYTES_MAX / put->row_bytes;
 
@@ -132,6 +134,15 @@ int data_put_end(struct data_put *put)
     return result;
 }
 
+/* Where the buffer is full. A write ends at a multiple of DATA_BYTES of the file, because one
+ * that begins or ends within a page takes much longer. */
+static uint64_t data_end(const struct data_put *put)
+{
+    return put->transposed || put->capacity < DATA_BYTES
+               ? put->capacity
+               : DATA_BYTES - (put->start + put->at) % DATA_BYTES;
+}
+
 int data_put_write(void *arg, uint64_t offset, const void *from, uint64_t bytes)
 {
     struct data_put *put = arg;
@@ -141,13 +152,14 @@ int data_put_write(void *arg, uint64_t offset, const void *from, uint64_t bytes)
     if (data_put_allocate(put) < 0)
         return -1;
     while (bytes) {
-        const uint64_t taken = u64_min(bytes, put->capacity - put->filled);
+        const uint64_t end = data_end(put);
+        const uint64_t taken = u64_min(bytes, end - put->filled);
 
         memcpy(put->buffer + put->filled, at, (size_t)taken);
         put->filled += taken;
         at += taken;
         bytes -= taken;
-        if (put->filled == put->capacity && data_put_end(put) < 0)
+        if (put->filled == end && data_put_end(put) < 0)
             return -1;
     }
     return 0;

@@ -27,6 +27,7 @@ struct data_put {
     uint8_t *buffer, *stored; /* stored: of a transposed matrix */
     uint64_t at;              /* of the buffer's first byte in the matrix */
     uint64_t filled, capacity;
+    uint64_t start; /* of the matrix in its file */
 };
 
 void data_put_open(struct data_put *put, struct writer *writer, const struct plan *plan,

@@ -14,6 +14,11 @@ static inline uint64_t u64_min(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static inline uint64_t u64_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* The next multiple of `alignment`, which is a power of two. UINT64_MAX where that does
  * not fit in 64 bits: no allocation of that size succeeds. */
 static inline uint64_t align_up(uint64_t number, uint64_t alignment)

@@ -26,6 +26,11 @@ int folder_file_create(int folder, const char *name, struct failure *failure)
     return fd >= 0 ? fd : fail_file(failure, name, "create it");
 }
 
+int folder_file_reserve(int fd, const char *name, uint64_t bytes, struct failure *failure)
+{
+    return reserve_space(fd, bytes, failure) < 0 ? fail_context(failure, "%s", name) : 0;
+}
+
 int folder_file_write(int fd, const char *name, uint64_t offset, const void *data,
                       uint64_t count, struct failure *failure)
 {

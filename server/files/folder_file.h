@@ -11,6 +11,10 @@
  * -1. Permissions follow the umask. */
 int folder_file_create(int folder, const char *name, struct failure *failure);
 
+/* How large the file will be. RESOURCE_EXHAUSTED: the disk has no space for it. */
+int folder_file_reserve(int fd, const char *name, uint64_t bytes,
+                        struct failure *failure);
+
 int folder_file_write(int fd, const char *name, uint64_t offset, const void *data,
                       uint64_t count, struct failure *failure);
 

@@ -19,6 +19,21 @@ int fail_errno(struct failure *failure, const char *what)
     return fail(failure, status, NULL, "cannot %s: %s", what, strerror(errno));
 }
 
+int reserve_space(int fd, uint64_t bytes, struct failure *failure)
+{
+    enum { RESERVED_BYTES_MIN = 1 << 20 };
+    int result;
+
+    if (bytes < RESERVED_BYTES_MIN)
+        return 0;
+    do {
+        result = fallocate(fd, 0, 0, (off_t)bytes);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+        return fail_errno(failure, "reserve space for it");
+    return 0;
+}
+
 void start_writeback(int fd, uint64_t offset, uint64_t count)
 {
     enum { RUN_BYTES_MIN = 256 << 10 };

@@ -12,6 +12,11 @@
 /* Fails with "cannot WHAT: ..." and the status that errno stands for. Returns -1. */
 int fail_errno(struct failure *failure, const char *what);
 
+/* Reserves the disk's space for a file of so many bytes, which makes writing it much cheaper.
+ * -1: there is not so much. Where the file system cannot reserve, and for small files, nothing
+ * is done. */
+int reserve_space(int fd, uint64_t bytes, struct failure *failure);
+
 /* Starts writing these bytes of a file to the disk, so that a later fsync waits less. Small
  * runs are left to the system. The fsync reports errors. */
 void start_writeback(int fd, uint64_t offset, uint64_t count);

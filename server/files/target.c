@@ -168,6 +168,11 @@ int target_open(struct target **out, const char *path, enum target_mode mode,
     return 0;
 }
 
+int target_reserve(struct target *target, uint64_t bytes, struct failure *failure)
+{
+    return reserve_space(target->fd, bytes, failure);
+}
+
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure)
 {

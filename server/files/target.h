@@ -24,6 +24,9 @@ enum target_mode {
 int target_open(struct target **target, const char *path, enum target_mode mode,
                 struct failure *failure);
 
+/* How large the file will be. RESOURCE_EXHAUSTED: the disk has no space for it. */
+int target_reserve(struct target *target, uint64_t bytes, struct failure *failure);
+
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "files/formats.h"
 #include "files/writer_folder.h"
 
@@ -120,6 +121,16 @@ static struct writer *create(const char *path, struct tensor_table *table,
     return writer;
 }
 
+static uint64_t table_end(const struct tensor_table *table)
+{
+    uint64_t end = 0;
+
+    for (size_t i = 0; i < table->count; i++)
+        if (table->entries[i].bytes)
+            end = u64_max(end, table->entries[i].offset + table->entries[i].bytes);
+    return end;
+}
+
 int writer_create(struct writer **out, const char *path, enum target_mode mode,
                   struct tensor_table *table, struct failure *failure)
 {
@@ -133,6 +144,7 @@ int writer_create(struct writer **out, const char *path, enum target_mode mode,
         return -1;
     writer = create(path, table, failure);
     if (!writer || target_open(&writer->target, path, mode, failure) < 0 ||
+        target_reserve(writer->target, table_end(table), failure) < 0 ||
         target_write(writer->target, 0, header, header_bytes, failure) < 0) {
         free(header);
         writer_destroy(writer);

@@ -269,8 +269,11 @@ static int open_shard(struct writer_folder *folder, struct output_shard *shard,
 {
     shard->fd =
         folder_file_create(folder_target_fd(folder->target), shard->name, failure);
-    if (shard->fd < 0 || folder_file_write(shard->fd, shard->name, 0, shard->header,
-                                           shard->header_bytes, failure) < 0)
+    if (shard->fd < 0 ||
+        folder_file_reserve(shard->fd, shard->name, shard->header_bytes + shard->left,
+                            failure) < 0 ||
+        folder_file_write(shard->fd, shard->name, 0, shard->header, shard->header_bytes,
+                          failure) < 0)
         return -1;
     free(shard->header);
     shard->header = NULL;

@@ -70,6 +70,7 @@ WEAK int __real_mkdirat(int folder, const char *name, mode_t mode);
 WEAK int __real_unlinkat(int folder, const char *name, int flags);
 WEAK int __real_fstatat(int folder, const char *name, struct stat *out, int flags);
 WEAK DIR *__real_fdopendir(int fd);
+WEAK int __real_fallocate(int fd, int mode, off_t offset, off_t bytes);
 #undef WEAK
 
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset);
@@ -85,6 +86,7 @@ int __wrap_mkdirat(int folder, const char *name, mode_t mode);
 int __wrap_unlinkat(int folder, const char *name, int flags);
 int __wrap_fstatat(int folder, const char *name, struct stat *out, int flags);
 DIR *__wrap_fdopendir(int fd);
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t bytes);
 
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset)
 {
@@ -158,4 +160,9 @@ int __wrap_fstatat(int folder, const char *name, struct stat *out, int flags)
 DIR *__wrap_fdopendir(int fd)
 {
     return fails(FAULT_FILE_FDOPENDIR) ? NULL : __real_fdopendir(fd);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t bytes)
+{
+    return fails(FAULT_FILE_FALLOCATE) ? -1 : __real_fallocate(fd, mode, offset, bytes);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* File system calls that fail on purpose, as fault.h does for memory. Link with
  * -Wl,--wrap=<function> for pwrite, pread, openat, linkat, renameat, fchmod,
- * close, renameat2, mkdirat, unlinkat, fstatat, fdopendir. (fsync and write obey fault.h's FAULT_WRITE.)
+ * close, renameat2, mkdirat, unlinkat, fstatat, fdopendir, fallocate. (fsync and write obey fault.h's FAULT_WRITE.)
  *
  *   fault_file_arm(FAULT_FILE_PWRITE, 2, ENOSPC, FAULT_FILE_FAIL);
  *   ...
@@ -27,7 +27,8 @@ enum fault_file_call {
     FAULT_FILE_UNLINKAT = 512,
     FAULT_FILE_FSTATAT = 1024,
     FAULT_FILE_FDOPENDIR = 2048,
-    FAULT_FILE_ALL = 4095,
+    FAULT_FILE_FALLOCATE = 4096,
+    FAULT_FILE_ALL = 8191,
 };
 
 enum fault_file_mode {

@@ -279,3 +279,57 @@ CASE(says_when_the_disk_is_full, "a full disk is reported and leaves nothing beh
     CHECK_EQ(files_in(place.folder), 0);
     place_fini(&place);
 }
+
+/* Reserves so many bytes for a new file and closes it; 0 or -1. */
+static int reserve_new(const char *path, uint64_t bytes, struct failure *failure)
+{
+    struct target *target;
+    int result;
+
+    *failure = (struct failure){.status = TRIT_OK};
+    CHECK(target_open(&target, path, TARGET_NEW, failure) == 0);
+    result = target_reserve(target, bytes, failure);
+    target_close(target);
+    return result;
+}
+
+CASE(reserves_the_disk,
+     "a file that the disk has no space for is refused before the work")
+{
+    static const int full[] = {ENOSPC, EDQUOT, EFBIG},
+                     others[] = {EOPNOTSUPP, ENOSYS, EIO};
+    struct place place;
+    struct failure failure;
+
+    place_init(&place);
+    CHECK(reserve_new(place.path, 4 << 20, &failure) == 0);
+    for (size_t i = 0; i < sizeof(full) / sizeof(full[0]); i++) {
+        fault_file_arm(FAULT_FILE_FALLOCATE, 1, full[i], FAULT_FILE_FAIL);
+        CHECK(reserve_new(place.path, 4 << 20, &failure) < 0);
+        CHECK(fault_file_disarm());
+        CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+        CHECK(strstr(failure.message, "cannot reserve space for it"));
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        fault_file_arm(FAULT_FILE_FALLOCATE, 1, others[i], FAULT_FILE_FAIL);
+        CHECK(reserve_new(place.path, 4 << 20, &failure) == 0);
+        CHECK(fault_file_disarm());
+    }
+    fault_file_arm(FAULT_FILE_FALLOCATE, 1, EINTR, FAULT_FILE_FAIL);
+    CHECK(reserve_new(place.path, 4 << 20, &failure) == 0);
+    CHECK(fault_file_disarm());
+    CHECK_EQ(files_in(place.folder), 0);
+    place_fini(&place);
+}
+
+CASE(reserves_no_small_file, "the space of a small file is not reserved")
+{
+    struct place place;
+    struct failure failure;
+
+    place_init(&place);
+    fault_file_arm(FAULT_FILE_FALLOCATE, 1, ENOSPC, FAULT_FILE_FAIL);
+    CHECK(reserve_new(place.path, 4096, &failure) == 0);
+    CHECK(!fault_file_disarm());
+    place_fini(&place);
+}
