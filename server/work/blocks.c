@@ -26,13 +26,10 @@
 #include "base/number.h"
 #include "work/plan.h"
 
-/* For small messages; for the 2-bit output of a tile; for its codes and sums; for a tile
- * with its scales and codes. */
+/* For small messages; for the 2-bit output of a tile, and of a wide one; for the codes and
+ * sums of a tile, and of a wide one; for a tile with its scales and codes. */
 static const size_t class_bytes[] = {
-    8 << 10,
-    18 << 10,
-    64 << 10,
-    TILE_IN_BYTES_MAX + (4 << 10),
+    8 << 10, 18 << 10, 36 << 10, 64 << 10, 104 << 10, TILE_IN_BYTES_MAX + (4 << 10),
 };
 
 enum {

@@ -292,6 +292,22 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
+/* Whether an element takes at most 2 bytes. */
+static bool is_narrow(const struct plan *plan, enum trit_encoding encoding)
+{
+    return encoding != TRIT_ENCODING_DENSE || dtype_bytes(plan->spec.dtype) <= 2;
+}
+
+static uint64_t tile_elements_max(const struct plan *plan)
+{
+    const struct plan_spec *spec = &plan->spec;
+
+    return spec->wide_tiles && is_narrow(plan, spec->in) &&
+                   (!spec->has_out || is_narrow(plan, spec->out))
+               ? TILE_WIDE_ELEMENTS_MAX
+               : TILE_ELEMENTS_MAX;
+}
+
 /* A tile has as many groups as fit, but always whole blocks. What fits depends on the
  * longest group: where rows are shorter than group_size, that is a row. */
 static void cut_tiles(struct plan *plan)
@@ -301,7 +317,7 @@ static void cut_tiles(struct plan *plan)
     uint64_t in = groups_bound(plan, spec->in);
     uint64_t out = spec->has_out ? groups_bound(plan, spec->out) : 1;
     uint64_t bound = in / common_divisor(in, out) * out;
-    uint64_t fit = TILE_ELEMENTS_MAX / longest;
+    uint64_t fit = tile_elements_max(plan) / longest;
 
     if (plan->whole) {
         plan->tile_groups = plan->groups;

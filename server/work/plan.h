@@ -10,6 +10,7 @@
 
 enum {
     TILE_ELEMENTS_MAX = 65536, /* = GROUP_SIZE_MAX, so that a group always fits */
+    TILE_WIDE_ELEMENTS_MAX = 2 * TILE_ELEMENTS_MAX, /* of a tile with `wide_tiles` */
     TILE_GROUPS_MAX = 4096,
     TILE_IN_BYTES_MAX = TILE_ELEMENTS_MAX * 4,
 };
@@ -28,6 +29,8 @@ struct plan_spec {
     /* Each encoding keeps the scales of its own blocks, or its one scale, whatever
      * group_size is. */
     bool regroups;
+    /* Tiles may be twice as large if no element takes more than 2 bytes. */
+    bool wide_tiles;
 };
 
 struct plan {

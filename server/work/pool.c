@@ -2,6 +2,7 @@
 #include "work/pool.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,7 +10,17 @@
 #include <string.h>
 
 #include "base/machine.h"
+#include "base/number.h"
 #include "kernels/kernels.h"
+
+enum { SCRATCH_ALIGN = 64 };
+
+struct worker {
+    struct pool *pool;
+    void *memory;     /* that scratch lies in; touched first on the worker's thread */
+    uint8_t *scratch; /* aligned for the kernels */
+    pthread_t thread;
+};
 
 struct pool {
     struct mailbox *mailbox; /* borrowed */
@@ -22,7 +33,7 @@ struct pool {
     struct turns turns;     /* the loop's, except `now` */
     _Atomic unsigned busy;  /* workers that run a job */
     unsigned threads_count; /* running; constant once started */
-    pthread_t threads[];
+    struct worker workers[];
 };
 
 static bool before(const struct job *a, const struct job *b)
@@ -82,16 +93,20 @@ static void deliver_done(struct mailbox_message *message)
     job->done(job);
 }
 
-static void run(struct pool *pool, struct job *job)
+static void run(const struct worker *worker, struct job *job)
 {
+    struct pool *pool = worker->pool;
+
     atomic_fetch_add_explicit(&pool->busy, 1, memory_order_relaxed);
+    job->scratch = worker->scratch;
     job->run(job);
     atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_relaxed);
 }
 
-static void *worker(void *arg)
+static void *worker_main(void *arg)
 {
-    struct pool *pool = arg;
+    const struct worker *worker = arg;
+    struct pool *pool = worker->pool;
     struct kernels_env env;
     struct job *job;
 
@@ -102,7 +117,7 @@ static void *worker(void *arg)
         job->skipped =
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
-            run(pool, job);
+            run(worker, job);
         mailbox_post(pool->mailbox, &job->message); /* now the job is the loop's */
     }
     kernels_leave(&env);
@@ -114,17 +129,25 @@ static void *worker(void *arg)
 static int start_worker(struct pool *pool, unsigned index)
 {
     sigset_t all, before;
+    struct worker *worker = &pool->workers[index];
     char name[16];
     int rc;
 
+    worker->pool = pool;
+    worker->memory = malloc((size_t)SCRATCH_PARTS * SCRATCH_PART_BYTES + SCRATCH_ALIGN);
+    if (!worker->memory)
+        return ENOMEM;
+    worker->scratch = (uint8_t *)align_up((uintptr_t)worker->memory, SCRATCH_ALIGN);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&pool->threads[index], NULL, worker, pool);
+    rc = pthread_create(&worker->thread, NULL, worker_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc == 0) {
         snprintf(name, sizeof(name), "tritd-work-%u", index % 10000);
-        pthread_setname_np(pool->threads[index], name); /* for top -H; may fail */
+        pthread_setname_np(worker->thread, name); /* for top -H; may fail */
         pool->threads_count++;
+    } else {
+        free(worker->memory);
     }
     return rc;
 }
@@ -140,7 +163,7 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
                           "%u; must be at most %d", threads, POOL_THREADS_MAX);
     if (wanted > POOL_THREADS_MAX)
         wanted = POOL_THREADS_MAX;
-    p = calloc(1, sizeof(*p) + wanted * sizeof(p->threads[0]));
+    p = calloc(1, sizeof(*p) + wanted * sizeof(p->workers[0]));
     if (!p)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "pool: out of memory");
     p->mailbox = mailbox;
@@ -209,7 +232,9 @@ void pool_stop(struct pool *pool)
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
     for (unsigned i = 0; i < pool->threads_count; i++)
-        pthread_join(pool->threads[i], NULL);
+        pthread_join(pool->workers[i].thread, NULL);
+    for (unsigned i = 0; i < pool->threads_count; i++)
+        free(pool->workers[i].memory);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);

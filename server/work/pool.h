@@ -16,11 +16,16 @@
 
 #include "async/loop.h"
 #include "base/status.h"
+#include "work/plan.h"
 #include "work/turns.h"
 
 struct pool;
 
-enum { POOL_THREADS_MAX = 1024 };
+enum {
+    POOL_THREADS_MAX = 1024,
+    SCRATCH_PART_BYTES = TILE_IN_BYTES_MAX + 4096,
+    SCRATCH_PARTS = 3, /* a tile's input, reference and output */
+};
 
 struct job {
     struct job *left, *right; /* the pool's, as the next two fields: do not touch */
@@ -31,6 +36,9 @@ struct job {
     void (*done)(struct job *job); /* on the loop's thread */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
     bool skipped;                  /* valid in done(): cancelled, so it did not run */
+    /* In run(): SCRATCH_PARTS parts of memory of the worker, the same for each job, so that
+     * it stays in the core's cache. */
+    uint8_t *scratch;
 };
 
 /* `threads` 0: one for each core that this process may use (base/machine.h). Borrows the mailbox, which

@@ -23,11 +23,11 @@ def local(start, tmp_path):
     return daemon
 
 
-@pytest.fixture(scope="module")
-def latents(tmp_path_factory):
+@pytest.fixture(scope="module", params=["float32", "float16"])
+def latents(request, tmp_path_factory):
     random = np.random.default_rng(3)
     path = tmp_path_factory.mktemp("latents") / "model.safetensors"
-    save_file({f"layers.{i}.weight": random.standard_normal(SHAPE).astype(np.float32)
+    save_file({f"layers.{i}.weight": random.standard_normal(SHAPE).astype(request.param)
                for i in range(3)} | {"norm.weight": np.ones(7, np.float32)}, path)
     return path
 

@@ -91,18 +91,40 @@ static void hash_tile(struct merge *merge, const struct task *task,
     hash_inexact(merge, tile);
 }
 
+/* Sums are in variables of their own: the compiler then keeps them in registers. */
 static void merge_scales(struct merge *merge, const struct tile *tile)
 {
+    float least = merge->scale_min, most = merge->scale_max;
+    double sum = merge->scale_sum;
+    uint64_t finite = 0;
+
     for (uint64_t i = 0; i < tile->span.groups; i++) {
         float scale = tile->scales[i];
 
         if (!isfinite(scale))
             continue;
-        merge->scale_min = scale < merge->scale_min ? scale : merge->scale_min;
-        merge->scale_max = scale > merge->scale_max ? scale : merge->scale_max;
-        merge->scale_sum += (double)scale;
-        merge->finite_scales++;
+        least = scale < least ? scale : least;
+        most = scale > most ? scale : most;
+        sum += (double)scale;
+        finite++;
     }
+    merge->scale_min = least;
+    merge->scale_max = most;
+    merge->scale_sum = sum;
+    merge->finite_scales += finite;
+}
+
+static void merge_sums(struct merge *merge, const struct tile *tile)
+{
+    struct group_sums sums = merge->sums;
+
+    for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
+        sums.energy += tile->sums[i].energy;
+        sums.error += tile->sums[i].error;
+        sums.dot += tile->sums[i].dot;
+        sums.norm += tile->sums[i].norm;
+    }
+    merge->sums = sums;
 }
 
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile)
@@ -115,12 +137,7 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);
     merge_scales(merge, tile);
-    for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
-        merge->sums.energy += tile->sums[i].energy;
-        merge->sums.error += tile->sums[i].error;
-        merge->sums.dot += tile->sums[i].dot;
-        merge->sums.norm += tile->sums[i].norm;
-    }
+    merge_sums(merge, tile);
     if (merge->codes_hash && tile->codes)
         hash_tile(merge, task, tile);
     merge->groups += tile->span.groups;

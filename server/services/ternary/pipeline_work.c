@@ -260,15 +260,42 @@ static void take_ready(struct pipeline *pipeline)
     pipeline->complete(pipeline->call);
 }
 
+static void lend_scratch(struct tile *tile, const struct task *task)
+{
+    uint8_t *scratch = tile->job.job.scratch;
+
+    if (tile->borrows_in)
+        tile->in.bytes = scratch;
+    if (tile->borrows_reference)
+        tile->reference.bytes = scratch + SCRATCH_PART_BYTES;
+    if (tile->borrows_out)
+        tile->out.bytes = scratch + 2 * SCRATCH_PART_BYTES;
+    tile_place_out(tile, task);
+}
+
+static void take_scratch(struct tile *tile)
+{
+    if (tile->borrows_in)
+        tile->in.bytes = NULL;
+    if (tile->borrows_reference)
+        tile->reference.bytes = NULL;
+    if (tile->borrows_out)
+        tile->out.bytes = NULL;
+    if (tile->borrows_in || tile->borrows_out)
+        tile->out_bytes = NULL;
+}
+
 static void compute_tile(struct call_job *job)
 {
     struct tile *tile = LIST_OWNER(job, struct tile, job);
     struct pipeline *pipeline = tile->pipeline;
 
+    lend_scratch(tile, &pipeline->task);
     regions_read(tile);
     tile_compute(tile, &pipeline->task);
     if (tile->place && !task_cancelled(&pipeline->task))
         regions_write(pipeline->regions, tile);
+    take_scratch(tile);
     if (has_report(pipeline) && !task_cancelled(&pipeline->task))
         order_take(&pipeline->order, &pipeline->merge, &pipeline->task, tile);
 }
@@ -332,14 +359,29 @@ static bool computed_here(const struct pipeline *pipeline, const struct tile *ti
                          tile->span.elements) <= INLINE_TILE_NS_MAX;
 }
 
-/* Memory for the bytes that the worker copies from the client's. */
+/* Bytes that the worker copies from the client's memory, or to it, need memory only while it
+ * computes. */
+static void plan_scratch(const struct pipeline *pipeline, struct tile *tile)
+{
+    const struct tile_span *span = &tile->span;
+    const bool in_place = task_in_place(&pipeline->task);
+
+    tile->borrows_in = tile->in_source && (!in_place || tile->place) &&
+                       span->in_bytes <= SCRATCH_PART_BYTES;
+    tile->borrows_reference =
+        tile->reference_source && tile->reference_filled <= SCRATCH_PART_BYTES;
+    tile->borrows_out = tile->place && !in_place && span->out_bytes <= SCRATCH_PART_BYTES;
+}
+
+/* Memory for the bytes that are copied from the client's. */
 static int prepare_copies(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
 
-    if (tile->in_source && call_block(call, (size_t)tile->span.in_bytes, &tile->in) < 0)
+    if (tile->in_source && !tile->borrows_in &&
+        call_block(call, (size_t)tile->span.in_bytes, &tile->in) < 0)
         return -1;
-    return tile->reference_source
+    return tile->reference_source && !tile->borrows_reference
                ? call_block(call, tile->reference_filled, &tile->reference)
                : 0;
 }
@@ -359,11 +401,13 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 
     if (!here && call_admit(call, tile->span.elements) < 0)
         return -1;
+    place_reply(pipeline->regions, tile);
+    if (!here && !pipeline->twice)
+        plan_scratch(pipeline, tile);
     if (!pipeline->twice &&
         (prepare_copies(pipeline, tile) < 0 ||
          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
-    place_reply(pipeline->regions, tile);
     if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
         call_throttle(call, THROTTLE_TILES, true);
     state_move(&tile_states, &tile->state, TILE_RUNNING);

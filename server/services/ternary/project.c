@@ -18,6 +18,7 @@ static int project_task(struct call *call, struct pipeline *pipeline,
         .in = TRIT_ENCODING_DENSE,
         .out = (enum trit_encoding)wire->encoding,
         .has_out = true,
+        .wide_tiles = true,
     };
 
     for (uint32_t i = 0; i < tensor->rank; i++)

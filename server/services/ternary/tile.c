@@ -148,12 +148,19 @@ static int prepare_side(struct tile *tile, const struct task *task, struct block
     return 0;
 }
 
+void tile_place_out(struct tile *tile, const struct task *task)
+{
+    tile->out_bytes = !task->plan.spec.has_out ? NULL
+                      : task_in_place(task)    ? tile->in.bytes
+                                               : tile->out.bytes;
+}
+
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
                  struct account *account)
 {
     struct block out = {0};
 
-    if (task->plan.spec.has_out && !task_in_place(task) &&
+    if (task->plan.spec.has_out && !task_in_place(task) && !tile->borrows_out &&
         blocks_get_for(blocks, account, (size_t)tile->span.out_bytes, &out) < 0)
         return -1;
     if (task->op != TASK_PASS && prepare_side(tile, task, blocks, account) < 0) {
@@ -161,9 +168,7 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
         return -1;
     }
     tile->out = out;
-    tile->out_bytes = !task->plan.spec.has_out ? NULL
-                      : task_in_place(task)    ? tile->in.bytes
-                                               : out.bytes;
+    tile_place_out(tile, task);
     tile->scale_out_bytes = task->plan.whole
                                 ? (size_t)task->plan.out_scale_bytes
                                 : (size_t)tile->span.groups * task_scale_out_bytes(task);

@@ -64,6 +64,8 @@ struct tile {
     /* Memory of the client that the worker copies the output to; NULL: the output is sent. */
     uint8_t *place;
     struct wire_region place_region;
+    /* The worker lends its own memory for them, while it computes. */
+    bool borrows_in, borrows_reference, borrows_out;
     uint32_t chunks;          /* that are done when the tile is merged */
     const uint8_t *out_bytes; /* in `in` or in `out`; NULL: no output */
     /* in `side`; NULL where the task does not need it */
@@ -111,6 +113,9 @@ struct tile {
  * budget or memory is exhausted, and the tile is unchanged. */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
                  struct account *account);
+
+/* Sets `out_bytes` when `in` and `out` are known. */
+void tile_place_out(struct tile *tile, const struct task *task);
 
 size_t tile_out_chunk_bytes(const struct tile *tile, size_t index);
 

@@ -23,21 +23,16 @@ static enum trit_dtype held_type(const struct task *task)
     return task->plan.spec.dtype;
 }
 
-float scale_as_held(const struct task *task, float scale)
-{
-    return f32_rounded_to(held_type(task), scale);
-}
-
 size_t tile_scales_held(const struct tile *tile, const struct task *task, uint64_t group,
                         float *held, size_t max)
 {
-    size_t count = 0;
+    const uint64_t left = tile->span.groups - group;
+    const size_t count = left < max ? (size_t)left : max;
+    const enum trit_dtype type = task->op == TASK_TERNARIZE ? held_type(task) : TRIT_F32;
 
-    for (; count < max && group < tile->span.groups; group++) {
-        float scale = tile->scales[group];
-
-        held[count++] = task->op == TASK_TERNARIZE ? scale_as_held(task, scale) : scale;
-    }
+    memcpy(held, tile->scales + group, count * sizeof(*held));
+    for (size_t i = 0; type != TRIT_F32 && i < count; i++)
+        held[i] = f32_rounded_to(type, held[i]);
     return count;
 }
 

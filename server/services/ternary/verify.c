@@ -32,7 +32,8 @@ static int check_options(struct call *call, const struct wire_verify *wire,
 /* Makes the plan of `tensor`. The dtype of a packed tensor does not describe its bytes;
  * it is only for the report. */
 static int make_plan(struct call *call, const struct wire_verify *wire,
-                     const struct wire_tensor *tensor, struct plan *plan)
+                     const struct wire_tensor *tensor, bool has_reference,
+                     struct plan *plan)
 {
     bool packed = wire->encoding != TRIT_ENCODING_DENSE;
     struct plan_spec spec = {
@@ -43,6 +44,7 @@ static int make_plan(struct call *call, const struct wire_verify *wire,
         .in = (enum trit_encoding)wire->encoding,
         .in_scales_dtype = (enum trit_dtype)wire->scales_dtype,
         .out = TRIT_ENCODING_DENSE,
+        .wide_tiles = !has_reference,
     };
 
     memcpy(spec.shape, tensor->shape, sizeof(spec.shape));
@@ -107,7 +109,7 @@ static int unary_reference_task(struct call *call, struct pipeline *pipeline)
             0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
         tensor_call_layer(call, &wire.layer, wire.durability) < 0 ||
-        make_plan(call, &wire, &reference, &pipeline->task.plan) < 0)
+        make_plan(call, &wire, &reference, true, &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = true;
     pipeline->task.reference_dtype = (enum trit_dtype)reference.dtype;
@@ -136,7 +138,7 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
         check_options(call, &wire, has_reference) < 0 ||
         (!has_reference && tensor_call_layer(call, &wire.layer, wire.durability) < 0) ||
-        make_plan(call, &wire, &tensor, &plan) < 0)
+        make_plan(call, &wire, &tensor, has_reference, &plan) < 0)
         return -1;
     if (has_reference) {
         if (!same_shape(&plan.spec, &pipeline->task.plan.spec))
@@ -163,7 +165,8 @@ static int stream_task(struct call *call, struct pipeline *pipeline)
     if (check_options(call, &wire, wire.reference_dtype != 0) < 0 ||
         (wire.reference_dtype && check_reference(call, &reference) < 0) ||
         tensor_call_layer(call, &wire.layer, wire.durability) < 0 ||
-        make_plan(call, &wire, &wire.tensor, &pipeline->task.plan) < 0)
+        make_plan(call, &wire, &wire.tensor, wire.reference_dtype != 0,
+                  &pipeline->task.plan) < 0)
         return -1;
     pipeline->task.has_reference = wire.reference_dtype != 0;
     pipeline->task.reference_dtype = (enum trit_dtype)wire.reference_dtype;

@@ -62,16 +62,20 @@ CASE(large_blocks_are_exact,
 CASE(packed_outputs_fit,
      "the 2-bit output of a tile takes a block at most a sixteenth larger than it")
 {
-    const size_t groups = TILE_ELEMENTS_MAX / 128, output = groups * 34;
+    const size_t elements[] = {TILE_ELEMENTS_MAX, TILE_WIDE_ELEMENTS_MAX};
     struct budget budget;
     struct blocks *blocks;
-    struct block block = {0};
 
     budget_init(&budget, 64 << 20);
     blocks = blocks_create(&budget);
-    CHECK(blocks_get(blocks, output, &block) == 0);
-    CHECK(block.size <= output + output / 16);
-    blocks_put(blocks, &block);
+    for (size_t i = 0; i < 2; i++) {
+        const size_t output = elements[i] / 128 * 34;
+        struct block block = {0};
+
+        CHECK(blocks_get(blocks, output, &block) == 0);
+        CHECK(block.size <= output + output / 16);
+        blocks_put(blocks, &block);
+    }
     blocks_destroy(blocks);
 }
 

@@ -202,6 +202,34 @@ CASE(largest_groups_fit_a_tile,
     CHECK_EQ(plan.tile_groups, TILE_GROUPS_MAX);
 }
 
+CASE(wide_tiles,
+     "a tile has twice as many elements where that is allowed and they are narrow")
+{
+    static const struct {
+        enum trit_dtype dtype;
+        enum trit_encoding in, out;
+        bool wide_tiles;
+        uint64_t groups;
+    } cases[] = {{TRIT_BF16, TRIT_ENCODING_DENSE, TRIT_ENCODING_DENSE, true, 1024},
+                 {TRIT_F16, TRIT_ENCODING_DENSE, TRIT_ENCODING_PQ2_0, true, 1024},
+                 {TRIT_F32, TRIT_ENCODING_DENSE, TRIT_ENCODING_PQ2_0, true, 512},
+                 {TRIT_F32, TRIT_ENCODING_INT8, TRIT_ENCODING_DENSE, true, 512},
+                 {TRIT_F32, TRIT_ENCODING_INT8, TRIT_ENCODING_PQ2_0, true, 1024},
+                 {TRIT_BF16, TRIT_ENCODING_DENSE, TRIT_ENCODING_DENSE, false, 512}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plan_spec spec = matrix(4096, 4096);
+        struct plan plan;
+
+        spec.dtype = cases[i].dtype;
+        spec.in = cases[i].in;
+        spec.out = cases[i].out;
+        spec.wide_tiles = cases[i].wide_tiles;
+        CHECK(plan_init(&plan, &spec, NULL) == 0);
+        CHECK_EQ(plan.tile_groups, cases[i].groups);
+    }
+}
+
 /* ---- the property: tiles and runs cover everything once ---------------------------- */
 
 /* The plain way: one group after another. */
@@ -268,7 +296,9 @@ static void oracle_tile(struct oracle *oracle, const struct plan *plan, uint64_t
     CHECK_EQ(span.in_offset, tile.in);
     CHECK_EQ(span.out_offset, tile.out);
     CHECK(span.groups > 0 && span.groups <= TILE_GROUPS_MAX);
-    CHECK(span.elements <= TILE_ELEMENTS_MAX && span.in_bytes <= TILE_IN_BYTES_MAX);
+    CHECK(span.elements <= TILE_WIDE_ELEMENTS_MAX && span.in_bytes <= TILE_IN_BYTES_MAX &&
+          span.out_bytes <= TILE_IN_BYTES_MAX);
+    CHECK(plan->spec.wide_tiles || span.elements <= TILE_ELEMENTS_MAX);
     CHECK(span.groups == plan->tile_groups || index == plan->tiles - 1);
     while (plan_next_range(plan, &span, &at, &run)) {
         CHECK(run.count > 0);
@@ -292,6 +322,7 @@ static struct plan_spec random_spec(uint64_t *random)
         .group_size = sizes[check_random(random) % (sizeof(sizes) / sizeof(sizes[0]))],
         .partial = (enum trit_partial_group)(check_random(random) % 2),
         .has_out = check_random(random) % 4 != 0,
+        .wide_tiles = check_random(random) % 2 != 0,
     };
     uint64_t left = 300000;
 
