@@ -25,8 +25,12 @@ def projection_of(
     group_size: int,
     options: Any,
     dense: Any = None,
+    partial_group: Optional[PartialGroup] = None,
 ) -> Projection:
-    """A `struct trit_projection *` as arrays like `view`; `dense`: what it has as data."""
+    """A `struct trit_projection *` as arrays like `view`.
+
+    `dense`: what it has as data; `partial_group`: that of the source, if the options have none.
+    """
     kind = Encoding(options.encoding)
     data = dense
     if dense is None:
@@ -42,7 +46,7 @@ def projection_of(
         kind,
         shape,
         group_size,
-        PartialGroup(getattr(options, "partial_group", PartialGroup.PADDED)),
+        PartialGroup(options.partial_group if partial_group is None else partial_group),
     )
 
 

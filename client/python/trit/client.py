@@ -509,7 +509,14 @@ class Client:
         with self._handle as client:
             call.check(lib.trit_pack(client, source.tensor, options, result, call.error))
         del names
-        return projection_of(result, source.view, source.shape, source.held_group_size, options)
+        return projection_of(
+            result,
+            source.view,
+            source.shape,
+            source.held_group_size,
+            options,
+            partial_group=source.partial_group,
+        )
 
     def unpack(
         self,
