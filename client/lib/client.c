@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/lib/client.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,14 +63,16 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
     client->timeout_ms = o->timeout_ms;
     client->wait_for_ready = o->wait_for_ready == TRIT_WAIT_ON;
     client->connections = o->connections ? o->connections : CONNECTIONS_DEFAULT;
-    if (client->connections > CONNECTIONS_MAX)
-        client->connections = CONNECTIONS_MAX;
     client->stream_bytes_min =
         o->stream_bytes_min ? o->stream_bytes_min : STREAM_BYTES_MIN_DEFAULT;
     if (client->stream_bytes_min > UNARY_BYTES_MAX)
         client->stream_bytes_min = UNARY_BYTES_MAX;
     client->message_bytes_max =
         o->message_bytes_max ? o->message_bytes_max : MESSAGE_BYTES_MAX_DEFAULT;
+    if (client->connections > CONNECTIONS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.connections",
+                          "%" PRIu32 " is not in 1 to %d; 0 is the default",
+                          o->connections, (int)CONNECTIONS_MAX);
     if (wait_check("options.wait_for_ready", o->wait_for_ready, failure) < 0 ||
         retry_policy_take("options.retry", o->retry, &client->retry, failure) < 0 ||
         address_parse(address_text(o), &address, failure) < 0 ||

@@ -7,6 +7,7 @@ The exception names the argument, and the type of a value that has the wrong one
 from __future__ import annotations
 
 import enum
+import math
 import numbers
 import operator
 import os
@@ -20,13 +21,18 @@ from .errors import InvalidArgument, InvalidType
 PathLike = Union[str, "os.PathLike[str]"]
 
 _Enum = TypeVar("_Enum", bound=enum.IntEnum)
+_F32_MAX = float(np.finfo(np.float32).max)
 
 
 def wrong_type(field: str, expected: str, value: Any) -> InvalidType:
     """The exception for a value of the wrong type; the caller raises it."""
+    kind = type(value).__name__
+    return InvalidType(f"{field}: must be {expected}, not {kind} ({_shown(value)})", field)
+
+
+def _shown(value: Any) -> str:
     shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return InvalidType(f"{field}: must be {expected}, not {type(value).__name__} ({shown})", field)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def check_text(value: str, field: str) -> str:
@@ -38,9 +44,20 @@ def check_text(value: str, field: str) -> str:
     return value
 
 
+def _utf8(value: str, field: str, shown: str) -> bytes:
+    """UTF-8; a str of Python may have half of a surrogate pair, which has none."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{field}: {shown}has the surrogate {value[error.start]!r}, which is no character",
+            field,
+        ) from None
+
+
 def c_text(value: str, field: str) -> Any:
     """A string as C memory."""
-    return ffi.new("char[]", check_text(value, field).encode())
+    return ffi.new("char[]", _utf8(check_text(value, field), field, f"{value!r} "))
 
 
 def c_secret(value: str, field: str) -> Any:
@@ -49,7 +66,7 @@ def c_secret(value: str, field: str) -> Any:
         raise InvalidType(f"{field}: must be a str, not {type(value).__name__}", field)
     if "\0" in value:
         raise InvalidArgument(f"{field}: has a NUL character", field)
-    return ffi.new("char[]", value.encode())
+    return ffi.new("char[]", _utf8(value, field, ""))
 
 
 def unsigned(value: int, limit: int, field: str) -> int:
@@ -61,7 +78,7 @@ def unsigned(value: int, limit: int, field: str) -> int:
     except TypeError:
         raise wrong_type(field, "an int", value) from None
     if not 0 <= number < limit:
-        raise InvalidArgument(f"{field}: {value} is not in 0 to {limit - 1}", field)
+        raise InvalidArgument(f"{field}: {_shown(value)} is not in 0 to {limit - 1}", field)
     return number
 
 
@@ -78,7 +95,13 @@ def real(value: Optional[float], field: str) -> float:
         return 0.0
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise wrong_type(field, "a number", value)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if abs(number) > _F32_MAX and value not in (math.inf, -math.inf):
+        raise InvalidArgument(f"{field}: {_shown(value)} is beyond the range of f32", field)
+    return number
 
 
 def member(kind: Type[_Enum], value: Union[_Enum, int, str], field: str) -> _Enum:
@@ -112,9 +135,20 @@ def shape_of(value: Any, field: str) -> Tuple[int, ...]:
     return tuple(unsigned(axis, 2**64, field) for axis in axes)
 
 
-def positive(value: int, field: str) -> int:
-    """An integer of 1 or more."""
-    count = unsigned(value, 2**63, field)
+def positive(value: int, field: str, limit: int = 2**63) -> int:
+    """An integer from 1 to `limit` - 1."""
+    count = unsigned(value, limit, field)
     if count < 1:
-        raise InvalidArgument(f"{field}: {value} is not in 1 to {2**63 - 1}", field)
+        raise InvalidArgument(f"{field}: {value} is not in 1 to {limit - 1}", field)
     return count
+
+
+def given(value: Optional[int], field: str, limit: int, default: str) -> int:
+    """An integer from 1 to `limit` - 1; 0, which C takes for the default, for None."""
+    if value is None:
+        return 0
+    if unsigned(value, limit, field) == 0:
+        raise InvalidArgument(
+            f"{field}: 0 is not in 1 to {limit - 1}; leave it out for {default}", field
+        )
+    return int(value)

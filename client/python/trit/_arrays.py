@@ -179,7 +179,10 @@ def view_integers(array: Any, field: str) -> Tuple[Array, Wrap]:
     Python's own numbers and sequences are taken too.
     """
     if isinstance(array, (int, list, tuple, range)):
-        array = np.asarray(array, None if np.size(array) else np.uint32)
+        try:
+            array = np.asarray(array, None if np.size(array) else np.uint32)
+        except ValueError:
+            raise InvalidArgument(f"{field}: its rows differ in length", field) from None
     view = view_of(array, field)
     try:
         numbers = view.owner if isinstance(view.owner, np.ndarray) else view.owner.numpy()

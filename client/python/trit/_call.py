@@ -10,7 +10,6 @@ nonzero, libtrit resets the stream, and the call ends with CANCELLED.
 from __future__ import annotations
 
 import contextlib
-import math
 import numbers
 import threading
 import time
@@ -63,6 +62,8 @@ def cancellation() -> Optional[threading.Event]:
     return event
 
 
+NO_LIMIT_MS = 2**52 * 1000
+
 # ---- deadlines ---------------------------------------------------------------------------
 
 
@@ -87,7 +88,7 @@ class Deadline(NamedTuple):
 def deadline_after(timeout: Optional[float]) -> Optional[Deadline]:
     """The deadline of a call that begins now; None without a limit."""
     count = timeout_ms(timeout)
-    if count == 0 or math.isinf(float(timeout or 0)):
+    if count in (0, NO_LIMIT_MS):
         return None
     return Deadline(time.monotonic() + count / 1000, count)
 
@@ -218,4 +219,4 @@ def timeout_ms(seconds: Optional[float]) -> int:
             "math.inf is no limit",
             "timeout",
         )
-    return max(1, int(min(seconds, 2**52) * 1000))
+    return max(1, int(min(seconds, 2**52) * 1000))  # at most NO_LIMIT_MS

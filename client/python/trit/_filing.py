@@ -52,6 +52,10 @@ def fill_filing(
     if not isinstance(layer, (tuple, list)) or not 2 <= len(layer) <= 3:
         raise wrong_type("layer", "a tuple (run, layer, step)", layer)
     run, name, step = LayerRef(*layer)
+    if run == "":
+        raise InvalidArgument(
+            "layer.run: '' names no run; leave layer out to store no report", "layer.run"
+        )
     borrowed: List[Any] = [c_text(run, "layer.run"), c_text(name, "layer.layer")]
     ref = options.layer
     ref.run, ref.layer = borrowed

@@ -13,7 +13,9 @@ from ._call import timeout_ms
 from ._native import ffi, lib, new
 from ._retry import RetryPolicy, c_policy, c_wait
 from ._secure import AnyTLS, tls_options
-from .errors import FailedPrecondition, error_of
+from .errors import FailedPrecondition, InvalidArgument, error_of
+
+CONNECTIONS_MAX = 16
 
 
 class Handle:
@@ -42,6 +44,8 @@ class Handle:
         self._token_file = ffi.NULL
         if token_file is not None:
             self._token_file = c_text(path_of(token_file, "token_file"), "token_file")
+            if self._token_file[0] == b"\0":
+                raise InvalidArgument("token_file: '' is not the path of a file", "token_file")
         tls_members, self._tls = tls_options(tls)
         self._retry = c_policy(retry)
         self._options = new(
@@ -49,7 +53,7 @@ class Handle:
             {
                 "address": self._address,
                 "timeout_ms": timeout_ms(timeout),
-                "connections": unsigned(connections, 2**32, "connections"),
+                "connections": unsigned(connections, CONNECTIONS_MAX + 1, "connections"),
                 "stream_bytes_min": unsigned(stream_bytes_min, 2**64, "stream_bytes_min"),
                 "message_bytes_max": unsigned(message_bytes_max, 2**64, "message_bytes_max"),
                 "token": self._token,

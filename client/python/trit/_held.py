@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple, Optional, Tuple
 
-from ._arguments import c_text, flag, member, unsigned
+from ._arguments import c_text, flag, member, positive, unsigned
 from ._arrays import STORAGE, View, Wrap, view_elements
 from ._native import ffi, lib, new
 from ._tensors import c_tensor, shaped, take
@@ -162,7 +162,7 @@ def c_spec(
             "in_features": unsigned(in_features, 2**64, "spec.in_features"),
             "out_features": unsigned(out_features, 2**64, "spec.out_features"),
             "bias": flag(bias, "spec.bias"),
-            "group_size": unsigned(group_size, 2**32, "spec.group_size"),
+            "group_size": positive(group_size, "spec.group_size", 2**32),
             "keep_latents": flag(keep_latents, "spec.keep_latents"),
         },
     )

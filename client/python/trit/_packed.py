@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Optional, Sequence
 
-from ._arguments import member, shape_of, unsigned
+from ._arguments import given, member, shape_of, unsigned
 from ._arrays import View, view_elements, view_of
 from ._native import ffi
 from ._tensors import c_tensor
@@ -20,14 +20,15 @@ from .types import (
     Encoding,
     PartialGroup,
     Projection,
-    group_size_of,
 )
 
 
 def c_group_size(count: Optional[int], encoding: Encoding) -> int:
-    """The group size of a call, checked."""
+    """The group size of a call, checked; 0 only where all of the tensor has one scale."""
     field = "options.group_size"
-    return group_size_of(None if count is None else unsigned(count, 2**32, field), encoding)
+    if encoding in ONE_SCALE:
+        return unsigned(0 if count is None else count, 2**32, field)
+    return given(count, field, 2**32, str(GROUP_SIZE)) or GROUP_SIZE
 
 
 class Packed:
@@ -131,8 +132,10 @@ class PackSource(Packed):
         own_groups = self.encoding not in (Encoding.DENSE, *ONE_SCALE)
         if group_size is None and self.group_size and (own_groups or kind not in ONE_SCALE):
             group_size = self.group_size
-        size = None if group_size is None else unsigned(group_size, 2**32, "options.group_size")
-        self.group_size = size or (0 if kind in ONE_SCALE and not own_groups else GROUP_SIZE)
+        if kind in ONE_SCALE and not own_groups:
+            self.group_size = c_group_size(group_size, kind)
+        else:
+            self.group_size = c_group_size(group_size, Encoding.DENSE)
         self.held_group_size = max(self.group_size, _BLOCKS.get(kind, 0))
         if kind in ONE_SCALE:
             self.held_group_size = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import numbers
 import threading
 import time
@@ -31,13 +30,12 @@ _log = logging.getLogger("trit")
 
 
 def _number(value: Any, field: str, low: float, high: float, expected: str) -> float:
-    """A number above `low`, or equal to it where `low` is 0 for jitter, up to `high`."""
+    """A number from `low` to `high`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise wrong_type(field, "a number", value)
-    number = float(value)
-    if not low <= number <= high or not math.isfinite(number):
+    if not low <= value <= high:
         raise InvalidArgument(f"{field}: {value!r} is not {expected}", field)
-    return number
+    return float(value)
 
 
 @dataclasses.dataclass(frozen=True)

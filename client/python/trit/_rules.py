@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ._arguments import PathLike, c_text, flag, path_of, unsigned, wrong_type
+from ._arguments import PathLike, c_text, flag, given, path_of, wrong_type
 from ._arrays import Array, View
 from ._native import ffi, lib, new
 from ._selection import Patterns, patterns_of
@@ -115,7 +115,6 @@ class Options(NamedTuple):
             for name in ("include", "exclude", "transposed", "rename", "strip_prefix")
         }
         config = _config(self.config)
-        group_size = 0 if self.group_size is None else self.group_size
         options = new(
             "struct trit_checkpoint_options *",
             {
@@ -126,7 +125,7 @@ class Options(NamedTuple):
                 "convolutions": flag(self.convolutions, "convolutions"),
                 "has_encoding": self.encoding is not None,
                 "encoding": self.encoding or 0,
-                "group_size": unsigned(group_size, 2**32, "group_size"),
+                "group_size": given(self.group_size, "group_size", 2**32, "the default"),
                 "has_partial_group": self.partial_group is not None,
                 "partial_group": self.partial_group or 0,
                 "mode": self.mode,
@@ -307,11 +306,11 @@ class Examined(NamedTuple):
 
     def c(self) -> Any:
         """The struct; it borrows the views."""
-        given = {"data": self.data, "scale": self.scales, "bias": self.biases}
-        given["latents"] = self.latents
+        views = {"data": self.data, "scale": self.scales, "bias": self.biases}
+        views["latents"] = self.latents
         members = {"scale": "scales", "bias": "biases"}
         values: Dict[str, Any] = {"report": self.report}
-        for name, view in given.items():
+        for name, view in views.items():
             if view is not None:
                 values[members.get(name, name)] = ffi.cast("void *", view.address)
                 values[f"{name}_bytes"] = view.nbytes

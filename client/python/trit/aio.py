@@ -19,7 +19,7 @@ from . import checkpoint as _checkpoint
 from . import client as _client
 from . import layers as _layers
 from . import reports as _reports
-from ._arguments import PathLike, unsigned
+from ._arguments import PathLike, positive
 from ._call import cancelled_by, deadline_after, ends_at
 from ._retry import RetryPolicy
 from ._secure import AnyTLS
@@ -289,7 +289,7 @@ class Client(_Twin):
             retry=retry,
         )
         executor = concurrent.futures.ThreadPoolExecutor(
-            unsigned(threads, 2**31, "threads"), "trit"
+            positive(threads, "threads", 2**31), "trit"
         )
         super().__init__(client, executor, timeout)
         self.reports = Reports(client.reports, executor, timeout)

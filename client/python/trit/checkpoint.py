@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Literal, Mapping, Optiona
 
 import numpy as np
 
-from ._arguments import PathLike, flag, member, real, unsigned
+from ._arguments import PathLike, flag, given, member, real
 from ._arrays import STORAGE, view_of
 from ._call import Progress, timeout_ms
 from ._checkpoint_calls import (
@@ -267,7 +267,7 @@ class Checkpoint:
         kind = member(Encoding, encoding, "encoding")
         target_run = run_of(run, step)
         timeout_ms(timeout)
-        shard = unsigned(0 if shard_bytes is None else shard_bytes, 2**63, "shard_bytes")
+        shard = given(shard_bytes, "shard_bytes", 2**63, "one file")
         options = Options(
             include,
             exclude,
@@ -383,7 +383,7 @@ class Checkpoint:
             config=config,
         )
         kind = member(Encoding, encoding, "encoding")
-        size = unsigned(0 if group_size is None else group_size, 2**32, "group_size")
+        size = given(group_size, "group_size", 2**32, "the default")
         flag(allow_rounded_scales, "allow_rounded_scales")
         return self._pack(
             source,
@@ -482,7 +482,7 @@ class Checkpoint:
         timeout: Optional[float],
     ) -> PackResult:
         timeout_ms(timeout)
-        shard = unsigned(0 if shard_bytes is None else shard_bytes, 2**63, "shard_bytes")
+        shard = given(shard_bytes, "shard_bytes", 2**63, "one file")
         flag(force, "force")
         check_source(source, "source")
         if out is not None:

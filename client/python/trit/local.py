@@ -44,19 +44,20 @@ def codes_and_scales(
     """
     if not isinstance(w, np.ndarray):
         raise wrong_type("w", "a NumPy array", w)
-    group_size = positive(group_size, "group_size")
+    group_size = positive(group_size, "group_size", 2**32)
     columns = w.shape[-1]
     rows = np.ascontiguousarray(w, np.float32).reshape(-1, columns)
     groups = -(-columns // group_size)
-    padded = np.zeros((rows.shape[0], groups * group_size))
+    width = min(group_size, columns)  # zeros beyond a row do not change its sums
+    padded = np.zeros((rows.shape[0], groups * width))
     padded[:, :columns] = np.abs(rows)
     divisor = np.full(groups, float(group_size))
     partial = member(PartialGroup, partial_group, "partial_group")
     if partial == PartialGroup.EXACT and columns % group_size:
         divisor[-1] = columns % group_size
-    sums = padded.reshape(-1, groups, group_size).sum(axis=2)
+    sums = padded.reshape(-1, groups, width).sum(axis=2)
     scales = (sums / divisor).astype(np.float32)
-    s = np.repeat(scales, group_size, axis=1)[:, :columns]
+    s = np.repeat(scales, width, axis=1)[:, :columns]
     # In f64, because f32 cannot hold twice a value above 2^127.
     twice = rows.astype(np.float64) * 2
     codes = (twice > s).astype(np.int8) - (-twice > s).astype(np.int8)
@@ -88,6 +89,7 @@ def project(
         True
     """
     codes, scales = codes_and_scales(w, group_size, partial_group)
-    s = np.repeat(scales, group_size, axis=1)[:, : w.shape[-1]].reshape(w.shape)
+    width = min(group_size, w.shape[-1])
+    s = np.repeat(scales, width, axis=1)[:, : w.shape[-1]].reshape(w.shape)
     ternary: Array = np.copysign(np.abs(codes).astype(np.float32), w) * s
     return ternary

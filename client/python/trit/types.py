@@ -217,11 +217,6 @@ class LayerRef(NamedTuple):
 ONE_SCALE = (Encoding.I2_S, Encoding.HF_BITNET)
 
 
-def group_size_of(group_size: Optional[int], encoding: Encoding) -> int:
-    """The group size of a call: without a choice 128, or 0 for the whole tensor."""
-    return group_size or (0 if encoding in ONE_SCALE else GROUP_SIZE)
-
-
 @dataclasses.dataclass(frozen=True)
 class Projection:
     """A ternarized tensor. Its arrays are of the library of the input.
