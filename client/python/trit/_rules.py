@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ._arguments import PathLike, c_text, flag, given, path_of, wrong_type
+from ._arguments import PathLike, c_text, flag, given, path_of, unsigned, wrong_type
 from ._arrays import Array, View
 from ._native import ffi, lib, new
 from ._selection import Patterns, patterns_of
