@@ -45,6 +45,7 @@ from ._checkpoint_results import (
     ProjectResult,
     VerifyResult,
 )
+from ._models import of_model
 from ._native import ffi
 from ._rules import Config, Examined, Options, Output, PackTarget, Verification
 from ._selection import Patterns
@@ -78,6 +79,7 @@ __all__ = [
 ]
 
 Source = Union[PathLike, Mapping[str, Any]]
+Model = Any  # a torch.nn.Module
 Experts = Optional[Literal["out_in", "in_out"]]
 
 
@@ -115,7 +117,7 @@ class Checkpoint:
 
     def plan(
         self,
-        source: Source,
+        source: Union[Source, Model],
         *,
         encoding: AnyEncoding = Encoding.DENSE,
         group_size: Optional[int] = None,
@@ -132,8 +134,7 @@ class Checkpoint:
         """Tells what a projection would do. It makes no call to the daemon.
 
         Args:
-            source: Path of a safetensors or .npy file, of a folder of shards or the index in
-                one, or a state dict.
+            source: As for `project`.
             encoding: How the layers would lie in memory.
             group_size: Weights of a row that share a scale, as for `project`.
             partial_group: What the scale of a row's short last group divides by.
@@ -177,13 +178,14 @@ class Checkpoint:
             transposed=transposed,
             config=config,
         )
+        source, options = of_model(source, options)
         with _opened(source, "source", npy_bf16) as opened:
             planned = Planned(opened, options, CheckpointProgress(None, 0))
             return _project_plan(planned)
 
     def project(
         self,
-        source: Source,
+        source: Union[Source, Model],
         out: Optional[PathLike] = None,
         *,
         encoding: AnyEncoding = Encoding.DENSE,
@@ -209,7 +211,8 @@ class Checkpoint:
 
         Args:
             source: Path of a safetensors or .npy file, of a folder of shards or the index in
-                one, or a state dict.
+                one, or a state dict. Or a model that trit.torch.convert has made: exactly its
+                converted layers are projected, in the groups that they have.
             out: Path of a safetensors or .npy file, which gets the bytes that `trit project`
                 writes. If the source is a folder it is a folder, with the source's config.json
                 and tokenizer, unless its name ends in .safetensors. It gets its name when it is
@@ -282,6 +285,7 @@ class Checkpoint:
         )
         flag(allow_lost, "allow_lost")
         flag(force, "force")
+        source, options = of_model(source, options)
         check_source(source, "source")
         if out is not None:
             check_out(out, source, force, kind)

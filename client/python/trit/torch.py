@@ -29,8 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import _passes
-from ._arguments import member, positive, wrong_type
+from . import _export, _passes
+from ._arguments import PathLike, flag, member, positive, wrong_type
 from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
@@ -40,8 +40,10 @@ from .errors import InvalidArgument
 from .reports import Report
 from .types import (
     GROUP_SIZE,
+    AnyEncoding,
     AnyPartialGroup,
     AnyVerifyMode,
+    Encoding,
     PartialGroup,
     ReportDetail,
     VerifyMode,
@@ -54,7 +56,10 @@ __all__ = [
     "TernaryLinear",
     "VerifyEvery",
     "convert",
+    "export",
     "invalidate",
+    "load",
+    "materialize",
     "project_local",
     "set_client",
     "ternary_projection",
@@ -818,6 +823,127 @@ def invalidate(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, _Ternary):
             _passes.forget(module._latent())
+
+
+# ---- files and other forms --------------------------------------------------------------
+
+
+def export(
+    model: nn.Module,
+    path: PathLike,
+    *,
+    encoding: AnyEncoding = Encoding.DENSE,
+    client: Optional[Client] = None,
+    force: bool = False,
+    timeout: Optional[float] = None,
+) -> None:
+    """Writes a converted model as a file of weights whose converted layers are ternary.
+
+    Exactly the converted layers are ternary in the file, and its record names them. All else
+    is written as it is, with the names of `model.state_dict()`. `client.checkpoint.project`
+    takes a model, too, and has more options.
+
+    Args:
+        model: A model that `convert` has made.
+        path: The file to write, a safetensors file.
+        encoding: How the layers lie in the file.
+        client: The client to project with; None for the layers' own, or none: DENSE and INT8
+            need no daemon.
+        force: Replace a file that exists.
+        timeout: Seconds for the call of each layer; None for the client's, math.inf for no
+            limit.
+
+    Raises:
+        InvalidArgument: No layer is ternary, the encoding does not hold one, latents are not
+            finite, or layers have different group sizes.
+        FailedPrecondition: The encoding needs a daemon, and there is no client.
+        AlreadyExists: The file exists, and `force` is not set.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(256, 64), torch.nn.Linear(64, 10))
+        >>> model = trit.torch.convert(model, exclude="1")
+        >>> trit.torch.export(model, "exported.safetensors")
+        >>> client.checkpoint.verify("exported.safetensors", exclude="1.weight").verdict
+        'pass'
+    """
+    _check_model(model)
+    check_client(client)
+    kind = member(Encoding, encoding, "encoding")
+    layers = _export.layers_of(model, (_Ternary,))
+    daemon = client or next((one.module.client for one in layers if one.module.client), None)
+    if daemon is None:
+        _export.export_locally(model, path, layers, kind, flag(force, "force"))
+    else:
+        daemon.checkpoint.project(model, path, encoding=kind, force=force, timeout=timeout)
+
+
+def load(model: nn.Module, path: PathLike, *, client: Optional[Client] = None) -> nn.Module:
+    """Loads a file of ternary weights into a model, converted or not.
+
+    The model computes with the weights t*s of the file, bit for bit. A layer that is not
+    converted gets them as its weight. A converted layer gets latents whose projection they
+    are, and the group size of the file, so that its training can go on.
+
+    Args:
+        model: A model whose state dict has the names and shapes of the file.
+        path: A safetensors file, or a folder of shards.
+        client: The client to unpack with; None for the layers' own. Files that are DENSE or
+            INT8 need none.
+
+    Returns:
+        The model.
+
+    Raises:
+        InvalidArgument: Names or shapes differ, or a converted layer is one that the file
+            keeps as it was.
+        FailedPrecondition: The encoding needs a daemon, and there is no client.
+
+    Example:
+        >>> import torch
+        >>> trained = trit.torch.convert(torch.nn.Sequential(torch.nn.Linear(256, 10)))
+        >>> trit.torch.export(trained, "trained.safetensors", encoding="int8")
+        >>> plain = torch.nn.Sequential(torch.nn.Linear(256, 10))
+        >>> x = torch.ones(2, 256)
+        >>> bool((trit.torch.load(plain, "trained.safetensors")(x) == trained(x)).all())
+        True
+    """
+    _check_model(model)
+    check_client(client)
+    own = (one.client for one in model.modules() if isinstance(one, _Ternary) and one.client)
+    _export.load(model, path, client or next(own, None), (_Ternary,), project_local)
+    return model
+
+
+def materialize(model: nn.Module) -> nn.Module:
+    """Makes a copy of a model whose layers are ordinary ones that hold the ternary weights.
+
+    The copy gives the same outputs bit for bit and knows nothing of trit: torch.jit, ONNX
+    export, torch.export and quantization take it as any other model. The model stays as it is.
+
+    Args:
+        model: A converted model.
+
+    Returns:
+        A model with nn.Linear and nn.Embedding in place of ternary layers.
+
+    Raises:
+        InvalidArgument: No layer is ternary, or the weight of one is pruned or parametrized,
+            or latents are not finite.
+        Error: A call to the daemon failed.
+
+    Example:
+        >>> import torch
+        >>> model = trit.torch.convert(torch.nn.Sequential(torch.nn.Linear(256, 10)))
+        >>> scripted = torch.jit.script(trit.torch.materialize(model))
+        >>> bool((scripted(torch.ones(2, 256)) == model(torch.ones(2, 256))).all())
+        True
+    """
+    _check_model(model)
+    plain_kinds = {ternary: kind for kind, ternary in _KINDS.items()}
+    return _export.materialize(
+        model, plain_kinds, lambda module: _passes.unhook(module, _before, _after)
+    )
 
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
