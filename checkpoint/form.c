@@ -261,18 +261,28 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
                 encoding_name(terms->encoding));
 }
 
+static const struct {
+    const char *name; /* of GGUF's type */
+    enum trit_encoding encoding;
+} types[] = {
+    {"PQ2_0", TRIT_ENCODING_PQ2_0},   {"Q2_0", TRIT_ENCODING_Q2_0},
+    {"PTQ1_0", TRIT_ENCODING_PTQ1_0}, {"TQ1_0", TRIT_ENCODING_TQ1_0},
+    {"TQ2_0", TRIT_ENCODING_TQ2_0},
+};
+
+enum { TYPES = sizeof(types) / sizeof(types[0]) };
+
+const struct element_type *encoding_type(enum trit_encoding encoding)
+{
+    for (size_t i = 0; i < TYPES; i++)
+        if (types[i].encoding == encoding)
+            return element_type_of_blocks(types[i].name);
+    return NULL;
+}
+
 bool type_encoding(const struct element_type *type, enum trit_encoding *encoding)
 {
-    static const struct {
-        const char *name;
-        enum trit_encoding encoding;
-    } types[] = {
-        {"PQ2_0", TRIT_ENCODING_PQ2_0},   {"Q2_0", TRIT_ENCODING_Q2_0},
-        {"PTQ1_0", TRIT_ENCODING_PTQ1_0}, {"TQ1_0", TRIT_ENCODING_TQ1_0},
-        {"TQ2_0", TRIT_ENCODING_TQ2_0},
-    };
-
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+    for (size_t i = 0; i < TYPES; i++)
         if (element_type_is_block(type) && strcmp(types[i].name, type->name) == 0) {
             *encoding = types[i].encoding;
             return true;

@@ -100,6 +100,9 @@ bool encoding_keeps_layout(enum trit_encoding encoding);
 /* The encoding whose blocks a type of GGUF is; false: of none that is ternary. */
 bool type_encoding(const struct element_type *type, enum trit_encoding *encoding);
 
+/* The reverse; NULL: GGUF has no type for the encoding's data. */
+const struct element_type *encoding_type(enum trit_encoding encoding);
+
 /* Can a tensor of this type hold the data of a layer in this encoding? */
 bool type_holds(const struct element_type *type, enum trit_encoding encoding);
 

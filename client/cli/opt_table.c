@@ -168,7 +168,7 @@ static const struct enum_names bits_names = {
 
 const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_OUTPUT, "output", 'o', "FILE", VALUE_TEXT, AT(output), 0, NULL, "a file name",
-     "write the result here (.npy, or else safetensors); not to an existing file"},
+     "write the result here (.npy, .gguf, or else safetensors); not to an existing file"},
     {OPTION_ENCODING, "encoding", 'e', "NAME", VALUE_ENCODING, AT(encoding), 0, NULL,
      "one of dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s, hf_bitnet",
      "encoding of the ternary weights (default dense)"},

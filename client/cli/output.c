@@ -26,9 +26,10 @@ enum exit_code output_check(const char *command, const struct options *options,
         return complain(USAGE, "%s: -o - : weights go to a file, not to standard output",
                         command);
     if (other)
-        return complain(USAGE,
-                        "%s: -o %s: the name says %s, but safetensors or .npy is written",
-                        command, path, other);
+        return complain(
+            USAGE,
+            "%s: -o %s: the name says %s, but safetensors, .npy or .gguf is written",
+            command, path, other);
     if (input && paths_are_same(path, input))
         return complain(USAGE, "%s: -o %s: it is the input itself; name another file",
                         command, path);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "checkpoint/config_write.h"
+#include "checkpoint/gguf_names.h"
+#include "checkpoint/plan_gguf.h"
 #include "files/folder.h"
 
 /* Do both paths name the same file: an equal path, a link, another spelling? */
@@ -27,7 +29,8 @@ static bool ends_with(const char *name, const char *ending)
 /* Does the path end as a file's, not a folder's? */
 bool path_names_file(const char *path)
 {
-    return ends_with(path, ".safetensors") || ends_with(path, ".npy");
+    return ends_with(path, ".safetensors") || ends_with(path, ".npy") ||
+           ends_with(path, ".gguf");
 }
 
 bool planned_is_folder(const char *path, const struct reader *source)
@@ -133,12 +136,50 @@ static int create_folder(struct writer **writer, const char *path, enum target_m
     return result;
 }
 
+/* The keys and values of a GGUF source, as they are stored. */
+static int carry_values(struct tensor_table *output, struct reader *source,
+                        struct failure *failure)
+{
+    const struct tensor_table *table = reader_table(source);
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < table->pair_count; i++)
+        bytes += table->pairs[i].bytes;
+    output->values = malloc(bytes + 1); /* never more than the header of the source */
+    if (!output->values)
+        return no_memory(failure);
+    for (size_t i = 0; i < table->pair_count; i++) {
+        const struct tensor_pair *pair = &table->pairs[i];
+
+        if (!gguf_key_is_carried(pair->key))
+            continue;
+        if (reader_read_pair(source, pair, output->values + output->values_bytes,
+                             failure) < 0)
+            return -1;
+        output->values_bytes += pair->bytes;
+        output->values_count++;
+    }
+    return 0;
+}
+
+static int create_gguf(struct writer **writer, const char *path, enum target_mode mode,
+                       struct plan *plan, struct reader *source, struct failure *failure)
+{
+    if (plan_store_in_gguf(plan, failure) < 0 ||
+        (source && table_is_gguf(reader_table(source)) &&
+         carry_values(&plan->table, source, failure) < 0))
+        return -1;
+    return writer_create(writer, path, mode, &plan->table, failure);
+}
+
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,
-                   struct plan *plan, const struct reader *source, uint64_t shard_bytes,
+                   struct plan *plan, struct reader *source, uint64_t shard_bytes,
                    struct failure *failure)
 {
     if (planned_is_folder(path, source))
         return create_folder(writer, path, mode, plan, reader_folder(source), shard_bytes,
                              failure);
+    if (strcmp(writer_format(path), "gguf") == 0)
+        return create_gguf(writer, path, mode, plan, source, failure);
     return writer_create(writer, path, mode, &plan->table, failure);
 }

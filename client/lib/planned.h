@@ -18,9 +18,10 @@ bool path_names_file(const char *path);
 bool planned_is_folder(const char *path, const struct reader *source);
 
 /* Opens the output of a plan: a file, or a folder that gets the source's config.json and
- * its other small files, such as the tokenizer. `shard_bytes` as in folder_options. */
+ * its other small files, such as the tokenizer. A GGUF output of a GGUF source gets its
+ * values. `shard_bytes` as in folder_options. */
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,
-                   struct plan *plan, const struct reader *source, uint64_t shard_bytes,
+                   struct plan *plan, struct reader *source, uint64_t shard_bytes,
                    struct failure *failure);
 
 #endif

@@ -88,23 +88,47 @@ static const struct {
     {143, {"PTQ1_0", 8, TRIT_U8, 128, 28}},
 };
 
+enum { BLOCK_TYPES = sizeof(block_types) / sizeof(block_types[0]) };
+
+static const struct {
+    uint32_t number;
+    const char *name;
+} plain[] = {
+    {0, "F32"},  {1, "F16"},  {24, "I8"},  {25, "I16"},
+    {26, "I32"}, {27, "I64"}, {28, "F64"}, {30, "BF16"},
+};
+
+enum { PLAIN = sizeof(plain) / sizeof(plain[0]) };
+
+int element_type_gguf(const struct element_type *type)
+{
+    for (size_t i = 0; i < BLOCK_TYPES; i++)
+        if (&block_types[i].type == type)
+            return (int)block_types[i].number;
+    for (size_t i = 0; i < PLAIN; i++)
+        if (strcmp(plain[i].name, type->name) == 0)
+            return (int)plain[i].number;
+    return -1;
+}
+
+const struct element_type *element_type_of_blocks(const char *name)
+{
+    for (size_t i = 0; i < BLOCK_TYPES; i++)
+        if (strcmp(block_types[i].type.name, name) == 0)
+            return &block_types[i].type;
+    return NULL;
+}
+
 const struct element_type *element_type_of_gguf(uint32_t number, bool legacy_q2_0)
 {
-    static const struct {
-        uint32_t number;
-        const char *name;
-    } plain[] = {
-        {0, "F32"},  {1, "F16"},  {24, "I8"},  {25, "I16"},
-        {26, "I32"}, {27, "I64"}, {28, "F64"}, {30, "BF16"},
-    };
     const uint32_t q2_0 = 42, pq2_0 = 142;
 
     if (number == q2_0 && legacy_q2_0)
         number = pq2_0;
-    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+    for (size_t i = 0; i < PLAIN; i++)
         if (plain[i].number == number)
             return element_type_by_name(plain[i].name);
-    for (size_t i = 0; i < sizeof(block_types) / sizeof(block_types[0]); i++)
+    for (size_t i = 0; i < BLOCK_TYPES; i++)
         if (block_types[i].number == number)
             return &block_types[i].type;
     return NULL;

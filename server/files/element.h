@@ -27,6 +27,12 @@ const struct element_type *element_type_of(enum trit_dtype dtype);
  * is the Q2_0 of old PrismML builds, whose blocks of 128 values are those of PQ2_0. */
 const struct element_type *element_type_of_gguf(uint32_t number, bool legacy_q2_0);
 
+/* The number of the type in GGUF; -1: GGUF does not have it. */
+int element_type_gguf(const struct element_type *type);
+
+/* GGUF's type of blocks with this name, or NULL. */
+const struct element_type *element_type_of_blocks(const char *name);
+
 static inline bool element_type_is_block(const struct element_type *type)
 {
     return type->block_values != 0;

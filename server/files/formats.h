@@ -29,6 +29,6 @@ struct writer_ops {
 };
 
 extern const struct reader_ops safetensors_reader, npy_reader, gguf_reader;
-extern const struct writer_ops safetensors_writer, npy_writer;
+extern const struct writer_ops safetensors_writer, npy_writer, gguf_writer;
 
 #endif

@@ -181,6 +181,7 @@ static int take_pair(struct values *values)
 {
     char *key;
     size_t length;
+    const uint64_t start = values->cursor->at;
     int result;
 
     if (gguf_take_string(values->cursor, KEY_BYTES_MAX, &key, &length, "a key",
@@ -190,6 +191,12 @@ static int take_pair(struct values *values)
         result = malformed(values, "a key that is empty or not printable UTF-8", NULL);
     else
         result = take_value(values, key);
+    if (result == 0) {
+        struct tensor_pair *pair = &values->table->pairs[values->table->pair_count - 1];
+
+        pair->offset = start;
+        pair->bytes = values->cursor->at - start;
+    }
     free(key);
     return result;
 }

@@ -220,14 +220,26 @@ static int note_pair(struct merging *m, const struct tensor_pair *pair)
                : 1;
 }
 
+static int add_pair(struct merging *m, size_t shard, const struct tensor_pair *pair)
+{
+    struct tensor_table *table = &m->reader->table;
+
+    if (table_add_pair(table, pair->key, pair->value, m->failure) < 0)
+        return -1;
+    struct tensor_pair *added = &table->pairs[table->pair_count - 1];
+    added->shard = (uint32_t)shard;
+    added->offset = pair->offset;
+    added->bytes = pair->bytes;
+    return 0;
+}
+
 /* Metadata of all shards, each distinct pair once. */
 static int merge_table(struct merging *m, size_t shard, const struct tensor_table *table)
 {
     for (size_t i = 0; i < table->pair_count; i++) {
         const int found = note_pair(m, &table->pairs[i]);
 
-        if (found < 0 || (found && table_add_pair(&m->reader->table, table->pairs[i].key,
-                                                  table->pairs[i].value, m->failure) < 0))
+        if (found < 0 || (found && add_pair(m, shard, &table->pairs[i]) < 0))
             return -1;
     }
     for (size_t i = 0; i < table->count; i++)
@@ -423,6 +435,13 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
                     entry->name);
     return sources_read(reader->sources, entry->shard, entry->offset + offset, buffer,
                         count, failure);
+}
+
+int reader_read_pair(struct reader *reader, const struct tensor_pair *pair, void *buffer,
+                     struct failure *failure)
+{
+    return sources_read(reader->sources, pair->shard, pair->offset, buffer, pair->bytes,
+                        failure);
 }
 
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,

@@ -41,6 +41,10 @@ const char *reader_format(const struct reader *reader); /* "safetensors" */
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure);
 
+/* A pair of a GGUF file's table, pair->bytes as they are stored: key, type, value. */
+int reader_read_pair(struct reader *reader, const struct tensor_pair *pair, void *buffer,
+                     struct failure *failure);
+
 /* All bytes of a tensor, malloc'ed. */
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
                 struct failure *failure);

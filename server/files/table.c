@@ -24,6 +24,7 @@ void table_fini(struct tensor_table *table)
     free(table->pairs);
     free(table->by_name);
     free(table->cuts);
+    free(table->values);
     arena_fini(&table->strings);
     table_init(table);
 }
@@ -131,7 +132,8 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
     value_copy = arena_strndup(&table->strings, value, strlen(value));
     if (!key_copy || !value_copy)
         return no_memory(failure);
-    table->pairs[table->pair_count++] = (struct tensor_pair){key_copy, value_copy};
+    table->pairs[table->pair_count++] =
+        (struct tensor_pair){.key = key_copy, .value = value_copy};
     return 0;
 }
 

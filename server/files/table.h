@@ -40,6 +40,8 @@ struct tensor_cut {
 
 struct tensor_pair {
     const char *key, *value;
+    uint32_t shard; /* of GGUF: the file, and where in it the key and its value are */
+    uint64_t offset, bytes;
 };
 
 struct tensor_table {
@@ -50,7 +52,11 @@ struct tensor_table {
     size_t cut_count;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
     size_t pair_count, pair_capacity;
-    size_t *by_name; /* sealed: indices in order of name */
+    /* Of a GGUF file that is written: its keys and values as they are stored; owned. */
+    uint8_t *values;
+    size_t values_bytes, values_count;
+    uint64_t file_bytes; /* of a file that is written; 0: it ends with its last tensor */
+    size_t *by_name;     /* sealed: indices in order of name */
     struct arena strings;
 };
 

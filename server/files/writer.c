@@ -21,47 +21,30 @@ struct writer {
 };
 
 /* A path with another suffix gets the first one. */
-static const struct writer_ops *const formats[] = {&safetensors_writer, &npy_writer};
+static const struct writer_ops *const formats[] = {&safetensors_writer, &npy_writer,
+                                                   &gguf_writer};
 
 /* Suffixes of formats that this module does not write. */
 static const struct {
     const char *suffix, *format;
 } others[] = {
-    {".gguf", "GGUF"},
-    {".ggml", "GGML"},
-    {".bin", "PyTorch or raw data"},
-    {".pt", "PyTorch"},
-    {".pth", "PyTorch"},
-    {".ckpt", "PyTorch"},
-    {".pt2", "PyTorch"},
-    {".pkl", "pickle"},
-    {".pickle", "pickle"},
-    {".onnx", "ONNX"},
-    {".h5", "HDF5"},
-    {".hdf5", "HDF5"},
-    {".keras", "Keras"},
-    {".tflite", "TFLite"},
-    {".pb", "TensorFlow"},
-    {".msgpack", "Flax"},
-    {".npz", "NumPy's archive"},
-    {".mlmodel", "Core ML"},
-    {".mlpackage", "Core ML"},
-    {".engine", "TensorRT"},
-    {".trt", "TensorRT"},
-    {".json", "JSON"},
-    {".yaml", "YAML"},
-    {".yml", "YAML"},
-    {".csv", "CSV"},
-    {".txt", "text"},
-    {".md", "Markdown"},
-    {".zip", "zip"},
-    {".tar", "tar"},
-    {".gz", "gzip"},
-    {".xz", "xz"},
-    {".zst", "zstd"},
-    {".parquet", "Parquet"},
-    {".arrow", "Arrow"},
-    {".mat", "MATLAB"},
+    {".ggml", "GGML"},       {".bin", "PyTorch or raw data"},
+    {".pt", "PyTorch"},      {".pth", "PyTorch"},
+    {".ckpt", "PyTorch"},    {".pt2", "PyTorch"},
+    {".pkl", "pickle"},      {".pickle", "pickle"},
+    {".onnx", "ONNX"},       {".h5", "HDF5"},
+    {".hdf5", "HDF5"},       {".keras", "Keras"},
+    {".tflite", "TFLite"},   {".pb", "TensorFlow"},
+    {".msgpack", "Flax"},    {".npz", "NumPy's archive"},
+    {".mlmodel", "Core ML"}, {".mlpackage", "Core ML"},
+    {".engine", "TensorRT"}, {".trt", "TensorRT"},
+    {".json", "JSON"},       {".yaml", "YAML"},
+    {".yml", "YAML"},        {".csv", "CSV"},
+    {".txt", "text"},        {".md", "Markdown"},
+    {".zip", "zip"},         {".tar", "tar"},
+    {".gz", "gzip"},         {".xz", "xz"},
+    {".zst", "zstd"},        {".parquet", "Parquet"},
+    {".arrow", "Arrow"},     {".mat", "MATLAB"},
     {".nemo", "NeMo"},
 };
 
@@ -96,7 +79,7 @@ const char *writer_other_format(const char *path)
 static int fail_other_format(const char *path, struct failure *failure)
 {
     return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                "its name says %s; safetensors and .npy are written",
+                "its name says %s; safetensors, .npy and .gguf are written",
                 writer_other_format(path));
 }
 
@@ -131,6 +114,17 @@ static uint64_t table_end(const struct tensor_table *table)
     return end;
 }
 
+/* Gives the file its last byte, which no tensor may write. */
+static int extend(struct writer *writer, struct failure *failure)
+{
+    static const uint8_t zero = 0;
+
+    return writer->table->file_bytes == 0
+               ? 0
+               : target_write(writer->target, writer->table->file_bytes - 1, &zero,
+                              sizeof(zero), failure);
+}
+
 int writer_create(struct writer **out, const char *path, enum target_mode mode,
                   struct tensor_table *table, struct failure *failure)
 {
@@ -145,7 +139,8 @@ int writer_create(struct writer **out, const char *path, enum target_mode mode,
     writer = create(path, table, failure);
     if (!writer || target_open(&writer->target, path, mode, failure) < 0 ||
         target_reserve(writer->target, table_end(table), failure) < 0 ||
-        target_write(writer->target, 0, header, header_bytes, failure) < 0) {
+        target_write(writer->target, 0, header, header_bytes, failure) < 0 ||
+        extend(writer, failure) < 0) {
         free(header);
         writer_destroy(writer);
         return -1;
@@ -163,6 +158,10 @@ int writer_create_folder(struct writer **out, const char *path, enum target_mode
 
     if (writer_other_format(path))
         return fail_other_format(path, failure);
+    if (format_of(path) != &safetensors_writer)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "its name says %s; a folder holds safetensors",
+                    format_of(path)->format);
     writer = create(path, table, failure);
     if (!writer ||
         writer_folder_create(&writer->folder, path, mode, table, options, failure) < 0) {

@@ -326,7 +326,7 @@ def test_a_link_is_replaced_and_its_target_stays(daemon, latents, out, tmp_path)
         out.unlink()
 
 
-@pytest.mark.parametrize("name", ["y.gguf", "y.GGUF", "y.bin", "y.pt", "y.pth", "y.onnx", "y.h5",
+@pytest.mark.parametrize("name", ["y.ggml", "y.bin", "y.pt", "y.pth", "y.onnx", "y.h5",
                                   "y.json", "y.npz", "y.ckpt", "y.pkl", "model.safetensors.gz"])
 def test_a_name_of_another_format_is_refused(latents, tmp_path, name):
     done = project(None, latents, tmp_path / name, code=2, env=NOBODY)
@@ -365,7 +365,7 @@ def test_the_rules_of_outputs_hold_for_every_command(daemon, name, out, tmp_path
     made = cli(daemon, "layers", "create", name, "--in-features", 128, "--out-features", 4)
     assert made.returncode == 0, made.stderr
     get = ["layers", "get", name, "-o"]
-    for bad in (tmp_path / "y.gguf", "-"):
+    for bad in (tmp_path / "y.pt", "-"):
         assert cli(daemon, *get, bad, cwd=tmp_path).returncode == 2
     assert cli(daemon, *get, out).returncode == 0
     done = cli(daemon, *get, out)

@@ -537,8 +537,7 @@ def test_a_link_to_no_file_is_refused(client, tmp_path, file, target):
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("m.gguf", "GGUF"),
-        ("M.GGUF", "GGUF"),
+        ("m.ggml", "GGML"),
         ("m.bin", "PyTorch"),
         ("m.pt", "PyTorch"),
         ("m.npz", "NumPy"),

@@ -324,7 +324,7 @@ struct trit_output_options {
 
 /* Begins the file that a plan describes; the plan must outlive it, and can have one output.
  * `source`: the file that was planned, or NULL. Where it is a folder, and `path` does not
- * end in .safetensors or .npy, the output is a folder too: shards, an index, config.json
+ * end in .safetensors, .npy or .gguf, the output is a folder too: shards, an index, config.json
  * with what the encoding's reader wants to know, and the source's other small files, the
  * tokenizer for example. FAILED_PRECONDITION: something of the plan is refused.
  * INVALID_ARGUMENT: the path is the source itself, or its name says another format. */
@@ -349,7 +349,7 @@ TRIT_API enum trit_status trit_output_commit(struct trit_output *output,
 TRIT_API void trit_output_free(struct trit_output *output);
 
 /* The format that the name of a file says: "safetensors", also where it says none;
- * "npy"; or one that is not written, "GGUF". NULL for NULL. Static. */
+ * "npy"; "gguf"; or one that is not written, "PyTorch". NULL for NULL. Static. */
 TRIT_API const char *trit_file_format(const char *path);
 
 #ifdef __cplusplus

@@ -43,9 +43,9 @@ def check_out(
             'out: "-" names no file; weights are not written to standard output', "out"
         )
     kind = format_of(path)
-    if kind not in ("safetensors", "npy"):
+    if kind not in ("safetensors", "npy", "gguf"):
         raise InvalidArgument(
-            f"out: the name of {path} says {kind}, but safetensors or npy is written", "out"
+            f"out: the name of {path} says {kind}, but safetensors, npy or gguf is written", "out"
         )
     if kind == "npy" and encoding != Encoding.DENSE:
         raise InvalidArgument(

@@ -377,6 +377,6 @@ def with_findings(result: Any) -> Any:
 
 
 def format_of(path: str) -> str:
-    """The format that a file's name says: "safetensors", "npy", "GGUF"."""
+    """The format that a file's name says: "safetensors", "npy", "gguf", "PyTorch"."""
     name: str = ffi.string(lib.trit_file_format(c_text(path, "out"))).decode()
     return name

@@ -37,7 +37,7 @@ CASE(takes_new_names, "a new name is taken, with and without --force")
 CASE(refuses_other_formats, "standard output and names of other formats are refused")
 {
     CHECK_EQ(checked("-", NULL, true, "not to standard output"), USAGE);
-    CHECK_EQ(checked("/a.gguf", NULL, true, "the name says GGUF"), USAGE);
+    CHECK_EQ(checked("/a.ggml", NULL, true, "the name says GGML"), USAGE);
 }
 
 CASE(asks_before_replacing, "an existing file is replaced with --force only")

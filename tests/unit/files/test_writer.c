@@ -91,10 +91,10 @@ CASE(writes_what_it_reads, "a written checkpoint is read back, tensor by tensor"
 
 CASE(knows_the_names_of_other_formats, "output names of other formats are refused")
 {
-    static const char *const others[] = {"y.gguf", "y.GGUF", "a/b.bin",
+    static const char *const others[] = {"y.ggml", "y.GGML", "a/b.bin",
                                          "y.pt",   "y.json", "model.safetensors.gz"};
     static const char *const ours[] = {"x",    "y.safetensors", "y.npy",
-                                       "y.v2", "gguf",          "y.gguf/x"};
+                                       "y.v2", "y.gguf",        "y.ggml/x"};
     struct failure failure = {.status = TRIT_OK};
     struct tensor_table table;
     struct writer *writer;
@@ -103,12 +103,13 @@ CASE(knows_the_names_of_other_formats, "output names of other formats are refuse
         CHECK(writer_other_format(others[i]));
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         CHECK(!writer_other_format(ours[i]));
-    CHECK_STR(writer_other_format("y.GGUF"), "GGUF");
+    CHECK_STR(writer_other_format("y.GGML"), "GGML");
+    CHECK_STR(writer_format("y.GGUF"), "gguf");
     CHECK_STR(writer_format("y.NPY"), "npy");
     fill_table(&table);
-    CHECK(writer_create(&writer, "/tmp/y.gguf", TARGET_NEW, &table, &failure) != 0);
+    CHECK(writer_create(&writer, "/tmp/y.ggml", TARGET_NEW, &table, &failure) != 0);
     CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
-    CHECK(access("/tmp/y.gguf", F_OK) != 0);
+    CHECK(access("/tmp/y.ggml", F_OK) != 0);
     table_fini(&table);
 }
 

@@ -554,7 +554,7 @@ CASE(refuses_what_is_no_checkpoint, "a folder that is not a checkpoint is never 
     strcpy(stage.out, "/tmp/..");
     refused_target(&stage, "must end with the name");
     strcpy(stage.out, "/tmp/x.gguf");
-    refused_target(&stage, "its name says GGUF");
+    refused_target(&stage, "its name says gguf");
     stage_fini(&stage);
 }
 

@@ -193,7 +193,7 @@ CASE(names_formats, "a file's format follows from its name")
     CHECK_STR(trit_file_format("a/model.safetensors"), "safetensors");
     CHECK_STR(trit_file_format("a.gguf/model"), "safetensors");
     CHECK_STR(trit_file_format("w.npy"), "npy");
-    CHECK_STR(trit_file_format("MODEL.GGUF"), "GGUF");
+    CHECK_STR(trit_file_format("MODEL.GGUF"), "gguf");
     CHECK_STR(trit_file_format("pytorch_model.bin"), "PyTorch or raw data");
     CHECK(!trit_file_format(NULL));
 }
