@@ -49,10 +49,14 @@ void account_close(struct account *account)
     free_if_done(account);
 }
 
+static uint64_t in_use(const struct account *account)
+{
+    return account->bytes_used - account->slack;
+}
+
 bool account_is_small(const struct account *account, uint64_t bytes)
 {
-    return account && account->parent &&
-           account->bytes_used + bytes <= ACCOUNT_SMALL_BYTES;
+    return account && account->parent && in_use(account) + bytes <= ACCOUNT_SMALL_BYTES;
 }
 
 bool account_has_room(const struct account *account, uint64_t bytes)
@@ -61,16 +65,15 @@ bool account_has_room(const struct account *account, uint64_t bytes)
 
     if (!account || !charges)
         return true;
-    left = budget_free(account->budget);
+    left = budget_free(account->budget) + account->slack;
     if (bytes > left)
         return false;
     if (account_is_small(account, bytes))
-        return account->bytes_used + bytes <= ACCOUNT_TINY_BYTES ||
+        return in_use(account) + bytes <= ACCOUNT_TINY_BYTES ||
                left - bytes >= account->budget->bytes_max / ACCOUNT_TINY_DIVISOR;
     kept = account->budget->bytes_max / ACCOUNT_SMALL_DIVISOR + bytes;
     for (; account; account = account->parent)
-        if (left < kept ||
-            (account->bytes_used + bytes) / account->times_free > left - kept)
+        if (left < kept || (in_use(account) + bytes) / account->times_free > left - kept)
             return false;
     return true;
 }
@@ -93,32 +96,30 @@ void account_drop(struct account *account, uint64_t bytes)
     }
 }
 
-static bool charge(struct account *account, uint64_t bytes, bool last)
+/* Charges what the slack lacks of `bytes`; afterwards `ahead` bytes are the slack. */
+static bool charge(struct account *account, uint64_t bytes, uint64_t ahead, bool last)
 {
-    if (last ? !budget_reserve_last(account->budget, bytes)
-             : !account_has_room(account, bytes) ||
-                   !budget_reserve(account->budget, bytes))
+    const uint64_t more = bytes + ahead - account->slack;
+
+    if ((!last || ahead > 0) && !account_has_room(account, bytes + ahead))
         return false;
-    account_hold(account, bytes);
+    if (last ? !budget_reserve_last(account->budget, more)
+             : !budget_reserve(account->budget, more))
+        return false;
+    account_hold(account, more);
+    account->slack = ahead;
     return true;
 }
 
 /* The slack does not do. */
 static bool reserve_more(struct account *account, uint64_t bytes, bool last)
 {
-    const uint64_t more = bytes - account->slack;
-
-    if (account->batches && account_has_room(account, more + ACCOUNT_AHEAD_BYTES) &&
-        charge(account, more + ACCOUNT_AHEAD_BYTES, last)) {
-        account->slack = ACCOUNT_AHEAD_BYTES;
+    if (account->batches && charge(account, bytes, ACCOUNT_AHEAD_BYTES, last))
         return true;
-    }
-    if (!charge(account, more, last)) {
-        account->refusals++;
-        return false;
-    }
-    account->slack = 0;
-    return true;
+    if (charge(account, bytes, 0, last))
+        return true;
+    account->refusals++;
+    return false;
 }
 
 static inline bool reserve(struct account *account, uint64_t bytes, bool last)

@@ -160,6 +160,17 @@ CASE(batches, "a batch touches the budget seldom, never refuses more, and ends e
     account_batch_end(account);
     budget_release(&budget, (1 << 20) - 3000);
 
+    /* what a batch keeps counts as free: the account stays small, and a call fits */
+    CHECK(account_reserve(account, ACCOUNT_TINY_BYTES - 2000));
+    CHECK(budget_reserve(&budget, budget_free(&budget) - ACCOUNT_AHEAD_BYTES));
+    account_batch_begin(account);
+    account_release(account, 20000);
+    CHECK(account_has_room(account, 22000) && !account_has_room(account, 22001));
+    CHECK(account_reserve(account, 22000));
+    account_batch_end(account);
+    account_release(account, ACCOUNT_TINY_BYTES);
+    budget_release(&budget, budget.bytes_used);
+
     account_batch_begin(account);
     account_batch_begin(account);
     memory = account_alloc(account, 100);
