@@ -340,6 +340,16 @@ def test_a_projection_by_rpc_inside_of_compile_is_refused(client):
         step(mx.ones((1, 128)))
 
 
+# mx.compile of an old MLX computes something else, so a layer refuses it.
+def test_an_old_mlx_does_not_compile(monkeypatch):
+    layer, x = tm.TernaryLinear(128, 8), mx.ones((1, 128))
+    monkeypatch.setattr(mx, "__version__", "0.31.1")
+    assert layer(x).shape == (1, 8)
+    layer.weight = layer.weight + 1
+    with pytest.raises(trit.FailedPrecondition, match=r"needs mlx 0\.31\.2.*this is 0\.31\.1"):
+        mx.compile(lambda x: layer(x), inputs=layer.state)(x)
+
+
 # Verification without a daemon has the figures of the daemon's, by any way to name the tolerance.
 @pytest.mark.parametrize("dtype", KINDS, ids=str)
 @pytest.mark.parametrize("case", ["normal", "zero row", "dead", "not finite"])

@@ -29,6 +29,7 @@ Example:
 
 from __future__ import annotations
 
+import re
 import warnings
 import weakref
 from typing import (
@@ -101,6 +102,23 @@ def _numpy(array: Any) -> Array:
 def _is_traced(error: Exception) -> bool:
     """Whether a value was asked for while mx.compile or mx.vmap traces, where there is none."""
     return "function transformations" in str(error)
+
+
+# Before this version mx.compile takes kernels of f16 for bf16, or crashes.
+_COMPILES_FROM = "0.31.2"
+
+
+def _check_compiles() -> None:
+    """Refuses mx.compile of an MLX that would compute something else."""
+    found, needed = (
+        tuple(map(int, re.findall(r"\d+", one)[:3])) for one in (mx.__version__, _COMPILES_FROM)
+    )
+    if found < needed:
+        raise FailedPrecondition(
+            f"mlx: mx.compile of ternary layers needs mlx {_COMPILES_FROM} or later, which "
+            f"compiles them right; this is {mx.__version__}",
+            "mlx",
+        )
 
 
 def project_local(
@@ -183,24 +201,22 @@ def ternary_projection(
 def _straight_through(latent: mx.array, project: Callable[[mx.array], mx.array]) -> mx.array:
     """`project(latent)`, whose gradient goes to `latent` unchanged."""
 
-    @mx.custom_function
-    def forward(w: mx.array) -> mx.array:
-        try:
-            return project(w)
-        except RuntimeError as error:
-            if not _is_traced(error):
-                raise
-            raise FailedPrecondition(
-                "client: a projection by RPC needs the weights' values, which mx.compile and "
-                "mx.vmap do not have: use trit.mlx.set_client(model, None)",
-                "client",
-            ) from None
+    forward = mx.custom_function(project)
 
     @forward.vjp
     def unchanged(primal: Any, cotangent: mx.array, output: Any) -> mx.array:
         return cotangent
 
-    return cast(mx.array, forward(latent))
+    try:
+        return cast(mx.array, forward(latent))
+    except (RuntimeError, ValueError) as error:
+        if not _is_traced(error):
+            raise
+        raise FailedPrecondition(
+            "client: a projection by RPC needs the weights' values, which mx.compile and "
+            "mx.vmap do not have: use trit.mlx.set_client(model, None)",
+            "client",
+        ) from None
 
 
 # ---- layers ---------------------------------------------------------------------------
@@ -368,6 +384,7 @@ class _Ternary(nn.Module):
             except ValueError as error:
                 if not _is_traced(error):
                     raise
+                _check_compiles()
                 return ternary  # mx.compile has no values yet: a NaN goes through
         self._projected.put(latent, self.group_size, ternary)
         return ternary
