@@ -18,7 +18,7 @@ def weights(random):
 
 @pytest.mark.parametrize("encoding", ["tq1_0", "tq2_0"])
 def test_a_state_dict_becomes_gguf(client, tmp_path, weights, encoding):
-    """project writes blocks that ggml's own reader decodes to the dense projection's values in f16."""
+    """ggml's own reader decodes what project writes to the dense projection in f16."""
     out = tmp_path / "out.gguf"
     client.checkpoint.project(weights, out, encoding=encoding, group_size=256)
     client.checkpoint.unpack(out, tmp_path / "dense.safetensors")
@@ -31,7 +31,7 @@ def test_a_state_dict_becomes_gguf(client, tmp_path, weights, encoding):
 
 @pytest.mark.parametrize("encoding", ["pq2_0", "q2_0", "ptq1_0", "tq2_0"])
 def test_verifies_and_tells(client, tmp_path, weights, encoding):
-    """verify judges the layers of a GGUF file, alone and against their latents; inspect tells types."""
+    """verify judges a GGUF file, alone and against latents; inspect tells types."""
     size = 256 if encoding == "tq2_0" else 128
     save_file(weights, tmp_path / "in.safetensors")
     client.checkpoint.project(

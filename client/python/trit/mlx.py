@@ -200,7 +200,6 @@ def ternary_projection(
 
 def _straight_through(latent: mx.array, project: Callable[[mx.array], mx.array]) -> mx.array:
     """`project(latent)`, whose gradient goes to `latent` unchanged."""
-
     forward = mx.custom_function(project)
 
     @forward.vjp
