@@ -190,14 +190,18 @@ static void judge_replica(struct judgement *j)
 /* A quantity of this report beside its past. */
 struct compared {
     struct series *series;
-    float value, usual; /* usual: the median of its life */
+    float value, usual; /* usual: of its life */
     bool known;         /* there is a past to compare with */
     uint64_t left;
 };
 
+/* What stands for the life of a quantity. One that never grows in a healthy layer is
+ * compared with its low, so that slow growth is found, too. */
+enum usual { USUAL_MEDIAN, USUAL_LOW };
+
 /* `width` is the distance that the rule calls sick. */
 static struct compared compare(struct judgement *j, enum health_series which,
-                               double value, double width, bool upwards)
+                               enum usual usual, double value, double width, bool upwards)
 {
     struct series *series = &j->past->series[which];
     struct compared c = {.series = series, .value = (float)value};
@@ -205,8 +209,8 @@ static struct compared compare(struct judgement *j, enum health_series which,
     if (!series_is_grown(series))
         return c;
     c.known = true;
-    c.usual = series_life_median(series);
-    series_track(series, j->report->step, c.value, (float)(width / BAND_DIVISOR),
+    c.usual = usual == USUAL_LOW ? series_life_low(series) : series_life_median(series);
+    series_track(series, j->report->step, c.value, c.usual, (float)(width / BAND_DIVISOR),
                  upwards);
     c.left = series_left(series, j->report->step);
     return c;
@@ -224,7 +228,7 @@ static void judge_dead(struct judgement *j)
 {
     const double dead = share(j->report->zero_groups, j->report->groups);
     struct compared c =
-        compare(j, SERIES_DEAD, dead, width_of(j, HEALTH_DEAD_GROUPS), true);
+        compare(j, SERIES_DEAD, USUAL_LOW, dead, width_of(j, HEALTH_DEAD_GROUPS), true);
     const double grown = c.known ? dead - (double)c.usual : 0;
     struct trit_health_reason reason;
     bool told = begin(j, HEALTH_DEAD_GROUPS, grown, c.left, &reason);
@@ -253,8 +257,8 @@ static void judge_dead(struct judgement *j)
 static void judge_zero_share(struct judgement *j)
 {
     const double zeros = share(j->report->zeros, j->report->elements);
-    struct compared c =
-        compare(j, SERIES_ZERO, zeros, width_of(j, HEALTH_ZERO_SHARE), false);
+    struct compared c = compare(j, SERIES_ZERO, USUAL_MEDIAN, zeros,
+                                width_of(j, HEALTH_ZERO_SHARE), false);
     const double moved = c.known ? zeros - (double)c.usual : 0;
     struct trit_health_reason reason;
 
@@ -277,7 +281,8 @@ static struct compared compare_scale(struct judgement *j, enum health_series whi
 
     if (!j->report->has_scales || !(scale > 0) || !isfinite(scale))
         return none;
-    return compare(j, which, log(scale), log(width_of(j, HEALTH_SCALE_DRIFT)), false);
+    return compare(j, which, USUAL_MEDIAN, log(scale),
+                   log(width_of(j, HEALTH_SCALE_DRIFT)), false);
 }
 
 static double drift(const struct compared *c)
@@ -370,7 +375,7 @@ static void judge_crowding(struct judgement *j)
 {
     const double near = j->report->near_threshold_fraction;
     const double floor = 1e-6; /* a logarithm needs one; shares below are equal to it */
-    struct compared c = compare(j, SERIES_NEAR, log(fmax(near, floor)),
+    struct compared c = compare(j, SERIES_NEAR, USUAL_MEDIAN, log(fmax(near, floor)),
                                 log(width_of(j, HEALTH_THRESHOLD_CROWDING)), true);
     const double factor =
         c.known && near >= crowding_share_min ? exp((double)(c.value - c.usual)) : 0;

@@ -64,6 +64,25 @@ float series_life_median(const struct series *series)
     return median(series->life, series->life_count);
 }
 
+float series_life_low(const struct series *series)
+{
+    float lowest = series->life[0], low = series->life[series->life_count > 1];
+
+    if (series->life_count == 0)
+        return 0;
+    for (size_t i = 1; i < series->life_count; i++) {
+        const float value = series->life[i];
+
+        if (value < lowest) {
+            low = lowest;
+            lowest = value;
+        } else if (i == 1 || value < low) {
+            low = value;
+        }
+    }
+    return low;
+}
+
 static void track(uint64_t *left, uint64_t step, float distance, float width,
                   bool upwards)
 {
@@ -75,12 +94,12 @@ static void track(uint64_t *left, uint64_t step, float distance, float width,
         *left = step;
 }
 
-void series_track(struct series *series, uint64_t step, float value, float width,
-                  bool upwards)
+void series_track(struct series *series, uint64_t step, float value, float life,
+                  float width, bool upwards)
 {
     track(&series->left_recent, step, value - series_recent_median(series), width,
           upwards);
-    track(&series->left_life, step, value - series_life_median(series), width, upwards);
+    track(&series->left_life, step, value - life, width, upwards);
 }
 
 uint64_t series_left(const struct series *series, uint64_t step)

@@ -24,7 +24,7 @@ struct series {
     float recent[SERIES_RECENT]; /* a ring: the next one goes to seen % SERIES_RECENT */
     float life[SERIES_LIFE];
     /* The first step since which the value has been outside of a narrow band around the
-     * median of `recent`, and of `life`. HEALTH_NO_STEP: it is inside. */
+     * median of `recent`, and around what stands for `life`. HEALTH_NO_STEP: it is inside. */
     uint64_t left_recent, left_life;
 };
 
@@ -37,11 +37,14 @@ bool series_is_grown(const struct series *series);
 /* 0 for an empty series. */
 float series_recent_median(const struct series *series);
 float series_life_median(const struct series *series);
+/* The second smallest of its life, as the smallest may be chance. */
+float series_life_low(const struct series *series);
 
-/* Notes at which step the value left the band of +-width around each median. With
- * `upwards`, only values above count. */
-void series_track(struct series *series, uint64_t step, float value, float width,
-                  bool upwards);
+/* Notes at which step the value left the band of +-width around the median of the last
+ * values, and around `life`, which stands for its life. With `upwards`, only values above
+ * count. */
+void series_track(struct series *series, uint64_t step, float value, float life,
+                  float width, bool upwards);
 
 /* The step at which the value left its band for good: that of the recent values if it
  * left it, else that of its life, else `step`. */

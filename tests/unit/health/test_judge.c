@@ -140,6 +140,23 @@ CASE(dies_slowly, "of a layer that dies slowly, the step where that began is tol
     CHECK(since >= 50 && since < 70);
 }
 
+CASE(dies_by_hundredths,
+     "groups that die one in a hundred every ten steps are told when a tenth is dead")
+{
+    struct layer layer = layer_new();
+
+    while (layer.step < 1000 && judge(&layer) == TRIT_HEALTHY)
+        layer.report.zero_groups = (uint64_t)(GROUPS * (double)(layer.step / 10) / 100);
+    CHECK(layer.report.zero_groups >= GROUPS * 10 / 100);
+    CHECK(layer.report.zero_groups <= GROUPS * 12 / 100);
+    CHECK(reason(&layer, "dead_groups")->since_step <= 40);
+    /* It stays so, with the same step. */
+    layer.report.zero_groups = GROUPS * 3 / 10;
+    for (unsigned i = 0; i < 300; i++)
+        CHECK_EQ(judge(&layer), TRIT_HEALTH_WARNING);
+    CHECK(reason(&layer, "dead_groups")->since_step <= 40);
+}
+
 CASE(recovers, "a value that came back is healthy, and the next time has its own step")
 {
     struct layer layer = layer_new();
@@ -343,14 +360,16 @@ static double noise(uint64_t *state, double width)
     return 1 + width * (2 * (double)(check_random(state) >> 11) / 0x1p53 - 1);
 }
 
+enum { HEALTHY_RUNS = 20 }; /* of each shape */
+
 CASE(healthy_training,
      "warm-up, annealing, drops of the learning rate and noise are healthy")
 {
     uint64_t state = check_seed();
 
-    for (unsigned shape = 0; shape < 4; shape++) {
+    for (unsigned run = 0; run < 4 * HEALTHY_RUNS; run++) {
+        const unsigned shape = run % 4, steps = 400;
         struct layer layer = layer_new();
-        const unsigned steps = 400;
 
         for (unsigned step = 0; step < steps; step++) {
             const double t = (double)step / steps;
@@ -372,7 +391,7 @@ CASE(healthy_training,
             report->zero_groups = (uint64_t)(4 * t * noise(&state, 0.5));
             report->near_threshold_fraction = 0.03 * noise(&state, 0.2);
             if (judge(&layer) != TRIT_HEALTHY)
-                check_failed(__FILE__, __LINE__, "shape %u, step %u: %s", shape, step,
+                check_failed(__FILE__, __LINE__, "run %u, step %u: %s", run, step,
                              report->health_reasons[0].text);
         }
     }

@@ -42,13 +42,13 @@ CASE(left, "a value that comes back into its band has not left it")
     series_init(&series);
     for (unsigned i = 0; i < 20; i++)
         series_add(&series, 1);
-    series_track(&series, 5, 2, 0.5f, false);
+    series_track(&series, 5, 2, series_life_median(&series), 0.5f, false);
     CHECK_EQ(series_left(&series, 5), 5);
-    series_track(&series, 6, 0, 0.5f, false);
+    series_track(&series, 6, 0, series_life_median(&series), 0.5f, false);
     CHECK_EQ(series_left(&series, 6), 5);
-    series_track(&series, 7, 1, 0.5f, false);
+    series_track(&series, 7, 1, series_life_median(&series), 0.5f, false);
     CHECK_EQ(series_left(&series, 7), 7);
-    series_track(&series, 8, 0, 0.5f, true);
+    series_track(&series, 8, 0, series_life_median(&series), 0.5f, true);
     CHECK_EQ(series_left(&series, 9), 9);
 }
 
@@ -134,4 +134,22 @@ CASE(thresholds, "thresholds are set by name, and a wrong text says what is allo
     }
     for (unsigned i = 0; i < HEALTH_RULES; i++)
         CHECK(health_rule_name((enum health_rule)i)[0]);
+}
+
+CASE(low, "the low of a life is its second smallest value, or its only one")
+{
+    struct series series;
+
+    series_init(&series);
+    CHECK(series_life_low(&series) == 0);
+    series_add(&series, 5);
+    CHECK(series_life_low(&series) == 5);
+    series_add(&series, 3);
+    CHECK(series_life_low(&series) == 5);
+    series_add(&series, 4);
+    CHECK(series_life_low(&series) == 4);
+    series_add(&series, 3);
+    CHECK(series_life_low(&series) == 3);
+    series_add(&series, 9);
+    CHECK(series_life_low(&series) == 3);
 }
