@@ -81,6 +81,7 @@ static void update_layer(struct commit *commit)
         layer->group_size = report->group_size;
         layer->partial = (int64_t)commit->put->question.partial;
     }
+    commit->step_min = layer->step_min;
     if (commit->layer_is_new || step < layer->step_min)
         layer->step_min = step;
     if (commit->layer_is_new || report->time_unix_ns > layer->time_unix_ns)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "store/commit_steps.h"
+#include "store/rebuild.h"
 
 enum { PAST_REPORTS_REPLAYED = 64 };
 
@@ -126,12 +127,35 @@ void commit_judge(struct commit *commit)
     cell_of_report(&commit->cell, report, drift);
 }
 
+/* Whether the report is older than all that the layer has, and rows of such reports were
+ * deleted with them. 1, 0 or -1. */
+static int is_before_history(const struct commit *commit, struct failure *failure)
+{
+    const int64_t step = (int64_t)commit->put->report->step;
+
+    if (step >= commit->step_min || step > commit->past.closed[0])
+        return 0;
+    return history_is_trimmed(commit->db, &commit->past, commit->step_min, failure);
+}
+
+static int add_to_history(struct commit *commit, struct failure *failure)
+{
+    struct db *db = commit->db;
+    const int before = is_before_history(commit, failure);
+
+    if (before != 0)
+        return before < 0 ? -1 : past_rebuild(db, commit->rules, &commit->layer, failure);
+    return history_add(db, &commit->past, &commit->cell, failure) ||
+                   past_row_put(db, &commit->past, failure)
+               ? -1
+               : 0;
+}
+
 int commit_history(struct commit *commit, struct failure *failure)
 {
     struct db *db = commit->db;
 
-    if (history_add(db, &commit->past, &commit->cell, failure) == 0 &&
-        past_row_put(db, &commit->past, failure) == 0)
+    if (add_to_history(commit, failure) == 0)
         return 0;
     /* Rows were written already: they must not be committed. */
     db->damaged = db->damaged || failure->status == TRIT_DATA_LOSS;

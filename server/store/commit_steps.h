@@ -38,6 +38,7 @@ struct commit {
     struct layer_row layer; /* the stored row; if new, only key and previous are set */
     bool layer_is_new;
     struct layer_gap gap; /* of a new layer */
+    int64_t step_min;     /* of the layer before this report, or STEP_NONE */
     int64_t previous;     /* the step before this report, or STEP_NONE */
     bool has_next;        /* the layer has a later step: */
     int64_t next_step;

@@ -91,7 +91,8 @@ static const char *const sql[STATEMENT_COUNT] = {
                           " crc = ?9 WHERE " KEY_IS " AND level = ?5 AND last = ?10",
     [ST_HISTORY_DELETE] = "DELETE FROM history WHERE " KEY_IS,
     [ST_HISTORY_TRIM] =
-        "DELETE FROM history WHERE " KEY_IS " AND level = ?5 AND last < ?6",
+        "DELETE FROM history WHERE " KEY_IS " AND level = ?5 AND last < ?6 AND last <"
+        " (SELECT MAX(last) FROM history WHERE " KEY_IS " AND level = ?5)",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"
                         " AND upload NOT IN (SELECT upload FROM kept)"

@@ -56,7 +56,8 @@ enum statement_id {
     ST_HISTORY_INSERT, /* key, level, last, previous, cells, crc */
     ST_HISTORY_UPDATE, /* the same, and the last that it had */
     ST_HISTORY_DELETE, /* key */
-    ST_HISTORY_TRIM,   /* key, level, step: rows whose last is below the step */
+    ST_HISTORY_TRIM,   /* key, level, step: rows whose last is below the step; the newest
+                          of the level stays, as more is added to it */
     ST_CODES_ORPHAN,   /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };

@@ -207,14 +207,15 @@ static _Noreturn void live_changing(struct store_fixture *fixture, int pipe,
     }
 }
 
-static bool is_there(struct store_fixture *fixture, const char *run, uint64_t step)
+static bool is_there(struct store_fixture *fixture, const char *run, const char *layer,
+                     uint64_t step)
 {
     struct store_reader *reader;
     struct trit_report report;
     struct failure failure = {0};
 
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
-    store_read_report(reader, GET(run, "layer0", true, step), &report, &failure);
+    store_read_report(reader, GET(run, layer, true, step), &report, &failure);
     store_reader_close(reader);
     if (failure.status != TRIT_OK && failure.status != TRIT_NOT_FOUND)
         check_failed(__FILE__, __LINE__, "step %" PRIu64 ": %s", step, failure.message);
@@ -233,11 +234,11 @@ static void check_rounds(struct store_fixture *fixture, uint64_t rounds)
 
     for (uint64_t round = 0; round < rounds; round++) {
         for (uint64_t step = 0; step < ROUND_STEPS; step++)
-            CHECK_EQ(is_there(fixture, "run", 10 * round + step),
+            CHECK_EQ(is_there(fixture, "run", "layer0", 10 * round + step),
                      step == 0 || step == 2 || step == 3);
         snprintf(name, sizeof(name), "fork%" PRIu64, round);
-        CHECK(is_there(fixture, name, 10 * round + 2));
-        CHECK(!is_there(fixture, name, 10 * round + 3));
+        CHECK(is_there(fixture, name, "layer0", 10 * round + 2));
+        CHECK(!is_there(fixture, name, "layer0", 10 * round + 3));
     }
 }
 
@@ -273,6 +274,93 @@ CASE(changes_are_there,
         CHECK(store_check(fixture.directory, damaged, NULL, &counts, NULL) == 0);
         CHECK(store_fixture_open_store(&fixture, NULL) == 0);
         check_rounds(&fixture, seen);
+        store_fixture_fini(&fixture);
+    }
+}
+
+/* ---- retention ------------------------------------------------------------- */
+
+/* The rule keeps the newest RETAINED reports of a layer. The store is opened with so many
+ * that their deletion takes several slices, in which the child is killed. */
+enum { RETAINED = 20, OLD_STEPS = 512, RETAIN_ROUNDS = 8, RETAIN_ACKS = 60 };
+
+static void file_old(struct store_fixture *fixture)
+{
+    static struct fixture_put puts[ALIVE];
+    struct trit_report report;
+
+    for (uint64_t at = 0; at < (uint64_t)LAYERS * OLD_STEPS; at += ALIVE) {
+        for (uint64_t i = 0; i < ALIVE; i++) {
+            key(&report, (uint32_t)((at + i) / OLD_STEPS), (at + i) % OLD_STEPS);
+            CHECK(fixture_put_start(fixture, &puts[i], &report, NULL, 0, 1) == 0);
+        }
+        for (uint64_t i = 0; i < ALIVE; i++)
+            fixture_put_wait(&puts[i]);
+    }
+}
+
+/* The reports of a layer that were acknowledged, in order of steps: its old ones, and those
+ * of the child. Of them the last are there, and none is missing after one that is there. */
+static void check_retained(struct store_fixture *fixture, uint32_t layer,
+                           const struct ack *acks, size_t seen)
+{
+    size_t there = 0;
+    char name[16];
+
+    snprintf(name, sizeof(name), "layer%u", (unsigned)layer);
+    for (uint64_t step = 0; step < OLD_STEPS; step++) {
+        if (is_there(fixture, "run", name, step))
+            there++;
+        else
+            CHECK_EQ(there, 0);
+    }
+    for (size_t i = 0; i < seen; i++) {
+        if (acks[i].layer != layer)
+            continue;
+        if (is_there(fixture, "run", name, acks[i].step))
+            there++;
+        else
+            CHECK_EQ(there, 0);
+    }
+    /* The child may have stored ALIVE more, which were not acknowledged. */
+    CHECK(there >= RETAINED - ALIVE);
+}
+
+CASE(retained_is_there,
+     "after kill -9 at any moment of retention what it keeps is there, without a hole")
+{
+    struct store_fixture fixture;
+    struct store_counts counts;
+    uint64_t random = check_seed();
+
+    for (int round = 0; round < RETAIN_ROUNDS; round++) {
+        static struct ack acks[ACKS_MAX];
+        int ends[2], status;
+
+        store_fixture_init_fast(&fixture);
+        file_old(&fixture);
+        store_fixture_close_store(&fixture);
+        CHECK(store_retention_add(&fixture.retention, "count=20", NULL) == 0);
+        CHECK(pipe(ends) == 0);
+        const pid_t child = fork();
+
+        CHECK(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            live(&fixture, ends[1], OLD_STEPS);
+        }
+        close(ends[1]);
+        const size_t seen = kill_after(
+            child, ends[0], 1 + check_random(&random) % RETAIN_ACKS, acks, ACKS_MAX);
+
+        close(ends[0]);
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        CHECK(store_check(fixture.directory, damaged, NULL, &counts, NULL) == 0);
+        fixture.retention.count = 0;
+        CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+        for (uint32_t layer = 0; layer < LAYERS; layer++)
+            check_retained(&fixture, layer, acks, seen);
         store_fixture_fini(&fixture);
     }
 }

@@ -181,6 +181,31 @@ CASE(many, "a pass of several steps comes to its end")
     store_fixture_fini(&fixture);
 }
 
+CASE(goes_on,
+     "after old reports were deleted a layer takes reports, new ones and old ones")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "count=20");
+    for (uint64_t step = 1000; step < 1512; step++)
+        file(&fixture, "x", step);
+    pass(&fixture, 20);
+    fixture.retention.count = 0;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    for (uint64_t step = 1512; step < 1800; step++)
+        file(&fixture, "x", step);
+    store_fixture_close_store(&fixture);
+    check_data(&fixture);
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    file(&fixture, "x", 1100);
+    file(&fixture, "x", 7);
+    file(&fixture, "x", 1800);
+    store_fixture_close_store(&fixture);
+    check_data(&fixture);
+    CHECK_EQ(store_sql(&fixture, "SELECT reports FROM layers"), 20 + 288 + 3);
+    store_fixture_fini(&fixture);
+}
+
 /* ---- codes ----------------------------------------------------------------- */
 
 static int64_t kept(struct store_fixture *fixture)
