@@ -270,11 +270,26 @@ static bool free_descriptor(struct front *front)
     return free_spares(front, 1) || make_room(front, NULL, false);
 }
 
+/* Not while all are busy, the reserve too: it is free again after the next turn, and
+ * until then a probe is better off in the backlog. */
+static bool can_place(struct front *front)
+{
+    struct http_conn *conn;
+
+    if (front->count < front->config.shared.limits->http_connections_max ||
+        front->reserved < HTTP_RESERVED_MAX)
+        return true;
+    EACH_CONN(conn, node, next, front)
+    if (conn->reserved ? gives_up_reserve(conn) : gives_way(conn))
+        return true;
+    return false;
+}
+
 static void accept_some(struct front *front)
 {
     bool spare = false;
 
-    for (int i = 0; i < ACCEPTS_MAX; i++) {
+    for (int i = 0; i < ACCEPTS_MAX && can_place(front); i++) {
         struct sockaddr_storage from;
         socklen_t bytes = sizeof(from);
         int fd = accept4(front->config.listen_fd, (struct sockaddr *)&from, &bytes,

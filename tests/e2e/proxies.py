@@ -3,6 +3,7 @@
 are those of docs/operations.md."""
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -81,9 +82,17 @@ ENVOY_TLS = """\
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """A port below those of outgoing connections, one of which could take it before a daemon
+    listens on it, again and again."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, max(first, 20_000)), 100):
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no port is free")
 
 
 def documented(heading):

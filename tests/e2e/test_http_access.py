@@ -277,7 +277,8 @@ def test_beyond_the_bound_only_probes_and_metrics_are_answered(start, greedy):
         for _ in range(6):
             stack.enter_context(slow_head(daemon))
         for path in ("/livez", "/readyz", "/healthz", "/metrics"):
-            assert curl(daemon, path)[0] == 200
+            status, head, _ = curl(daemon, path)
+            assert status == 200 and "connection: close" in head.lower()
         status, _, body = curl(daemon, "/v1/runs")
         assert status == 503 and "kept for probes" in json.loads(body)["error"]["message"]
     assert daemon.stop() == 0
