@@ -39,11 +39,17 @@ struct trit_client *cli_connect(const struct options *options)
                                            .tls_cert = options->tls_cert,
                                            .tls_key = options->tls_key,
                                            .tls_server_name = options->tls_server_name};
+    const struct trit_retry_policy retry = {.size = sizeof(retry),
+                                            .max_attempts = options->max_attempts};
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
 
     if (option_given(options, OPTION_TLS))
         connect.tls = TRIT_TLS_ON;
+    if (option_given(options, OPTION_WAIT))
+        connect.wait_for_ready = TRIT_WAIT_ON;
+    if (options->max_attempts > 1)
+        connect.retry = &retry;
     if (trit_connect(&client, &connect, &error) == TRIT_OK)
         return client;
     complain(FAILED, "%s", error.message);

@@ -18,7 +18,8 @@ static uint64_t with_connection(uint64_t accepted)
     const uint64_t connection = OPTION_BIT(OPTION_TOKEN_FILE) | OPTION_BIT(OPTION_TLS) |
                                 OPTION_BIT(OPTION_TLS_CA) | OPTION_BIT(OPTION_TLS_CERT) |
                                 OPTION_BIT(OPTION_TLS_KEY) |
-                                OPTION_BIT(OPTION_TLS_SERVER_NAME);
+                                OPTION_BIT(OPTION_TLS_SERVER_NAME) |
+                                OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_MAX_ATTEMPTS);
 
     return accepted & OPTION_BIT(OPTION_SERVER) ? accepted | connection : accepted;
 }

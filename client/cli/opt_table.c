@@ -310,6 +310,11 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "name in the daemon's certificate (default TRIT_TLS_SERVER_NAME, else the host)"},
     {OPTION_TIMEOUT, "timeout", 't', "S", VALUE_SECONDS, AT(timeout_ms), 0, NULL,
      "a number of seconds", "end a call after this many seconds (default: never)"},
+    {OPTION_WAIT, "wait-for-ready", '\0', FLAG,
+     "wait for a daemon that cannot be reached, until --timeout"},
+    {OPTION_MAX_ATTEMPTS, "max-attempts", '\0', "N", VALUE_COUNT, AT(max_attempts), 1000,
+     NULL, "a whole number from 1 to 1000",
+     "repeat calls that a restart of the daemon interrupts (default 1: do not)"},
     {OPTION_JSON, "json", 'j', FLAG, "print JSON instead of a table"},
     {OPTION_HELP, "help", 'h', FLAG, "show this help"},
 };

@@ -73,6 +73,8 @@ enum option_id {
     OPTION_TLS_KEY,
     OPTION_TLS_SERVER_NAME,
     OPTION_TIMEOUT,
+    OPTION_WAIT,
+    OPTION_MAX_ATTEMPTS,
     OPTION_JSON,
     OPTION_HELP, /* the last */
 };
@@ -117,6 +119,7 @@ struct options {
     const char *token_file; /* NULL: TRIT_TOKEN or TRIT_TOKEN_FILE, else none */
     const char *tls_ca, *tls_cert, *tls_key, *tls_server_name; /* NULL: TRIT_TLS_... */
     uint64_t timeout_ms;                                       /* 0 = none */
+    uint32_t max_attempts;                                     /* 0: no policy */
     const char *arguments[ARGUMENTS_MAX];
     size_t argument_count;
 };

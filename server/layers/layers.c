@@ -297,7 +297,10 @@ int layers_find(struct layers *layers, const char *name, struct layer **layer,
     if (name[0] == '\0')
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "name", "must not be empty");
     if (!found || layers->sorted[at]->state != LAYER_READY)
-        return fail_field(failure, TRIT_NOT_FOUND, "name", "no layer \"%s\"", name);
+        return fail_field(failure, TRIT_NOT_FOUND, "name",
+                          "no layer \"%s\"; create or load it, also after a restart of a "
+                          "daemon without --data-dir",
+                          name);
     *layer = layers->sorted[at];
     layer_hold(*layer);
     return 0;

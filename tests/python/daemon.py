@@ -17,9 +17,10 @@ START_SECONDS = 30
 
 
 class Daemon:
-    """One tritd; `rpc` is its address. Its log is at `folder`/tritd.log."""
+    """One tritd; `rpc` is its address. Its log is at `folder`/tritd.log. `data`: whether it has a
+    data directory."""
 
-    def __init__(self, folder, *words):
+    def __init__(self, folder, *words, data=True):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "tritd.log", "ab") as log:
@@ -30,8 +31,7 @@ class Daemon:
                     "127.0.0.1:0",
                     "--http",
                     "127.0.0.1:0",
-                    "--data-dir",
-                    str(self.folder / "data"),
+                    *(["--data-dir", str(self.folder / "data")] if data else []),
                     *words,
                 ],
                 stdin=subprocess.DEVNULL,

@@ -236,3 +236,69 @@ def test_a_fallback_hides_no_error_of_the_weights(daemon, name):
         with pytest.raises(trit.InvalidArgument):
             ours.ternary_projection(array(np.full((2, 128), np.nan, np.float32)), patient)
         assert not patient._outage.lasts
+
+
+# ---- layers that the daemon holds ---------------------------------------------------------
+
+
+def forgetful(folder):
+    """A daemon without a data directory."""
+    return Daemon(folder, "--listen", f"unix:{folder}/rpc", data=False)
+
+
+def test_a_forgotten_layer_is_loaded_again_if_load_said_so(tmp_path, random):
+    """From the arrays as they were; another layer is NOT_FOUND, and the message says what to
+    do."""
+    w = random.standard_normal((8, 256)).astype(np.float16)
+    table = random.standard_normal((10, 256)).astype(np.float32)
+    bias = random.standard_normal(8).astype(np.float32)
+    x = random.standard_normal((2, 256)).astype(np.float32)
+    daemon = forgetful(tmp_path)
+    try:
+        with trit.Client(
+            f"unix:{tmp_path}/rpc", timeout=SECONDS, wait_for_ready=True, retry=RETRY
+        ) as client:
+            layers = client.layers
+            layers.load("fc", w, bias, reload=True)
+            layers.load("table", table, kind="embedding", reload=True)
+            layers.load("lost", w)
+            calls = {
+                "forward": lambda: layers.forward("fc", x),
+                "weight": lambda: layers.backward("fc", x, layers.forward("fc", x)).weight,
+                "embed": lambda: layers.embed("table", [3, 4]),
+                "as_linear": lambda: layers.as_linear("table", x),
+                "get": lambda: layers.get("table").weight,
+            }
+            before = {name: call() for name, call in calls.items()}
+            w[:], table[:] = 7, 7
+            for name, call in calls.items():
+                daemon.kill()
+                daemon = forgetful(tmp_path)
+                assert (call() == before[name]).all(), name
+            with pytest.raises(trit.NotFound, match='no layer "lost"; create or load it, also'):
+                layers.forward("lost", x)
+            layers.forward("fc", x)
+            layers.delete("fc")
+            with pytest.raises(trit.NotFound):
+                layers.forward("fc", x)
+    finally:
+        daemon.kill()
+
+
+def test_a_watch_goes_on_after_a_restart(tmp_path, random):
+    """It gives each report once, and counts attempts anew after each report."""
+    w = random.standard_normal((2, 128)).astype(np.float32)
+    retry = trit.RetryPolicy(max_attempts=2, initial_backoff=0.001)
+    address = f"unix:{tmp_path}/rpc"
+    daemon = Daemon(tmp_path, "--listen", address)
+    try:
+        with trit.Client(address, timeout=SECONDS, wait_for_ready=True, retry=retry) as client:
+            watch = client.reports.watch("run", cursor="0")
+            for step in range(5):
+                client.project(w, layer=("run", "fc", step))
+                assert next(watch).report.step == step
+                daemon.kill()
+                daemon = Daemon(tmp_path, "--listen", address)
+            watch.close()
+    finally:
+        daemon.kill()

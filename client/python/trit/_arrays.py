@@ -9,6 +9,7 @@ copies it.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
@@ -160,6 +161,14 @@ def view_of(array: Any, field: str) -> View:
     except TypeError:
         raise wrong_type(field, "an array (NumPy, torch, mlx, DLPack, buffer)", array) from None
     return _view_numpy(np.asarray(buffer))
+
+
+def copied(view: View) -> View:
+    """A view of a copy, in memory of its own."""
+    memory = np.empty(view.nbytes, np.uint8)
+    address = memory.__array_interface__["data"][0]
+    ctypes.memmove(address, view.address, view.nbytes)
+    return view._replace(address=address, owner=memory)
 
 
 def view_elements(array: Any, field: str) -> View:

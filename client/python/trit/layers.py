@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple, Union
+import functools
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, Union, cast
 
 import numpy as np
 
-from ._arguments import c_text, member, real, unsigned
-from ._arrays import View, view_integers, view_of, wrap_numpy
+from ._arguments import c_text, flag, member, real, unsigned
+from ._arrays import View, copied, view_integers, view_of, wrap_numpy
 from ._call import Call, Progress
 from ._handle import Handle
 from ._held import (
@@ -25,7 +26,7 @@ from ._held import (
 from ._native import ffi, lib, new
 from ._tensors import shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
-from .errors import InvalidArgument
+from .errors import AlreadyExists, InvalidArgument, NotFound
 from .reports import Report, report_of
 from .types import (
     GROUP_SIZE,
@@ -44,6 +45,29 @@ from .types import (
 __all__ = ["ForwardResult", "Gradients", "HeldLayer", "LayerSpec", "Layers"]
 
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _reloading(method: _Method) -> _Method:
+    """A method that loads a layer again which the daemon has forgotten, if `load` said so."""
+
+    @functools.wraps(method)
+    def reloading(self: Layers, name: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, name, *args, **kwargs)
+        except NotFound:
+            again = self._kept.get(name)
+            if again is None:
+                raise
+        try:
+            again()
+        except AlreadyExists:  # another thread was faster
+            pass
+        return method(self, name, *args, **kwargs)
+
+    return cast(_Method, reloading)
+
+
 class Layers:
     """`client.layers`: the layers of a daemon. With a data directory they survive a restart.
 
@@ -60,6 +84,7 @@ class Layers:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
+        self._kept: Dict[str, Callable[[], Any]] = {}
 
     def create(
         self,
@@ -122,6 +147,7 @@ class Layers:
         kind: AnyLayerKind = LayerKind.LINEAR,
         group_size: int = GROUP_SIZE,
         keep_latents: bool = False,
+        reload: bool = False,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> LayerSpec:
@@ -134,6 +160,9 @@ class Layers:
             kind: LINEAR or EMBEDDING.
             group_size: Weights of a row that share a scale; a multiple of 16.
             keep_latents: Whether the daemon keeps the latents on its disk.
+            reload: Whether this client keeps a copy of the arrays, and loads the layer again
+                when a call finds that the daemon has forgotten it, as one without a data
+                directory does when it restarts.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
@@ -161,6 +190,7 @@ class Layers:
             new("struct trit_layer_spec *"),
         )
         rows, columns = view.shape
+        keeps = flag(reload, "reload")
         spec = c_spec(name, kind, columns, rows, bias is not None, group_size, keep_latents)
         call.fill(options)
         with self._handle as client:
@@ -169,9 +199,23 @@ class Layers:
                     client, spec, borrowed, borrowed_bias, options, result, call.error
                 )
             )
+        self._kept.pop(name, None)
+        if keeps:
+            bias_copy = None if bias_view is None else copied(bias_view)
+            self._kept[name] = functools.partial(
+                self.load,
+                name,
+                copied(view),
+                bias_copy,
+                kind=kind,
+                group_size=group_size,
+                keep_latents=keep_latents,
+                reload=True,
+            )
         del view, bias_view
         return spec_of(result)
 
+    @_reloading
     def forward(
         self,
         name: str,
@@ -206,6 +250,7 @@ class Layers:
         view, result = self._forward(name, x, activations, False, Call(timeout, progress))
         return array_of(result.y, view.wrap)
 
+    @_reloading
     def forward_with_error(
         self,
         name: str,
@@ -263,6 +308,7 @@ class Layers:
             )
         return view, result
 
+    @_reloading
     def backward(
         self,
         name: str,
@@ -315,6 +361,7 @@ class Layers:
             array_of(result.bias, grad_view.wrap),
         )
 
+    @_reloading
     def embed(self, name: str, ids: Any, *, timeout: Optional[float] = None) -> Any:
         """Gives rows of an embedding.
 
@@ -358,6 +405,7 @@ class Layers:
             lambda rows, dtype: wrap(rows.reshape(*numbers.shape, rows.shape[-1]), dtype),
         )
 
+    @_reloading
     def as_linear(
         self,
         name: str,
@@ -398,6 +446,7 @@ class Layers:
             )
         return array_of(result, view.wrap)
 
+    @_reloading
     def get(
         self,
         name: str,
@@ -517,6 +566,7 @@ class Layers:
         call.fill(options)
         layer = c_text(name, "name")
         with self._handle as client:
+            self._kept.pop(name, None)
             call.check(lib.trit_layer_delete(client, layer, options, call.error))
 
     def verify(

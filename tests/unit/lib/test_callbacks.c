@@ -23,6 +23,7 @@ struct side {
 struct fixture {
     uint64_t rows;
     struct side source, sink;
+    const struct trit_retry_policy *retry; /* NULL: none */
     struct fake_reply reply;
     struct fake_act acts[2];
     struct fake_server *server;
@@ -90,7 +91,8 @@ static void prepare(struct fixture *f, uint64_t rows)
 /* The last act answers with `reply`; those before it are set already. */
 static void start(struct fixture *f, size_t acts)
 {
-    struct trit_connect_options options = {.size = sizeof(options), .timeout_ms = 20000};
+    struct trit_connect_options options = {
+        .size = sizeof(options), .timeout_ms = 20000, .retry = f->retry};
 
     f->acts[acts - 1] = (struct fake_act){
         .deed = FAKE_ANSWER, .body = f->reply.bytes, .body_bytes = f->reply.count};
@@ -216,6 +218,24 @@ CASE(again, "a refused stream is retried from the first byte")
     start_echo(&f, 2);
     project_ok(&f);
     CHECK_EQ(f.source.restarts, 1);
+    stop(&f);
+}
+
+CASE(not_again, "a call is not retried when a part of its result was given to a callback")
+{
+    const struct trit_retry_policy retry = {
+        .size = sizeof(retry), .initial_backoff_ms = 1, .max_backoff_ms = 1};
+    struct fake_request request;
+    struct fixture f;
+
+    prepare(&f, 2048);
+    f.retry = &retry;
+    f.acts[0].deed = FAKE_HANGUP; /* no byte was given: retried */
+    start_echo(&f, 2);
+    f.acts[1].cut_at = f.reply.count / 2;
+    CHECK_EQ(project(&f, (struct trit_project_options){.size = 0}), TRIT_UNAVAILABLE);
+    CHECK(f.sink.done > 0);
+    CHECK(fake_request(f.server, 1, &request) && !fake_request(f.server, 2, &request));
     stop(&f);
 }
 
