@@ -36,7 +36,7 @@ MODULES = [
     trit.reports,
     trit.verification,
 ]
-for optional in ("torch", "mlx"):
+for optional in ("torch", "mlx", "transformers", "lightning"):
     try:
         MODULES.append(importlib.import_module("trit." + optional))
     except ImportError:

@@ -2,8 +2,9 @@
 """Client of tritd: ternary weights for NumPy, PyTorch and MLX.
 
 `trit.Client` blocks, `trit.aio.Client` is the same for asyncio. `trit.torch` and `trit.mlx`
-have layers that train with ternary weights, `trit.local` has the projection without a daemon.
-These modules are imported when they are first used, and so are torch and mlx.
+have layers that train with ternary weights, `trit.transformers` and `trit.lightning` callbacks
+for trainers, `trit.local` has the projection without a daemon. These modules are imported when
+they are first used, and so is what they need.
 
 Example:
     >>> with trit.Client(address) as client:
@@ -123,7 +124,7 @@ __all__ = [
     "__version__",
 ]
 
-_ON_DEMAND = ("aio", "local", "mlx", "torch")
+_ON_DEMAND = ("aio", "lightning", "local", "mlx", "torch", "transformers")
 
 
 def __getattr__(name: str) -> Any:
