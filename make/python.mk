@@ -2,9 +2,10 @@
 # The package is tested with Debian's PyTorch and NumPy 1.24, and with MLX and NumPy 2;
 # by hand also with PyPI's PyTorch, which brings CUDA along, and under other Pythons.
 PYTORCH := $(BUILD)/venv-torch
-$(PYTORCH)/stamp: tests/python/requirements.txt $(BUILD)/deps/python
+$(PYTORCH)/stamp: tests/python/requirements.txt tests/python/trainers-requirements.txt $(BUILD)/deps/python
 	@$(PYTHON) -m venv --system-site-packages $(PYTORCH)
 	@$(PYTORCH)/bin/python -m pip install -q -r $<
+	@$(PYTORCH)/bin/python -m pip install -q --no-deps -r tests/python/trainers-requirements.txt
 	@touch $@
 PYMLX := $(BUILD)/venv-mlx
 $(PYMLX)/stamp: tests/python/requirements.txt tests/python/mlx-requirements.txt $(BUILD)/deps/python

@@ -81,6 +81,9 @@ class VerifyCallback(Callback):
             trainer: The Trainer.
             pl_module: The module that is trained.
 
+        Raises:
+            Error: With `strict`: a verification failed.
+
         Example:
             >>> # The Trainer calls it.
         """
@@ -99,6 +102,9 @@ class VerifyCallback(Callback):
             outputs: What its step gave.
             batch: The batch.
             batch_idx: Its number in the epoch.
+
+        Raises:
+            Error: With `strict`: a verification failed.
 
         Example:
             >>> # The Trainer calls it.

@@ -171,6 +171,9 @@ class VerifyCallback(TrainerCallback):
             control: The Trainer's control.
             kwargs: The model, among others.
 
+        Raises:
+            Error: With `strict`: a verification failed.
+
         Example:
             >>> # The Trainer calls it.
         """
@@ -187,6 +190,9 @@ class VerifyCallback(TrainerCallback):
             state: The Trainer's state.
             control: The Trainer's control.
             kwargs: The model, among others.
+
+        Raises:
+            Error: With `strict`: a verification failed.
 
         Example:
             >>> # The Trainer calls it.
