@@ -3,6 +3,29 @@
 
 #include <inttypes.h>
 
+/* With 0 of one of these no call is served, and 0 does not mean "no limit". */
+static int check_positive(const struct limits *limits, struct failure *failure)
+{
+    const struct {
+        const char *option;
+        uint64_t value;
+    } rows[] = {
+        {"connections-max", limits->connections_max},
+        {"handshake-ms", limits->handshake_ms_max},
+        {"http-request-ms", limits->http_request_ms_max},
+        {"idle-ms", limits->idle_ms_max},
+        {"message-max", limits->message_bytes_max},
+        {"rate-ms", limits->rate_ms},
+        {"streams-max", limits->streams_per_connection_max},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].value == 0)
+            return fail_field(failure, TRIT_INVALID_ARGUMENT, rows[i].option,
+                              "0; must be at least 1");
+    return 0;
+}
+
 int limits_validate(const struct limits *limits, struct failure *failure)
 {
     if (limits->http_connections_max < 1 ||
@@ -11,9 +34,12 @@ int limits_validate(const struct limits *limits, struct failure *failure)
                           "%u; must be from 1 to %d",
                           (unsigned)limits->http_connections_max,
                           (int)HTTP_CONNECTIONS_MAX);
-    if (limits->http_request_ms_max < 1)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-request-ms",
-                          "0; must be at least 1");
+    if (check_positive(limits, failure) < 0)
+        return -1;
+    if (limits->streams_per_connection_max > STREAMS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "streams-max",
+                          "%u; must be from 1 to %d",
+                          (unsigned)limits->streams_per_connection_max, (int)STREAMS_MAX);
     if (limits->layers_percent_max > 100)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "layers-percent-max",
                           "%u; must be at most 100",

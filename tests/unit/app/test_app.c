@@ -156,6 +156,22 @@ CASE(values, "an invalid option is refused by name and value")
     check_refused(WORDS((char *)"--http=192.168.1.1:1"), "192.168.1.1:1");
 }
 
+CASE(zeros, "a limit of 0 that would serve nobody is refused")
+{
+    static const char *const options[] = {
+        "connections-max", "handshake-ms", "http-request-ms", "idle-ms",
+        "message-max",     "rate-ms",      "streams-max",
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        char word[64];
+
+        snprintf(word, sizeof(word), "--%s=0", options[i]);
+        check_refused(WORDS(word), "at least 1");
+    }
+    check_refused(WORDS((char *)"--streams-max=1000001"), "from 1 to 1000000");
+}
+
 CASE(precedence, "arguments go before environment before file before defaults")
 {
     char path[] = "/tmp/test_app_XXXXXX";
