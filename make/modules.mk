@@ -1,11 +1,11 @@
 # The modules: their folders, the modules that each may use, and their libraries.
 # A module links with exactly those; tests/tools/lint.py compares includes with USES_.
 
-MODULES := kernels proto json base async obs access files checkpoint tls memory h2 work health store layers grpc services web net app lib cli
+MODULES := kernels proto json base async obs access files checkpoint tls memory h2 work health shards store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,json base async obs access files tls memory h2 work health store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,json base async obs access files tls memory h2 work health shards store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
@@ -25,13 +25,14 @@ USES_memory := obs base proto
 USES_h2 := base
 USES_work := async base kernels proto
 USES_health := base proto
-USES_store := health async obs base proto kernels
+USES_shards := base kernels
+USES_store := shards health async obs base proto kernels
 USES_layers := obs base kernels proto
 USES_grpc := h2 async obs base proto
-USES_services := grpc memory h2 layers work store health async obs base proto kernels
-USES_web := json access tls store health async obs base proto kernels
+USES_services := grpc memory h2 layers work store shards health async obs base proto kernels
+USES_web := json access tls store shards health async obs base proto kernels
 USES_net := tls memory h2 async obs base proto
-USES_app := net web services access grpc tls memory h2 layers work store health files async obs base proto kernels json
+USES_app := net web services access grpc tls memory h2 layers work store shards health files async obs base proto kernels json
 USES_lib := tls checkpoint files base proto kernels json
 USES_cli := lib tls checkpoint files base proto kernels json
 
