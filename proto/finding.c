@@ -43,6 +43,7 @@ static const struct {
     [TRIT_FINDING_KEPT_BY_RECORD] = {"kept_by_record", TRIT_SEVERITY_UNDECIDED},
     [TRIT_FINDING_NOTHING_EXAMINED] = {"nothing_examined", TRIT_SEVERITY_UNDECIDED},
     [TRIT_FINDING_NOT_IN_INDEX] = {"not_in_index", TRIT_SEVERITY_WARNING},
+    [TRIT_FINDING_SHARDS_MISSING] = {"shards_missing", TRIT_SEVERITY_UNDECIDED},
 };
 
 static const char *const severities[] = {
@@ -124,7 +125,9 @@ enum trit_verdict report_verdict_by_findings(const struct trit_report *report)
 
 enum trit_verdict report_verdict(const struct trit_report *report)
 {
-    if (!report->is_ternary || report->non_finite > 0 ||
+    const bool complete = !report_finding(report, TRIT_FINDING_SHARDS_MISSING);
+
+    if ((!report->is_ternary && complete) || report->non_finite > 0 ||
         (report->has_reference && report->reference_mismatches > 0))
         return TRIT_VERDICT_FAIL;
     return report_verdict_by_findings(report);

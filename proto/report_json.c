@@ -185,6 +185,9 @@ static bool put_filed(json_t *o, const struct trit_report *r)
 {
     return (!r->has_stored || put(o, "stored", json_boolean(r->stored))) &&
            (r->shard_rank == 0 || put_shard(o, r)) &&
+           (r->shards_expected == 0 ||
+            (put(o, "shards_present", json_uint32(r->shards_present)) &&
+             put(o, "shards_expected", json_uint32(r->shards_expected)))) &&
            (r->attempt == 0 || (put(o, "attempt", json_uint32(r->attempt)) &&
                                 put(o, "replica", json_uint32(r->replica)) &&
                                 put(o, "superseded", json_boolean(r->superseded)))) &&

@@ -102,6 +102,7 @@ static int query_wire(const struct trit_report_query *query,
                                           .step_from = query->step_from,
                                           .step_to = query->step_to,
                                           .latest_only = query->latest_only,
+                                          .waiting = query->waiting != 0,
                                           .page_size = PAGE_REPORTS,
                                           .attempt = query->attempt,
                                           .replica = query->replica};

@@ -103,7 +103,7 @@ struct wire_reports_list {
     char layer[TRIT_NAME_BYTES_MAX + 1];
     bool has_from, has_to;
     uint64_t step_from, step_to;
-    bool latest_only;
+    bool latest_only, waiting;
     uint32_t page_size;
     uint32_t attempt, replica;
     char page_token[PAGE_TOKEN_BYTES_MAX + 1];
@@ -171,7 +171,7 @@ int decode_health_check(const struct scan_part *root,
  * do not fit. REPLY_HEAD_BYTES_MAX bytes hold every head. A head ends with the length
  * of its last field, `data_bytes`; the caller sends the bytes of that field. When
  * data_bytes (or scale_bytes) is 0, the field has no tag and no length, as in proto3. */
-enum { REPLY_HEAD_BYTES_MAX = 10240, REPORT_BYTES_MAX = 9472 };
+enum { REPLY_HEAD_BYTES_MAX = 10240, REPORT_BYTES_MAX = 9488 };
 
 /* ProjectResponse, or PackResponse, up to the bytes of `data`. The caller also sends the scale_bytes
  * bytes of `scales`, after the first *scales_at bytes of the head. With scale_bytes 0,

@@ -50,6 +50,8 @@ int wire_filed(const trit_v1_LayerReport *from, struct trit_report *out,
            out->shard_rank * sizeof(out->shard_global_shape[0]));
     memcpy(out->shard_offset, from->shard.offset,
            out->shard_rank * sizeof(out->shard_offset[0]));
+    out->shards_present = from->shards_present;
+    out->shards_expected = from->shards_expected;
     out->health = health_by_name(health);
     out->health_reason_count = from->health_reasons_count;
     for (size_t i = 0; i < from->health_reasons_count; i++)

@@ -107,6 +107,8 @@ static void put_filed(struct put *put, const struct trit_report *report)
     put_text(put, 42, health_name(report->health), TEXT_MAX(LayerReport, health));
     for (size_t i = 0; i < report->health_reason_count; i++)
         put_reason(put, &report->health_reasons[i]);
+    put_u64(put, 44, report->shards_present);
+    put_u64(put, 45, report->shards_expected);
 }
 
 void put_report_fields(struct put *put, const struct trit_report *report)

@@ -270,6 +270,7 @@ size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out
         .has_step_to = request->has_to,
         .step_to = request->step_to,
         .latest_only = request->latest_only,
+        .waiting = request->waiting,
         .page_size = request->page_size,
         .attempt = request->attempt,
         .replica = request->replica,

@@ -199,6 +199,7 @@ static const struct field_name names_reports_list[] = {
     {7, "page_token", PAGE_TOKEN_BYTES_MAX, NULL},
     {8, "attempt", 0, NULL},
     {9, "replica", 0, NULL},
+    {10, "waiting", 0, NULL},
     {0},
 };
 const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,

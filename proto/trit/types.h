@@ -163,7 +163,8 @@ enum trit_finding_kind {
     TRIT_FINDING_KEPT_BY_RECORD,
     TRIT_FINDING_NOTHING_EXAMINED,
     TRIT_FINDING_NOT_IN_INDEX,
-    TRIT_FINDING_KINDS, /* how many there are */
+    TRIT_FINDING_SHARDS_MISSING, /* of a layer that arrives in shards */
+    TRIT_FINDING_KINDS,          /* how many there are */
 };
 
 /* One thing that a verification found about one tensor. Reports hold an array of these,
@@ -259,6 +260,9 @@ struct trit_report {
     uint64_t shard_offset[TRIT_RANK_MAX];
     uint64_t health_reason_count;
     struct trit_health_reason health_reasons[TRIT_HEALTH_REASONS_MAX]; /* worst first */
+    /* Of a shard, and of a layer whose shards have not all come: how many the daemon has,
+     * and how many the layer will have. 0 in the report of a complete layer. */
+    uint32_t shards_present, shards_expected;
 };
 
 #endif

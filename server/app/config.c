@@ -81,6 +81,8 @@ static const struct option_row rows[] = {
     {"codes-max", OPTION_BYTES, AT(limits.codes_bytes_max), "BYTES",
      "codes and scales kept of older reports, for Compare; the oldest are deleted [1G]",
      false},
+    {"shards-max", OPTION_BYTES, AT(limits.shards_bytes_max), "BYTES",
+     "shards that wait for others of their layer; more are refused [4G]", false},
     {"retain", OPTION_LIST, AT(retain), "RULE",
      "delete old reports: age=30d, count=1000 (of a layer), bytes=10G (the store), "
      "thin=100:10 (behind the newest 100 of a layer, steps that are no multiple of 10); "

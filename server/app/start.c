@@ -90,6 +90,7 @@ static int start_store(struct app *app, struct failure *failure)
         .metrics = app->metrics,
         .queue_max = app->config.limits.store_queue_max,
         .codes_max = app->config.limits.codes_bytes_max,
+        .shards_max = app->config.limits.shards_bytes_max,
         .rules = &rules,
         .filed = reports_filed,
         .filed_arg = app,

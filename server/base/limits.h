@@ -67,6 +67,8 @@ struct limits {
     uint64_t best_effort_ms;     /* a BEST_EFFORT answer waits for its report; stored is
                                   * false then */
     uint64_t codes_bytes_max;    /* codes and scales of older reports; the oldest go */
+    uint64_t shards_bytes_max;   /* of shards that wait for others of their layer, on the
+                                * data directory's disk; RESOURCE_EXHAUSTED */
     uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
     uint64_t memory_buffers_max; /* of a local client; 0: none; RESOURCE_EXHAUSTED */
     uint64_t memory_buffer_bytes_max; /* of them together; RESOURCE_EXHAUSTED */
@@ -95,6 +97,7 @@ static inline struct limits limits_default(void)
         .store_queue_max = 4096,
         .best_effort_ms = 200,
         .codes_bytes_max = 1ull << 30,
+        .shards_bytes_max = 4ull << 30,
         .disk_free_min = 64 << 20,
         .memory_buffers_max = 64,
         .memory_buffer_bytes_max = 1ull << 30,

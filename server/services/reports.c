@@ -150,7 +150,8 @@ const struct method method_reports_get = {
 
 /* ---- List ---------------------------------------------------------------------- */
 
-/* A page token is base64 of "run NUL layer NUL step NUL" of the page's last report. */
+/* A page token is base64 of "run NUL layer NUL step attempt replica NUL" of the page's last
+ * report. */
 static int token_parse(const char *token, struct store_key *after)
 {
     gnutls_datum_t text = {.data = (unsigned char *)(uintptr_t)token,
@@ -169,7 +170,8 @@ static int token_parse(const char *token, struct store_key *after)
         step - layer - 1 <= TRIT_NAME_BYTES_MAX && step + 1 < end) {
         snprintf(after->run, sizeof(after->run), "%s", run);
         snprintf(after->layer, sizeof(after->layer), "%s", layer + 1);
-        after->step = strtoull(step + 1, NULL, 10);
+        sscanf(step + 1, "%" SCNu64 " %" SCNu32 " %" SCNu32, &after->step,
+               &after->attempt, &after->replica);
         result = 0;
     }
     gnutls_free(raw.data);
@@ -178,14 +180,16 @@ static int token_parse(const char *token, struct store_key *after)
 
 static int token_format(const struct store_key *last, char out[PAGE_TOKEN_BYTES_MAX + 1])
 {
-    char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 24];
+    char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 48];
     size_t run = strlen(last->run) + 1, layer = strlen(last->layer) + 1;
     gnutls_datum_t raw = {.data = (unsigned char *)bytes}, text;
 
     memcpy(bytes, last->run, run);
     memcpy(bytes + run, last->layer, layer);
-    raw.size = (unsigned)(run + layer) + 1 +
-               (unsigned)snprintf(bytes + run + layer, 24, "%" PRIu64, last->step);
+    raw.size =
+        (unsigned)(run + layer) + 1 +
+        (unsigned)snprintf(bytes + run + layer, 48, "%" PRIu64 " %" PRIu32 " %" PRIu32,
+                           last->step, last->attempt, last->replica);
     if (gnutls_base64_encode2(&raw, &text) < 0)
         return -1;
     snprintf(out, PAGE_TOKEN_BYTES_MAX + 1, "%.*s", (int)text.size,
@@ -207,8 +211,10 @@ static int list_message(struct call *call)
         token_parse(query->list.page_token, &query->after) < 0)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
                           "not valid; use a next_page_token of this service");
-    query->after.attempt = query->list.attempt;
-    query->after.replica = query->list.replica;
+    if (!query->list.waiting) {
+        query->after.attempt = query->list.attempt;
+        query->after.replica = query->list.replica;
+    }
     query->limit = query->list.page_size ? query->list.page_size : PAGE_DEFAULT;
     query->limit = query->limit < LIST_PAGE_MAX ? query->limit : LIST_PAGE_MAX;
     return 0;
@@ -231,6 +237,8 @@ static bool list_visit(void *arg, const struct trit_report *report)
     memcpy(query->last.run, report->run, sizeof(report->run));
     memcpy(query->last.layer, report->layer, sizeof(report->layer));
     query->last.step = report->step;
+    query->last.attempt = report->attempt;
+    query->last.replica = report->replica;
     return true;
 }
 
@@ -255,8 +263,8 @@ static void list_run(struct call_job *job)
     int result;
 
     pthread_mutex_lock(&services->reader_lock);
-    result = store_read_reports(services->config.reader, &store_query, list_visit, query,
-                                &query->failure);
+    result = (list->waiting ? store_read_waiting : store_read_reports)(
+        services->config.reader, &store_query, list_visit, query, &query->failure);
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0 || query->seen <= query->limit)
         return;

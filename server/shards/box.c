@@ -243,6 +243,13 @@ uint64_t shard_group(const struct shard_box *box, uint64_t group)
            box->offset[last] / box->group_size + group % per_row;
 }
 
+uint64_t shard_groups(const struct shard_box *box)
+{
+    const uint64_t row_len = box->flat ? box->elements : box->shape[box->rank - 1];
+
+    return box->elements / row_len * div_up(row_len, box->group_size);
+}
+
 uint64_t shard_code_bytes(const struct shard_box *box, uint64_t group, uint64_t count)
 {
     const uint64_t full = div_up(box->group_size, 4);
@@ -257,9 +264,18 @@ uint64_t shard_layer_elements(const struct shard_box *box)
     return box->rows * box->row_len;
 }
 
-bool shard_cuts_columns(const struct shard_box *box)
+bool shard_is_contiguous(const struct shard_box *box)
 {
-    return !box->flat && box->shape[box->rank - 1] != box->row_len;
+    uint32_t axis = 0;
+
+    if (box->flat)
+        return true;
+    while (axis < box->rank && box->shape[axis] == 1)
+        axis++;
+    for (axis++; axis < box->rank; axis++)
+        if (box->shape[axis] != box->global[axis])
+            return false;
+    return true;
 }
 
 static size_t put_axes(char *text, size_t bytes, const uint64_t *axes, uint32_t rank)

@@ -49,15 +49,17 @@ uint64_t shard_covers(const struct shard_box *box, uint64_t row, uint64_t group)
 uint64_t shard_element(const struct shard_box *box, uint64_t element);
 uint64_t shard_group(const struct shard_box *box, uint64_t group);
 
+/* Groups of the shard. */
+uint64_t shard_groups(const struct shard_box *box);
+
 /* Bytes of the 2-bit codes of `count` groups of a row. */
 uint64_t shard_code_bytes(const struct shard_box *box, uint64_t group, uint64_t count);
 
 /* Elements of the layer. */
 uint64_t shard_layer_elements(const struct shard_box *box);
 
-/* Whether shards lie side by side in a row of the layer, so that this one has only a part
- * of several rows. */
-bool shard_cuts_columns(const struct shard_box *box);
+/* Whether its elements follow each other in the layer without a hole. */
+bool shard_is_contiguous(const struct shard_box *box);
 
 /* "offset [0, 128], shape [64, 128]", for messages. */
 enum { SHARD_TEXT_BYTES = 2 * (TRIT_RANK_MAX * 22 + 32) };

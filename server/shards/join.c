@@ -4,33 +4,32 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/checked.h"
-
 /* The shard that has the group: mostly the one after the last. */
-static size_t find_part(const struct shard_box *boxes, size_t count, size_t last,
-                        uint64_t row, uint64_t group, uint64_t *groups)
+static size_t find_part(const struct shard_list *list, size_t last, uint64_t row,
+                        uint64_t group, uint64_t *groups)
 {
-    for (size_t i = 0; i < count; i++) {
-        const size_t part = (last + i) % count;
+    for (size_t i = 0; i < list->count; i++) {
+        const size_t part = (last + i) % list->count;
 
-        *groups = shard_covers(&boxes[part], row, group);
+        *groups = shard_covers(&list->entries[part].box, row, group);
         if (*groups > 0)
             return part;
     }
-    return count;
+    return list->count;
 }
 
-int shard_join(const struct shard_box *boxes, size_t count, const struct shard_walk *walk,
+int shard_join(const struct shard_list *list, const struct shard_walk *walk,
                struct failure *failure)
 {
+    const struct shard_box *layer = &list->entries[0].box;
     size_t part = 0;
 
-    for (uint64_t row = 0; row < boxes[0].rows; row++) {
+    for (uint64_t row = 0; row < layer->rows; row++) {
         uint64_t groups;
 
-        for (uint64_t group = 0; group < boxes[0].groups_per_row; group += groups) {
-            part = find_part(boxes, count, part, row, group, &groups);
-            if (part == count)
+        for (uint64_t group = 0; group < layer->groups_per_row; group += groups) {
+            part = find_part(list, part, row, group, &groups);
+            if (part == list->count)
                 return fail(failure, TRIT_INTERNAL, NULL,
                             "no shard has group %" PRIu64 " of row %" PRIu64, group, row);
             if (walk->take(walk->arg, part, group, groups, failure) < 0)
@@ -38,28 +37,6 @@ int shard_join(const struct shard_box *boxes, size_t count, const struct shard_w
         }
     }
     return 0;
-}
-
-uint64_t shards_expected(const struct shard_box *boxes, size_t count)
-{
-    uint64_t longest[TRIT_RANK_MAX] = {0}, expected = 1, here = 0, run = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        here += boxes[i].elements;
-        run = boxes[i].elements > run ? boxes[i].elements : run;
-        for (uint32_t axis = 0; axis < boxes[i].rank; axis++)
-            if (boxes[i].shape[axis] > longest[axis])
-                longest[axis] = boxes[i].shape[axis];
-    }
-    const uint64_t elements = shard_layer_elements(&boxes[0]);
-
-    if (here == elements)
-        return count;
-    if (boxes[0].flat)
-        expected = div_up(elements, run);
-    for (uint32_t axis = 0; !boxes[0].flat && axis < boxes[0].rank; axis++)
-        expected *= div_up(boxes[0].global[axis], longest[axis]);
-    return expected > count ? expected : count + 1;
 }
 
 /* ---- groups ------------------------------------------------------------------------- */

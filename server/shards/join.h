@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks over the groups of a layer, in their order, in the shards that have them; and tells
- * how many shards a layer will have. Pure: the caller has the bytes. */
+/* Walks over the groups of a layer, in their order, in the shards that have them. Pure: the
+ * caller has the bytes. */
 #ifndef SHARDS_JOIN_H
 #define SHARDS_JOIN_H
 
 #include "shards/found.h"
+#include "shards/list.h"
 
 /* Calls `take` for one stretch of groups of a row after another, in the order of the layer:
  * `groups` of the shard `part`, which are its next ones. -1: `take` returned that. The
@@ -14,21 +15,16 @@ struct shard_walk {
                 struct failure *failure); /* group: within the row */
     void *arg;
 };
-int shard_join(const struct shard_box *boxes, size_t count, const struct shard_walk *walk,
+int shard_join(const struct shard_list *list, const struct shard_walk *walk,
                struct failure *failure);
-
-/* How many shards the layer has if all are as long as the longest of these along each
- * axis: exact for regular grids whose last shards are shorter. At least `count`, and at
- * least one more while elements are missing. */
-uint64_t shards_expected(const struct shard_box *boxes, size_t count);
 
 /* ---- what the groups of a shard leave behind ------------------------------------------ */
 
 /* What the report of the layer needs of each group, besides its codes: */
 struct shard_group_row {
-    float scale;           /* unrounded */
-    bool inexact;          /* not exactly ternary: */
-    uint8_t hash[32];      /* SHA-256 of its bytes */
+    float scale;            /* unrounded */
+    bool inexact;           /* not exactly ternary: */
+    uint8_t hash[32];       /* SHA-256 of its bytes */
     struct group_sums sums; /* if sums are made */
 };
 enum { SHARD_GROUP_BYTES_MAX = 4 + 1 + 32 + 32, SHARD_GROUP_HEAD_BYTES = 5 };

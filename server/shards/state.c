@@ -86,11 +86,11 @@ static void samples(struct cursor *cursor, uint32_t *count, float *values, uint6
 static void counts_fields(struct cursor *cursor, struct ternary_counts *counts)
 {
     uint64_t *const fields[] = {
-        &counts->negatives,        &counts->zeros,
-        &counts->positives,        &counts->zero_groups,
-        &counts->non_finite,       &counts->first_non_finite,
-        &counts->near_threshold,   &counts->scales_lossy_fp16,
-        &counts->scales_lost,      &counts->first_scale_lost,
+        &counts->negatives,      &counts->zeros,
+        &counts->positives,      &counts->zero_groups,
+        &counts->non_finite,     &counts->first_non_finite,
+        &counts->near_threshold, &counts->scales_lossy_fp16,
+        &counts->scales_lost,    &counts->first_scale_lost,
     };
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)

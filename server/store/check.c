@@ -11,12 +11,14 @@
 
 #include "store/codes.h"
 #include "store/directory.h"
+#include "store/joined.h"
 #include "store/kept.h"
 #include "store/rebuild.h"
 #include "store/run.h"
 #include "store/schema.h"
 #include "store/statements.h"
 #include "store/store.h"
+#include "store/waiting.h"
 #include "store/walk.h"
 
 struct check {
@@ -234,6 +236,69 @@ static void check_all_kept(struct check *check)
         tell(check, "the table of kept codes: %s", failure.message);
 }
 
+/* ---- shards ---- */
+
+struct shards_check {
+    struct check *check;
+    size_t count;
+};
+
+static int check_shard(void *arg, size_t index, const struct waiting_part *part,
+                       struct failure *failure)
+{
+    struct shards_check *shards = arg;
+    struct db *db = &shards->check->db;
+
+    shards->count = index + 1;
+    return codes_check(db, part->upload, failure) ||
+                   codes_check(db, part->groups, failure)
+               ? -1
+               : 1;
+}
+
+static int check_waiting(void *arg, const struct waiting *waiting,
+                         struct failure *failure)
+{
+    struct shards_check shards = {.check = arg};
+    struct failure damage = {0};
+
+    (void)failure;
+    if (waiting_parts(&shards.check->db, waiting, check_shard, &shards, &damage) == 0 &&
+        shards.count != waiting->list.count)
+        fail(&damage, TRIT_DATA_LOSS, NULL, "%zu of %zu shards are there", shards.count,
+             waiting->list.count);
+    if (damage.status != TRIT_OK)
+        tell(shards.check,
+             "run \"%s\", layer \"%s\", shards that wait at step %" PRId64 ": %s",
+             waiting->key.run, waiting->key.layer, waiting->step, damage.message);
+    return 1;
+}
+
+static void check_joined(struct check *check, int64_t sequence)
+{
+    struct shard_list list = {.count = 0};
+    struct failure failure = {0};
+
+    if (joined_find(&check->db, sequence, &list, &failure) < 0)
+        tell(check, "report %" PRId64 ": %s", sequence, failure.message);
+    shard_list_fini(&list);
+}
+
+static void check_shards(struct check *check)
+{
+    const struct layer_key first = {.run = "", .attempt = -1};
+    struct failure failure = {0};
+    sqlite3_stmt *select = NULL;
+
+    if (waiting_walk(&check->db, &first, -1, check_waiting, check, &failure))
+        tell(check, "shards that wait: %s", failure.message);
+    if (sqlite3_prepare_v2(check->db.sqlite, "SELECT sequence FROM joined", -1, &select,
+                           NULL) == SQLITE_OK)
+        while (sqlite3_step(select) == SQLITE_ROW)
+            check_joined(check, sqlite3_column_int64(select, 0));
+    sqlite3_finalize(select);
+}
+
 /* ---- together ---- */
 
 static void check_layers(struct check *check)
@@ -279,6 +344,7 @@ static int check_database(struct check *check, const char *path, struct failure 
         check_structure(check);
         check_layers(check);
         check_all_kept(check);
+        check_shards(check);
     } else if (reason.status == TRIT_DATA_LOSS) {
         tell(check, "reports.sqlite: %s", reason.message);
     } else {

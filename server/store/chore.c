@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/erase.h"
+#include "store/waiting.h"
 #include "store/walk.h"
 #include "store/writer.h"
 
@@ -29,7 +30,8 @@ static int rewind_run(struct writer *writer, struct chore *chore, struct failure
 
     if (need_run(&writer->db, change->run, &run, failure) ||
         run_add_attempt(&run, (int64_t)change->step, ATTEMPT_BY_REWIND, failure) ||
-        run_row_put(&writer->db, &run, failure))
+        run_row_put(&writer->db, &run, failure) ||
+        waiting_drop_older(&writer->db, run.run, run.attempts, failure))
         return -1;
     chore->attempt = run.attempts;
     return 0;
@@ -89,11 +91,42 @@ static int delete_some(struct writer *writer, struct chore *chore,
     return found;
 }
 
+static bool in_range(void *arg, const struct waiting *waiting)
+{
+    const struct range *range = arg;
+
+    return strcmp(waiting->key.run, range->run) == 0 &&
+           (!range->layer || strcmp(waiting->key.layer, range->layer) == 0) &&
+           waiting->step >= range->from && waiting->step <= range->to;
+}
+
+/* Shards that wait go first. 1: there are more. */
+static int drop_waiting(struct writer *writer, struct chore *chore, struct range *range,
+                        struct failure *failure)
+{
+    int dropped = waiting_drop(&writer->db, ERASE_REPORTS_MAX, in_range, range, failure);
+
+    if (dropped < 0)
+        return -1;
+    chore->dropped = chore->dropped || dropped > 0;
+    return dropped == ERASE_REPORTS_MAX;
+}
+
+/* Nothing to delete is an error, unless shards that waited were deleted. */
+static int nothing_found(const struct chore *chore, const struct failure *reason,
+                         struct failure *failure)
+{
+    if (chore->dropped && reason->status == TRIT_NOT_FOUND)
+        return 0;
+    return fail(failure, reason->status, NULL, "%s", reason->message);
+}
+
 static int delete_reports(struct writer *writer, struct chore *chore,
                           struct failure *failure)
 {
     const struct store_change *change = chore->change;
-    const struct range range = {
+    struct failure reason = {.status = TRIT_OK};
+    struct range range = {
         .run = change->run,
         .layer = change->layer[0] ? change->layer : NULL,
         .from = change->step_from > INT64_MAX ? INT64_MAX : (int64_t)change->step_from,
@@ -104,17 +137,23 @@ static int delete_reports(struct writer *writer, struct chore *chore,
 
     if (chore->begun)
         return delete_some(writer, chore, &range, failure);
-    if (need_run(&writer->db, change->run, &run, failure))
-        return -1;
+    int more = drop_waiting(writer, chore, &range, failure);
+
+    if (more)
+        return more;
+    if (need_run(&writer->db, change->run, &run, &reason))
+        return nothing_found(chore, &reason, failure);
     layer_key_set(&chore->at, change->run, change->layer);
     chore->at.attempt = 0;
     int found = next_layer(&writer->db, &range, chore, &layer, failure);
 
-    if (found <= 0)
-        return found < 0
-                   ? -1
-                   : fail(failure, TRIT_NOT_FOUND, "layer",
-                          "no layer \"%s\" in run \"%s\"", change->layer, change->run);
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        fail(&reason, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
+             change->layer, change->run);
+        return nothing_found(chore, &reason, failure);
+    }
     chore->begun = true;
     return delete_some(writer, chore, &range, failure);
 }

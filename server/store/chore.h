@@ -23,6 +23,7 @@ struct chore {
     enum chore_kind kind;
     struct store_change *change; /* NULL: tritd began it by itself */
     bool begun;
+    bool dropped;        /* DELETE: shards that waited */
     struct layer_key at; /* DELETE, CLEAN: the layer to go on with */
     uint64_t reports;    /* deleted or copied so far */
     uint32_t attempt;    /* REWIND: that was started */

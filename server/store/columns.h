@@ -13,4 +13,8 @@
 #define RUN_COLUMNS "run, state, attempts, crc"
 #define KEPT_COLUMNS "sequence, upload, scales, bytes, crc"
 
+#define SHARD_COLUMNS                                                                    \
+    "run, layer, replica, attempt, step, part, number, upload, scales, time_unix_ns,"    \
+    " data, crc"
+
 #endif

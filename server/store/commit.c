@@ -23,7 +23,9 @@
 
 #include "base/checked.h"
 #include "codec/codec.h"
+#include "store/joined.h"
 #include "store/statements.h"
+#include "store/waiting.h"
 
 /* ---- 4. rows --------------------------------------------------------------- */
 
@@ -107,9 +109,13 @@ static int write_rows(struct commit *commit, struct failure *failure)
 
     update_layer(commit);
     if (insert_report(commit, sequence, failure) ||
+        (commit->put->joined &&
+         joined_put(commit->db, sequence, commit->put->joined, failure)) ||
         keep_codes(commit, sequence, failure) ||
         (commit->has_next && link_next_report(commit, failure)) ||
-        (commit->run_changed && run_row_put(commit->db, &commit->run, failure)))
+        (commit->run_changed && run_row_put(commit->db, &commit->run, failure)) ||
+        (commit->run_changed &&
+         waiting_drop_older(commit->db, commit->run.run, commit->run.attempts, failure)))
         return -1;
     commit->next->sequence++;
     return commit->layer_is_new
@@ -180,7 +186,8 @@ int commit_report(struct db *db, const struct kernels *kernels, struct counters 
     question_encode(&put->question, commit.question);
     replica_findings_strip(put->report);
     if (commit_find_layer(&commit, outcome, failure) ||
-        (*outcome == COMMIT_NEW && commit_find_report(&commit, outcome, failure)))
+        (*outcome == COMMIT_NEW && commit_find_report(&commit, outcome, failure)) ||
+        (*outcome == COMMIT_NEW && commit_find_waiting(&commit, outcome, failure)))
         return -1;
     if (*outcome == COMMIT_NEW && check_codes(&commit, &layout))
         *outcome = COMMIT_REFUSED;

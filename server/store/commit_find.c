@@ -8,17 +8,6 @@
 
 #include "store/commit_steps.h"
 
-void report_title(const struct trit_report *report, char title[REPORT_TITLE_BYTES])
-{
-    struct layer_key key = {.replica = report->replica,
-                            .attempt = report->attempt ? report->attempt : 1};
-    char later[KEY_TEXT_BYTES];
-
-    snprintf(title, REPORT_TITLE_BYTES,
-             "report of run \"%s\", layer \"%s\"%s, step %" PRIu64, report->run,
-             report->layer, key_text(&key, later), report->step);
-}
-
 /* ---- the run and its attempt ----------------------------------------------- */
 
 static int refuse_attempt(struct commit *commit, enum trit_status status,
@@ -149,6 +138,8 @@ int commit_compare(struct commit *commit, const struct report_row *row,
     struct trit_report report, answer;
     char difference[DIFFERENCE_BYTES];
 
+    if (put->shard)
+        return commit_compare_shard(commit, row, outcome, failure);
     if (report_row_decode(row, &report, failure))
         return -1;
     answer = report;

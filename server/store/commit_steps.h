@@ -12,7 +12,12 @@
 #include "store/upload.h"
 #include "store/walk.h"
 
-enum commit_outcome { COMMIT_NEW, COMMIT_EXISTED, COMMIT_REFUSED };
+enum commit_outcome {
+    COMMIT_NEW,
+    COMMIT_EXISTED,
+    COMMIT_REFUSED,
+    COMMIT_WAITS, /* a shard, which is stored, but others of its layer are missing */
+};
 
 /* "report of run \"r\", layer \"l\", step 7", for messages. */
 enum { REPORT_TITLE_BYTES = 2 * TRIT_NAME_BYTES_MAX + 128 };
@@ -62,6 +67,21 @@ int commit_find_layer(struct commit *commit, enum commit_outcome *outcome,
 /* Looks for a report with the same key. COMMIT_NEW: the key is free. */
 int commit_find_report(struct commit *commit, enum commit_outcome *outcome,
                        struct failure *failure);
+
+/* The same for a shard: looks for it among those of the stored report. */
+int commit_compare_shard(struct commit *commit, const struct report_row *row,
+                         enum commit_outcome *outcome, struct failure *failure);
+
+/* What a shard is answered; equal answers are the same shard. */
+void commit_shard_answer(const struct store_put *put, uint8_t answer[SHARD_ANSWER_BYTES]);
+
+/* Looks for a shard among others. COMMIT_NEW: there is none in its place. */
+void commit_find_shard(struct commit *commit, const struct shard_list *list,
+                       bool complete, enum commit_outcome *outcome);
+
+/* Whether shards of this layer wait, of which the put is the whole: COMMIT_REFUSED. */
+int commit_find_waiting(struct commit *commit, enum commit_outcome *outcome,
+                        struct failure *failure);
 
 /* Compares the put with the stored report: COMMIT_EXISTED or COMMIT_REFUSED. */
 int commit_compare(struct commit *commit, const struct report_row *row,

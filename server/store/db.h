@@ -12,7 +12,7 @@
 #include "base/status.h"
 
 enum {
-    DB_STATEMENTS_MAX = 64,
+    DB_STATEMENTS_MAX = 96,
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of a value; the largest is a chunk of codes */
     DB_CACHE_KIB = 32 << 10, /* of pages: the writer comes back to those of each layer */
@@ -23,11 +23,19 @@ enum {
 
 struct row_cache;
 
+/* Shards that wait for others of their layer (waiting.h); the writer's. */
+struct db_waiting {
+    int64_t layers, bytes;
+    uint64_t bytes_max;
+    uint64_t over_bytes, over_count; /* refusals since the store noted them in metrics */
+};
+
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
     struct row_cache *cache; /* the writer's; NULL: none */
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
+    struct db_waiting waiting;
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
 };
 

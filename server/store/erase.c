@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/codes.h"
+#include "store/joined.h"
 #include "store/kept.h"
 #include "store/layer_link.h"
 #include "store/levels.h"
@@ -50,7 +51,7 @@ static int delete_report(struct db *db, int64_t sequence, struct failure *failur
 {
     sqlite3_stmt *delete;
 
-    if (kept_release(db, sequence, failure))
+    if (kept_release(db, sequence, failure) || joined_delete(db, sequence, failure))
         return -1;
     delete = statement(db, ST_REPORT_DELETE, failure);
     return delete ? db_run_bound(db, delete, db_bind_i64(delete, 1, sequence), failure)

@@ -7,6 +7,7 @@
 #include "codec/codec.h"
 #include "store/codes.h"
 #include "store/counters.h"
+#include "store/joined.h"
 #include "store/kept.h"
 #include "store/layer_link.h"
 #include "store/past.h"
@@ -95,7 +96,8 @@ static int copy_report(void *arg, const struct report_row *row, struct failure *
         return 0;
     }
     if (report_row_decode(row, &report, failure) ||
-        share_codes(copy, row->sequence, failure))
+        share_codes(copy, row->sequence, failure) ||
+        joined_copy(copy->db, row->sequence, copy->next->sequence, failure))
         return -1;
     memcpy(report.run, copy->fork->to, sizeof(report.run));
     report.attempt = 1;

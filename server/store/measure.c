@@ -20,6 +20,14 @@ void store_measure(struct store *store)
     metric_set(metrics, M_STORE_FREE_BYTES,
                (uint64_t)(statement_number(db, ST_FREE_PAGES) * page_bytes));
     metric_set(metrics, M_STORE_CODES_BYTES, db->kept > 0 ? (uint64_t)db->kept : 0);
+    metric_set(metrics, M_STORE_WAITING,
+               db->waiting.layers > 0 ? (uint64_t)db->waiting.layers : 0);
+    metric_set(metrics, M_STORE_WAITING_BYTES,
+               db->waiting.bytes > 0 ? (uint64_t)db->waiting.bytes : 0);
+    for (; db->waiting.over_bytes > 0; db->waiting.over_bytes--)
+        metric_limit(metrics, L_SHARDS_BYTES);
+    for (; db->waiting.over_count > 0; db->waiting.over_count--)
+        metric_limit(metrics, L_SHARDS);
     metric_set(metrics, M_STORE_OLDEST, seconds(statement_number(db, ST_TIME_OLDEST)));
     metric_set(metrics, M_STORE_NEWEST, seconds(statement_number(db, ST_TIME_NEWEST)));
 }

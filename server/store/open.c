@@ -76,6 +76,15 @@ static void drop_chores(struct store *store)
         free(LIST_OWNER(link, struct chore, link));
 }
 
+static uint64_t shards_max(const struct store *store)
+{
+    const uint64_t max = store->config.shards_max;
+
+    return !store->directory.database && max > STORE_MEMORY_BYTES_MAX / 4
+               ? STORE_MEMORY_BYTES_MAX / 4
+               : max;
+}
+
 static int start_writer(struct store *store, struct failure *failure)
 {
     struct failure damage = {0};
@@ -88,6 +97,7 @@ static int start_writer(struct store *store, struct failure *failure)
     if (damage.status != TRIT_OK)
         store_log_damage(store, &damage);
     store->writer.evict.max = codes_max(store);
+    store->writer.db.waiting.bytes_max = shards_max(store);
     store->writer.retain.rules = store->config.retention;
     if (remove_unfinished(store, failure)) {
         drop_chores(store);

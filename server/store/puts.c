@@ -87,11 +87,6 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
     if (put->report->step > INT64_MAX)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "layer.step",
                           "%" PRIu64 " is above %" PRId64, put->report->step, INT64_MAX);
-    /* The report of a part must not stand for that of the layer. */
-    if (put->report->shard_rank > 0)
-        return fail_field(failure, TRIT_UNIMPLEMENTED, "layer.shard",
-                          "this tritd does not join shards to one report yet; file each "
-                          "under a layer name of its own, without shard");
     if (store_admit(store, failure))
         return -1;
     upload = calloc(1, sizeof(*upload));
@@ -177,6 +172,11 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count)
 size_t store_scales(struct store_put *put, const float *scales, size_t count)
 {
     return queue_bytes(put, COMMAND_SCALES, scales, count * sizeof(*scales));
+}
+
+size_t store_groups(struct store_put *put, const void *bytes, size_t count)
+{
+    return queue_bytes(put, COMMAND_SCALES, bytes, count);
 }
 
 static void queue_end(struct store_put *put, enum command_kind kind)

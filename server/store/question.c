@@ -11,7 +11,7 @@
 
 /* ---- encoding --------------------------------------------------------------- */
 
-/* One byte each: layout (1), method, mode, partial, has_latents. Then the bits of the
+/* One byte each: layout (1), method, mode, partial, has_latents and joined. Then the bits of the
  * f32 tolerance, little-endian, and 16 bytes of latents. */
 enum { QUESTION_LAYOUT = 1, AT_TOLERANCE = 5, AT_LATENTS = 9, LATENTS_BYTES = 16 };
 _Static_assert(AT_LATENTS + LATENTS_BYTES == QUESTION_BYTES, "the last field");
@@ -31,8 +31,8 @@ void question_encode(const struct store_question *question, uint8_t bytes[QUESTI
         for (int i = 0; i < 4; i++)
             bytes[AT_TOLERANCE + i] = (uint8_t)(tolerance >> 8 * i);
     }
-    bytes[4] = question->has_latents;
-    if (question->has_latents)
+    bytes[4] = (uint8_t)(question->has_latents | question->joined << 1);
+    if (question->has_latents && !question->joined)
         memcpy(bytes + AT_LATENTS, question->latents, LATENTS_BYTES);
 }
 
@@ -48,7 +48,8 @@ int question_decode(const uint8_t *bytes, size_t count, struct store_question *q
         .method = (enum store_method)bytes[1],
         .mode = (enum trit_verify_mode)bytes[2],
         .partial = (enum trit_partial_group)bytes[3],
-        .has_latents = bytes[4] != 0,
+        .has_latents = bytes[4] & 1,
+        .joined = bytes[4] & 2,
     };
     memcpy(&question->tolerance, &tolerance, sizeof(tolerance));
     memcpy(question->latents, bytes + AT_LATENTS, LATENTS_BYTES);
@@ -178,6 +179,21 @@ static void describe(const struct trit_report *report,
                                question->latents[i]);
 }
 
+/* The latents of a layer that came in shards are not known as a whole. */
+static bool same_bytes(const uint8_t *stored, const struct store_question *asked,
+                       const uint8_t *given)
+{
+    struct store_question alike;
+    uint8_t bytes[QUESTION_BYTES];
+
+    if (!asked->joined)
+        return memcmp(stored, given, QUESTION_BYTES) == 0;
+    question_decode(given, QUESTION_BYTES, &alike);
+    alike.joined = true;
+    question_encode(&alike, bytes);
+    return memcmp(stored, bytes, QUESTION_BYTES) == 0;
+}
+
 static bool same_question(const struct answer *stored, const struct answer *given,
                           char difference[DIFFERENCE_BYTES])
 {
@@ -192,7 +208,7 @@ static bool same_question(const struct answer *stored, const struct answer *give
                  " it answers");
         return false;
     }
-    if (memcmp(stored->question, given->question, QUESTION_BYTES) == 0 &&
+    if (same_bytes(stored->question, &asked, given->question) &&
         stored->report->group_size == given->report->group_size &&
         stored->report->dtype == given->report->dtype)
         return true;

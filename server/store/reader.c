@@ -7,6 +7,7 @@
 
 #include "store/path.h"
 #include "store/statements.h"
+#include "store/waiting.h"
 
 int store_reader_open(struct store_reader **reader, struct store *store,
                       struct failure *failure)
@@ -189,15 +190,24 @@ int store_read_report(struct store_reader *reader, const struct store_get *get,
     struct db *db = &reader->db;
     struct layer_row layer;
     struct report_row row;
+    struct failure missing = {.status = TRIT_OK};
     struct run_row run;
     int outcome;
 
     if (begin_read(db, failure))
         return -1;
-    outcome = find_get(db, get, &run, &layer, &row, failure);
+    outcome = find_get(db, get, &run, &layer, &row, &missing);
     if (outcome == 0) {
         outcome = read_report_row(&row, &run, report, failure);
         report_row_release(&row);
+    } else if (missing.status == TRIT_NOT_FOUND) {
+        int found = waiting_get(db, get, report, failure);
+
+        outcome = found == 1 ? 0 : -1;
+        if (found == 0)
+            fail(failure, missing.status, NULL, "%s", missing.message);
+    } else {
+        fail(failure, missing.status, NULL, "%s", missing.message);
     }
     end_read(db);
     return outcome;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "store/erase.h"
+#include "store/retain_waiting.h"
 #include "store/statements.h"
 #include "store/walk.h"
 
@@ -207,8 +208,10 @@ static int tidy_layers(struct tidy *tidy, struct failure *failure)
         if (find_layer(tidy->db, &retain->at, &layer, failure) < 0)
             return -1;
         if (layer.key.run[0] == '\0') {
-            retain->layers_done = true;
-            return 0;
+            int dropped = retain_waiting(tidy->db, &retain->rules, tidy->left, failure);
+
+            retain->layers_done = dropped >= 0 && (size_t)dropped < tidy->left;
+            return dropped < 0 ? -1 : 0;
         }
         if (layer_key_compare(&layer.key, &retain->at) != 0)
             retain->step = 0;
@@ -250,6 +253,14 @@ static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
             return -1;
         if (bytes <= max)
             return 0;
+        int dropped = retain_oldest_waiting(tidy->db, failure);
+
+        if (dropped < 0)
+            return -1;
+        if (dropped > 0) {
+            tidy->left--;
+            continue;
+        }
         int found = find_filed(tidy->db, ST_REPORTS_SINCE, 0, &layer, &step, failure);
 
         if (found <= 0)

@@ -103,7 +103,7 @@ enum row_kind {
  * blobs that follow. So no byte can move from one text to the next unnoticed. */
 enum { NUMBERS_MAX = 16 };
 
-static uint32_t crc_numbers(const int64_t *numbers, size_t count)
+uint32_t row_crc_numbers(const int64_t *numbers, size_t count)
 {
     uint8_t bytes[NUMBERS_MAX * 8];
 
@@ -114,8 +114,8 @@ static uint32_t crc_numbers(const int64_t *numbers, size_t count)
 }
 
 #define CRC_NUMBERS(...)                                                                 \
-    crc_numbers((const int64_t[]){__VA_ARGS__},                                          \
-                sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+    row_crc_numbers((const int64_t[]){__VA_ARGS__},                                      \
+                    sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
 static int64_t length(const char *text)
 {
@@ -132,7 +132,7 @@ static bool is_plain(const struct layer_key *key)
 
 static uint32_t add_numbers(uint32_t crc, const int64_t *numbers, size_t count)
 {
-    uint32_t added = crc_numbers(numbers, count);
+    uint32_t added = row_crc_numbers(numbers, count);
 
     return crc32c(crc, &added, sizeof(added));
 }

@@ -75,7 +75,26 @@ struct kept_row {
     int64_t bytes;    /* of both */
 };
 
+/* A shard of a layer that waits for others, or, with part 0, the list of them: waiting.h.
+ * The blobs are borrowed. */
+struct shard_row {
+    const struct layer_key *key;
+    int64_t step;
+    int64_t part;   /* 0: the list; else from 1 */
+    int64_t number; /* part 0: how many shards; else bytes of its uploads */
+    int64_t upload,
+        groups;           /* uploads of its codes, and of what its groups leave behind */
+    int64_t time_unix_ns; /* part 0: of the newest */
+    const uint8_t *data;  /* part 0: the list; else the state of the shard */
+    size_t data_bytes;
+};
+
+/* The CRC of numbers: the kind of a row, then those that its CRC begins with. */
+uint32_t row_crc_numbers(const int64_t *numbers, size_t count);
+
 uint32_t layer_row_crc(const struct layer_row *row);
+uint32_t shard_row_crc(const struct shard_row *row);
+uint32_t joined_row_crc(int64_t sequence, const void *list, size_t bytes);
 uint32_t report_row_crc(const struct report_row *row);
 uint32_t codes_row_crc(int64_t upload, int64_t chunk, const void *bytes, size_t count);
 uint32_t totals_row_crc(const struct totals_row *row);

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "store/codes.h"
+#include "store/joined.h"
 #include "store/past.h"
 #include "store/rebuild.h"
 #include "store/rekey.h"
@@ -27,7 +28,8 @@
  * codes: 2-bit codes and f32 scales in chunks of at most CODES_CHUNK_BYTES. An upload to
  *   which nothing refers is still arriving, or was left by a crash.
  * kept: which uploads hold the codes and scales of a report (kept.h).
- * shards: parts of a layer whose report is not complete yet, and what they answered.
+ * shards: parts of a layer whose report is not complete yet (waiting.h).
+ * joined: of which shards a report was made (joined.h).
  * pasts, history: what the health of layers and their history are read from (past.h).
  * totals: one row: the number of rows of layers, the last of them in order, a bound of the
  *   sequences that were given away, and a CRC of the definitions of these tables.
@@ -78,6 +80,7 @@ static const struct step {
      seal_rows},
     {rekey_sql, rekey_rows},
     {past_sql, past_fill},
+    {joined_sql, NULL},
 };
 
 int schema_version(void)

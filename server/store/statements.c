@@ -93,6 +93,28 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_HISTORY_TRIM] =
         "DELETE FROM history WHERE " KEY_IS " AND level = ?5 AND last < ?6 AND last <"
         " (SELECT MAX(last) FROM history WHERE " KEY_IS " AND level = ?5)",
+    [ST_SHARD_LIST] = "SELECT " SHARD_COLUMNS " FROM shards WHERE " KEY_IS
+                      " AND step = ?5 AND part = 0",
+    [ST_SHARD_LISTS] = "SELECT " SHARD_COLUMNS " FROM shards WHERE part = 0"
+                       " AND (run, layer, step, replica, attempt) > (?1, ?2, ?3, ?4, ?5)"
+                       " ORDER BY run, layer, step, replica, attempt",
+    [ST_SHARD_NEWEST] = "SELECT " SHARD_COLUMNS " FROM shards"
+                        " WHERE run = ?1 AND layer = ?2 AND replica = ?3"
+                        " AND attempt BETWEEN ?4 AND ?5 AND step BETWEEN ?6 AND ?7"
+                        " AND part = 0 ORDER BY step DESC, attempt DESC LIMIT 1",
+    [ST_SHARD_PARTS] = "SELECT " SHARD_COLUMNS " FROM shards WHERE " KEY_IS
+                       " AND step = ?5 AND part > 0 ORDER BY part",
+    [ST_SHARD_PUT] = "INSERT OR REPLACE INTO shards (" SHARD_COLUMNS ")"
+                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [ST_SHARDS_DELETE] = "DELETE FROM shards WHERE " KEY_IS " AND step = ?5",
+    [ST_SHARDS_SUM] = "SELECT COALESCE(SUM(part = 0), 0),"
+                      " COALESCE(SUM(CASE WHEN part > 0 THEN number ELSE 0 END), 0)"
+                      " FROM shards",
+    [ST_CODES_PIECE] = "SELECT substr(data, ?3, ?4), length(data) FROM codes"
+                       " WHERE upload = ?1 AND chunk = ?2",
+    [ST_JOINED_PUT] = "INSERT INTO joined (sequence, list, crc) VALUES (?1, ?2, ?3)",
+    [ST_JOINED_SELECT] = "SELECT list, crc FROM joined WHERE sequence = ?1",
+    [ST_JOINED_DELETE] = "DELETE FROM joined WHERE sequence = ?1",
     [ST_CODES_ORPHAN] = "SELECT upload FROM codes WHERE upload > ?1"
                         " AND upload NOT IN (SELECT upload FROM layers)"
                         " AND upload NOT IN (SELECT upload FROM kept)"

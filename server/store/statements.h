@@ -58,7 +58,20 @@ enum statement_id {
     ST_HISTORY_DELETE, /* key */
     ST_HISTORY_TRIM,   /* key, level, step: rows whose last is below the step; the newest
                           of the level stays, as more is added to it */
-    ST_CODES_ORPHAN,   /* upload -> the next one that no layer refers to */
+    ST_SHARD_LIST,     /* key, step -> SHARD_COLUMNS of part 0 */
+    ST_SHARD_LISTS, /* run, layer, step, replica, attempt -> the same of what comes behind,
+                          in this order */
+    ST_SHARD_NEWEST, /* run, layer, replica, least and greatest attempt, least and greatest
+                          step -> the same, of the newest step and then attempt */
+    ST_SHARD_PARTS,  /* key, step -> SHARD_COLUMNS of its shards, in order */
+    ST_SHARD_PUT,    /* SHARD_COLUMNS; replaces the row of that key */
+    ST_SHARDS_DELETE, /* key, step */
+    ST_SHARDS_SUM,    /* -> number of lists, bytes of shards */
+    ST_CODES_PIECE, /* upload, chunk, first byte from 1, bytes -> piece, bytes of the row */
+    ST_JOINED_PUT,    /* sequence, list, crc */
+    ST_JOINED_SELECT, /* sequence -> list, crc */
+    ST_JOINED_DELETE, /* sequence */
+    ST_CODES_ORPHAN,  /* upload -> the next one that no layer refers to */
     STATEMENT_COUNT
 };
 _Static_assert((int)STATEMENT_COUNT <= (int)DB_STATEMENTS_MAX,

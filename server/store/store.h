@@ -14,6 +14,7 @@
 
 #include "async/loop.h"
 #include "base/status.h"
+#include "shards/join.h"
 #include "trit/types.h"
 
 struct health_rules;
@@ -55,6 +56,7 @@ struct store_config {
     uint32_t queue_max;
     uint64_t codes_max; /* bytes of codes and scales of reports that are not the newest of
                            their layer and replica; the oldest are deleted first */
+    uint64_t shards_max; /* bytes of shards that wait for others; RESOURCE_EXHAUSTED */
     struct store_retention retention;
     const struct health_rules *rules; /* copied; NULL: the default ones */
     /* Called on the loop after new reports are on disk, once for all that were filed
@@ -88,7 +90,25 @@ struct store_question {
     float tolerance;                 /* VERIFY only: the value used, after defaults */
     enum trit_partial_group partial; /* group_size and dtype are in the report */
     bool has_latents;
+    bool joined;         /* of shards: then `latents` are not known */
     uint8_t latents[16]; /* XXH3-128 of the latents' bytes; zeros without latents */
+};
+
+/* A put of a shard. The shards of a layer make one report when the last has come; until
+ * then they wait in the store. Owned by the caller, like the put. */
+struct store_shard {
+    struct shard_state state; /* valid at commit; its box at begin */
+    /* On the writer's thread, when this is the last shard: makes the report of the layer.
+     * First begin, with what was found in all shards together. Then for the groups of the
+     * layer in order: their codes in pieces, and group() for each of them, which returns the
+     * scale as a reader of the output finds it. Last end, always after begin; without a
+     * report it only frees. begin, end: -1: no memory. */
+    int (*begin)(struct store_shard *shard, const struct shard_found *layer,
+                 struct failure *failure);
+    void (*codes)(struct store_shard *shard, const uint8_t *bytes, size_t count);
+    float (*group)(struct store_shard *shard, const struct shard_group_row *group);
+    int (*end)(struct store_shard *shard, struct trit_report *report,
+               struct failure *failure);
 };
 
 /* One report on its way to disk. The caller owns it and must not touch it between
@@ -98,11 +118,13 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* the writer's state */
     /* in */
-    struct trit_report *report;     /* borrowed until done(). Its step is valid at begin,
+    struct trit_report *report;      /* borrowed until done(). Its step is valid at begin,
                                        all else at commit; commit fills some fields.
                                        attempt: 0 the run's newest; newest + 1 begins the
                                        next attempt */
-    struct store_question question; /* valid at commit */
+    struct store_question question;  /* valid at commit */
+    struct store_shard *shard;       /* NULL: the report is of a whole layer */
+    const struct shard_list *joined; /* the store's: the shards of this report */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
     struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (memory, or too
@@ -116,7 +138,7 @@ struct store_put {
 };
 
 /* -1: there is nothing to abort. RESOURCE_EXHAUSTED: the queue is full, or no memory.
- * INVALID_ARGUMENT: the step is above 2^63-1. UNIMPLEMENTED: the report is of a shard. A taken key is found at commit only. */
+ * INVALID_ARGUMENT: the step is above 2^63-1. A taken key is found at commit only. */
 int store_begin(struct store_put *put, struct store *store, struct failure *failure);
 
 /* Copies the next bytes of the tensor's 2-bit codes, at most 1 MiB. A put brings all of
@@ -130,6 +152,9 @@ size_t store_codes(struct store_put *put, const void *bytes, size_t count);
 /* The same for the f32 scales, one per group in order. All of them or none. Without them the
  * report cannot be compared with one whose digest differs. */
 size_t store_scales(struct store_put *put, const float *scales, size_t count);
+
+/* In place of scales, for a shard: what its groups leave behind (shards/join.h), in order. */
+size_t store_groups(struct store_put *put, const void *bytes, size_t count);
 
 /* `drained` is called on the loop when the waiting bytes fall below half of the bound,
  * once each time that they were above it. Not called after commit or abort. May be
@@ -159,7 +184,15 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
  * one gets a finding codes_differ or scales_differ of severity error: replica 0 is
  * compared with each other replica, each other one with replica 0. Its hint begins with
  * "replica R differs from replica 0 since step S". These findings are no part of the
- * answer: for `existed` they are not compared. */
+ * answer: for `existed` they are not compared.
+ *
+ * A shard waits until the shards of its layer cover it. Then they become one report, as if
+ * the whole layer had come at once, and take part in all of the above. The put's report
+ * stays that of the shard, with shards_present and shards_expected. The same shard again
+ * `existed`, also after the layer is complete. ALREADY_EXISTS: another shard in the same
+ * place, or the report of a whole layer. FAILED_PRECONDITION: it overlaps another shard, or
+ * differs in what shards have in common; or the put is of a whole layer, and shards of it
+ * wait. RESOURCE_EXHAUSTED: shards_max, or WAITING_SHARDS_MAX. A shard needs codes. */
 void store_commit(struct store_put *put);
 
 /* Drops the upload. The put is the caller's again on return. Not after commit. */
@@ -225,7 +258,8 @@ struct store_get {
 };
 
 /* Reads a report. Sets its attempt, replica and `superseded`. NOT_FOUND names what is
- * missing. DATA_LOSS. */
+ * missing. DATA_LOSS. If there is no report, but shards of it wait: what is known of the
+ * layer, with the finding shards_missing. */
 int store_read_report(struct store_reader *reader, const struct store_get *get,
                       struct trit_report *report, struct failure *failure);
 
@@ -248,6 +282,13 @@ struct store_query {
     const struct store_key
         *after; /* the last report of the page before; NULL: first page */
 };
+
+/* Visits layers whose shards have not all come, sorted by run, layer, step, replica and
+ * attempt: what is known of each, with the finding shards_missing. Of all replicas, and of
+ * all attempts if that is 0; ignores replica, latest_only and newest_first. */
+int store_read_waiting(struct store_reader *reader, const struct store_query *query,
+                       bool (*visit)(void *arg, const struct trit_report *report),
+                       void *arg, struct failure *failure);
 
 /* Visits reports sorted by run, layer and step. Stops when `visit` returns false, or
  * after `limit` reports. */

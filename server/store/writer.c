@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "store/commit.h"
+#include "store/commit_shard.h"
 #include "store/row_cache.h"
 #include "store/schema.h"
 #include "store/statements.h"
+#include "store/waiting.h"
 
 /* Uploads and reports are numbered from 1. The next number is above those of all rows; a
  * number beyond 2^48 can only be damage. */
@@ -42,7 +44,8 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
-        find_next(writer, failure) || kept_sum(&writer->db, failure))
+        find_next(writer, failure) || kept_sum(&writer->db, failure) ||
+        waiting_sum(&writer->db, failure))
         goto close;
     writer->db.cache = row_cache_create(); /* without memory it works, too */
     /* Prepare all now: a rollback must not fail for lack of memory. */
@@ -112,6 +115,7 @@ static void undo(struct writer *writer)
         statement_run(&writer->db, ST_ROLLBACK, NULL);
     row_cache_clear(writer->db.cache);
     kept_sum(&writer->db, NULL);
+    waiting_sum(&writer->db, NULL);
 }
 
 static int begin_transaction(struct writer *writer, struct failure *failure)
@@ -368,8 +372,9 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     struct failure failure = {0};
     enum commit_outcome outcome = COMMIT_REFUSED;
 
-    if (commit_report(&writer->db, writer->kernels, &writer->next, writer->rules,
-                      upload->put, &upload->codes, &upload->scales, &outcome, &failure)) {
+    if ((upload->put->shard ? commit_shard : commit_report)(
+            &writer->db, writer->kernels, &writer->next, writer->rules, upload->put,
+            &upload->codes, &upload->scales, &outcome, &failure)) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);
         recover(writer, &failure);

@@ -416,6 +416,8 @@ static uint64_t equal_groups(const struct plan *plan, uint64_t group, uint64_t l
     uint64_t column = group % plan->groups_per_row;
     uint64_t full = plan->groups_per_row - 1 - column; /* before the row's tail */
 
+    if (plan->by_rows && left > full + 1)
+        left = full + 1;
     if (plan->groups_per_row == 1 || plan->tail_len == plan->spec.group_size)
         return left;
     if (full == 0)

@@ -38,6 +38,7 @@ struct plan {
     /* The tensor has one scale: it is one row, one group and one tile. With `regroups` it
      * is one tile, and the groups are those of the encoding that has several. */
     bool whole;
+    bool by_rows; /* no range crosses rows; set it after plan_init */
     uint64_t elements, rows, row_len;
     uint64_t groups, groups_per_row;
     uint32_t tail_len; /* of a row's last group; group_size if that is full */

@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 
 import reference as ref
+import sharded
 from held import spec
 from test_http import metrics
 from tritd import CALL_SECONDS, refused, tensor_pb2, ternary_pb2
@@ -148,3 +149,32 @@ def test_streams_wait_their_turn(daemon):
     calls = [daemon.ternary.Project.future(ref.project_request(ROW), timeout=CALL_SECONDS)
              for _ in range(400)]
     assert all(call.result().report.elements == 128 for call in calls)
+
+
+def test_shards_bytes(start):
+    """A shard that would wait beyond the bound is refused; the last one of a layer is not."""
+    daemon = start("--shards-max", "15000")
+    values = np.random.default_rng(1).standard_normal((64, 512)).astype(np.float32)
+    boxes = sharded.grid(values.shape, [16, 32, 48], [])
+    sharded.send(daemon, sharded.project, values, boxes[:3], "r")
+    counted(daemon, "shards_bytes", lambda: refused(
+        lambda: sharded.send(daemon, sharded.project, values, boxes[3:], "r", step=2), EXHAUSTED,
+        "shards_max is 15000"))
+    assert metrics(daemon)["tritd_store_waiting_layers"] == 1
+    assert 0 < metrics(daemon)["tritd_store_waiting_bytes"] <= 15000
+    sharded.send(daemon, sharded.project, values, boxes[3:], "r")
+    assert metrics(daemon)["tritd_store_waiting_bytes"] == 0
+
+
+def test_shards(start):
+    """A layer of more shards than the bound is refused at the first one above it."""
+    daemon = start("--shards-max", "1G")
+    values = np.ones((1, 16), np.float32)
+
+    def send(row):
+        return sharded.project(daemon, values, sharded.layer(
+            "r", (slice(row, row + 1), slice(0, 16)), (2000, 16)), group_size=16)
+    for row in range(1024):
+        report = send(row)
+    assert (report.shards_present, report.shards_expected) == (1024, 2000)
+    counted(daemon, "shards", lambda: refused(lambda: send(1024), EXHAUSTED, "1024 shards"))

@@ -79,7 +79,7 @@ def a_report(**more):
                   report.Finding(kind="dead_groups", severity="warning", group=0)],
         stored=True, attempt=2, replica=1 << 20,
         shard=tensor.Shard(global_shape=[600, 1], offset=[300, 0]), superseded=True,
-        health="failing",
+        shards_present=3, shards_expected=1 << 20, health="failing",
         health_reasons=[report.HealthReason(
             rule="scale_drift", since_step=1 << 33, value=0.5, threshold=0.25,
             text="scales grew", severity="failing")], **more)
@@ -163,7 +163,7 @@ VECTORS = {
     "verify_chunk": ternary.VerifyStreamRequest(chunk=a_chunk(1 << 33, DATA)),
     "reports_get": report.ReportsGetRequest(run="r", layer="l", step=0),
     "reports_list": report.ReportsListRequest(
-        run="r", layer="l", step_from=0, step_to=1 << 62, latest_only=True,
+        run="r", layer="l", step_from=0, step_to=1 << 62, latest_only=True, waiting=True,
         page_size=1000, page_token="r/l/7"),
     "reports_watch": report.ReportsWatchRequest(run="r", cursor="17"),
     "reports_compare": report.ReportsCompareRequest(a=LAYER, b=tensor.LayerRef(

@@ -85,6 +85,8 @@ struct trit_report sample_report(void)
         .shard_rank = 2,
         .shard_global_shape = {600, 1},
         .shard_offset = {300, 0},
+        .shards_present = 3,
+        .shards_expected = 1 << 20,
         .health = TRIT_HEALTH_FAILING,
         .health_reason_count = 1,
         .health_reasons = {{.rule = "scale_drift",
@@ -153,6 +155,8 @@ static void check_filed(const struct trit_report *a, const struct trit_report *b
     CHECK_MEM(a->shard_global_shape, b->shard_global_shape,
               sizeof(a->shard_global_shape));
     CHECK_MEM(a->shard_offset, b->shard_offset, sizeof(a->shard_offset));
+    CHECK_EQ(a->shards_present, b->shards_present);
+    CHECK_EQ(a->shards_expected, b->shards_expected);
     CHECK_EQ(a->health, b->health);
     CHECK_EQ(a->health_reason_count, b->health_reason_count);
     for (size_t i = 0; i < a->health_reason_count; i++) {

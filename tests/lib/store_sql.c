@@ -6,6 +6,8 @@
 
 #include "tests/lib/check.h"
 
+enum { STORE_SQL_BUSY_MS = 60000 };
+
 void store_file(const struct store_fixture *fixture, char path[STORE_PATH_BYTES])
 {
     snprintf(path, STORE_PATH_BYTES, "%s/reports.sqlite", fixture->directory);
@@ -19,6 +21,7 @@ int64_t store_sql(const struct store_fixture *fixture, const char *text)
 
     store_file(fixture, path);
     CHECK(sqlite3_open(path, &sqlite) == SQLITE_OK);
+    sqlite3_busy_timeout(sqlite, STORE_SQL_BUSY_MS); /* the store may be writing */
     while (text[0]) {
         sqlite3_stmt *statement;
 

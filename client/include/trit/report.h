@@ -59,6 +59,9 @@ struct trit_report_query {
     const struct trit_call_options *call;
     uint32_t attempt; /* 0: each run's newest, with what it resumed from */
     uint32_t replica;
+    uint32_t waiting; /* 1: layers whose shards have not all come, in place of reports; of
+                         all attempts where that is 0, and of all replicas */
+    uint32_t reserved; /* 0 */
 };
 #define TRIT_REPORT_QUERY_INIT TRIT_INIT(trit_report_query)
 

@@ -67,20 +67,24 @@ static void hash_scales(struct merge *merge, const struct task *task,
     }
 }
 
+void merge_inexact(struct merge *merge, uint64_t group,
+                   const uint8_t hash[TILE_HASH_BYTES])
+{
+    uint8_t index[8];
+
+    store_u64(index, group);
+    gnutls_hash(merge->inexact_hash, index, sizeof(index));
+    gnutls_hash(merge->inexact_hash, hash, TILE_HASH_BYTES);
+    merge->inexact++;
+}
+
 static void hash_inexact(struct merge *merge, const struct tile *tile)
 {
     uint64_t at = 0;
 
-    for (uint64_t group = 0; tile->inexact && at < tile->inexact_count; group++) {
-        uint8_t index[8];
-
-        if (!tile->inexact[group])
-            continue;
-        store_u64(index, merge->groups + group);
-        gnutls_hash(merge->inexact_hash, index, sizeof(index));
-        gnutls_hash(merge->inexact_hash, tile->inexact_hashes[at++], TILE_HASH_BYTES);
-    }
-    merge->inexact += tile->inexact_count;
+    for (uint64_t group = 0; tile->inexact && at < tile->inexact_count; group++)
+        if (tile->inexact[group])
+            merge_inexact(merge, merge->groups + group, tile->inexact_hashes[at++]);
 }
 
 static void hash_tile(struct merge *merge, const struct task *task,
@@ -91,15 +95,29 @@ static void hash_tile(struct merge *merge, const struct task *task,
     hash_inexact(merge, tile);
 }
 
+/* The rows of the values that the merge took from the tile: those from `before` on. */
+static void merge_rows(uint64_t *rows, const float *values, uint32_t before,
+                       uint32_t after, const float *tile_values,
+                       const uint64_t *tile_rows)
+{
+    for (uint32_t i = before; i < after; i++) {
+        uint32_t at = 0;
+
+        while (memcmp(&values[i], &tile_values[at], sizeof(values[i])) != 0)
+            at++;
+        rows[i] = tile_rows[at];
+    }
+}
+
 /* Sums are in variables of their own: the compiler then keeps them in registers. */
-static void merge_scales(struct merge *merge, const struct tile *tile)
+void merge_scales(struct merge *merge, const float *scales, uint64_t count)
 {
     float least = merge->scale_min, most = merge->scale_max;
     double sum = merge->scale_sum;
     uint64_t finite = 0;
 
-    for (uint64_t i = 0; i < tile->span.groups; i++) {
-        float scale = tile->scales[i];
+    for (uint64_t i = 0; i < count; i++) {
+        float scale = scales[i];
 
         if (!isfinite(scale))
             continue;
@@ -114,17 +132,32 @@ static void merge_scales(struct merge *merge, const struct tile *tile)
     merge->finite_scales += finite;
 }
 
-static void merge_sums(struct merge *merge, const struct tile *tile)
+void merge_sums(struct merge *merge, const struct group_sums *groups, uint64_t count)
 {
     struct group_sums sums = merge->sums;
 
-    for (uint64_t i = 0; tile->sums && i < tile->span.groups; i++) {
-        sums.energy += tile->sums[i].energy;
-        sums.error += tile->sums[i].error;
-        sums.dot += tile->sums[i].dot;
-        sums.norm += tile->sums[i].norm;
+    for (uint64_t i = 0; i < count; i++) {
+        sums.energy += groups[i].energy;
+        sums.error += groups[i].error;
+        sums.dot += groups[i].dot;
+        sums.norm += groups[i].norm;
     }
     merge->sums = sums;
+}
+
+static void merge_check(struct merge *merge, const struct task *task,
+                        const struct tile *tile)
+{
+    struct ternary_check *check = &merge->check;
+    const uint32_t samples = check->sample_count, near = check->near_count;
+
+    ternary_check_add(check, &tile->check, merge->elements, merge->groups);
+    if (!task->plan.by_rows)
+        return;
+    merge_rows(merge->sample_rows, check->samples, samples, check->sample_count,
+               tile->check.samples, tile->sample_rows);
+    merge_rows(merge->near_rows, check->near, near, check->near_count, tile->check.near,
+               tile->near_rows);
 }
 
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile)
@@ -134,10 +167,11 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     occurrences_add(&merge->lost, &tile->lost, merge->groups);
     occurrences_add(&merge->rounded, &tile->rounded, merge->groups);
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
-    ternary_check_add(&merge->check, &tile->check, merge->elements, merge->groups);
+    merge_check(merge, task, tile);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);
-    merge_scales(merge, tile);
-    merge_sums(merge, tile);
+    merge_scales(merge, tile->scales, tile->span.groups);
+    if (tile->sums)
+        merge_sums(merge, tile->sums, tile->span.groups);
     if (merge->codes_hash && tile->codes)
         hash_tile(merge, task, tile);
     merge->groups += tile->span.groups;

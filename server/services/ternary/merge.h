@@ -21,6 +21,9 @@ struct merge {
     void *codes_hash, *scales_hash, *inexact_hash;
     uint64_t inexact;          /* groups that are not exactly ternary */
     uint64_t groups, elements; /* merged so far */
+    /* Of a tensor that is merged row by row (plan.by_rows): the rows in which the values of
+     * check.samples and check.near occur first. */
+    uint64_t sample_rows[TRIT_SAMPLES_MAX], near_rows[TRIT_SAMPLES_MAX];
 };
 
 /* Prepares a digest if asked. -1: no memory for it. */
@@ -29,6 +32,12 @@ void merge_fini(struct merge *merge); /* harmless on a zeroed struct */
 
 /* Adds the next tile, in tile order. */
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile);
+
+/* What merge_tile does with its groups, for the merge of shards (shard_report.h). */
+void merge_scales(struct merge *merge, const float *scales, uint64_t count);
+void merge_sums(struct merge *merge, const struct group_sums *groups, uint64_t count);
+void merge_inexact(struct merge *merge, uint64_t group,
+                   const uint8_t hash[TILE_HASH_BYTES]);
 
 /* Computes the digest and frees its state; see "The digest" in README.md. */
 void merge_digest(struct merge *merge, const struct task *task,

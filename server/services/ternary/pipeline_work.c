@@ -198,6 +198,10 @@ static void store_tile(struct pipeline *pipeline, const struct tile *tile)
         return;
     report_write_codes(&pipeline->report_write, tile->codes,
                        (size_t)tile->span.code_bytes);
+    if (pipeline->report_write.shard) {
+        report_write_groups(&pipeline->report_write, &pipeline->task, tile);
+        return;
+    }
     for (uint64_t group = 0; group < tile->span.groups; group += count) {
         count = tile_scales_held(tile, &pipeline->task, group, held, 1024);
         report_write_scales(&pipeline->report_write, held, count);

@@ -61,6 +61,7 @@ void report_write_fini(struct report_write *report_write)
 {
     report_write_drop(report_write);
     free(report_write->filed);
+    free(report_write->shard);
 }
 
 int report_write_want(struct report_write *report_write,
@@ -106,6 +107,7 @@ static int begin(struct report_write *report_write, struct failure *failure)
 {
     struct store *store = services_of(report_write->call)->config.store;
 
+    report_write->put.shard = report_write->shard ? &report_write->shard->store : NULL;
     return store_begin(&report_write->put, store, failure);
 }
 
@@ -136,7 +138,10 @@ static void drop_codes(struct report_write *report_write)
 
     store_abort(&report_write->put);
     report_write->without_codes = true;
-    if (begin(report_write, &failure) == 0)
+    if (report_write->shard)
+        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+             "the store has too much to write to take a shard");
+    else if (begin(report_write, &failure) == 0)
         return;
     state_move(&report_write_states, &report_write->state, REPORT_WRITE_CLOSED);
     not_stored(report_write, &failure);
@@ -248,6 +253,24 @@ void report_write_scales(struct report_write *report_write, const float *scales,
 {
     if (takes_codes(report_write))
         check_pending(report_write, store_scales(&report_write->put, scales, count));
+}
+
+void report_write_groups(struct report_write *report_write, const struct task *task,
+                         const struct tile *tile)
+{
+    uint8_t bytes[64 * SHARD_GROUP_BYTES_MAX];
+    uint64_t inexact = 0;
+    size_t count = 0;
+
+    for (uint64_t group = 0; group < tile->span.groups; group++) {
+        count += shard_report_group(task, tile, group, &inexact, bytes + count);
+        if (count <= sizeof(bytes) - SHARD_GROUP_BYTES_MAX &&
+            group + 1 < tile->span.groups)
+            continue;
+        if (takes_codes(report_write))
+            check_pending(report_write, store_groups(&report_write->put, bytes, count));
+        count = 0;
+    }
 }
 
 static void done(struct store_put *put)

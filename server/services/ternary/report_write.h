@@ -10,7 +10,7 @@
  * not, and its call never fails with it:
  * - A store that refuses it leaves the call without a write.
  * - A store that is behind with its codes gets the report without codes, so that flips
- *   are not counted.
+ *   are not counted. A shard is not stored then: it needs its codes.
  * - The answer waits for the commit for at most limits.best_effort_ms, and not at all
  *   while an earlier answer's commit is late. The answer has the report as it was before
  *   the commit then, with `stored` false.
@@ -21,6 +21,7 @@
 
 #include "async/loop.h"
 #include "base/states.h"
+#include "services/ternary/shard_report.h"
 #include "store/store.h"
 
 struct call;
@@ -40,6 +41,7 @@ struct report_write {
     struct store_put put;
     struct trit_report *answer; /* the report of the call; put.report, if DURABLE */
     struct trit_report *filed;  /* put.report, if BEST_EFFORT; malloc'ed */
+    struct shard_report *shard; /* put.shard is in it; NULL: of a whole layer */
     struct call *call;
     enum report_write_state state;
     bool best_effort, without_codes;
@@ -69,6 +71,10 @@ void report_write_codes(struct report_write *report_write, const void *bytes,
 /* The same for the scales of its groups. */
 void report_write_scales(struct report_write *report_write, const float *scales,
                          size_t count);
+
+/* In place of scales, for a shard: what the groups of a merged tile leave behind. */
+void report_write_groups(struct report_write *report_write, const struct task *task,
+                         const struct tile *tile);
 
 /* Files the call's report, unless the write is CLOSED. `written` is called on the loop,
  * perhaps before this returns, unless the call has ended by then. The report then says

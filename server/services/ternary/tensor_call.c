@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "obs/metrics.h"
 #include "proto/names.h"
 #include "services/ternary/report.h"
@@ -442,59 +441,4 @@ void tensor_fini(struct call *call)
 {
     twice_free(tensor_call_pipeline(call));
     pipeline_fini(tensor_call_pipeline(call));
-}
-
-/* ---- reports ------------------------------------------------------------------- */
-
-static void written(struct call *call)
-{
-    struct tensor_call *state = state_of(call);
-    struct store_put *put = &state->pipeline.report_write.put;
-
-    if (put->failure.status != TRIT_OK) {
-        call->failure = put->failure;
-        call_end(call);
-        return;
-    }
-    state->reply(call);
-}
-
-/* Two requests with the same question must get the same report. */
-static struct store_question question(const struct pipeline *pipeline, bool verifies)
-{
-    struct store_question asked = {
-        .method = verifies ? STORE_METHOD_VERIFY : STORE_METHOD_PROJECT,
-        .mode = verifies && pipeline->task.op == TASK_TERNARIZE ? TRIT_VERIFY_LATENT
-                                                                : TRIT_VERIFY_TERNARY,
-        .tolerance = pipeline->task.op == TASK_VERIFY ? pipeline->task.tolerance : 0,
-        .partial = pipeline->task.plan.spec.partial,
-        .has_latents = pipeline->fingerprint,
-    };
-
-    if (pipeline->fingerprint)
-        fingerprint_value(pipeline->fingerprint, asked.latents);
-    return asked;
-}
-
-void tensor_call_report(struct call *call, void (*reply)(struct call *call))
-{
-    struct tensor_call *state = state_of(call);
-    struct pipeline *pipeline = &state->pipeline;
-    struct trit_report *report = tensor_call_report_of(call);
-
-    report_of_merge(report, &pipeline->merge, &pipeline->task);
-    report->time_unix_ns = clock_unix_ns();
-    snprintf(report->version, sizeof(report->version), "%s",
-             services_of(call)->config.version);
-    if (!report->is_ternary)
-        metric_add(call->config->metrics, M_NOT_TERNARY, 1);
-    if (report->non_finite)
-        metric_add(call->config->metrics, M_NON_FINITE, 1);
-    if (pipeline->report_write.state == REPORT_WRITE_NONE) {
-        reply(call);
-        return;
-    }
-    state->reply = reply;
-    pipeline->report_write.put.question = question(pipeline, state->ops->verifies);
-    report_write_commit(&pipeline->report_write, written);
 }

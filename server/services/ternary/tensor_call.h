@@ -53,6 +53,9 @@ struct pipeline *tensor_call_pipeline(struct call *call);
 
 struct trit_report *tensor_call_report_of(struct call *call);
 
+/* Whether the method verifies (tensor_ops). */
+bool tensor_call_verifies(struct call *call);
+
 /* The callbacks of struct method. */
 void tensor_begin(struct call *call);
 int tensor_blob_begin(struct call *call, uint32_t blob, uint64_t length);

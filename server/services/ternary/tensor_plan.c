@@ -36,6 +36,23 @@ static int check_filed(struct call *call, const struct plan *plan)
                       plan->elements, (uint64_t)STORE_CODES_PENDING_MAX * 4);
 }
 
+/* Checks the shard, if the report is of one. With a reference this comes once for each
+ * tensor, of the same shape. */
+static int check_shard(struct call *call, struct plan *plan)
+{
+    struct report_write *report_write = &tensor_call_pipeline(call)->report_write;
+
+    if (report_write->state == REPORT_WRITE_NONE || report_write->answer->shard_rank == 0)
+        return 0;
+    if (!report_write->shard &&
+        shard_report_create(&report_write->shard, report_write->answer, plan,
+                            &call->failure) < 0)
+        return -1;
+    plan->by_rows =
+        tensor_call_verifies(call) && shard_report_by_rows(report_write->shard);
+    return 0;
+}
+
 static int refuse_stream(struct call *call, const struct plan_spec *spec)
 {
     const struct encoding_layout *in = encoding_layout(spec->in);
@@ -54,7 +71,7 @@ int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct pla
     if (plan_is_whole(spec) && call->method->streaming && spec->regroups)
         return refuse_stream(call, spec);
     if (plan_init(plan, spec, &call->failure) == 0)
-        return check_filed(call, plan);
+        return check_shard(call, plan) < 0 ? -1 : check_filed(call, plan);
     if (plan_is_whole(spec) && elements_of(spec) > WHOLE_ELEMENTS_MAX)
         metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
     return -1;

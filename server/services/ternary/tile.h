@@ -100,6 +100,7 @@ struct tile {
     struct occurrences rounded; /* packing: groups whose scale the output rounds */
     struct storage_check storage; /* verify */
     uint64_t inexact_count;
+    uint64_t sample_rows[TRIT_SAMPLES_MAX], near_rows[TRIT_SAMPLES_MAX]; /* merge.h */
     bool hash_failed; /* memory ran out */
     uint64_t kernel_ns;
 

@@ -59,6 +59,18 @@ static void check_block_scales(struct tile *tile, const struct task *task,
             }
 }
 
+/* The row of the values that came with this range, from those counts on. */
+static void note_rows(struct tile *tile, const struct task *task,
+                      const struct group_range *range, uint32_t samples, uint32_t near)
+{
+    const uint64_t row = (tile->span.first_element + range->element) / task->plan.row_len;
+
+    for (uint32_t i = samples; i < tile->check.sample_count; i++)
+        tile->sample_rows[i] = row;
+    for (uint32_t i = near; i < tile->check.near_count; i++)
+        tile->near_rows[i] = row;
+}
+
 static void range_verify(struct tile *tile, const struct task *task,
                          const struct group_range *range)
 {
@@ -88,7 +100,11 @@ static void range_verify(struct tile *tile, const struct task *task,
     ternary_check_init(&check);
     verify(task->kernels, &job, &counts, &check);
     ternary_counts_add(&tile->counts, &counts, range->element, range->first_group);
+    const uint32_t samples = tile->check.sample_count, near = tile->check.near_count;
+
     ternary_check_add(&tile->check, &check, range->element, range->first_group);
+    if (task->plan.by_rows)
+        note_rows(tile, task, range, samples, near);
 }
 
 static void range_unpack(struct tile *tile, const struct task *task,

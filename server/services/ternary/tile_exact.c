@@ -23,6 +23,11 @@ static enum trit_dtype held_type(const struct task *task)
     return task->plan.spec.dtype;
 }
 
+float scale_as_held(const struct task *task, float scale)
+{
+    return task->op == TASK_TERNARIZE ? f32_rounded_to(held_type(task), scale) : scale;
+}
+
 size_t tile_scales_held(const struct tile *tile, const struct task *task, uint64_t group,
                         float *held, size_t max)
 {

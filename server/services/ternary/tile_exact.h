@@ -6,6 +6,9 @@
 
 #include "services/ternary/tile.h"
 
+/* A scale as a reader of the output finds it. */
+float scale_as_held(const struct task *task, float scale);
+
 /* Copies scales of a tile, from `group` on, as a reader of the output finds them: at most
  * `max`. Returns how many. A ternarization rounds them to the element type in a dense
  * tensor, to f16 where the encoding has f16 scales. */

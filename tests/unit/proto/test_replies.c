@@ -304,6 +304,8 @@ static void some_filed(uint64_t *seed, struct trit_report *out)
         out->shard_global_shape[i] = some(seed);
         out->shard_offset[i] = some(seed);
     }
+    out->shards_present = (uint32_t)some(seed);
+    out->shards_expected = (uint32_t)some(seed);
     out->health = (enum trit_health)(check_random(seed) % (TRIT_HEALTH_FAILING + 1));
     out->health_reason_count = check_random(seed) % (TRIT_HEALTH_REASONS_MAX + 1);
     for (size_t i = 0; i < out->health_reason_count; i++) {
@@ -371,6 +373,7 @@ static void longest_filed(struct trit_report *report)
 {
     report->has_stored = report->stored = report->superseded = true;
     report->shard_rank = TRIT_RANK_MAX;
+    report->shards_present = report->shards_expected = UINT32_MAX;
     report->health = TRIT_HEALTH_FAILING;
     report->health_reason_count = TRIT_HEALTH_REASONS_MAX;
     for (size_t i = 0; i < TRIT_HEALTH_REASONS_MAX; i++) {

@@ -32,6 +32,7 @@ CASE(whole_report, "a report becomes JSON with the names of the design, in order
         "\"hint\":\"project it again\"},"
         "{\"kind\":\"dead_groups\",\"severity\":\"warning\",\"group\":\"0\"}],"
         "\"stored\":true,\"shard\":{\"global_shape\":[\"600\",\"1\"],\"offset\":[\"300\",\"0\"]},"
+        "\"shards_present\":3,\"shards_expected\":1048576,"
         "\"attempt\":2,\"replica\":1048576,\"superseded\":true,\"health\":\"failing\","
         "\"health_reasons\":[{\"rule\":\"scale_drift\",\"severity\":\"failing\","
         "\"since_step\":\"8589934592\",\"value\":0.5,\"threshold\":0.25,"

@@ -400,6 +400,7 @@ CASE(reports_list, "a ReportsListRequest is encoded and read back")
                                        .has_to = true,
                                        .step_to = UINT64_C(1) << 62,
                                        .latest_only = true,
+                                       .waiting = true,
                                        .page_size = 1000,
                                        .page_token = "r/l/7"},
                              request;
@@ -411,7 +412,7 @@ CASE(reports_list, "a ReportsListRequest is encoded and read back")
     CHECK_EQ(decode_reports_list(part(PART_ROOT), &request, error), 0);
     CHECK_STR(request.run, "r");
     CHECK_STR(request.layer, "l");
-    CHECK(request.has_from && request.has_to && request.latest_only);
+    CHECK(request.has_from && request.has_to && request.latest_only && request.waiting);
     CHECK_EQ(request.step_from, 0);
     CHECK_EQ(request.step_to, UINT64_C(1) << 62);
     CHECK_EQ(request.page_size, 1000);

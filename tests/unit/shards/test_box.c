@@ -29,8 +29,9 @@ CASE(cut, "a cut inside a group is refused, and the message names the columns ar
     const uint64_t shape[] = {256, 192}, left[] = {0, 0}, right[] = {0, 192};
     struct shard_place place = {2, shape, 2, layer, left, 128};
 
-    REFUSED(place, "shard_cuts_group: column 192 is inside group 1 of a row of 384; cut at "
-                   "column 128 or 256");
+    REFUSED(place,
+            "shard_cuts_group: column 192 is inside group 1 of a row of 384; cut at "
+            "column 128 or 256");
     place.offset = right;
     REFUSED(place, "shard_cuts_group: column 192");
     place.group_size = 64;
@@ -103,9 +104,11 @@ CASE(expected, "the number of shards follows from the longest ones")
 
     for (int i = 0; i < 2; i++)
         CHECK(make(&boxes[i], &places[i], &failure) == 0);
-    CHECK_EQ(shards_expected(boxes, 1), 3);
-    CHECK_EQ(shards_expected(boxes, 2), 3);
-    CHECK_EQ(shards_expected(boxes + 1, 1), 5);
+    struct shard_entry entries[2] = {{.box = boxes[0]}, {.box = boxes[1]}};
+
+    CHECK_EQ(shard_list_expected(&(struct shard_list){entries, 1, 2}), 3);
+    CHECK_EQ(shard_list_expected(&(struct shard_list){entries, 2, 2}), 3);
+    CHECK_EQ(shard_list_expected(&(struct shard_list){entries + 1, 1, 1}), 5);
 }
 
 CASE(terms, "shards that differ in what they have in common are told the difference")

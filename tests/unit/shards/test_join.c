@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shards of random layers, joined, and compared with the whole layer. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "shards/join.h"
@@ -66,7 +67,8 @@ static void draw_boxes(struct grid *grid, uint64_t *seed)
 
     draw_layer(grid, seed);
     for (uint32_t i = 0; i < grid->rank; i++) {
-        pieces[i] = cut(seed, grid->global[i], i + 1 == grid->rank ? GROUP : 1, begins[i]);
+        pieces[i] =
+            cut(seed, grid->global[i], i + 1 == grid->rank ? GROUP : 1, begins[i]);
         total *= pieces[i];
     }
     for (size_t n = 0; n < total; n++) {
@@ -142,21 +144,51 @@ static int see(void *arg, size_t part, uint64_t group, uint64_t groups,
     return 0;
 }
 
+/* A list is read back as it was written, and no shorter one is accepted. */
+static void check_list(const struct shard_list *list)
+{
+    const size_t max = shard_list_bytes_max(list);
+    uint8_t *bytes = malloc(max);
+    const size_t count = shard_list_encode(list, bytes);
+    struct shard_list back = {.count = 0};
+
+    CHECK(count <= max);
+    CHECK(shard_list_decode(&back, bytes, count) == 0);
+    CHECK_EQ(back.count, list->count);
+    for (size_t i = 0; i < back.count; i++) {
+        CHECK_MEM(&back.entries[i].box, &list->entries[i].box, sizeof(back.entries->box));
+        CHECK_MEM(back.entries[i].answer, list->entries[i].answer, SHARD_ANSWER_BYTES);
+    }
+    shard_list_fini(&back);
+    CHECK(shard_list_decode(&back, bytes, count - 1) < 0);
+    CHECK(shard_list_decode(&back, bytes, 0) < 0);
+    free(bytes);
+}
+
 static void check_walk(const struct grid *grid)
 {
     struct seen seen = {.grid = grid};
     const struct shard_walk walk = {.take = see, .arg = &seen};
+    struct shard_list list = {.count = 0};
     uint64_t elements = 0;
 
     for (size_t i = 0; i < grid->count; i++) {
+        struct shard_entry entry = {.box = grid->boxes[i]};
+
+        memset(entry.answer, (int)i, sizeof(entry.answer));
+        CHECK(shard_list_add(&list, &entry) == 0);
         elements += grid->boxes[i].elements;
         for (size_t j = 0; j < grid->count; j++)
             CHECK_EQ(shard_boxes_overlap(&grid->boxes[i], &grid->boxes[j]), i == j);
     }
     CHECK_EQ(elements, shard_layer_elements(&grid->boxes[0]));
-    CHECK(shard_join(grid->boxes, grid->count, &walk, NULL) == 0);
+    CHECK(shard_join(&list, &walk, NULL) == 0);
     CHECK_EQ(seen.groups, grid->boxes[0].rows * grid->boxes[0].groups_per_row);
-    CHECK_EQ(shards_expected(grid->boxes, grid->count), grid->count);
+    CHECK_EQ(shard_list_expected(&list), grid->count);
+    for (size_t i = 0; i < grid->count; i++)
+        CHECK_EQ(seen.next[i], shard_groups(&grid->boxes[i]));
+    check_list(&list);
+    shard_list_fini(&list);
 }
 
 CASE(walk, "each group of the layer is visited once, in order, as its shard's next one")
@@ -208,7 +240,8 @@ static void find(struct shard_found *found, uint64_t at, uint64_t row, uint64_t 
         if (check->invalid.count == 0)
             check->first_invalid = (float)kind;
         count_one(&check->invalid, at);
-        sample(check->samples, found->sample_rows, &check->sample_count, (float)kind, row);
+        sample(check->samples, found->sample_rows, &check->sample_count, (float)kind,
+               row);
     } else if (kind < 80) {
         sample(check->near, found->near_rows, &check->near_count, (float)kind, row);
     } else if (kind < 90) {
