@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/match.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,23 +191,91 @@ static struct match_pair pair_of(const struct sides *sides, size_t index, size_t
     return pair;
 }
 
-static void add_pairs(struct match *match, const struct sides *sides)
+/* ---- experts that are one tensor each in the latents ---------------------------------- */
+
+/* Index of the latents' PREFIX.experts.NUMBER.REST for the claim's PREFIX.experts.REST. */
+static size_t find_expert(const struct sides *sides, const char *name, uint64_t number)
+{
+    static const char experts[] = ".experts.";
+    const char *at = strstr(name, experts);
+    char text[FILES_NAME_BYTES_MAX + 1];
+
+    if (!at)
+        return CONTENT_NONE;
+    const int prefix = (int)(at - name) + (int)strlen(experts);
+    const int length = snprintf(text, sizeof(text), "%.*s%" PRIu64 ".%s", prefix, name,
+                                number, name + prefix);
+    return length < (int)sizeof(text) ? compared_names_find(sides->latents_names, text)
+                                      : CONTENT_NONE;
+}
+
+/* Is it a float [rows, columns] of the matrices? */
+static bool is_expert(const struct tensor_entry *entry, const struct matrices *matrices)
+{
+    return type_holds(entry->type, TRIT_ENCODING_DENSE) && entry->rank == 2 &&
+           entry->shape[0] == matrices->rows && entry->shape[1] == matrices->columns;
+}
+
+/* 1: the latents have every expert, and the pair is filled; 0: they do not. */
+static int pair_experts(struct match *match, const struct sides *sides, size_t index,
+                        struct match_pair *pair)
+{
+    const struct content *item = &sides->claim->items[index];
+    const char *name = sides->claim_names->names[index];
+
+    if (item->kind != CONTENT_LAYER || !layout_is_experts(item->layout) ||
+        find_expert(sides, name, 0) == CONTENT_NONE)
+        return 0;
+    const struct matrices matrices = content_matrices(item);
+    size_t *parts = matrices.count <= sides->latents->table->count
+                        ? arena_alloc(&match->strings, matrices.count * sizeof(*parts))
+                        : NULL;
+    if (!parts)
+        return matrices.count <= sides->latents->table->count ? -1 : 0;
+    for (uint64_t i = 0; i < matrices.count; i++) {
+        parts[i] = find_expert(sides, name, i);
+        if (parts[i] == CONTENT_NONE ||
+            !is_expert(&sides->latents->table->entries[parts[i]], &matrices))
+            return 0;
+    }
+    for (uint64_t i = 0; i < matrices.count; i++)
+        match->answered[parts[i]] = true;
+    *pair = (struct match_pair){.kind = MATCH_PROJECTION,
+                                .claim = index,
+                                .latents = parts[0],
+                                .layout = LAYOUT_OUT_IN,
+                                .parts = parts};
+    return 1;
+}
+
+/* ---- all tensors ----------------------------------------------------------------------- */
+
+static int add_pairs(struct match *match, const struct sides *sides)
 {
     const size_t left = sides->claim->table->count, right = sides->latents->table->count;
     const bool alone =
         (sides->claim->nameless || sides->latents->nameless) && left == 1 && right == 1;
 
-    for (size_t i = 0; i < left; i++)
-        match->pairs[match->count++] =
-            pair_of(sides, i,
-                    alone ? 0
-                          : compared_names_find(sides->latents_names,
-                                                sides->claim_names->names[i]));
-    for (size_t i = 0; i < right && !alone; i++)
-        if (compared_names_find(sides->claim_names, sides->latents_names->names[i]) ==
-            CONTENT_NONE)
+    for (size_t i = 0; i < left; i++) {
+        const size_t answer = alone ? 0
+                                    : compared_names_find(sides->latents_names,
+                                                          sides->claim_names->names[i]);
+        struct match_pair *pair = &match->pairs[match->count++];
+        const int experts =
+            answer == CONTENT_NONE ? pair_experts(match, sides, i, pair) : 0;
+
+        if (experts < 0)
+            return -1;
+        if (experts == 0)
+            *pair = pair_of(sides, i, answer);
+        if (answer != CONTENT_NONE)
+            match->answered[answer] = true;
+    }
+    for (size_t i = 0; i < right; i++)
+        if (!match->answered[i])
             match->pairs[match->count++] = (struct match_pair){
                 .kind = kind_of_missing(sides, i), .claim = CONTENT_NONE, .latents = i};
+    return 0;
 }
 
 int match_create(struct match *match, const struct checkpoint_options *options,
@@ -219,15 +288,17 @@ int match_create(struct match *match, const struct checkpoint_options *options,
     *match =
         (struct match){.pairs = calloc(claim->table->count + latents->table->count + 1,
                                        sizeof(*match->pairs))};
+    match->answered = calloc(latents->table->count + 1, sizeof(*match->answered));
     arena_init(&match->strings, STRING_BYTES_MAX);
-    if (!match->pairs)
+    if (!match->pairs || !match->answered)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     if (compared_names_init(&match->claim_names, options, true, claim->table, failure) <
             0 ||
         compared_names_init(&match->latents_names, options, false, latents->table,
                             failure) < 0)
         return -1;
-    add_pairs(match, &sides);
+    if (add_pairs(match, &sides) < 0)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     return 0;
 }
 
@@ -238,5 +309,6 @@ void match_destroy(struct match *match)
     if (match->pairs)
         arena_fini(&match->strings);
     free(match->pairs);
+    free(match->answered);
     *match = (struct match){.pairs = NULL};
 }

@@ -24,16 +24,26 @@ struct match_pair {
     enum match_kind kind;
     size_t claim, latents;    /* indices, or CONTENT_NONE */
     enum layer_layout layout; /* PROJECTION: how the latents store the matrices */
-    struct head_order heads;  /* in which the latents' rows are compared */
-    const char *hint;         /* RENAMED: the option that makes the names equal */
+    /* Of experts that are one tensor in the claim and one each in the latents: the latents'
+     * tensor of each matrix; `latents` is the first. NULL: `latents` has all of them. */
+    const size_t *parts;
+    struct head_order heads; /* in which the latents' rows are compared */
+    const char *hint;        /* RENAMED: the option that makes the names equal */
 };
 
 struct match {
     struct match_pair *pairs; /* in the claim's order, then what is missing */
     size_t count;
     struct compared_names claim_names, latents_names;
+    bool *answered; /* for each tensor of the latents: it is in a pair */
     struct arena strings;
 };
+
+/* The latents' tensor of matrix `number` of a projection. */
+static inline size_t match_reference(const struct match_pair *pair, uint64_t number)
+{
+    return pair->parts ? pair->parts[number] : pair->latents;
+}
 
 /* The order in which tensor `stored` of a file must be read so that its rows are in the
  * order of tensor `index` of the table. */

@@ -36,8 +36,10 @@ static int open_large(const struct subject *subject, struct matrix *matrix,
                       struct reader *reader, const struct tensor_entry *entry,
                       const struct matrices *matrices, struct failure *failure)
 {
-    return matrix_open(matrix, !is_loaded(subject), reader, entry, matrices,
-                       subject->number, failure);
+    const uint64_t number = matrices->count == 1 ? 0 : subject->number;
+
+    return matrix_open(matrix, !is_loaded(subject), reader, entry, matrices, number,
+                       failure);
 }
 
 static int open_small(const struct subject *subject, struct matrix *matrix,
@@ -92,7 +94,8 @@ static struct subject subject_of(const struct verifying *v,
     if (content->biases != CONTENT_NONE && !content_is_foreign(content))
         subject.biases = &entries[content->biases];
     if (piece->pair.latents != CONTENT_NONE) {
-        subject.reference = &v->latents.table->entries[piece->pair.latents];
+        subject.reference =
+            &v->latents.table->entries[match_reference(&piece->pair, piece->number)];
         subject.reference_matrices = matrices_of(
             piece->pair.layout, subject.reference->rank, subject.reference->shape);
         subject.reference_matrices.heads = piece->pair.heads;

@@ -198,6 +198,21 @@ static bool put_layer(json_t *object, const struct contents *claim, size_t index
            json_put_tensor(object, "biases", claim->table, item->biases);
 }
 
+/* The names of the experts, which are one tensor each. */
+static bool put_parts(json_t *latents, const struct trit_verification *v,
+                      const struct step *step)
+{
+    const uint64_t count = content_matrices(&v->claim.items[step->pair->claim]).count;
+    json_t *names = json_array();
+    bool good = json_put(latents, "parts", names);
+
+    for (uint64_t i = 0; good && i < count; i++)
+        good =
+            json_array_append_new(
+                names, json_string(v->latents->entries[step->pair->parts[i]].name)) == 0;
+    return good;
+}
+
 static bool put_latents(json_t *object, const struct trit_verification *v,
                         const struct step *step)
 {
@@ -209,6 +224,8 @@ static bool put_latents(json_t *object, const struct trit_verification *v,
         return false;
     const struct tensor_entry *entry = &v->latents->entries[index];
     json_t *latents = json_object_get(object, "latents");
+    if (step->pair->parts && !put_parts(latents, v, step))
+        return false;
     const struct head_order *heads = &step->pair->heads;
     if (heads->rows && !json_put(latents, "heads",
                                  json_pack("{s:o, s:b}", "rows", json_uint64(heads->rows),

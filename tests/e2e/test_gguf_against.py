@@ -184,3 +184,53 @@ def test_renames_apply_to_mapped_names(daemon, model, tmp_path):
     file = write()
     done = cli(daemon, "verify", file, "--against", tmp_path / "base.safetensors", "--strip-prefix", "model.")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_experts_against_their_latents(daemon, random, tmp_path, stacked):
+    """Experts that llama.cpp stores as one tensor are compared with one tensor each, or with one for all."""
+    experts = {name: (random.standard_normal((4, 8, HIDDEN)) * .05).astype(np.float32)
+               for name in ("gate_proj", "up_proj", "down_proj")}
+    router = (random.standard_normal((4, HIDDEN)) * .05).astype(np.float32)
+    prefix = "model.layers.0.mlp."
+    latents = {prefix + "gate.weight": router}
+    for name, value in experts.items():
+        if stacked:
+            latents[f"{prefix}experts.{name}.weight"] = value
+        else:
+            latents.update({f"{prefix}experts.{i}.{name}.weight": value[i] for i in range(4)})
+    save(tmp_path / "latents.safetensors", latents)
+    names = {"gate_proj": "ffn_gate_exps", "up_proj": "ffn_up_exps", "down_proj": "ffn_down_exps"}
+
+    def write(spoil=False):
+        tensors = [("blk.0.ffn_gate_inp.weight", F32, router.shape, router.tobytes())]
+        for name, ours in names.items():
+            blocks = bytearray(to_blocks(experts[name].reshape(-1, HIDDEN)))
+            if spoil and name == "up_proj":
+                at = 34 * 8 * 2 + 2  # expert 2, its first weight
+                blocks[at] = blocks[at] & ~3 | (1 if blocks[at] & 3 != 1 else 2)
+            tensors.append((f"blk.0.{ours}.weight", PQ2_0, (4, 8, HIDDEN), bytes(blocks)))
+        path = tmp_path / "m.gguf"
+        path.write_bytes(gguf(tensors, {"general.architecture": "qwen3moe"}))
+        return path
+
+    words = ["--experts", "out_in"] if stacked else []
+    done = cli(daemon, "verify", write(), "--against", tmp_path / "latents.safetensors", "--json", *words)
+    assert done.returncode == 0, done.stdout
+    assert len(json.loads(done.stdout)["layers"]) == 12
+    done = cli(daemon, "verify", write(spoil=True), "--against", tmp_path / "latents.safetensors", "--json", *words)
+    assert done.returncode == 1
+    assert [(one["layer"], one["index"]) for one in json.loads(done.stdout)["findings"]
+            if one["severity"] == "error"] == [("blk.0.ffn_up_exps.weight[2]", "0")]
+
+
+def test_a_missing_expert_is_found(daemon, random, tmp_path):
+    """If the latents lack an expert, the file's tensor has no counterpart, and every expert is missing."""
+    experts = (random.standard_normal((4, 8, HIDDEN)) * .05).astype(np.float32)
+    save(tmp_path / "latents.safetensors",
+         {f"model.layers.0.mlp.experts.{i}.up_proj.weight": experts[i] for i in range(3)})
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf([("blk.0.ffn_up_exps.weight", PQ2_0, (4, 8, HIDDEN),
+                            to_blocks(experts.reshape(-1, HIDDEN)))], {"general.architecture": "qwen3moe"}))
+    done = cli(daemon, "verify", path, "--against", tmp_path / "latents.safetensors")
+    assert done.returncode == 1 and "experts.0.up_proj.weight" in done.stdout

@@ -46,3 +46,65 @@ def test_verifies_and_tells(client, tmp_path, weights, encoding):
     weights["a.weight"].reshape(-1)[np.abs(weights["a.weight"]).argmax()] *= -1
     result = client.checkpoint.verify(tmp_path / "out.gguf", against=weights)
     assert result.verdict == "fail"
+
+
+# ---- compared with checkpoints of transformers ----------------------------------------------
+
+
+def interleaved(rows, heads):
+    """The order in which llama.cpp's converter stores the rows of llama's q and k."""
+    return rows.reshape(heads, 2, -1, rows.shape[-1]).swapaxes(1, 2).reshape(rows.shape)
+
+
+@pytest.fixture
+def llama(random, tmp_path):
+    """A llama in GGUF, of 4 heads and 2 key heads, and its latents by transformers' names."""
+    latents = {
+        f"model.layers.0.self_attn.{name}_proj.weight": random.standard_normal(
+            (rows, 256), np.float32
+        )
+        for name, rows in (("q", 32), ("k", 16), ("v", 16))
+    }
+    latents["model.norm.weight"] = 1 + random.standard_normal(256).astype(np.float16)
+    stored = {
+        "blk.0.attn_q.weight": interleaved(latents["model.layers.0.self_attn.q_proj.weight"], 4),
+        "blk.0.attn_k.weight": interleaved(latents["model.layers.0.self_attn.k_proj.weight"], 2),
+        "blk.0.attn_v.weight": latents["model.layers.0.self_attn.v_proj.weight"],
+    }
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    kind = gguf.GGMLQuantizationType.TQ2_0
+    for name, value in stored.items():
+        groups = value.reshape(-1, 256)
+        scale = np.abs(groups.astype(np.float64)).mean(axis=1, keepdims=True).astype(np.float32)
+        codes = (2 * groups > scale).astype(np.float32) - (-2 * groups > scale)
+        blocks = gguf.quants.quantize((codes * scale).reshape(value.shape), kind)
+        writer.add_tensor(name, blocks, raw_dtype=kind)
+    writer.add_tensor("output_norm.weight", latents["model.norm.weight"].astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return tmp_path / "m.gguf", latents
+
+
+@pytest.mark.parametrize("kept", ["dict", "file"])
+def test_llama_against_transformers(client, tmp_path, llama, kept):
+    """Names, the order of q and k, and the types of norms are accounted for, as by trit."""
+    path, latents = llama
+    if kept == "file":
+        save_file(latents, tmp_path / "latents.safetensors")
+    against = latents if kept == "dict" else tmp_path / "latents.safetensors"
+    result = client.checkpoint.verify(path, against=against, group_size=256)
+    assert result.verdict == "pass", result.findings
+    assert len(result.reports) == 3
+
+
+def test_a_changed_norm_of_another_type_is_found(client, llama):
+    """A norm is compared after rounding to the file's type."""
+    path, latents = llama
+    latents["model.norm.weight"][9] += 1
+    result = client.checkpoint.verify(path, against=latents, group_size=256)
+    assert result.verdict == "fail"
+    assert [(one.kind, one.index) for one in result.findings] == [("other_tensor_differs", 9)]

@@ -212,8 +212,12 @@ trit_verification_free(struct trit_verification *verification); /* or NULL */
  *                 type dtype, come from trit_verification_decode and are verified without
  *                 scales and biases
  *   "projection"  the same, with the latents' tensor as the reference; latents {name,
- *                 dtype, transposed} says which
- *   "bytes"       give both to trit_verification_compare; latents {name} */
+ *                 dtype, transposed} says which; parts, if they are there, name a tensor
+ *                 for each matrix
+ *   "bytes"       give both to trit_verification_compare; latents {name}
+ * latents may have heads {rows, interleaves}: the reference's rows must be given in another
+ * order. Interleaved, row 2 i + j of each `rows` rows is its row j * rows / 2 + i; else the
+ * reverse. */
 TRIT_API enum trit_status
 trit_verification_steps(const struct trit_verification *verification, char **json,
                         struct trit_error *error);
@@ -260,8 +264,9 @@ TRIT_API enum trit_status
 trit_verification_add_report(struct trit_verification *verification, const char *tensor,
                              const struct trit_report *report, struct trit_error *error);
 
-/* The next `bytes` of a tensor, whole elements, as the latents have it and as the claim
- * has it; from its start to its end, one tensor after another. */
+/* The next `bytes` of a tensor, whole elements, as the claim has it, and as many elements
+ * as the latents have it, whose type may differ if one of the files is GGUF; from its start
+ * to its end, one tensor after another. */
 TRIT_API enum trit_status
 trit_verification_compare(struct trit_verification *verification, const char *tensor,
                           const void *latents, const void *claim, uint64_t bytes,

@@ -85,6 +85,19 @@ def turned(data: Array, rows: int, columns: int) -> Array:
     return result
 
 
+def reordered(data: Array, heads: Dict[str, Any], rows: int) -> Array:
+    """The bytes of a matrix of `rows` rows, with the rows of each head in the other order.
+
+    llama.cpp stores row i and row i + size / 2 of a head of `size` rows next to each other.
+    `heads` is libtrit's JSON: the rows of a head, and whether the result is in that order.
+    """
+    size = int(heads["rows"])
+    pair = (2, size // 2) if heads["interleaves"] else (size // 2, 2)
+    halves = data.reshape(rows // size, *pair, data.nbytes // rows)
+    result: Array = np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(-1)
+    return result
+
+
 class _Source:
     """What both kinds of sources have in common.
 
@@ -100,16 +113,24 @@ class _Source:
         raise NotImplementedError
 
     def matrix(
-        self, name: str, number: int, count: int, turn: Optional[Sequence[int]] = None
+        self,
+        name: str,
+        number: int,
+        count: int,
+        turn: Optional[Sequence[int]] = None,
+        heads: Optional[Dict[str, Any]] = None,
     ) -> View:
         """Matrix `number` of a tensor that holds `count` of them.
 
-        With `turn`, the shape [rows, columns] that it has, where it is stored transposed.
+        With `turn`, the shape [rows, columns] that it has, where it is stored transposed; with
+        `heads` where its rows are wanted in another order (`reordered`).
         """
         part = self.tensors[name].nbytes // count
         data = self.read(name, number * part, part)
         if turn is not None:
             data = turned(data, turn[1], turn[0])
+        if heads is not None:
+            data = reordered(data, heads, self.tensors[name].shape[0])
         return _view(self.tensors[name], data)
 
     def pieces(self, name: str, number: int, count: int) -> Optional[Pieces]:
@@ -167,10 +188,15 @@ class Arrays(_Source):
         return np.frombuffer(memory, np.uint8)
 
     def matrix(
-        self, name: str, number: int, count: int, turn: Optional[Sequence[int]] = None
+        self,
+        name: str,
+        number: int,
+        count: int,
+        turn: Optional[Sequence[int]] = None,
+        heads: Optional[Dict[str, Any]] = None,
     ) -> View:
         """As of every source; the owner of borrowed memory goes with it."""
-        found = super().matrix(name, number, count, turn)
+        found = super().matrix(name, number, count, turn, heads)
         return found._replace(owner=(found.owner, self.view(name)))
 
 

@@ -49,7 +49,7 @@ from ._models import of_model
 from ._native import ffi
 from ._rules import Config, Examined, Options, Output, PackTarget, Verification
 from ._selection import Patterns
-from ._sources import ELEMENTS, File, Tensor, check_source, open_source
+from ._sources import ELEMENTS, File, Tensor, check_source, open_source, reordered
 from ._sources import Source as _Source
 from .errors import InvalidArgument
 from .reports import Report, report_of
@@ -835,9 +835,13 @@ class _Verifying:
         reference = None
         if step["check"] == "projection":
             latents = step["latents"]
-            reference = self._latents.matrix(
-                latents["name"], number, count, shape if latents["transposed"] else None
-            )
+            parts = latents.get("parts")
+            turn = shape if latents["transposed"] else None
+            if parts:  # one tensor an expert
+                reference = self._latents.matrix(parts[number], 0, 1, turn)
+            else:
+                heads = latents.get("heads")
+                reference = self._latents.matrix(latents["name"], number, count, turn, heads)
         report = self._calls.verify(
             name, data, step, scales, reference, self._mode, self._tolerance
         )
@@ -848,9 +852,19 @@ class _Verifying:
     def compare(self, step: Dict[str, Any], progress: CheckpointProgress) -> None:
         """Compares a tensor with that of the latents."""
         name, theirs = step["tensor"], step["latents"]["name"]
-        total = self._claim.tensors[name].nbytes
+        total, other = self._claim.tensors[name].nbytes, self._latents.tensors[theirs].nbytes
+        heads = step["latents"].get("heads")
+        whole = None
+        if heads is not None:
+            rows = self._latents.tensors[theirs].shape[0]
+            whole = reordered(self._latents.read(theirs, 0, other), heads, rows)
         for at in range(0, total, COPY_BYTES):
             count = min(COPY_BYTES, total - at)
-            latents = self._latents.read(theirs, at, count)
+            # The types may differ, and with them the sizes of as many elements.
+            start, end = at * other // total, (at + count) * other // total
+            if whole is not None:
+                latents = whole[start:end]
+            else:
+                latents = self._latents.read(theirs, start, end - start)
             self._verification.compare(name, latents, self._claim.read(name, at, count))
             progress(count)
