@@ -247,6 +247,21 @@ def test_copies_of_the_weight_are_ordinary():
     assert same(fresh(x), layer(x))
 
 
+# A deep copy of a model has as many weights of its own. (What a memo knows by its id must live
+# as long as the memo, or a later tensor gets that id, and the copy with it.)
+def test_no_two_weights_become_one_copy():
+    model = tt.convert(nn.ModuleList([nn.Linear(4, 2 + i % 7) for i in range(500)]))
+    for _ in range(3):
+        again = copy.deepcopy(model)
+        assert len(list(again.parameters())) == 1000
+        assert all(same(a, b) for a, b in zip(again.parameters(), model.parameters()))
+    for one in (model[0].weight, model[0].weight.detach().T):
+        memo = {}
+        copy.deepcopy(one, memo)
+        kept = {id(one), id(memo), *map(id, memo[id(memo)])}
+        assert {key for key, value in memo.items() if isinstance(value, torch.Tensor)} <= kept
+
+
 # A tensor computed from the latents keeps its values when they change.
 def test_a_snapshot_stays_what_it_was():
     layer = tt.convert(nn.Linear(192, 4, bias=False))

@@ -110,7 +110,11 @@ def _ordinary(tensor: Tensor) -> Tensor:
 
 
 def _copy(tensor: Tensor, memo: Dict[int, Any]) -> Tensor:
-    copy: Tensor = _ordinary(tensor).__deepcopy__(memo)
+    ordinary = _ordinary(tensor)
+    copy: Tensor = ordinary.__deepcopy__(memo)
+    # The memo has the copy under the id of `ordinary`. If that went, another tensor could get
+    # its id, and this copy for its own.
+    memo.setdefault(id(memo), []).append(ordinary)
     memo[id(tensor)] = copy
     return copy
 
@@ -143,7 +147,11 @@ def adopt(latent: Tensor, layer: nn.Module) -> Tensor:
     # torch.func.functional_call and hooks that compute a weight replace it by tensors.
     if type(latent) not in (Tensor, Derived):
         return latent
-    return _derive(plain(latent).view_as(latent), layer.ternary_weight, ())
+    try:
+        view = plain(latent).view_as(latent)
+    except RuntimeError:  # FSDP: a view of parameters that were gathered since, to be replaced
+        return latent
+    return _derive(view, layer.ternary_weight, ())
 
 
 # ---- functions of torch --------------------------------------------------------------------
