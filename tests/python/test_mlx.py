@@ -308,28 +308,27 @@ def test_local_projection_has_the_daemons_bits_for_any_weights(client, group_siz
     options = dict(group_size=group_size, partial_group=partial_group)
     exact = client.project(w, report="none", **options).data
     assert bits(tm.project_local(w, **options)) == bits(exact)
-    compiled = mx.compile(lambda w: tm.project_local(w, **options))
-    assert bits(compiled(w)) == bits(exact)
+    if (group_size, partial_group) == (100, "exact"):  # a compiler runs for each kernel
+        compiled = mx.compile(lambda w: tm.project_local(w, **options))
+        assert bits(compiled(w)) == bits(exact)
 
 
-# mx.compile, mx.grad and both together give the bits of an uncompiled step without a client.
+# mx.compile, mx.grad and both together give what they give uncompiled, without a client.
 @pytest.mark.parametrize("dtype", KINDS, ids=str)
 def test_local_layers_compile_with_gradients(dtype):
     layer, x = tm.TernaryLinear(200, 16, bias=True), normal(3, 200, seed=2, dtype=dtype)
     layer.set_dtype(dtype)
+    kept = layer.weight
+    assert bits(mx.compile(tm.ternary_projection)(kept)) == bits(tm.project_local(kept))
 
     def step(weight):
         layer.weight = weight
-        return (layer(x) ** 2).sum()
+        return layer(x).sum()
 
-    kept = layer.weight
     plain = mx.value_and_grad(step)(kept)
     compiled = mx.compile(mx.value_and_grad(step))(kept)
-    assert abs(plain[0].item() - compiled[0].item()) <= 1e-2 * abs(plain[0].item())
-    assert mx.allclose(plain[1], compiled[1], rtol=1e-2, atol=1e-2)
-    assert plain[1].abs().max() > 0
-    projected = mx.compile(tm.ternary_projection)(kept)
-    assert bits(projected) == bits(tm.project_local(kept))
+    assert bits(plain[0]) == bits(compiled[0]) and bits(plain[1]) == bits(compiled[1])
+    assert bits(plain[1]) == bits(mx.broadcast_to(x.sum(0), kept.shape))
 
 
 # A layer that projects by RPC says what to do inside of mx.compile, which has no values.

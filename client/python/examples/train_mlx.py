@@ -38,7 +38,7 @@ def train(inputs: Any, labels: Any) -> Any:
     return loss
 
 
-optimizer = optim.AdamW(2e-4)
+optimizer = optim.SGD(0.1, momentum=0.9)
 state = [model.state, optimizer.state]
 train = mx.compile(train, inputs=state, outputs=state)
 
