@@ -17,7 +17,10 @@ struct writer {
     struct target *target;        /* of a file, or NULL */
     struct writer_folder *folder; /* of a folder, or NULL */
     pthread_mutex_t lock;         /* of `filled` */
-    uint64_t *filled;             /* for each tensor: bytes written so far */
+    /* One write at a time: a file system lets only one thread write to a file, and the others
+     * would spin. A folder has one for each shard. */
+    pthread_mutex_t writing;
+    uint64_t *filled; /* for each tensor: bytes written so far */
 };
 
 /* A path with another suffix gets the first one. */
@@ -99,6 +102,7 @@ static struct writer *create(const char *path, struct tensor_table *table,
         return NULL;
     }
     pthread_mutex_init(&writer->lock, NULL);
+    pthread_mutex_init(&writer->writing, NULL);
     writer->path = path;
     writer->table = table;
     return writer;
@@ -191,6 +195,17 @@ static int claim_bytes(struct writer *writer, size_t index, uint64_t offset,
                        entry->bytes);
 }
 
+static int write_file(struct writer *writer, uint64_t offset, const void *data,
+                      uint64_t count, struct failure *failure)
+{
+    int result;
+
+    pthread_mutex_lock(&writer->writing);
+    result = target_write(writer->target, offset, data, count, failure);
+    pthread_mutex_unlock(&writer->writing);
+    return result;
+}
+
 int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const void *data,
                   uint64_t count, struct failure *failure)
 {
@@ -198,9 +213,8 @@ int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const vo
         return -1;
     return writer->folder
                ? writer_folder_write(writer->folder, index, offset, data, count, failure)
-               : target_write(writer->target,
-                              writer->table->entries[index].offset + offset, data, count,
-                              failure);
+               : write_file(writer, writer->table->entries[index].offset + offset, data,
+                            count, failure);
 }
 
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
@@ -228,6 +242,7 @@ void writer_destroy(struct writer *writer)
     target_close(writer->target);
     writer_folder_destroy(writer->folder);
     pthread_mutex_destroy(&writer->lock);
+    pthread_mutex_destroy(&writer->writing);
     free(writer->filled);
     free(writer);
 }

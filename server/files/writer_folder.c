@@ -34,7 +34,8 @@ struct output_shard {
     uint64_t left;   /* bytes of its tensors that are still to come */
     uint8_t *header; /* until the file exists */
     uint64_t header_bytes;
-    int fd; /* -1: not open */
+    int fd;                  /* -1: not open */
+    pthread_mutex_t writing; /* one write at a time (writer.c) */
 };
 
 struct writer_folder {
@@ -140,7 +141,8 @@ static int plan_shards(struct writer_folder *folder, uint64_t bytes_max,
     if (!folder->shards)
         return no_memory(failure);
     for (size_t i = 0; i < folder->shard_count; i++)
-        folder->shards[i].fd = -1;
+        folder->shards[i] =
+            (struct output_shard){.fd = -1, .writing = PTHREAD_MUTEX_INITIALIZER};
     for (size_t i = 0; i < folder->shard_count; i++)
         if (plan_shard(folder, i, next, &next, failure) < 0)
             return -1;
@@ -288,6 +290,17 @@ static int finish_shard(struct output_shard *shard, struct failure *failure)
     return folder_file_finish(fd, shard->name, failure);
 }
 
+static int write_shard(struct output_shard *shard, uint64_t offset, const void *data,
+                       uint64_t count, struct failure *failure)
+{
+    int result;
+
+    pthread_mutex_lock(&shard->writing);
+    result = folder_file_write(shard->fd, shard->name, offset, data, count, failure);
+    pthread_mutex_unlock(&shard->writing);
+    return result;
+}
+
 int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t offset,
                         const void *data, uint64_t count, struct failure *failure)
 {
@@ -302,9 +315,8 @@ int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t off
     if (shard->fd < 0)
         result = open_shard(folder, shard, failure);
     pthread_mutex_unlock(&folder->lock);
-    if (result < 0 || folder_file_write(shard->fd, shard->name,
-                                        folder->table->entries[index].offset + offset,
-                                        data, count, failure) < 0)
+    if (result < 0 || write_shard(shard, folder->table->entries[index].offset + offset,
+                                  data, count, failure) < 0)
         return -1;
     pthread_mutex_lock(&folder->lock);
     left = shard->left -= count;
