@@ -15,6 +15,7 @@ import mmap
 import os
 import pathlib
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ PEAK = pathlib.Path(__file__).resolve().parents[1] / "lib" / "peak.py"
 LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
 SHARD_BYTES = 320 << 20
 ROUNDS = 3
+ONE_LAYERS = 16
 PEAK_MIB_MAX = 256
 CORES = 2
 FREE_BYTES = 3 << 30  # touched before a command; more than one of them needs
@@ -118,9 +120,51 @@ def bounds(folder, files, program):
                           stdout=subprocess.PIPE, text=True)
     cost = json.loads(done.stdout)
     sent = cost["read"] + cost["tile"]  # nothing moves through a socket
-    seconds = {"project to int8": sent + cost["project"] + cost["write"] / 2,
-               "verify of int8": sent + cost["verify"]}
-    return {name: (CORES / second, second) for name, second in seconds.items()}, cost
+    hashed = 1 / 4 + 1 / 32  # of the bytes of int8: 2 bits a weight, 4 bytes a group of 128
+    seconds = {"project to int8": sent + cost["project"] + cost["digest"] * hashed / 2
+               + (cost["write"] + cost["tile"]) / 2,
+               "verify of int8": sent + cost["verify"] + cost["digest"] * hashed}
+    reach = {name: (CORES / second, second) for name, second in seconds.items()}
+    rate, second = reach["project to int8"]
+    reach["project to int8"] = min(rate, 2 / cost["disk"]), second  # half as many are written
+    return reach, cost
+
+
+def one_file(trit, address, folder, entry):
+    """Entries for a file of 1 GiB: project, against cp of it, and cp that waits for the disk as
+    project does."""
+    path, rows = folder / "one.safetensors", 4096
+    noise = memoryview((np.random.default_rng(2).standard_normal(4 << 20) * .02)
+                       .astype(np.float32).tobytes())
+    size = 4 * rows * rows
+    header = json.dumps({f"layers.{i}.weight": {
+        "dtype": "F32", "shape": (rows, rows), "data_offsets": (i * size, (i + 1) * size)}
+        for i in range(ONE_LAYERS)}).encode()
+    with open(path, "wb") as out:
+        out.write(len(header).to_bytes(8, "little") + header)
+        for _ in range(ONE_LAYERS * size // len(noise)):
+            out.write(noise)
+    copy, ratios = folder / "copy.safetensors", {}
+    copies = {"cp": f"cp {path} {copy}", "cp and sync": f"cp {path} {copy} && sync {copy}"}
+    commands = {name: ["sh", "-c", line] for name, line in copies.items()}
+    commands |= {encoding: [str(trit), "project", str(path), "-o", str(copy), "-e", encoding]
+                 for encoding in ("pq2_0", "dense")}
+    for _ in range(ROUNDS):
+        took = {}
+        for name, words in commands.items():
+            copy.unlink(missing_ok=True)
+            touch_free_memory()
+            took[name], _ = timed(words, env=dict(os.environ, TRITD_ADDRESS=address))
+        for name in ("pq2_0", "dense"):
+            for base in copies:
+                ratios.setdefault((name, base), []).append(took[base] / took[name])
+    copy.unlink(missing_ok=True)
+    path.unlink()
+    for name, goal in (("pq2_0", .8), ("dense", .5)):
+        ratio = statistics.median(ratios[name, "cp"])
+        synced = statistics.median(ratios[name, "cp and sync"])
+        yield entry(f"trit project of 1 GiB of f32 to {name}, of cp", round(ratio, 2), "ratio",
+                    f">= {goal}", ratio >= goal, f"{synced:.2f} of cp that waits for the disk")
 
 
 def measure(trit, daemon, address, folder, entry):
@@ -150,7 +194,8 @@ def measure(trit, daemon, address, folder, entry):
         cats.append(size / cat / 1e9)
         for encoding in ("int8", "pq2_0", "dense"):
             out = folder / encoding
-            words = [str(trit), "project", str(model), "-o", str(out), "-e", encoding, "--force"]
+            shutil.rmtree(out, ignore_errors=True)
+            words = [str(trit), "project", str(model), "-o", str(out), "-e", encoding]
             note(f"project to {encoding}", words, cat, size)
         packed = sum(path.stat().st_size for path in (folder / "int8").glob("*.safetensors"))
         words = [str(trit), "verify", str(folder / "int8")]
@@ -172,3 +217,5 @@ def measure(trit, daemon, address, folder, entry):
     for name, peak in (("trit", max(peaks.values())), ("tritd", daemon.memory_kib() / 1024)):
         yield entry(f"peak memory of {name} over whole checkpoints", round(peak, 1), "MiB",
                     f"<= {PEAK_MIB_MAX}", peak <= PEAK_MIB_MAX)
+    shutil.rmtree(model)
+    yield from one_file(trit, address, folder, entry)
