@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much space is free on the disk of the data directory. libuv asks on a thread of its
- * own, because a disk that hangs would hold up the loop. */
+/* How much space is free on the disk of the data directory, and whether it answers. libuv
+ * asks on a thread of its own, because a disk that hangs would hold up the loop. The system
+ * may know the space of a disk that does not write any more, so a write of the store that
+ * does not return counts, too. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -10,6 +12,7 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "services/services.h"
+#include "store/store.h"
 
 enum {
     CHECK_MS = 2000,
@@ -60,7 +63,9 @@ static void answered(uv_fs_t *request)
     uv_fs_req_cleanup(request);
     if (disk->stopped)
         return;
-    if (request->result == 0)
+    if (store_busy_ns(app->store) >= ANSWER_MS * ms_ns)
+        tell(app, DISK_HANGS);
+    else if (request->result == 0)
         tell(app, disk->free < app->config.limits.disk_free_min ? DISK_FULL : DISK_GOOD);
     check_later(app);
 }

@@ -76,6 +76,10 @@ int store_open(struct store **store, const struct store_config *config,
  * close every reader. Messages may still be in the mailbox. NULL is harmless. */
 void store_close(struct store *store);
 
+/* For how long the writer has been busy with one batch or one slice of other work; 0: it is
+ * not. Any thread. */
+uint64_t store_busy_ns(const struct store *store);
+
 /* Which method made a report. The numbers are on disk. */
 enum store_method {
     STORE_METHOD_UNKNOWN = 0,

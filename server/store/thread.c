@@ -2,6 +2,7 @@
 /* The writer's thread: batches of puts, and between two of them one slice of a change and
  * of the upkeep. So a put waits at most for one slice. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -238,6 +239,20 @@ static bool run_upkeep(struct store *store)
     return busy;
 }
 
+/* The work that follows is timed by itself. */
+static void note_busy(struct store *store)
+{
+    atomic_store(&store->busy_since_ns, clock_monotonic_ns());
+}
+
+uint64_t store_busy_ns(const struct store *store)
+{
+    const uint64_t since = atomic_load(&store->busy_since_ns);
+    const uint64_t now = clock_monotonic_ns();
+
+    return since && now > since ? now - since : 0;
+}
+
 void *store_write_batches(void *arg)
 {
     struct store *store = arg;
@@ -249,12 +264,16 @@ void *store_write_batches(void *arg)
     list_init(&chores);
     kernels_enter(&env);
     while (take_queue(store, busy || !list_empty(&chores), &batch, &chores)) {
+        note_busy(store);
         if (!list_empty(&batch))
             run_batch(store, &batch);
+        note_busy(store);
         if (!list_empty(&chores))
             run_chore(store, &chores);
+        note_busy(store);
         busy = run_upkeep(store);
         store_measure(store);
+        atomic_store(&store->busy_since_ns, 0);
     }
     stop_chores(store, &chores);
     kernels_leave(&env);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loaded into trit by LD_PRELOAD: one of its calls that change files fails, is cut short,
+/* Loaded into trit or tritd by LD_PRELOAD: one of its calls that change files fails, is cut short,
  * or ends the process. The environment says which.
  *
  *   FAILING_CALLS=write,fsync   the calls that count; their names are in `names`
@@ -7,6 +7,7 @@
  *   FAILING_HOW=errno 28        it fails; "sticky 28": so do all after it;
  *                               "signal 9": the process gets a signal before the call;
  *                               "short 0": from the third on, each write moves one byte
+ *   FAILING_HANGS=path          fsync and fdatasync wait while this file exists
  *   FAILING_LACKS=tmpfile,exchange  what the file system cannot do
  *   FAILING_LOG=path            gets the names of the calls that counted, one a line; a
  *                               "!" stands before the one that failed
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum call { CREATE, WRITE, READ, FSYNC, LINK, RENAME, MKDIR, UNLINK, CHMOD, CLOSE };
@@ -109,13 +111,25 @@ ssize_t pread(int fd, void *bytes, size_t count, off_t offset)
     return fails(READ, NULL) ? -1 : syscall(SYS_pread64, fd, bytes, count, offset);
 }
 
+static void hang(void)
+{
+    const char *path = getenv("FAILING_HANGS");
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    struct stat there;
+
+    while (path && stat(path, &there) == 0)
+        nanosleep(&pause, NULL);
+}
+
 int fsync(int fd)
 {
+    hang();
     return fails(FSYNC, NULL) ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
+    hang();
     return fails(FSYNC, NULL) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 

@@ -14,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import claims
 import reference as ref
-from tritd import CALL_SECONDS, refused, report_pb2, tensor_pb2, ternary_pb2
+from failing import LIBRARY
+from tritd import CALL_SECONDS, VARIANT, refused, report_pb2, tensor_pb2, ternary_pb2
 
 BEST_EFFORT = tensor_pb2.BEST_EFFORT
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -61,6 +62,14 @@ def values(random):
 def get(daemon, ref_):
     return daemon.reports.Get(report_pb2.ReportsGetRequest(
         run=ref_.run, layer=ref_.layer, step=ref_.step), timeout=CALL_SECONDS).report
+
+
+def is_stored(daemon, ref_):
+    try:
+        return get(daemon, ref_).step == ref_.step
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND
+        return False
 
 
 def probe(daemon, path="/readyz"):
@@ -182,6 +191,37 @@ def test_a_disk_that_is_nearly_full(start, run, values):
     assert health(own) == NOT_SERVING and verify(own, values, layer(run)).stored
     assert metric(own, "tritd_disk_free_bytes") > 0
     assert "disk_nearly_full" in own.log()
+
+
+@pytest.mark.skipif(VARIANT not in ("release", "cov"),
+                    reason="a library that is loaded first disturbs sanitizers and emulators")
+def test_a_disk_that_hangs(start, run, values, tmp_path):
+    """A flush does not return: readiness and health say so, and BEST_EFFORT answers. When it
+    returns after all, what waited is stored."""
+    hang = tmp_path / "hang"
+    own = start(env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    assert verify(own, values, layer(run)).stored and probe(own)[0] == 200
+    hang.touch()
+    try:
+        waits = own.ternary.Verify.future(ternary_pb2.VerifyRequest(
+            layer=layer(run, step=2), tensor=ref.tensor(values)), timeout=CALL_SECONDS)
+        for step in (3, 4):
+            report = verify(own, values, layer(run, step=step), durability=BEST_EFFORT)
+            assert not report.stored and report.elements == values.size
+        eventually(lambda: probe(own)[0] == 503)
+        assert "has not answered" in probe(own)[1] and health(own) == NOT_SERVING
+        assert get(own, layer(run)).step == 1 and probe(own, "/v1/runs")[0] == 200
+        report = verify(own, values, layer(run, step=5), durability=BEST_EFFORT)
+        assert not report.stored and not waits.done()
+    finally:
+        hang.unlink()
+    assert waits.result().report.stored
+    eventually(lambda: probe(own)[0] == 200)
+    assert health(own) == SERVING
+    for step in (3, 4, 5):
+        eventually(lambda: is_stored(own, layer(run, step=step)))
+    assert "disk_hangs" in own.log() and "disk_recovered" in own.log()
+    assert own.stop() == 0
 
 
 def test_space_on_the_disk_is_enough(start):
