@@ -73,6 +73,7 @@ int call_init(struct call *call, struct trit_client *client, const char *field,
                           .wait_for_ready = o.wait_for_ready == TRIT_WAIT_DEFAULT
                                                 ? client->wait_for_ready
                                                 : o.wait_for_ready == TRIT_WAIT_ON,
+                          .no_retry = o.no_retry,
                           .retry = o.no_retry ? retry_none : client->retry,
                           .bytes_total = bytes_total};
     if (call->timeout_ms > UINT64_MAX / 4 / 1000000u)

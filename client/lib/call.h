@@ -18,6 +18,7 @@ struct call {
     struct retry_policy retry;
     uint64_t bytes_before; /* sent by earlier runs of the same call */
     uint64_t bytes_total;  /* of the caller's memory that the request sends */
+    bool no_retry;         /* the caller wants none */
     bool not_retriable;    /* when the daemon may have begun; set it after call_init */
 };
 

@@ -16,6 +16,7 @@ struct watching {
     struct trit_report *report; /* the caller's */
     int (*visit)(void *arg, const struct trit_report *report, const char *cursor);
     void *arg;
+    struct call *call;
     bool stopped;
 };
 
@@ -45,6 +46,19 @@ static int bytes(void *owner, const uint8_t *bytes, size_t count, struct failure
     return reply_bytes(&watching->reply, bytes, count, failure);
 }
 
+/* A report came, so there is a daemon, and a cursor to go on with: if the daemon restarts or
+ * drains, the watch waits for it, however long that takes. */
+static void go_on(struct call *call)
+{
+    if (call->no_retry)
+        return;
+    call->wait_for_ready = true;
+    if (call->retry.attempts_max > 1)
+        return;
+    call->retry = retry_connect;
+    call->retry.attempts_max = UINT32_MAX;
+}
+
 /* -1 ends the exchange: also when the caller wants no more. */
 static int end(void *owner, struct failure *failure)
 {
@@ -58,6 +72,7 @@ static int end(void *owner, struct failure *failure)
         return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
     sized_give(&sized_report, watching->report, &report);
     memcpy(watching->request.cursor, cursor, sizeof(cursor));
+    go_on(watching->call);
     if (watching->visit(watching->arg, watching->report, cursor) == 0)
         return 0;
     watching->stopped = true;
@@ -127,6 +142,7 @@ enum trit_status trit_reports_watch(
     struct trit_watch_options o;
     struct call call;
 
+    watching.call = &call;
     if (client_check(client, error, &failure) < 0 ||
         sized_take_optional(&sized_watch_options, "options", options, &o, &failure) < 0 ||
         sized_check(&sized_report, "report", report, &failure) < 0 ||

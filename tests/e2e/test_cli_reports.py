@@ -247,6 +247,25 @@ def test_watch_from_the_beginning(daemon, filed):
     assert "step 20" in rest[0] and "step 30" in rest[1] and filed in rest[0] and "up" in rest[0]
 
 
+def test_a_watch_goes_on_after_restarts(start, run, values, tmp_path):
+    """The daemon is killed twice while reports are watched. Each report is printed once."""
+    address = f"unix:{tmp_path}/rpc"
+    own = start("--listen", address)
+    file(own, values, run, 0)
+    seen = []
+    with watching(own, run, "--server", address, "--cursor", 0, "--json") as output:
+        for life in range(3):
+            while not seen or seen[-1] < 10 * life:
+                seen.append(int(schemas.read(output.readline())["report"]["step"]))
+            own.kill()
+            own = start("--listen", address)
+            for step in range(10 * life + 1, 10 * life + 11):
+                file(own, values, run, step)
+        while seen[-1] < 30:
+            seen.append(int(schemas.read(output.readline())["report"]["step"]))
+    assert seen == list(range(31))
+
+
 def test_watch_prints_a_report_when_it_is_stored(daemon, run, values):
     with watching(daemon, run, "--json") as output:
         step = 0  # the watch may not have begun yet: another report is stored until it prints

@@ -304,3 +304,19 @@ def test_a_watch_goes_on_after_a_restart(tmp_path, random):
             watch.close()
     finally:
         daemon.kill()
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_watch_goes_on_after_its_last_report(tmp_path, random, end):
+    weights = random.standard_normal((4, 128)).astype(np.float32)
+    address = f"unix:{tmp_path}/rpc"
+    daemon = Daemon(tmp_path, "--listen", address)
+    with trit.Client(address, wait_for_ready=True) as client:
+        client.project(weights, layer=("r", "fc", 0))
+        with client.reports.watch("r", cursor="0") as watch:
+            assert next(watch).report.step == 0
+            getattr(daemon, end)()
+            daemon = Daemon(tmp_path, "--listen", address)
+            for step in (1, 2):
+                client.project(weights, layer=("r", "fc", step))
+            assert [next(watch).report.step for _ in range(2)] == [1, 2]
+    daemon.kill()

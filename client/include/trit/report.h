@@ -164,8 +164,9 @@ struct trit_watch_options {
 
 /* Writes each report into `report` when it is filed, and calls `visit` with it and its
  * cursor, from which a later watch can go on. Returns when `visit` returns other than 0
- * (TRIT_OK), or with the failure of the call: the daemon does not end a watch until it
- * drains (UNAVAILABLE). `options` may be NULL. */
+ * (TRIT_OK), or with the failure of the call. If the daemon restarts or drains after the
+ * first report, the watch waits for it and goes on after the last report, unless the call's
+ * options say `no_retry`; before, it is UNAVAILABLE. `options` may be NULL. */
 TRIT_API enum trit_status trit_reports_watch(
     struct trit_client *client, const struct trit_watch_options *options,
     struct trit_report *report,

@@ -770,7 +770,9 @@ class Reports:
             timeout: Seconds after which the watch ends; None for no limit.
 
         Returns:
-            An iterator. It holds a connection and a thread until it is closed.
+            An iterator. It holds a connection and a thread until it is closed. If the
+            daemon restarts after the first report, it waits and goes on after the last
+            one: none is lost or repeated.
 
         Raises:
             InvalidArgument: `run` or `cursor` is invalid; when the iteration begins.
