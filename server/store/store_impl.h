@@ -27,7 +27,7 @@ struct store {
     uint32_t open;       /* puts between begin and their last message */
     size_t pending;      /* bytes of codes in the queue */
     bool stopping;
-    struct list chores; /* changes and upkeep that wait, in order */
+    struct list chores;             /* changes and upkeep that wait, in order */
     _Atomic uint64_t busy_since_ns; /* of the monotonic clock; 0: the writer waits */
     /* the writer's thread only */
     struct writer writer;

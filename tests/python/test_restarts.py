@@ -305,6 +305,7 @@ def test_a_watch_goes_on_after_a_restart(tmp_path, random):
     finally:
         daemon.kill()
 
+
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_watch_goes_on_after_its_last_report(tmp_path, random, end):
     weights = random.standard_normal((4, 128)).astype(np.float32)
