@@ -99,6 +99,7 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
         .step_from = one_step ? options->step : options->step_from,
         .step_to = one_step ? options->step : options->step_to,
         .latest_only = option_given(options, OPTION_LATEST),
+        .waiting = option_given(options, OPTION_WAITING),
         .attempt = (uint32_t)options->attempt,
         .replica = (uint32_t)options->replica,
     };
@@ -112,7 +113,7 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
     struct trit_report report = TRIT_REPORT_INIT;
     enum trit_status status;
 
-    if (!query.layer || !(one_step || query.latest_only) ||
+    if (query.waiting || !query.layer || !(one_step || query.latest_only) ||
         (query.latest_only && (query.has_from || query.has_to)))
         return trit_report_list(client, &query, &report, visit_report, listing, error);
     status = trit_reports_get(client, &key, NULL, &report, error);
@@ -132,6 +133,8 @@ static enum exit_code run_reports(const struct options *options)
         (options->given &
          (OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST))))
         return complain(USAGE, "reports: --step excludes --from, --to and --latest");
+    if (option_given(options, OPTION_WAITING) && option_given(options, OPTION_LATEST))
+        return complain(USAGE, "reports: --waiting excludes --latest");
     if (options->run && options->argument_count > 1)
         return complain(USAGE, "reports: the run is named twice");
     client = cli_connect(options);
@@ -154,15 +157,17 @@ static enum exit_code run_reports(const struct options *options)
     return code;
 }
 
-#define LIST_ARGUMENTS "[RUN [LAYER]] [--step N | --from N --to N] [--latest]"
-#define LIST_DETAILS                                                                     \
-    "A run that is rewound has several attempts. Without --attempt the list has the\n"   \
-    "newest one, and the steps before it from which it went on. With --latest the\n"     \
-    "layers in the worst health come first."
+#define LIST_ARGUMENTS "[RUN [LAYER]] [--step N | --from N --to N] [--latest | --waiting]"
+#define LIST_DETAILS                                                                         \
+    "A run that is rewound has several attempts. Without --attempt the list has the\n"       \
+    "newest one, and the steps before it from which it went on. With --latest the\n"         \
+    "layers in the worst health come first. With --waiting it has the layers whose shards\n" \
+    "have not all come, in place of reports."
 #define LIST_OPTIONS                                                                     \
     (REPORTS_OPTIONS | OPTION_BIT(OPTION_RUN) | OPTION_BIT(OPTION_STEP) |                \
      OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_LATEST) |       \
-     OPTION_BIT(OPTION_ATTEMPT) | OPTION_BIT(OPTION_REPLICA))
+     OPTION_BIT(OPTION_WAITING) | OPTION_BIT(OPTION_ATTEMPT) |                           \
+     OPTION_BIT(OPTION_REPLICA))
 
 static const struct command cmd_reports_list = {
     .name = "reports list",

@@ -249,6 +249,7 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_TO, "to", '\0', "N", VALUE_NUMBER, AT(step_to), INT64_MAX, NULL,
      "a whole number from 0 to 2^63-1", "reports up to this step, inclusive"},
     {OPTION_LATEST, "latest", 'l', FLAG, "only the newest step of each layer"},
+    {OPTION_WAITING, "waiting", '\0', FLAG, "layers whose shards have not all come"},
     {OPTION_LAYER, "layer", '\0', "LAYER", VALUE_TEXT, AT(layer), TRIT_NAME_BYTES_MAX,
      NULL, "a name of 1 to 255 bytes", "only this layer (default: all layers)"},
     {OPTION_ATTEMPT, "attempt", '\0', "N", VALUE_NUMBER, AT(attempt), UINT32_MAX, NULL,

@@ -10,9 +10,16 @@
 
 const char *health_text(char text[HEALTH_TEXT_BYTES], const struct trit_report *report)
 {
-    int at = snprintf(text, HEALTH_TEXT_BYTES, "%s",
-                      report->health == TRIT_HEALTH_ABSENT ? "-"
-                                                           : health_name(report->health));
+    int at;
+
+    if (report->shards_present < report->shards_expected) {
+        snprintf(text, HEALTH_TEXT_BYTES, "%" PRIu32 " of %" PRIu32 " shards",
+                 report->shards_present, report->shards_expected);
+        return text;
+    }
+    at = snprintf(text, HEALTH_TEXT_BYTES, "%s",
+                  report->health == TRIT_HEALTH_ABSENT ? "-"
+                                                       : health_name(report->health));
 
     for (size_t i = 0; i < report->health_reason_count; i++) {
         const struct trit_health_reason *reason = &report->health_reasons[i];

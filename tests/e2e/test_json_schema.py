@@ -138,8 +138,8 @@ def test_names_are_those_of_the_code():
     assert set(kind) == returned("checkpoint/contents_text.c", "content_kind_name")
     status = ALL["http-error"]["properties"]["error"]["properties"]["status"]["enum"]
     kernel = ALL["report"]["$defs"]["members"]["properties"]["kernel"]["enum"]
-    assert set(kernel) == {name for path in (ROOT / "kernels/ternary").glob("*.c")
-                           for name in re.findall(r'KERNELS_TABLE\("(\w+)"', path.read_text())}
+    assert set(kernel) - {""} == {name for path in (ROOT / "kernels/ternary").glob("*.c")
+                                  for name in re.findall(r'KERNELS_TABLE\("(\w+)"', path.read_text())}
     assert {"OK", *status} == names_in("server/base/status.c", r'\[TRIT_\w+\] = "(\w+)"')
 
 

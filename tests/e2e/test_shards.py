@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shards of a layer make one report, which is that of a call with the whole layer."""
+import json
+import urllib.request
+
 import grpc
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import claims
 import reference as ref
 import sharded
 from sharded import alike, get, grid, part, project, project_stream, send, verify, verify_stream
-from tritd import CALL_SECONDS, refused, report_pb2, tensor_pb2
+from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
 
 EXISTS, INVALID = grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND, PRECONDITION = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION
@@ -349,3 +352,24 @@ def test_best_effort(start, tmp_path, values):
     assert all(one.stored for one in answers)
     assert [one.shards_present for one in answers] == [1, 2, 3, 4]
     assert get(daemon, "r").elements == values.size
+
+
+def test_the_command_line_tells_what_waits(daemon, run, values):
+    send(daemon, project, values, CUTS["rows"][:3], run)
+    shown = cli(daemon, "reports", run, "--waiting")
+    assert shown.returncode == 0 and "3 of 4 shards" in shown.stdout
+    assert "UNDECIDED: shards_missing" in shown.stdout
+    assert "no reports" in cli(daemon, "reports", run).stdout
+    one = json.loads(cli(daemon, "reports", run, "up", "--step", "1", "--waiting",
+                         "--json").stdout)["reports"]
+    assert [(one["shards_present"], one["shards_expected"]) for one in one] == [(3, 4)]
+    assert cli(daemon, "reports", "--waiting", "--latest").returncode == 2
+
+
+def test_json_of_a_layer_that_waits(daemon, run, values):
+    send(daemon, project, values, CUTS["rows"][:3], run)
+    path = f"http://{daemon.http}/v1/runs/{run}/layers/up?step=1"
+    with urllib.request.urlopen(path, timeout=CALL_SECONDS) as reply:
+        report = json.load(reply)
+    assert (report["shards_present"], report["shards_expected"]) == (3, 4)
+    assert report["findings"][0]["kind"] == "shards_missing" and "health" not in report

@@ -231,6 +231,9 @@ class Report:
         replica: Which copy of the layer; 0 is the reference.
         superseded: A later attempt went on from an earlier step.
         shard: The part of the layer that the tensor is; None for the whole layer.
+        shards_present: Of a shard, and of a layer whose shards have not all come: how many
+            the daemon has. 0 in the report of a complete layer.
+        shards_expected: How many it will have if all are as long as the longest.
         health: "healthy", "warning" or "failing"; None if it was not evaluated.
         health_reasons: Why the layer is not healthy, the worst first.
 
@@ -282,6 +285,8 @@ class Report:
     replica: int = 0
     superseded: bool = False
     shard: Optional[Shard] = None
+    shards_present: int = 0
+    shards_expected: int = 0
     health: Optional[Health] = None
     health_reasons: Tuple[HealthReason, ...] = ()
 
@@ -373,6 +378,8 @@ _PLAIN = (
     "near_threshold_fraction",
     "replica",
     "superseded",
+    "shards_present",
+    "shards_expected",
 )
 
 _HEALTH: Tuple[Optional[Health], ...] = (None, "healthy", "warning", "failing")
@@ -628,6 +635,7 @@ class Reports:
         from_step: Optional[int] = None,
         to_step: Optional[int] = None,
         latest_only: bool = False,
+        waiting: bool = False,
         attempt: int = 0,
         replica: int = 0,
         timeout: Optional[float] = None,
@@ -640,6 +648,8 @@ class Reports:
             from_step: First step, inclusive; None for no bound.
             to_step: Last step, inclusive; None for no bound.
             latest_only: Only the newest step of each layer.
+            waiting: Layers whose shards have not all come, in place of reports; of all
+                replicas.
             attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
             replica: Which copy of the layers.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
@@ -665,6 +675,7 @@ class Reports:
                 "run": names[0],
                 "layer": names[1],
                 "latest_only": flag(latest_only, "latest_only"),
+                "waiting": int(flag(waiting, "waiting")),
                 "has_from": from_step is not None,
                 "step_from": unsigned(0 if from_step is None else from_step, 2**63, "from_step"),
                 "has_to": to_step is not None,
