@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "client/cli/held.h"
-#include "client/cli/matrix.h"
 #include "client/cli/progress.h"
+#include "client/lib/matrix.h"
 #include "files/reader.h"
 
 struct loading {

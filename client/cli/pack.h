@@ -5,11 +5,11 @@
 
 #include "client/cli/interrupt.h"
 #include "client/cli/lanes.h"
-#include "client/cli/matrix.h"
 #include "client/cli/plan_cursor.h"
 #include "client/cli/progress.h"
 #include "client/cli/put.h"
 #include "client/cli/side.h"
+#include "client/lib/matrix.h"
 #include "files/writer.h"
 
 struct packing_run {

@@ -6,9 +6,9 @@
 
 #include "base/number.h"
 #include "checkpoint/decode.h"
-#include "client/cli/matrix.h"
 #include "client/cli/pack.h"
 #include "client/cli/put.h"
+#include "client/lib/matrix.h"
 #include "kernels/kernels.h"
 
 enum { UNPACKED_ELEMENTS = 1 << 20 }; /* of one call; at least a row */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tensors of a file that is projected. Lanes do the pieces (run_piece) while the main
  * thread takes their reports (take_piece). */
-#include "client/cli/matrix.h"
 #include "client/cli/project.h"
 #include "client/cli/put.h"
+#include "client/lib/matrix.h"
 
 /* A tensor that is copied, or a matrix of a layer and its report. */
 struct piece {

@@ -6,8 +6,8 @@
 
 #include "base/number.h"
 #include "checkpoint/biases.h"
-#include "client/cli/foreign_read.h"
-#include "client/cli/matrix.h"
+#include "client/lib/foreign_read.h"
+#include "client/lib/matrix.h"
 
 enum exit_code side_open(struct side *side, const char *command, const char *path,
                          const struct options *options)

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "checkpoint/transpose.h"
-#include "client/cli/foreign_read.h"
 #include "client/cli/side.h"
+#include "client/lib/foreign_read.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 

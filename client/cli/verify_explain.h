@@ -3,8 +3,8 @@
 #ifndef CLI_VERIFY_EXPLAIN_H
 #define CLI_VERIFY_EXPLAIN_H
 
-#include "client/cli/matrix.h"
 #include "client/cli/verify.h"
+#include "client/lib/matrix.h"
 
 /* A layer, and one of its matrices with everything that its call needs. */
 struct subject {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verifies one layer of a file. */
 #include "checkpoint/explain.h"
-#include "client/cli/matrix.h"
 #include "client/cli/verify.h"
 #include "client/cli/verify_explain.h"
+#include "client/lib/matrix.h"
 
 static void close_parts(struct subject *subject)
 {

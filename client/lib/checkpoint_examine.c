@@ -6,6 +6,8 @@
 #include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
 #include "client/lib/client.h"
+#include "client/lib/explain_matrix.h"
+#include "client/lib/matrix_handle.h"
 #include "client/lib/parts.h"
 #include "client/lib/verification.h"
 #include "kernels/kernels.h"
@@ -47,7 +49,7 @@ static int check_parts(const struct trit_verification *v, size_t index,
     const bool all = v->reciprocal && v->steps[index].check == CHECK_PROJECTION;
     const struct matrix_part parts[] = {
         {"data", foreign ? item->dense.bytes : tensor_bytes(v->table, index),
-         examined->data, examined->data_bytes, all},
+         examined->data, examined->data_bytes, all && !examined->data_matrix},
         {"scales", scales ? tensor_bytes(v->table, item->scales) : 0, examined->scales,
          examined->scale_bytes, biases || (all && scales)},
         {"biases", biases ? tensor_bytes(v->table, item->biases) : 0, examined->biases,
@@ -62,33 +64,55 @@ static int check_parts(const struct trit_verification *v, size_t index,
     return 0;
 }
 
-static void explain(struct trit_verification *v, size_t index, const char *name,
-                    const struct trit_examined *examined)
+/* What is given in memory, or by the matrix of a file. */
+static struct matrix given_matrix(const void *data, uint64_t bytes,
+                                  const struct trit_matrix *matrix)
+{
+    return data || !matrix
+               ? (struct matrix){.data = (void *)(uintptr_t)data, .bytes = bytes}
+               : matrix->matrix;
+}
+
+static int explain(struct trit_verification *v, size_t index, const char *name,
+                   const struct trit_examined *examined, struct failure *failure)
 {
     const struct content *item = &v->claim.items[index];
-    const struct matrices matrices = content_matrices(item);
     const struct tensor_entry *scales =
         content_is_foreign(item) ? NULL : entry_of(v->table, item->scales);
     const struct match_pair *pair = v->steps[index].pair;
-
-    if (!examined->data || !examined->latents || (scales && !examined->scales) ||
-        (v->explained >= EXPLAINED_MAX && !v->reciprocal))
-        return;
-    const struct explained what = {
-        .claim = {.rows = matrices.rows,
-                  .columns = matrices.columns,
-                  .terms = item->terms,
-                  .dtype = content_dtype(&v->claim, index),
-                  .data = examined->data,
-                  .scales = scales ? examined->scales : NULL,
-                  .scales_dtype = scales ? scales->type->dtype : TRIT_DTYPE_UNSPECIFIED},
+    struct matrix data =
+        given_matrix(examined->data, examined->data_bytes, examined->data_matrix);
+    struct matrix latents = given_matrix(examined->latents, examined->latents_bytes,
+                                         examined->latents_matrix);
+    const struct explain_parts parts = {
+        .name = name,
+        .content = item,
+        .dtype = content_dtype(&v->claim, index),
         .latents_dtype = v->latents->entries[pair->latents].type->dtype,
-        .latents = examined->latents,
+        .matrices = content_matrices(item),
+        .data = &data,
+        .latents = &latents,
+        .scales = scales ? examined->scales : NULL,
+        .scale_bytes = examined->scale_bytes,
+        .scales_dtype = scales ? scales->type->dtype : TRIT_DTYPE_UNSPECIFIED,
         .reciprocal = v->reciprocal,
-        .all_rows = matrices.rows,
     };
+    int result = 0;
+
+    if ((!examined->data && !examined->data_matrix) ||
+        (!examined->latents && !examined->latents_matrix) ||
+        (scales && !examined->scales) ||
+        (v->explained >= EXPLAINED_MAX && !v->reciprocal))
+        return 0;
     v->explained++;
-    findings_explain(&v->findings, name, &what);
+    data.failure = latents.failure = failure;
+    result = explain_matrix(&v->findings, &parts, examined->report);
+    /* What they allocated while they were read again is theirs. */
+    if (examined->data_matrix && !examined->data)
+        examined->data_matrix->matrix.block = data.block;
+    if (examined->latents_matrix && !examined->latents)
+        examined->latents_matrix->matrix.block = latents.block;
+    return result;
 }
 
 static int check_report(const struct trit_verification *v, size_t index,
@@ -132,8 +156,9 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
         findings_add_biases(&v->findings, name, &found);
     }
     if (step->check == CHECK_PROJECTION &&
-        (findings_have_mismatch(&v->findings, first) || v->reciprocal))
-        explain(v, index, name, examined);
+        (findings_have_mismatch(&v->findings, first) || v->reciprocal) &&
+        explain(v, index, name, examined, failure) < 0)
+        return -1;
     const bool counts = step->check == CHECK_PROJECTION || content_may_fail(item);
 
     v->reports += counts;

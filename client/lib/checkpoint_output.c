@@ -122,8 +122,9 @@ enum trit_status trit_output_create(struct trit_output **output, const char *pat
     return client_answer(&failure, error);
 }
 
-static int put(struct trit_output *output, const char *tensor, const void *data,
-               uint64_t bytes, struct failure *failure)
+/* Index of a tensor of the output; -1: *failure. */
+static int find(const struct trit_output *output, const char *tensor, size_t *index,
+                struct failure *failure)
 {
     const struct named wanted = {tensor, 0};
     const struct named *found = bsearch(&wanted, output->names, output->count,
@@ -132,9 +133,8 @@ static int put(struct trit_output *output, const char *tensor, const void *data,
     if (!found)
         return fail_field(failure, TRIT_NOT_FOUND, "tensor", "\"%s\" does not exist",
                           tensor);
-    return writer_put(output->writer, found->index, data, bytes, failure) == 0
-               ? 0
-               : fail_context(failure, "%s", output->path);
+    *index = found->index;
+    return 0;
 }
 
 enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
@@ -142,13 +142,32 @@ enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
                                  struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
+    size_t index = 0;
 
     if (error_check(error, &failure) < 0)
         return client_answer(&failure, error);
     if (!output || !tensor || (!data && bytes))
         fail_null(&failure, !output ? "output" : !tensor ? "tensor" : "data");
-    else
-        put(output, tensor, data, bytes, &failure);
+    else if (find(output, tensor, &index, &failure) == 0 &&
+             writer_put(output->writer, index, data, bytes, &failure) < 0)
+        fail_context(&failure, "%s", output->path);
+    return client_answer(&failure, error);
+}
+
+enum trit_status trit_output_put_at(struct trit_output *output, const char *tensor,
+                                    uint64_t offset, const void *data, uint64_t bytes,
+                                    struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    size_t index = 0;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!output || !tensor || (!data && bytes))
+        fail_null(&failure, !output ? "output" : !tensor ? "tensor" : "data");
+    else if (find(output, tensor, &index, &failure) == 0 &&
+             writer_put_at(output->writer, index, offset, data, bytes, &failure) < 0)
+        fail_context(&failure, "%s", output->path);
     return client_answer(&failure, error);
 }
 

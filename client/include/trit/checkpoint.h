@@ -26,6 +26,7 @@ extern "C" {
 
 struct trit_checkpoint;
 struct trit_file;
+struct trit_matrix;
 struct trit_output;
 struct trit_plan;
 struct trit_verification;
@@ -238,6 +239,8 @@ struct trit_examined {
     uint64_t bias_bytes;
     const void *latents;
     uint64_t latents_bytes;
+    /* In place of data and latents: they are read again where a finding needs them. */
+    struct trit_matrix *data_matrix, *latents_matrix;
 };
 #define TRIT_EXAMINED_INIT TRIT_INIT(trit_examined)
 
@@ -319,6 +322,35 @@ TRIT_API enum trit_status trit_file_read(struct trit_file *file, const char *ten
 TRIT_API enum trit_status trit_file_unchanged(const struct trit_file *file,
                                               struct trit_error *error);
 
+/* Opens matrix `number` of a layer for reading, as the call of its layer needs it: [out, in]
+ * whatever the file's layout, the values of a layer that another program packed, and for
+ * latents (of a verification's "projection" step) the rows in the claim's order. Memory does
+ * not grow with the matrix. `file` is the one that was planned or verified; it and the plan
+ * or the verification must outlive the matrix. One thread at a time may use it; release it
+ * with trit_matrix_free. NOT_FOUND: the tensor is no layer. */
+TRIT_API enum trit_status trit_plan_matrix(const struct trit_plan *plan,
+                                           const struct trit_file *file,
+                                           const char *tensor, uint64_t number,
+                                           struct trit_matrix **matrix,
+                                           struct trit_error *error);
+TRIT_API enum trit_status
+trit_verification_matrix(const struct trit_verification *verification,
+                         const struct trit_file *file, bool latents, const char *tensor,
+                         uint64_t number, struct trit_matrix **matrix,
+                         struct trit_error *error);
+TRIT_API void trit_matrix_free(struct trit_matrix *matrix); /* or NULL */
+
+/* Its size; 0 for NULL. */
+TRIT_API uint64_t trit_matrix_bytes(const struct trit_matrix *matrix);
+
+/* Is a trit_read with the matrix as its argument. It is fastest from front to back. 0, or -1:
+ * trit_matrix_check then says why. */
+TRIT_API int trit_matrix_read(void *matrix, uint64_t offset, void *to, uint64_t bytes);
+
+/* OK, or why the matrix could not be read. */
+TRIT_API enum trit_status trit_matrix_check(const struct trit_matrix *matrix,
+                                            struct trit_error *error);
+
 struct trit_output_options {
     size_t size;
     uint64_t shard_bytes; /* of a folder: of the tensors of one file; 0: 5,000,000,000 */
@@ -344,6 +376,12 @@ TRIT_API enum trit_status trit_output_create(struct trit_output **output,
 TRIT_API enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
                                           const void *data, uint64_t bytes,
                                           struct trit_error *error);
+
+/* The same bytes from byte `offset` of the tensor. No byte may be put twice. */
+TRIT_API enum trit_status trit_output_put_at(struct trit_output *output,
+                                             const char *tensor, uint64_t offset,
+                                             const void *data, uint64_t bytes,
+                                             struct trit_error *error);
 
 /* Once every tensor is full: flushes the output to the disk and gives it its name, in one
  * step. After a failure the name shows what it showed before. */

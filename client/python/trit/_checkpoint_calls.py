@@ -205,10 +205,10 @@ class LayerCalls:
     def verify(
         self,
         name: str,
-        view: View,
+        view: Union[View, Pieces],
         step: Dict[str, Any],
         scales: Optional[View],
-        reference: Optional[View],
+        reference: Union[None, View, Pieces],
         mode: VerifyMode,
         tolerance: Optional[float],
     ) -> Any:
@@ -239,7 +239,9 @@ class LayerCalls:
         tensor = c_tensor(view, step["matrix"], element, "tensor")
         report = new("struct trit_report *")
         with self._client._handle as client:
-            call.check(lib.trit_verify(client, tensor, options, report, call.error))
+            status = lib.trit_verify(client, tensor, options, report, call.error)
+        check_raised(view, reference)
+        call.check(status)
         del borrowed
         return report
 

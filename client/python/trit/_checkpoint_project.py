@@ -10,16 +10,17 @@ from typing import Any, Dict, Mapping, Optional, Tuple, Union
 import numpy as np
 
 from ._arguments import PathLike, path_of
-from ._arrays import Array
+from ._arrays import Array, View
 from ._checkpoint_calls import CheckpointProgress, LayerCalls, matrix_name, named, with_name
 from ._pieces import Sink
-from ._rules import Options, Output, Plan, format_of
-from ._sources import Arrays, Source, turned
+from ._rules import Matrix, Options, Output, Plan, format_of
+from ._sources import ELEMENTS, Arrays, File, Source, loaded, turned
 from .errors import AlreadyExists, Internal, InvalidArgument
 from .reports import Finding, Report, report_of
 from .types import DType, Encoding
 
 COPY_BYTES = 1 << 20
+BUFFER_BYTES = 4 << 20  # of a matrix before it is put; at least a row
 PROBE_BYTES = 1 << 16
 # NumPy's dtypes of results in a state dict. NumPy has no bfloat16 of its own.
 _STORAGE = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1", "U32": "<u4"}
@@ -156,9 +157,13 @@ class ToFile:
         """The next bytes of a tensor."""
         self._output.put(name, data)
 
-    def sink(self, name: str, nbytes: int) -> Sink:
-        """Takes the next bytes of a tensor from a call."""
-        return Sink(nbytes, lambda data: self.put(name, data))
+    def put_at(self, name: str, at: int, data: Array) -> None:
+        """Bytes of a tensor from byte `at` of it."""
+        self._output.put_at(name, at, data)
+
+    def sink(self, output: Dict[str, Any], layer: Dict[str, Any], number: int) -> MatrixSink:
+        """Takes a matrix of a layer from a call, as [out, in] from front to back."""
+        return MatrixSink(self, output, layer, number)
 
     def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
         """Copies a tensor."""
@@ -170,6 +175,47 @@ class ToFile:
 
     def layer(self, source: Source, planned: Dict[str, Any]) -> None:
         """Is told that a layer is complete."""
+
+
+class MatrixSink(Sink):
+    """Puts a matrix into a file some MiB at a time; where the file has [in, out], as strips."""
+
+    def __init__(
+        self, to: ToFile, output: Dict[str, Any], layer: Dict[str, Any], number: int
+    ) -> None:
+        nbytes = output["bytes"] // layer["matrices"]
+        super().__init__(nbytes, self.write)
+        self._to, self._name, self._at = to, output["name"], number * nbytes
+        self._rows, self._columns = layer["matrix"]
+        self._turns = bool(output.get("transposed"))
+        row = nbytes // self._rows
+        self._buffer = np.empty(min(nbytes, max(1, BUFFER_BYTES // row) * row), np.uint8)
+        self._first, self._filled = 0, 0  # row of the buffer's first byte; bytes in it
+
+    def write(self, data: Array) -> None:
+        """The next bytes."""
+        while data.nbytes:
+            taken = min(data.nbytes, self._buffer.nbytes - self._filled)
+            self._buffer[self._filled : self._filled + taken] = data[:taken]
+            self._filled += taken
+            data = data[taken:]
+            if self._filled == self._buffer.nbytes:
+                self.end()
+
+    def end(self) -> None:
+        """Puts what is left."""
+        data, self._filled = self._buffer[: self._filled], 0
+        if not self._turns:
+            self._to.put_at(self._name, self._at, data)
+            self._at += data.nbytes
+            return
+        width = self.nbytes // (self._rows * self._columns)
+        rows = data.nbytes // (self._columns * width)
+        strips = turned(data, rows, self._columns).reshape(self._columns, -1)
+        for column in range(self._columns if rows else 0):
+            at = (column * self._rows + self._first) * width
+            self._to.put_at(self._name, self._at + at, strips[column])
+        self._first += rows
 
 
 class ToArrays:
@@ -195,10 +241,6 @@ class ToArrays:
         if not np.may_share_memory(place, data):
             place[:] = data
         self._filled[name] += data.nbytes
-
-    def sink(self, name: str, nbytes: int) -> Sink:
-        """Takes the next bytes of a tensor from a call."""
-        return Sink(nbytes, lambda data: self.put(name, data))
 
     def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
         """Takes a tensor as it is."""
@@ -242,14 +284,13 @@ def project_all(
                 with named(matrix):
                     parts = {one["role"]: one for one in layer["outputs"]}
                     out, data = parts["data"], None
-                    pieces = None if turns(layer, out) else source.pieces(name, number, count)
-                    if pieces is not None:
-                        sink = to.sink(out["name"], out["bytes"] // count)
-                        result, scales = calls.project(matrix, pieces, layer, sink)
+                    view = open_matrix(planned.plan, source, layer, number)
+                    if isinstance(view, Matrix):
+                        assert isinstance(to, ToFile)
+                        sink = to.sink(out, layer, number)
+                        result, scales = calls.project(matrix, view, layer, sink)
+                        sink.end()
                     else:
-                        view = source.matrix(
-                            name, number, count, layer["matrix"] if layer["transposed"] else None
-                        )
                         data = to.room(name, out["bytes"] // count)
                         result, scales = calls.project(matrix, view, layer, data)
                     put_matrix(to, layer, parts, data, scales)
@@ -259,10 +300,20 @@ def project_all(
     return reports
 
 
-def turns(layer: Dict[str, Any], out: Dict[str, Any]) -> bool:
-    """Is a matrix stored [in, out], in the source or in the output? It is turned in memory."""
-    how = layer.get("source", layer)
-    return bool(how.get("transposed") or out.get("transposed"))
+def open_matrix(
+    plan: Plan, source: Source, layer: Dict[str, Any], number: int, dtype: Optional[DType] = None
+) -> Union[View, Matrix]:
+    """A matrix of a layer as [out, in]: in memory, or to be read by the call that sends it.
+
+    `dtype`: that of a layer that another program packed.
+    """
+    name, how = layer["name"], layer.get("source", layer)
+    if isinstance(source, File):
+        element = ELEMENTS.get(source.tensors[name].dtype) if dtype is None else dtype
+        matrix = plan.matrix(source.c, name, number, element)
+        return loaded(matrix) if matrix.is_small else matrix
+    turn = layer["matrix"] if how["transposed"] else None
+    return source.matrix(name, number, layer["matrices"], turn)
 
 
 def put_matrix(

@@ -27,7 +27,7 @@ class Pieces:
         self, dtype: Optional[DType], nbytes: int, read: Callable[[int, Any, int], None]
     ) -> None:
         self.dtype, self.nbytes, self._read = dtype, nbytes, read
-        self.handle = ffi.new_handle(self)
+        self.reader, self.handle = on_read, ffi.new_handle(self)
         self.raised: Optional[BaseException] = None
 
     @property

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
+import numpy as np
+
 from ._arguments import PathLike, c_text, flag, given, path_of, unsigned, wrong_type
 from ._arrays import Array, View
 from ._native import ffi, lib, new
+from ._pieces import STREAMED_BYTES, Pieces
 from ._selection import Patterns, patterns_of
 from ._tensors import address_of
 from .errors import Error, InvalidArgument, error_of
 from .reports import Finding
-from .types import Encoding, PartialGroup, VerifyMode
+from .types import DType, Encoding, PartialGroup, VerifyMode
 
 
 def _printable(text: str) -> str:
@@ -162,6 +165,46 @@ def _strings(patterns: Patterns, field: str) -> Tuple[Any, List[Any]]:
     return ffi.new("char *[]", texts), texts
 
 
+# ---- matrices of files -------------------------------------------------------------------
+
+
+class Matrix(Pieces):
+    """A matrix of a layer as its call needs it, which libtrit reads from a file.
+
+    `c` is the `struct trit_matrix *`.
+    """
+
+    def __init__(self, c: Any, dtype: Optional[DType], owner: object) -> None:
+        self.dtype, self._owner = dtype, owner  # what the matrix borrows from
+        self.c = ffi.gc(c, lib.trit_matrix_free)
+        self.nbytes = lib.trit_matrix_bytes(c)
+        self.reader = ffi.addressof(lib, "trit_matrix_read")
+        self.handle = ffi.cast("void *", self.c)
+
+    @property
+    def raised(self) -> Optional[BaseException]:  # type: ignore[override]
+        """Why it could not be read."""
+        try:
+            check(lib.trit_matrix_check, self.c)
+        except Error as error:
+            return error
+        return None
+
+    def read(self, at: int, count: int) -> Array:
+        """Bytes of it, in memory of their own."""
+        data = np.empty(count, np.uint8)
+        if lib.trit_matrix_read(self.handle, at, address_of(data), count) < 0:
+            raised = self.raised
+            assert raised is not None
+            raise raised
+        return data
+
+    @property
+    def is_small(self) -> bool:
+        """Is it better loaded, and sent in one message?"""
+        return self.nbytes < STREAMED_BYTES
+
+
 # ---- tables, plans and verifications -----------------------------------------------------
 
 
@@ -230,6 +273,12 @@ class Plan:
         args = packed.c(), address_of(values), values.nbytes
         check(lib.trit_plan_decode, self.c, c_text(name, "source"), *args)
 
+    def matrix(self, file: Any, name: str, number: int, dtype: Optional[DType]) -> Matrix:
+        """Matrix `number` of a layer of the `struct trit_file *` that was planned."""
+        out = ffi.new("struct trit_matrix **")
+        check(lib.trit_plan_matrix, self.c, file, c_text(name, "source"), number, out)
+        return Matrix(out[0], dtype, self)
+
     def examine(self, name: str, data: Array) -> bool:
         """Gives the plan the next bytes of a layer.
 
@@ -287,6 +336,11 @@ class Output:
         text = c_text(name, "out")
         check(lib.trit_output_put, self._out[0], text, address_of(data), data.nbytes)
 
+    def put_at(self, name: str, at: int, data: Array) -> None:
+        """Bytes of a tensor from byte `at` of it."""
+        args = at, address_of(data), data.nbytes
+        check(lib.trit_output_put_at, self._out[0], c_text(name, "out"), *args)
+
     def commit(self) -> None:
         """Flushes the output to the disk, then gives it its name."""
         check(lib.trit_output_commit, self._out[0])
@@ -299,10 +353,10 @@ class Examined(NamedTuple):
     """
 
     report: Any
-    data: View
+    data: Union[View, Matrix]
     scales: Optional[View]
     biases: Optional[View]
-    latents: Optional[View]
+    latents: Union[None, View, Matrix]
 
     def c(self) -> Any:
         """The struct; it borrows the views."""
@@ -311,7 +365,9 @@ class Examined(NamedTuple):
         members = {"scale": "scales", "bias": "biases"}
         values: Dict[str, Any] = {"report": self.report}
         for name, view in views.items():
-            if view is not None:
+            if isinstance(view, Matrix):
+                values[f"{name}_matrix"] = view.c
+            elif view is not None:
                 values[members.get(name, name)] = ffi.cast("void *", view.address)
                 values[f"{name}_bytes"] = view.nbytes
         return new("struct trit_examined *", values)
@@ -348,6 +404,15 @@ class Verification:
             address_of(values),
             values.nbytes,
         )
+
+    def matrix(
+        self, file: Any, latents: bool, name: str, number: int, dtype: Optional[DType]
+    ) -> Matrix:
+        """Matrix `number` of a step's layer, or of its latents; `file` is theirs."""
+        out = ffi.new("struct trit_matrix **")
+        text = c_text(name, "source")
+        check(lib.trit_verification_matrix, self._c, file, latents, text, number, out)
+        return Matrix(out[0], dtype, self)
 
     def add_matrix(self, name: str, examined: Examined) -> None:
         """Gives the next matrix of a layer."""

@@ -11,8 +11,7 @@ import numpy as np
 from ._arguments import PathLike, c_text, flag, path_of, wrong_type
 from ._arrays import Array, View, view_of
 from ._native import ffi, lib, new
-from ._pieces import STREAMED_BYTES, Pieces
-from ._rules import Table, check
+from ._rules import Matrix, Table, check
 from ._tensors import address_of
 from .errors import InvalidArgument
 from .types import DType
@@ -72,9 +71,15 @@ def _unchanged(array: Array, dtype: Optional[DType]) -> Array:
     return array
 
 
-def _view(tensor: Tensor, data: Array) -> View:
+def loaded(matrix: Matrix) -> View:
+    """A small matrix, in memory."""
+    return bytes_view(matrix.read(0, matrix.nbytes), matrix.dtype)
+
+
+def bytes_view(data: Array, dtype: Optional[DType]) -> View:
+    """Bytes as a view of some elements."""
     address = data.__array_interface__["data"][0]
-    return View(ELEMENTS.get(tensor.dtype), data.shape, address, data.nbytes, data, _unchanged)
+    return View(dtype, data.shape, address, data.nbytes, data, _unchanged)
 
 
 def turned(data: Array, rows: int, columns: int) -> Array:
@@ -131,11 +136,7 @@ class _Source:
             data = turned(data, turn[1], turn[0])
         if heads is not None:
             data = reordered(data, heads, self.tensors[name].shape[0])
-        return _view(self.tensors[name], data)
-
-    def pieces(self, name: str, number: int, count: int) -> Optional[Pieces]:
-        """The same, read by the call that sends it; None: it is in memory, or small."""
-        return None
+        return bytes_view(data, ELEMENTS.get(self.tensors[name].dtype))
 
     @property
     def total_bytes(self) -> int:
@@ -230,18 +231,6 @@ class File(_Source):
         data = np.empty(count, np.uint8)
         check(lib.trit_file_read, self.c, c_text(name, "tensor"), at, address_of(data), count)
         return data
-
-    def pieces(self, name: str, number: int, count: int) -> Optional[Pieces]:
-        """Matrix `number` of `count`, read by the call that sends it; None: a small one."""
-        part = self.tensors[name].nbytes // count
-        if part < STREAMED_BYTES:
-            return None
-        tensor, first = c_text(name, "tensor"), number * part
-
-        def read(at: int, to: Any, nbytes: int) -> None:
-            check(lib.trit_file_read, self.c, tensor, first + at, to, nbytes)
-
-        return Pieces(ELEMENTS.get(self.tensors[name].dtype), part, read)
 
     def check_unchanged(self) -> None:
         """Raises Aborted if a file is no longer the one that was opened."""

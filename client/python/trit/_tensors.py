@@ -9,7 +9,7 @@ import numpy as np
 
 from ._arrays import Array, View
 from ._native import ffi, lib, new
-from ._pieces import Pieces, on_read
+from ._pieces import Pieces
 from .errors import InvalidArgument
 from .types import Encoding
 
@@ -28,7 +28,7 @@ def c_tensor(view: Union[View, Pieces], shape: Sequence[int], dtype: int, field:
         "bytes": view.nbytes,
     }
     if isinstance(view, Pieces):
-        fields.update(read=on_read, read_arg=view.handle)
+        fields.update(read=view.reader, read_arg=view.handle)
     else:
         fields.update(data=ffi.cast("void *", view.address))
     return new("struct trit_tensor *", fields)

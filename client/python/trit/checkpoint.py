@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Literal, Mapping, Optiona
 import numpy as np
 
 from ._arguments import PathLike, flag, given, member, real
-from ._arrays import STORAGE, view_of
+from ._arrays import STORAGE, View, view_of
 from ._call import Progress, timeout_ms
 from ._checkpoint_calls import (
     CheckpointProgress,
@@ -47,9 +47,17 @@ from ._checkpoint_results import (
 )
 from ._models import of_model
 from ._native import ffi
-from ._rules import Config, Examined, Options, Output, PackTarget, Verification
+from ._rules import Config, Examined, Matrix, Options, Output, PackTarget, Verification
 from ._selection import Patterns
-from ._sources import ELEMENTS, File, Tensor, check_source, open_source, reordered
+from ._sources import (
+    ELEMENTS,
+    File,
+    Tensor,
+    check_source,
+    loaded,
+    open_source,
+    reordered,
+)
 from ._sources import Source as _Source
 from .errors import InvalidArgument
 from .reports import Report, report_of
@@ -792,6 +800,10 @@ def _project_plan(planned: Planned) -> ProjectPlan:
 # ---- verify ------------------------------------------------------------------------------
 
 
+def _is_large(matrix: Union[None, View, Matrix]) -> bool:
+    return isinstance(matrix, Matrix) and not matrix.is_small
+
+
 class _Verifying:
     """The steps of a verification, and the reports so far."""
 
@@ -819,35 +831,52 @@ class _Verifying:
     def _matrix(self, step: Dict[str, Any], number: int, name: str) -> None:
         count = step["matrices"]
         shape = step["matrix"]
-        data = self._claim.matrix(
-            step["tensor"], number, count, shape if step["transposed"] else None
-        )
+        data = self._open(self._claim, step, number, False)
         scales, biases = (
             self._claim.matrix(step[part]["name"], number, count) if part in step else None
             for part in ("scales", "biases")
         )
         if "packed_as" in step:
-            dtype = ELEMENTS[step["dtype"]]
-            values = np.empty(shape, STORAGE[dtype])
-            packed = Examined(ffi.NULL, data, scales, biases, None)
-            self._verification.decode(step["tensor"], packed, values)
-            data, scales, biases = view_of(values, name)._replace(dtype=dtype), None, None
+            if isinstance(data, View):
+                values = np.empty(shape, STORAGE[ELEMENTS[step["dtype"]]])
+                packed = Examined(ffi.NULL, data, scales, biases, None)
+                self._verification.decode(step["tensor"], packed, values)
+                data = view_of(values, name)._replace(dtype=ELEMENTS[step["dtype"]])
+            scales, biases = None, None
         reference = None
         if step["check"] == "projection":
-            latents = step["latents"]
-            parts = latents.get("parts")
-            turn = shape if latents["transposed"] else None
-            if parts:  # one tensor an expert
-                reference = self._latents.matrix(parts[number], 0, 1, turn)
-            else:
-                heads = latents.get("heads")
-                reference = self._latents.matrix(latents["name"], number, count, turn, heads)
+            reference = self._open(self._latents, step, number, True)
+        if isinstance(data, Matrix) and data.is_small and not _is_large(reference):
+            data = loaded(data)
+        if isinstance(reference, Matrix) and reference.is_small and isinstance(data, View):
+            reference = loaded(reference)
         report = self._calls.verify(
             name, data, step, scales, reference, self._mode, self._tolerance
         )
         examined = Examined(report, data, scales, biases, reference)
         self._verification.add_matrix(step["tensor"], examined)
         self.reports[name] = with_name(report_of(report), name)
+
+    def _open(
+        self, side: _Source, step: Dict[str, Any], number: int, latents: bool
+    ) -> Union[View, Matrix]:
+        """A matrix of a step, or of its latents."""
+        how, name, count = step, step["tensor"], step["matrices"]
+        heads = None
+        if latents:
+            how = step["latents"]
+            name, heads = how["name"], how.get("heads")
+        place = number
+        if latents and "parts" in how:  # one tensor an expert
+            name, place, count = how["parts"][number], 0, 1
+        if isinstance(side, File):
+            dtype = side.tensors[name].dtype
+            if "packed_as" in step and not latents:
+                dtype = step["dtype"]
+            element, tensor = ELEMENTS.get(dtype), step["tensor"]
+            return self._verification.matrix(side.c, latents, tensor, number, element)
+        turn = step["matrix"] if how["transposed"] else None
+        return side.matrix(name, place, count, turn, heads)
 
     def compare(self, step: Dict[str, Any], progress: CheckpointProgress) -> None:
         """Compares a tensor with that of the latents."""

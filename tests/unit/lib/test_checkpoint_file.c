@@ -223,3 +223,84 @@ CASE(lacks_memory, "whichever allocation fails, the file stays unchanged")
     }
     place_fini(&place);
 }
+
+/* Puts the rows of up.weight into the file from the last to the first. */
+static enum trit_status write_backwards(const char *path)
+{
+    static const float bias[ROWS] = {1, 2, 3, 4};
+    struct trit_checkpoint *table = layer_create();
+    struct trit_plan *plan = plan_of(table, NULL);
+    struct trit_output *output = NULL;
+    float row[COLUMNS];
+
+    CHECK(trit_output_create(&output, path, plan, NULL, NULL, NULL) == TRIT_OK);
+    CHECK(trit_output_put(output, "up.bias", bias, sizeof(bias), NULL) == TRIT_OK);
+    for (size_t i = ROWS; i-- > 0;) {
+        for (size_t k = 0; k < COLUMNS; k++)
+            row[k] = weight_at(i * COLUMNS + k);
+        CHECK(trit_output_put_at(output, "up.weight", i * sizeof(row), row, sizeof(row),
+                                 NULL) == TRIT_OK);
+    }
+    CHECK(trit_output_put_at(output, "up.weight", 0, row, 4, NULL) != TRIT_OK);
+    CHECK(trit_output_put_at(output, "down.weight", 0, row, 4, NULL) == TRIT_NOT_FOUND);
+    CHECK(trit_output_put_at(NULL, "up.weight", 0, row, 4, NULL) ==
+          TRIT_INVALID_ARGUMENT);
+    const enum trit_status status = trit_output_commit(output, NULL);
+    trit_output_free(output);
+    trit_plan_free(plan);
+    trit_checkpoint_free(table);
+    return status;
+}
+
+CASE(puts_anywhere, "bytes of an output may be put in any order, but not twice")
+{
+    struct place place;
+    struct trit_file *file = NULL;
+    float weight;
+
+    place_init(&place);
+    CHECK(write_backwards(place.path) == TRIT_OK);
+    CHECK(trit_file_open(&file, place.path, NULL, NULL) == TRIT_OK);
+    CHECK(trit_file_read(file, "up.weight", 512, &weight, 4, NULL) == TRIT_OK);
+    CHECK(weight == weight_at(128));
+    trit_file_close(file);
+    place_fini(&place);
+}
+
+CASE(reads_matrices, "a matrix of a plan is read as [out, in] whatever the file's layout")
+{
+    static const char *const up[] = {"up.*"};
+    const struct trit_checkpoint_options transposed = {
+        .size = sizeof(transposed), .transposed = up, .transposed_count = 1};
+    struct trit_matrix *matrix = NULL;
+    struct trit_file *file = NULL;
+    struct trit_plan *plan;
+    struct place place;
+    float weights[2];
+
+    place_init(&place);
+    CHECK(write_file(place.path, false) == TRIT_OK);
+    CHECK(trit_file_open(&file, place.path, NULL, NULL) == TRIT_OK);
+    plan = plan_of(trit_file_checkpoint(file), &transposed);
+    CHECK(trit_plan_matrix(plan, file, "up.bias", 0, &matrix, NULL) == TRIT_NOT_FOUND);
+    CHECK(trit_plan_matrix(plan, file, "up.weight", 1, &matrix, NULL) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK(trit_plan_matrix(plan, file, "up.weight", 0, &matrix, NULL) == TRIT_OK);
+    CHECK_EQ(trit_matrix_bytes(matrix), WEIGHTS * sizeof(float));
+    CHECK_EQ(trit_matrix_bytes(NULL), 0);
+    CHECK_EQ(trit_matrix_read(matrix, 4 * 5, weights, sizeof(weights)), 0);
+    /* [128, 4] of [4, 128]: elements 5 and 6 are those of row 1, columns 1 and 2. */
+    CHECK(weights[0] == weight_at(1 * COLUMNS + 1));
+    CHECK(weights[1] == weight_at(2 * COLUMNS + 1));
+    CHECK(trit_matrix_check(matrix, NULL) == TRIT_OK);
+    CHECK_EQ(truncate(place.path, 100), 0);
+    CHECK(trit_matrix_read(matrix, 4 * 5, weights, 4) == 0); /* it is in memory */
+    trit_matrix_free(matrix);
+    CHECK(trit_plan_matrix(plan, file, "up.weight", 0, &matrix, NULL) == TRIT_OK);
+    CHECK(trit_matrix_read(matrix, 0, weights, 4) < 0);
+    CHECK(trit_matrix_check(matrix, NULL) == TRIT_ABORTED);
+    trit_matrix_free(matrix);
+    trit_plan_free(plan);
+    trit_file_close(file);
+    place_fini(&place);
+}

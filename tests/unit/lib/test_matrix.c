@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One matrix of a layer at a time. */
-#include "client/cli/matrix.h"
+#include "client/lib/matrix.h"
 
 #include <stdio.h>
 #include <stdlib.h>

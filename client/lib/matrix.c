@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/matrix.h"
+#include "client/lib/matrix.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/number.h"
 #include "checkpoint/transpose.h"
-#include "client/cli/foreign_read.h"
+#include "client/lib/foreign_read.h"
 #include "kernels/kernels.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/foreign_read.h"
+#include "client/lib/foreign_read.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The values of a layer that another program packed, read from a file and decoded some rows
  * at a time. */
-#ifndef CLI_FOREIGN_READ_H
-#define CLI_FOREIGN_READ_H
+#ifndef LIB_FOREIGN_READ_H
+#define LIB_FOREIGN_READ_H
 
 #include "checkpoint/contents.h"
 #include "files/reader.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One matrix of a layer at a time, as [out, in] whatever the file's layout: in memory, or
  * read piece by piece while a call sends it. */
-#ifndef CLI_MATRIX_H
-#define CLI_MATRIX_H
+#ifndef LIB_MATRIX_H
+#define LIB_MATRIX_H
 
 #include <trit.h>
 
