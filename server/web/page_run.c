@@ -5,13 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/store.h"
 #include "web/handlers.h"
 #include "web/heat.h"
 #include "web/html.h"
 #include "web/pattern.h"
 #include "web/run_state.h"
 
-enum { CHANGES_MAX = 12 /* in the list of what changed */ };
+enum {
+    CHANGES_MAX = 12, /* in the list of what changed */
+    WAITING_MAX = 20, /* layers that wait for shards */
+};
 
 /* ---- the head of the page -------------------------------------------------------------- */
 
@@ -109,6 +113,42 @@ static int put_changes(struct text *text, const struct run_state *state,
         text_format(text, "<p>And %zu more, in the table below.</p>\n",
                     count - CHANGES_MAX);
     free(list);
+    return 0;
+}
+
+/* ---- shards that are missing ------------------------------------------------------------- */
+
+struct waiting_list {
+    struct text *text;
+    unsigned count;
+};
+
+static bool put_waiting(void *arg, const struct trit_report *report)
+{
+    struct waiting_list *list = arg;
+
+    if (list->count++ == 0)
+        text_put(list->text, "<h2>Layers that wait for shards</h2>\n<ul>\n");
+    text_put(list->text, "<li>");
+    text_html(list->text, report->layer);
+    text_format(list->text,
+                ", step %" PRIu64 ": %" PRIu32 " of %" PRIu32 " shards</li>\n",
+                report->step, report->shards_present, report->shards_expected);
+    return true;
+}
+
+/* They have no report yet, and are neither healthy nor sick. */
+static int put_all_waiting(const struct web_config *web, struct text *text,
+                           const char *run, struct failure *failure)
+{
+    struct waiting_list list = {.text = text};
+    const struct store_query query = {
+        .run = run, .step_to = UINT64_MAX, .limit = WAITING_MAX};
+
+    if (store_read_waiting(web->reader, &query, put_waiting, &list, failure) < 0)
+        return -1;
+    if (list.count > 0)
+        text_put(text, "</ul>\n");
     return 0;
 }
 
@@ -334,7 +374,8 @@ static int put_page(const struct web_config *web, const struct request *request,
     text_html(text, state->run);
     text_put(text, "</h1>\n");
     put_summary(text, state);
-    if (put_changes(text, state, failure) < 0)
+    if (put_changes(text, state, failure) < 0 ||
+        put_all_waiting(web, text, state->run, failure) < 0)
         return -1;
     if (strcmp(request->order, "name") == 0)
         run_state_sort_natural(state);

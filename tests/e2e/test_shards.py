@@ -373,3 +373,17 @@ def test_json_of_a_layer_that_waits(daemon, run, values):
         report = json.load(reply)
     assert (report["shards_present"], report["shards_expected"]) == (3, 4)
     assert report["findings"][0]["kind"] == "shards_missing" and "health" not in report
+
+
+def test_the_page_of_a_run_tells_what_waits(daemon, run, values):
+    project(daemon, values, sharded.whole(run, step=0))
+    page = f"http://{daemon.http}/runs/{run}"
+
+    def shown():
+        with urllib.request.urlopen(page, timeout=CALL_SECONDS) as reply:
+            return reply.read().decode()
+    assert "wait for shards" not in shown()
+    send(daemon, project, values, CUTS["rows"][:3], run)
+    assert "<li>up, step 1: 3 of 4 shards</li>" in shown()
+    send(daemon, project, values, CUTS["rows"][3:], run)
+    assert "wait for shards" not in shown()
