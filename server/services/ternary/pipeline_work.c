@@ -285,7 +285,7 @@ static void take_scratch(struct tile *tile)
         tile->reference.bytes = NULL;
     if (tile->borrows_out)
         tile->out.bytes = NULL;
-    if (tile->borrows_in || tile->borrows_out)
+    if (tile->place) /* else the reply needs it */
         tile->out_bytes = NULL;
 }
 
