@@ -120,6 +120,20 @@ def test_either_way_may_be_in_memory_alone(local, memory, values, sent, answered
     same_report(reply.report, plain.report)
 
 
+def test_a_large_tensor_in_memory_is_answered_by_bytes(local, memory):
+    """Above 1 MiB the workers compute, in memory of their own; the reply's bytes stay."""
+    shape = (512, 1024)
+    data = np.random.default_rng(12).standard_normal(shape).astype(np.float32).tobytes()
+    buffer = memory.buffer(len(data))
+    region = buffer.put(data)
+    for encoding in (tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_DENSE):
+        plain = local.ternary.Project(request(data, encoding, shape), timeout=CALL_SECONDS)
+        asked = request(None, encoding, shape, region=region)
+        reply = local.ternary.Project(asked, timeout=CALL_SECONDS)
+        assert reply.data == plain.data and reply.scales == plain.scales
+        same_report(reply.report, plain.report)
+
+
 def test_a_dense_projection_may_overwrite_its_tensor(local, memory, values):
     data = values.tobytes()
     plain = local.ternary.Project(request(data, 0), timeout=CALL_SECONDS)
