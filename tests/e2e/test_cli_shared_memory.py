@@ -54,13 +54,17 @@ def timeless(result):
     return result
 
 
+@pytest.mark.parametrize("filed", [False, True])
 @pytest.mark.parametrize("encoding", ["dense", "int8", "q2_0", "pq2_0", "mlx_2bit"])
-def test_a_projection_through_memory_writes_the_same_file(local, latents, tmp_path, encoding):
+def test_a_projection_through_memory_writes_the_same_file(local, latents, tmp_path, encoding, filed):
     sent = os.path.getsize(latents)
     results = {}
     for memory in (True, False):
         out = tmp_path / f"{memory}.safetensors"
-        result, moved = run(local, "project", latents, "-o", out, "-e", encoding, memory=memory)
+        words = ["--run", f"r{memory}"] if filed else []
+        result, moved = run(local, "project", latents, "-o", out, "-e", encoding, *words, memory=memory)
+        for report in result["layers"]:
+            report.pop("run", None)
         results[memory] = timeless(result), out.read_bytes()
         assert moved < sent / 10 if memory else moved > sent * .9
     assert results[True] == results[False]

@@ -60,11 +60,13 @@ static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
     needed = pipeline_tile_needs(pipeline, waiting->input, tile);
     if (pipeline_tile_is_empty(pipeline, waiting->input, tile) && needed <= left) {
         find_place(pipeline, tile, waiting);
+        /* The chunk is not done before the tile: it is read, or written, until then. */
+        if (!copied_here || tile->place)
+            pipeline->regions->last = later(pipeline->regions->last, tile);
         if (!copied_here) {
             const uint8_t *source = waiting->bytes + waiting->at;
 
             waiting->at += needed;
-            pipeline->regions->last = later(pipeline->regions->last, tile);
             return pipeline_fill_from(pipeline, waiting->input, tile, source);
         }
     }
