@@ -33,16 +33,17 @@ void retain_failed(struct retain *retain)
 static int delete_range(struct tidy *tidy, struct layer_row *layer, int64_t from,
                         int64_t to, size_t max, struct failure *failure)
 {
-    size_t deleted = 0;
+    size_t deleted = ERASE_REPORTS_MAX;
 
     if (max > tidy->left)
         max = tidy->left;
-    if (max == 0)
-        return 0;
-    if (erase_reports(tidy->db, layer, from, to, max, NULL, &deleted, failure))
-        return -1;
-    tidy->left -= deleted;
-    tidy->retain->deleted += deleted;
+    while (max > 0 && layer->reports > 0 && deleted == ERASE_REPORTS_MAX) {
+        if (erase_reports(tidy->db, layer, from, to, max, NULL, &deleted, failure))
+            return -1;
+        max -= deleted;
+        tidy->left -= deleted;
+        tidy->retain->deleted += deleted;
+    }
     return 0;
 }
 
