@@ -16,7 +16,7 @@ from tritd import ROOT, cli
 
 EXIT = {"error": 1, "undecided": 4, "warning": 0, "note": 0}
 # Kinds that no file makes: they belong to shards of reports.
-UNUSED = {"shard_cuts_group"}
+UNUSED = {"shard_cuts_group", "shards_missing"}
 
 
 def severities():
