@@ -290,13 +290,14 @@ def test_a_forgotten_layer_is_loaded_again_if_load_said_so(tmp_path, random):
 def test_a_watch_goes_on_after_a_restart(tmp_path, random):
     """It gives each report once, and counts attempts anew after each report."""
     w = random.standard_normal((2, 128)).astype(np.float32)
-    retry = trit.RetryPolicy(max_attempts=2, initial_backoff=0.001)
+    # A daemon that is dying may accept a connection and drop it, so a restart may cost two.
+    retry = trit.RetryPolicy(max_attempts=5, initial_backoff=0.05)
     address = f"unix:{tmp_path}/rpc"
     daemon = Daemon(tmp_path, "--listen", address)
     try:
         with trit.Client(address, timeout=SECONDS, wait_for_ready=True, retry=retry) as client:
             watch = client.reports.watch("run", cursor="0")
-            for step in range(5):
+            for step in range(6):
                 client.project(w, layer=("run", "fc", step))
                 assert next(watch).report.step == step
                 daemon.kill()
