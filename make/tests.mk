@@ -20,6 +20,10 @@ $(TOOLS): tests/tools/go-tools.sh
 	@sh $< $(@D)
 	@touch $@
 
+.PHONY: test-every-byte
+test-every-byte: $(O)/tests/unit/store/test_flipped ## a store with any of its bytes flipped (a minute)
+	@TRIT_EVERY_BYTE=1 $(RUNNER) $<
+
 .PHONY: test-large
 test-large: bins $(STUBS) ## memory over a checkpoint of 6 GB (5 GB of disk, a minute)
 	@TRIT_LARGE=1 $(RUN_TESTS) --e2e tests/e2e/test_large.py

@@ -12,13 +12,23 @@
 #include "tests/lib/store_answers.h"
 #include "tests/lib/store_sql.h"
 
-/* Bytes from one flip to the next. In the small store every byte is flipped, except in
- * the gaps between its rows. Primes, so that every column is reached. */
+/* Bytes from one flip to the next: in the small store, in the gaps between its rows, in the
+ * large one. Primes, so that every column is reached. */
+struct strides {
+    size_t small, gap, large, inner;
+};
+
+/* TRIT_EVERY_BYTE=1 (make test-every-byte): every byte of the small store's rows. */
+static struct strides strides(void)
+{
+    if (getenv("TRIT_EVERY_BYTE"))
+        return (struct strides){1, 31, 29, 1};
 #if defined(TRIT_ASAN) || defined(__SANITIZE_THREAD__) || defined(__aarch64__)
-enum { STRIDE = 97, GAP_STRIDE = 997, LARGE_STRIDE = 499 };
+    return (struct strides){97, 997, 499, 7};
 #else
-enum { STRIDE = 1, GAP_STRIDE = 31, LARGE_STRIDE = 29 };
+    return (struct strides){13, 251, 211, 3};
 #endif
+}
 
 enum {
     PAGE_BYTES = 4096,
@@ -222,11 +232,12 @@ static void restore(const char *path, const uint8_t *bytes, size_t size, size_t 
 static size_t stride(const uint8_t *bytes, size_t size, size_t at, size_t small)
 {
     static const uint8_t gap[GAP_BYTES];
+    const size_t wide = strides().gap;
 
-    if (at + GAP_STRIDE + GAP_BYTES < size && small < GAP_STRIDE &&
+    if (at + wide + GAP_BYTES < size && small < wide &&
         memcmp(bytes + at, gap, GAP_BYTES) == 0 &&
-        memcmp(bytes + at + GAP_STRIDE, gap, GAP_BYTES) == 0)
-        return GAP_STRIDE;
+        memcmp(bytes + at + wide, gap, GAP_BYTES) == 0)
+        return wide;
     return small;
 }
 
@@ -297,8 +308,9 @@ CASE(every_byte,
 
     live(&fixture, &sound);
     CHECK_EQ(sound.opening.status, TRIT_OK);
-    for (size_t at = check_random(&random) % STRIDE; at < size;
-         at += stride(bytes, size, at, STRIDE))
+    const size_t small = strides().small;
+    for (size_t at = check_random(&random) % small; at < size;
+         at += stride(bytes, size, at, small))
         flip_one(&fixture, path, bytes, size, at, &random, live, &sound, &tally);
     show("small", size, &tally);
     free(bytes);
@@ -393,8 +405,8 @@ CASE(inner_pages, "the same holds for a store whose tables have inner pages")
     for (size_t at = check_random(&random) % 7; at < size; at += 7) {
         bool inner = is_interior(bytes, at);
 
-        if (inner ? interior++ % (STRIDE == 1 ? 1 : 7) != 0
-                  : check_random(&random) % LARGE_STRIDE != 0)
+        if (inner ? interior++ % strides().inner != 0
+                  : check_random(&random) % strides().large != 0)
             continue;
         if (inner && stride(bytes, size, at, 1) != 1 && check_random(&random) % 31 != 0)
             continue;
