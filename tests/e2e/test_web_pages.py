@@ -194,7 +194,7 @@ def test_keyboard(visit):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    page.wait_for_url("**#main")
     name = names_of(page)[0]
     page.get_by_role("link", name=name, exact=True).last.focus()
     page.keyboard.press("Enter")
