@@ -5,6 +5,7 @@
 #include "checkpoint/transpose.h"
 #include "client/cli/side.h"
 #include "client/lib/foreign_read.h"
+#include "client/lib/matrix.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
@@ -51,20 +52,10 @@ static int load_rows(const struct rows *rows, void **data, uint64_t *bytes,
 {
     *bytes = rows->count * rows->row_bytes;
     *data = allocate(*bytes, failure);
-    if (!*data)
-        return -1;
-    if (rows->heads->rows == 0)
-        return reader_read(rows->reader, rows->entry,
-                           rows->from + rows->first * rows->row_bytes, *data, *bytes,
-                           failure);
-    for (uint64_t i = 0; i < rows->count; i++)
-        if (reader_read(rows->reader, rows->entry,
-                        rows->from + head_order_row(rows->heads, rows->first + i) *
-                                         rows->row_bytes,
-                        (char *)*data + i * rows->row_bytes, rows->row_bytes,
-                        failure) < 0)
-            return -1;
-    return 0;
+    return *data ? matrix_read_rows(rows->reader, rows->entry, rows->from, rows->heads,
+                                    rows->first, rows->count, rows->row_bytes, *data,
+                                    failure)
+                 : -1;
 }
 
 static int read_columns(const struct rows *rows, uint64_t columns, size_t width,

@@ -89,7 +89,7 @@ enum trit_status trit_plan_matrix(const struct trit_plan *plan,
             action == PLAN_PACK ? stored_matrices(item) : content_matrices(item);
         if (action != PLAN_PACK && action != PLAN_TERNARIZE)
             fail_field(&failure, TRIT_NOT_FOUND, "tensor",
-                       "\"%s\" is no layer of the plan", tensor);
+                       "\"%s\" is not a layer of the plan", tensor);
         else
             give_matrix(matrix, &asked, &failure);
     }
@@ -142,7 +142,8 @@ enum trit_status trit_verification_matrix(const struct trit_verification *verifi
         asked.contents = &v->claim;
         asked.matrices = stored_matrices(&v->claim.items[asked.index]);
         if (check != CHECK_TERNARY && check != CHECK_PROJECTION)
-            fail_field(&failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is no layer", tensor);
+            fail_field(&failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not a layer",
+                       tensor);
         else if (!latents || ask_latents(v, &asked, &failure) == 0)
             give_matrix(matrix, &asked, &failure);
     }

@@ -38,12 +38,14 @@ static void *load(struct reader *reader, const struct tensor_entry *entry, uint6
     return bytes;
 }
 
-/* Reads rows [first, first + count) of a matrix whose rows are in another order. */
-static int read_heads(struct reader *reader, const struct tensor_entry *entry,
-                      uint64_t from, const struct head_order *heads, uint64_t first,
-                      uint64_t count, uint64_t row_bytes, uint8_t *to,
-                      struct failure *failure)
+int matrix_read_rows(struct reader *reader, const struct tensor_entry *entry,
+                     uint64_t from, const struct head_order *heads, uint64_t first,
+                     uint64_t count, uint64_t row_bytes, uint8_t *to,
+                     struct failure *failure)
 {
+    if (heads->rows == 0)
+        return reader_read(reader, entry, from + first * row_bytes, to, count * row_bytes,
+                           failure);
     for (uint64_t i = 0; i < count; i++)
         if (reader_read(reader, entry,
                         from + head_order_row(heads, first + i) * row_bytes,
@@ -60,8 +62,8 @@ static int load_heads(struct reader *reader, const struct tensor_entry *entry,
     *data = *bytes < PTRDIFF_MAX ? malloc((size_t)*bytes + 1) : NULL;
     if (!*data)
         return no_memory(failure, *bytes);
-    if (read_heads(reader, entry, number * *bytes, &matrices->heads, 0, matrices->rows,
-                   *bytes / matrices->rows, *data, failure) == 0)
+    if (matrix_read_rows(reader, entry, number * *bytes, &matrices->heads, 0,
+                         matrices->rows, *bytes / matrices->rows, *data, failure) == 0)
         return 0;
     free(*data);
     *data = NULL;
@@ -126,9 +128,9 @@ static int block_fill(struct matrix *matrix, uint64_t first)
     block->first = first;
     block->count = u64_min(block->count_max, block->all_rows - first);
     if (block->heads.rows)
-        return read_heads(matrix->reader, matrix->entry, matrix->from, &block->heads,
-                          first, block->count, row_bytes(block), block->rows,
-                          matrix->failure);
+        return matrix_read_rows(matrix->reader, matrix->entry, matrix->from,
+                                &block->heads, first, block->count, row_bytes(block),
+                                block->rows, matrix->failure);
     const uint64_t strip = block->count * block->width;
     for (uint64_t i = 0; i < block->columns; i++)
         if (reader_read(matrix->reader, matrix->entry,

@@ -9,6 +9,13 @@
 #include "checkpoint/contents.h"
 #include "files/reader.h"
 
+/* Reads rows [first, first + count) in the order of `heads`, of a matrix that begins at byte
+ * `from` of the tensor and is stored row by row. */
+int matrix_read_rows(struct reader *reader, const struct tensor_entry *entry,
+                     uint64_t from, const struct head_order *heads, uint64_t first,
+                     uint64_t count, uint64_t row_bytes, uint8_t *to,
+                     struct failure *failure);
+
 /* Loads matrix `number` of `matrices.count` equal parts of the tensor, malloc'ed; where
  * matrices.transposed, it is transposed to [rows, columns] of elements. *bytes are those
  * of the part. */

@@ -327,7 +327,7 @@ TRIT_API enum trit_status trit_file_unchanged(const struct trit_file *file,
  * latents (of a verification's "projection" step) the rows in the claim's order. Memory does
  * not grow with the matrix. `file` is the one that was planned or verified; it and the plan
  * or the verification must outlive the matrix. One thread at a time may use it; release it
- * with trit_matrix_free. NOT_FOUND: the tensor is no layer. */
+ * with trit_matrix_free. NOT_FOUND: the tensor is not a layer. */
 TRIT_API enum trit_status trit_plan_matrix(const struct trit_plan *plan,
                                            const struct trit_file *file,
                                            const char *tensor, uint64_t number,
