@@ -1,11 +1,11 @@
 # The modules: their folders, the modules that each may use, and their libraries.
 # A module links with exactly those; tests/tools/lint.py compares includes with USES_.
 
-MODULES := kernels proto json base async obs access files checkpoint tls memory h2 work health shards store layers grpc services web net app lib cli
+MODULES := kernels proto json base async obs access files checkpoint drive tls memory h2 work health shards store layers grpc services web net app lib cli
 
 DIR_kernels := kernels kernels/ternary kernels/linear
 DIR_proto := proto proto/codec
-$(foreach r,json base async obs access files tls memory h2 work health shards store layers grpc web net app,$(eval DIR_$r := server/$r))
+$(foreach r,json base async obs access files drive tls memory h2 work health shards store layers grpc web net app,$(eval DIR_$r := server/$r))
 DIR_checkpoint := checkpoint
 DIR_services := server/services server/services/ternary server/services/layers
 DIR_lib := client/lib
@@ -20,6 +20,7 @@ USES_obs := base
 USES_access := base
 USES_files := base json
 USES_checkpoint := files base proto kernels json
+USES_drive := checkpoint files base proto kernels json
 USES_tls := base
 USES_memory := obs base proto
 USES_h2 := base
@@ -33,13 +34,14 @@ USES_services := grpc memory h2 layers work store shards health async obs base p
 USES_web := json access tls store shards health async obs base proto kernels
 USES_net := tls memory h2 async obs base proto
 USES_app := net web services access grpc tls memory h2 layers work store shards health files async obs base proto kernels json
-USES_lib := tls checkpoint files base proto kernels json
-USES_cli := lib tls checkpoint files base proto kernels json
+USES_lib := tls drive checkpoint files base proto kernels json
+USES_cli := lib tls drive checkpoint files base proto kernels json
 
 PKG_json := jansson
 PKG_proto := jansson
 PKG_files := jansson
 PKG_checkpoint := jansson
+PKG_drive := jansson
 PKG_async := libuv
 PKG_net := libuv
 PKG_app := libuv

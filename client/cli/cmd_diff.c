@@ -13,9 +13,9 @@
 #include "checkpoint/json.h"
 #include "checkpoint/layer_diff.h"
 #include "checkpoint/match.h"
-#include "client/cli/both.h"
 #include "client/cli/grid.h"
 #include "client/cli/side.h"
+#include "drive/both.h"
 #include "proto/json_value.h"
 
 static const uint64_t PIECE_ELEMENTS = 1 << 20; /* of each side in memory */

@@ -2,9 +2,9 @@
 /* trit layers load: sends a tensor of a file to the daemon, which holds it as a layer. */
 #include <stdlib.h>
 
+#include "client/cli/bar.h"
 #include "client/cli/held.h"
-#include "client/cli/progress.h"
-#include "client/lib/matrix.h"
+#include "client/lib/matrix_call.h"
 #include "files/reader.h"
 
 struct loading {
@@ -91,7 +91,7 @@ static int read_file(struct loading *load)
 
 static enum exit_code send(struct loading *load)
 {
-    struct progress progress;
+    struct bar bar;
     struct progress_piece piece;
     const struct trit_call_options call = {
         .size = sizeof(call), .progress = progress_update, .progress_arg = &piece};
@@ -101,12 +101,12 @@ static enum exit_code send(struct loading *load)
     load->client = cli_connect(load->options);
     if (!load->client)
         return FAILED;
-    progress_start(&progress, load->weight_tensor.bytes + load->bias_tensor.bytes);
-    progress_piece_begin(&piece, &progress, load->spec.name, NULL);
+    bar_start(&bar, load->weight_tensor.bytes + load->bias_tensor.bytes);
+    progress_piece_begin(&piece, &bar.progress, load->spec.name, NULL);
     status = trit_layer_load(load->client, &load->spec, &load->weight_tensor,
                              load->spec.bias ? &load->bias_tensor : NULL, &call,
                              &load->spec, &error);
-    progress_stop(&progress);
+    bar_stop(&bar);
     if (status == TRIT_OK)
         return held_show(load->options, "loaded", &load->spec);
     return load->failure.status != TRIT_OK /* the weight could not be read */

@@ -54,9 +54,9 @@ static enum exit_code write_output(struct packing_run *p)
 
     if (result < 0)
         return complain(FAILED, "%s: %s", p->options->output, p->failure.message);
-    progress_start(&p->progress, p->plan.bytes);
+    bar_start(&p->bar, p->plan.bytes);
     result = do_all(p);
-    progress_stop(&p->progress);
+    bar_stop(&p->bar);
     if (result < 0)
         return complain(p->failure.status == TRIT_INVALID_ARGUMENT ? MISMATCH : FAILED,
                         "%s; nothing is written", p->failure.message);

@@ -9,7 +9,6 @@
  *    output gets its name.
  * After a failure or a signal the output's name is as it was before. Reports that the
  * daemon has stored under --run by then stay stored. */
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,40 +18,24 @@
 #include "client/cli/report_file.h"
 #include "client/cli/show_plan.h"
 #include "kernels/kernels.h"
-#include "proto/finding.h"
-#include "proto/json_value.h"
 
 /* ---- the result ------------------------------------------------------------- */
 
-static json_t *result_json(struct projecting *p, const char *verdict)
+static json_t *result_json(const struct project_command *p)
 {
-    const struct options *options = p->options;
-    const uint64_t all = p->plan.parameters_ternary + p->plan.parameters_kept;
-    const size_t passed = reader_table(p->input.reader)->count - p->plan.layers;
-
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o, s:O}", "input",
-        options->arguments[0], "output", options->output, "encoding",
-        encoding_name(options->encoding), "verdict", verdict, "findings",
-        findings_json(&p->findings), "passed_through", (int)passed, "is_ternary",
-        p->not_ternary == 0, "ternary", json_uint64(p->plan.parameters_ternary), "kept",
-        json_uint64(p->plan.parameters_kept), "share_ternary",
-        all ? (double)p->plan.parameters_ternary / (double)all : 0.0, "others",
-        file_others_json(&p->plan.contents), "layers", p->showing.reports);
+    return project_json(&p->run, p->options->arguments[0], p->options->output,
+                        p->showing.reports);
 }
 
-static enum exit_code show_result(struct projecting *p)
+static enum exit_code show_result(struct project_command *p)
 {
     const struct options *options = p->options;
-    const enum trit_verdict verdict = findings_verdict(&p->findings);
     const enum exit_code code =
-        verdict == TRIT_VERDICT_PASS && p->not_ternary == 0 ? DONE : MISMATCH;
-    const uint64_t all = p->plan.parameters_ternary + p->plan.parameters_kept;
+        project_verdict(&p->run) == TRIT_VERDICT_PASS ? DONE : MISMATCH;
+    const uint64_t all = p->run.plan.parameters_ternary + p->run.plan.parameters_kept;
 
-    const char *shown =
-        verdict_name(code == DONE ? TRIT_VERDICT_PASS : TRIT_VERDICT_FAIL);
     if (p->options->report) {
-        json_t *result = result_json(p, shown);
+        json_t *result = result_json(p);
         const enum exit_code written = report_file_write("project", p->options, result);
 
         json_decref(result);
@@ -60,62 +43,70 @@ static enum exit_code show_result(struct projecting *p)
             return written;
     }
     if (!p->showing.grid)
-        return print_json(result_json(p, shown), code);
-    if (showing_print(&p->showing, &p->findings) < 0)
+        return print_json(result_json(p), code);
+    if (showing_print(&p->showing, &p->run.findings) < 0)
         return complain(FAILED, "out of memory");
     printf("%s: %zu layers ternary (%s), %zu tensors as they were; %.1f %% of the "
            "parameters are ternary\n",
-           options->output, p->showing.layers - p->not_ternary,
+           options->output, p->showing.layers - p->run.not_ternary,
            encoding_name(options->encoding),
-           reader_table(p->input.reader)->count - p->plan.layers,
-           all ? 100.0 * (double)p->plan.parameters_ternary / (double)all : 0.0);
-    file_print_kept(&p->plan.contents, all);
+           reader_table(p->run.input.reader)->count - p->run.plan.layers,
+           all ? 100.0 * (double)p->run.plan.parameters_ternary / (double)all : 0.0);
+    file_print_kept(&p->run.plan.contents, all);
     return code;
 }
 
-static enum exit_code refuse_lost(struct projecting *p)
+static enum exit_code refuse_lost(struct project_command *p)
 {
     char text[FINDING_TEXT_BYTES];
 
-    for (size_t i = 0; i < p->findings.count; i++)
-        if (p->findings.list[i].finding.kind == TRIT_FINDING_SCALE_LOST)
-            complain(MISMATCH, "%s", finding_text(text, &p->findings.list[i]));
+    for (size_t i = 0; i < p->run.findings.count; i++)
+        if (p->run.findings.list[i].finding.kind == TRIT_FINDING_SCALE_LOST)
+            complain(MISMATCH, "%s", finding_text(text, &p->run.findings.list[i]));
     return complain(MISMATCH,
                     "%s: nothing is written: %zu layers lose scales (--allow-lost "
                     "writes them anyway)",
-                    p->options->output, p->lost);
+                    p->options->output, p->run.lost);
 }
 
 /* ---- the steps ------------------------------------------------------------------- */
 
-static int write_output(struct projecting *p)
+static int write_output(struct project_command *p)
 {
-    if (output_open(&p->writer, p->options, &p->input, &p->plan, &p->failure) < 0)
-        return fail_context(&p->failure, "%s", p->options->output);
-    progress_start(&p->progress, p->plan.bytes);
-    int result = project_pieces(p);
-    progress_stop(&p->progress);
-    if (result != 0 || reader_unchanged(p->input.reader, &p->failure) != 0 ||
-        interrupt_check(&p->failure) != 0)
+    struct projecting *run = &p->run;
+
+    if (output_open(&run->writer, p->options, &run->input, &run->plan, &run->failure) < 0)
+        return fail_context(&run->failure, "%s", p->options->output);
+    bar_start(&p->bar, run->plan.bytes);
+    int result = project_run(run);
+    bar_stop(&p->bar);
+    if (result != 0 || interrupt_check(&run->failure) != 0)
         return -1;
-    if (p->lost)
+    if (run->lost)
         return 0;
-    if (writer_commit(p->writer, &p->failure) != 0)
-        return fail_context(&p->failure, "%s", p->options->output);
+    if (writer_commit(run->writer, &run->failure) != 0)
+        return fail_context(&run->failure, "%s", p->options->output);
     return 0;
 }
 
-static enum exit_code project_planned(struct projecting *p)
+static enum exit_code project_planned(struct project_command *p)
 {
-    p->client = cli_connect(p->options);
-    if (!p->client)
+    if (daemon_engine_open(&p->engine, p->options) != DONE)
         return FAILED;
     if (showing_start(&p->showing, p->options) < 0)
         return complain(FAILED, "out of memory");
+    p->run.engine = &p->engine.engine;
+    p->run.progress = &p->bar.progress;
+    p->run.terms = (struct layer_terms){.encoding = p->options->encoding,
+                                        .group_size = p->options->group_size,
+                                        .partial_group = p->options->partial_group};
+    p->run.allow_lost = option_given(p->options, OPTION_ALLOW_LOST);
+    p->run.layer = showing_layer;
+    p->run.owner = &p->showing;
     interrupt_hold(&p->interrupt);
     if (write_output(p) != 0)
-        return complain(FAILED, "%s", p->failure.message);
-    return p->lost ? refuse_lost(p) : show_result(p);
+        return complain(FAILED, "%s", p->run.failure.message);
+    return p->run.lost ? refuse_lost(p) : show_result(p);
 }
 
 static enum exit_code check_usage(const struct options *options)
@@ -138,47 +129,42 @@ static enum exit_code check_usage(const struct options *options)
     return code == DONE ? output_check("project", options, options->arguments[0]) : code;
 }
 
-static enum exit_code run_steps(struct projecting *p)
+static enum exit_code run_steps(struct project_command *p)
 {
     const char *path = p->options->arguments[0];
     const bool again = option_given(p->options, OPTION_AGAIN);
     enum exit_code code = check_usage(p->options);
 
     if (code == DONE)
-        code = input_open(&p->input, path, p->options);
+        code = input_open(&p->run.input, path, p->options);
     if (code != DONE)
         return code;
-    const struct checkpoint_options rules = input_options(&p->input, p->options);
+    const struct checkpoint_options rules = input_options(&p->run.input, p->options);
     const struct layer_terms terms = terms_of(&rules, NULL);
-    code = file_check_options("project", p->options, &terms, p->input.reader, NULL);
+    code = file_check_options("project", p->options, &terms, p->run.input.reader, NULL);
     if (code != DONE)
         return code;
-    if (plan_create(&p->plan, &rules, again, reader_table(p->input.reader), &p->failure) <
-        0)
-        return complain(FAILED, "%s: %s", path, p->failure.message);
+    if (plan_create(&p->run.plan, &rules, again, reader_table(p->run.input.reader),
+                    &p->run.failure) < 0)
+        return complain(FAILED, "%s: %s", path, p->run.failure.message);
     code = project_check(p);
     if (code != DONE)
         return code;
-    return option_given(p->options, OPTION_DRY_RUN) ? show_plan(p->options, &p->plan)
+    return option_given(p->options, OPTION_DRY_RUN) ? show_plan(p->options, &p->run.plan)
                                                     : project_planned(p);
 }
 
 static enum exit_code run_project(const struct options *options)
 {
-    struct projecting p = {.options = options};
+    struct project_command p = {.options = options};
     enum exit_code code;
 
-    findings_init(&p.findings);
-    pthread_mutex_init(&p.whole, NULL);
+    project_init(&p.run);
     code = run_steps(&p);
     showing_end(&p.showing);
-    findings_fini(&p.findings);
-    writer_destroy(p.writer);
+    project_fini(&p.run); /* removes an output that is not complete */
     interrupt_release(&p.interrupt);
-    trit_close(p.client);
-    plan_destroy(&p.plan);
-    input_close(&p.input);
-    pthread_mutex_destroy(&p.whole);
+    daemon_engine_close(&p.engine);
     return code;
 }
 

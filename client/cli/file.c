@@ -2,31 +2,12 @@
 #include "client/cli/file.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint/notes.h"
-#include "checkpoint/rename.h"
 #include "client/cli/escape.h"
 #include "files/folder.h"
-#include "proto/json_value.h"
-
-static int read_config(struct input *input, struct failure *failure)
-{
-    char *text = NULL;
-    size_t bytes = 0;
-    int found = folder_read_text(reader_folder(input->reader), "config.json", &text,
-                                 &bytes, failure);
-
-    if (found <= 0)
-        return found;
-    found = model_config_read(&input->config, text, bytes, failure);
-    free(text);
-    input->has_config = found == 0;
-    return found < 0 ? fail_context(failure, "config.json") : 0;
-}
 
 static enum exit_code open_any(struct input *input, const char *path,
                                const struct options *options, bool may_be_cut)
@@ -35,10 +16,7 @@ static enum exit_code open_any(struct input *input, const char *path,
                                 .may_be_cut = may_be_cut};
     struct failure failure = {.status = TRIT_OK};
 
-    *input = (struct input){.reader = NULL};
-    if (reader_open(&input->reader, path, &read, &failure) < 0)
-        return complain(FAILED, "%s: %s", path, failure.message);
-    if (read_config(input, &failure) < 0 && reader_is_folder(input->reader))
+    if (input_read(input, path, &read, &failure) < 0)
         return complain(FAILED, "%s: %s", path, failure.message);
     return DONE;
 }
@@ -53,12 +31,6 @@ enum exit_code input_open_damaged(struct input *input, const char *path,
                                   const struct options *options)
 {
     return open_any(input, path, options, true);
-}
-
-void input_close(struct input *input)
-{
-    reader_close(input->reader);
-    *input = (struct input){.reader = NULL};
 }
 
 struct checkpoint_options input_options(const struct input *input,
@@ -96,17 +68,10 @@ enum exit_code file_check_options(const char *command, const struct options *opt
                                   const struct reader *first, const struct reader *second)
 {
     const struct checkpoint_options rules = options_checkpoint(options);
-    const struct tensor_table *tables[] = {reader_table(first),
-                                           second ? reader_table(second) : NULL};
-    const char *unused = selection_unused(&rules, tables, 2);
     struct failure failure = {.status = TRIT_OK};
 
-    if (!unused)
-        unused = rename_unused(&rules, tables[0], tables[1]);
-    if (unused)
-        return complain(USAGE, "%s: the pattern '%s' matches no tensor of %s%s", command,
-                        unused, options->arguments[0], second ? " and its latents" : "");
-    if (terms_check(terms, &failure) < 0)
+    if (input_check_options(options->arguments[0], &rules, terms, first, second,
+                            &failure) < 0)
         return complain(USAGE, "%s: %s", command, failure.message);
     return DONE;
 }
@@ -139,41 +104,6 @@ enum exit_code file_check_names(const char *command, const struct options *optio
     return code;
 }
 
-static bool is_listed(const struct contents *contents, size_t index)
-{
-    const struct tensor_entry *entry = &contents->table->entries[index];
-    const enum content_kind kind = contents->items[index].kind;
-
-    return (entry->rank >= FILE_RANK_LISTED || contents->table->count == 1) &&
-           kind != CONTENT_LAYER && kind != CONTENT_SCALES;
-}
-
-static json_t *other_json(const struct contents *contents, size_t index)
-{
-    const struct tensor_entry *entry = &contents->table->entries[index];
-    char text[CONTENT_TEXT_BYTES];
-    uint64_t shape[TRIT_RANK_MAX];
-
-    entry_value_shape(entry, shape);
-    return json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", entry->name, "dtype",
-                     entry->type->name, "shape", json_uint64s(shape, entry->rank),
-                     "parameters", json_uint64(content_parameters(contents, index)),
-                     "what", content_text(text, contents, index));
-}
-
-json_t *file_others_json(const struct contents *contents)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; array && i < contents->table->count; i++)
-        if (is_listed(contents, i) &&
-            json_array_append_new(array, other_json(contents, i)) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
 void file_print_others(const struct contents *contents)
 {
     char text[CONTENT_TEXT_BYTES], shape[SHAPE_TEXT_BYTES];
@@ -182,7 +112,7 @@ void file_print_others(const struct contents *contents)
     for (size_t i = 0; i < contents->table->count; i++) {
         const struct tensor_entry *entry = &contents->table->entries[i];
 
-        if (!is_listed(contents, i))
+        if (!content_is_listed(contents, i))
             continue;
         escape_text(name, sizeof(name), entry->name);
         escape_text(what, sizeof(what), content_text(text, contents, i));
@@ -233,7 +163,7 @@ void file_print_kept(const struct contents *contents, uint64_t parameters)
     for (size_t i = 0; i < contents->table->count; i++) {
         const struct content *item = &contents->items[i];
 
-        if (!is_listed(contents, i) || item->kind == CONTENT_FOREIGN_TABLE)
+        if (!content_is_listed(contents, i) || item->kind == CONTENT_FOREIGN_TABLE)
             continue;
         if (sums[item->kind][item->role].count++ == 0)
             sums[item->kind][item->role].first = i;

@@ -3,19 +3,8 @@
 #ifndef CLI_FILE_H
 #define CLI_FILE_H
 
-#include "checkpoint/config.h"
-#include "checkpoint/contents.h"
 #include "client/cli/cli.h"
-#include "files/reader.h"
-
-struct json_t;
-
-/* A checkpoint and its config.json. */
-struct input {
-    struct reader *reader;
-    struct model_config config;
-    bool has_config;
-};
+#include "drive/input.h"
 
 /* Opens a file, a folder or an index; obeys --npy-bf16. Complains and returns FAILED if
  * it cannot be read. A malformed config.json is an error in a folder. In the folder of a
@@ -27,7 +16,6 @@ enum exit_code input_open(struct input *input, const char *path,
  * say so. */
 enum exit_code input_open_damaged(struct input *input, const char *path,
                                   const struct options *options);
-void input_close(struct input *input); /* harmless on a zeroed one */
 
 /* What the options and the config.json say of the checkpoint; borrows both. */
 struct checkpoint_options input_options(const struct input *input,
@@ -50,15 +38,8 @@ enum exit_code file_check_options(const char *command, const struct options *opt
 enum exit_code file_check_names(const char *command, const struct options *options,
                                 const struct contents *contents);
 
-/* Tensors of at least this rank could be layers, so the output lists those that are not.
- * */
-enum { FILE_RANK_LISTED = 2 };
-
-/* [{name, dtype, shape, parameters, what}] of the tensors of that rank that are not
- * layers. NULL: memory ran out. */
-struct json_t *file_others_json(const struct contents *contents);
-
-/* Prints the same as text, one line each. */
+/* Prints the tensors that may have been taken for layers and are none (others_json), one
+ * line each. */
 void file_print_others(const struct contents *contents);
 
 /* Prints a summary: a line for the layers of each packing of another program, and one for

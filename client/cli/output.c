@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/lib/planned.h"
+#include "drive/planned.h"
 #include "files/folder.h"
 
 static bool names_index(const char *path)

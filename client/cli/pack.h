@@ -3,13 +3,13 @@
 #ifndef CLI_PACK_H
 #define CLI_PACK_H
 
+#include "client/cli/bar.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/lanes.h"
-#include "client/cli/plan_cursor.h"
-#include "client/cli/progress.h"
-#include "client/cli/put.h"
 #include "client/cli/side.h"
-#include "client/lib/matrix.h"
+#include "client/lib/matrix_call.h"
+#include "drive/lanes.h"
+#include "drive/plan_cursor.h"
+#include "drive/put.h"
 #include "files/writer.h"
 
 struct packing_run {
@@ -20,7 +20,7 @@ struct packing_run {
     struct plan plan;
     struct writer *writer;
     struct interrupt interrupt;
-    struct progress progress;
+    struct bar bar;
     struct plan_cursor cursor; /* of the next piece */
     uint64_t rounded;          /* scales that were rounded to the output's type */
     struct failure failure;

@@ -7,8 +7,8 @@
 #include "base/number.h"
 #include "checkpoint/decode.h"
 #include "client/cli/pack.h"
-#include "client/cli/put.h"
-#include "client/lib/matrix.h"
+#include "client/lib/matrix_call.h"
+#include "drive/put.h"
 #include "kernels/kernels.h"
 
 enum { UNPACKED_ELEMENTS = 1 << 20 }; /* of one call; at least a row */
@@ -294,11 +294,12 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
     work.call = (struct trit_call_options)TRIT_CALL_OPTIONS_INIT;
     work.call.progress = progress_update;
     work.call.progress_arg = &work.progress;
-    progress_piece_begin(&work.progress, &p->progress, what->name, stopped);
+    progress_piece_begin(&work.progress, &p->bar.progress, what->name, stopped);
     if (result == 0)
-        result = what->is_layer ? run_layer(&work)
-                                : put_copy(p->writer, p->plan.items[what->index].data,
-                                           p->input.input.reader, entry, failure);
+        result = what->is_layer
+                     ? run_layer(&work)
+                     : put_copy(p->writer, p->plan.items[what->index].data,
+                                p->input.input.reader, entry, &work.progress, failure);
     progress_piece_end(&work.progress, entry->bytes / what->matrices.count);
     return result < 0 ? fail_context(failure, "%s", what->name) : 0;
 }

@@ -5,8 +5,7 @@
 #include <stdio.h>
 
 #include "client/cli/escape.h"
-#include "proto/finding.h"
-#include "proto/report_json.h"
+#include "drive/input.h"
 
 int showing_start(struct showing *showing, const struct options *options)
 {
@@ -29,10 +28,10 @@ void showing_end(struct showing *showing)
     *showing = (struct showing){.grid = NULL};
 }
 
-int showing_layer(struct showing *showing, const char *name,
-                  const struct tensor_entry *dense, struct trit_report *report,
-                  struct failure *failure)
+int showing_layer(void *arg, const char *name, const struct tensor_entry *dense,
+                  struct trit_report *report, struct failure *failure)
 {
+    struct showing *showing = arg;
     char shape[SHAPE_TEXT_BYTES];
 
     showing->layers++;
@@ -43,10 +42,7 @@ int showing_layer(struct showing *showing, const char *name,
                     report);
     if (!showing->reports)
         return 0;
-    json_t *json = report_json(report);
-    json_object_set_new(json, "verdict",
-                        json_string(verdict_name(report_verdict(report))));
-    return json_array_append_new(showing->reports, json) == 0
+    return json_array_append_new(showing->reports, layer_report_json(report)) == 0
                ? 0
                : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }

@@ -20,10 +20,10 @@ struct showing {
 int showing_start(struct showing *showing, const struct options *options);
 void showing_end(struct showing *showing); /* harmless on a zeroed one */
 
-/* Adds a layer. `dense` has its shape. A report without a layer's name gets the name. */
-int showing_layer(struct showing *showing, const char *name,
-                  const struct tensor_entry *dense, struct trit_report *report,
-                  struct failure *failure);
+/* Adds a layer to a struct showing. `dense` has its shape. A report without a layer's name
+ * gets the name. Fits struct verifying and struct projecting. */
+int showing_layer(void *arg, const char *name, const struct tensor_entry *dense,
+                  struct trit_report *report, struct failure *failure);
 
 /* Prints the table, if there are layers, and one line for each finding. -1: memory ran
  * out. */

@@ -6,8 +6,8 @@
 
 #include "base/number.h"
 #include "checkpoint/biases.h"
-#include "client/lib/foreign_read.h"
-#include "client/lib/matrix.h"
+#include "drive/foreign_read.h"
+#include "drive/matrix.h"
 
 enum exit_code side_open(struct side *side, const char *command, const char *path,
                          const struct options *options)

@@ -4,8 +4,8 @@
 
 #include "checkpoint/transpose.h"
 #include "client/cli/side.h"
-#include "client/lib/foreign_read.h"
-#include "client/lib/matrix.h"
+#include "drive/foreign_read.h"
+#include "drive/matrix.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 

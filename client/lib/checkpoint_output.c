@@ -6,7 +6,7 @@
 #include "client/lib/client.h"
 #include "client/lib/file.h"
 #include "client/lib/plan.h"
-#include "client/lib/planned.h"
+#include "drive/planned.h"
 
 struct named {
     const char *name;

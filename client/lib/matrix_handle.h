@@ -3,7 +3,7 @@
 #ifndef LIB_MATRIX_HANDLE_H
 #define LIB_MATRIX_HANDLE_H
 
-#include "client/lib/matrix.h"
+#include "drive/matrix.h"
 
 struct trit_matrix {
     struct matrix matrix;

@@ -9,19 +9,19 @@ enum { COLUMNS = 32 };
 /* What project_check says of a file. */
 static enum exit_code checked(const char *path, struct options *options, const char *says)
 {
-    struct projecting p = {.options = options};
+    struct project_command p = {.options = options};
     struct printed printed;
 
     options->arguments[0] = path;
     print_begin(&printed);
-    CHECK_EQ(input_open(&p.input, path, options), DONE);
-    const struct checkpoint_options said = input_options(&p.input, options);
-    CHECK(plan_create(&p.plan, &said, option_given(options, OPTION_AGAIN),
-                      reader_table(p.input.reader), &p.failure) == 0);
+    CHECK_EQ(input_open(&p.run.input, path, options), DONE);
+    const struct checkpoint_options said = input_options(&p.run.input, options);
+    CHECK(plan_create(&p.run.plan, &said, option_given(options, OPTION_AGAIN),
+                      reader_table(p.run.input.reader), &p.run.failure) == 0);
     const enum exit_code code = project_check(&p);
     const char *text = print_end(&printed);
-    plan_destroy(&p.plan);
-    input_close(&p.input);
+    plan_destroy(&p.run.plan);
+    input_close(&p.run.input);
     if (says)
         CHECK_IN(text, says);
     else

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values of a layer that another program packed, read from a file and decoded some rows
+ * at a time. */
+#ifndef DRIVE_FOREIGN_READ_H
+#define DRIVE_FOREIGN_READ_H
+
+#include "checkpoint/contents.h"
+#include "files/reader.h"
+
+/* Reads bytes [offset, offset + bytes) of the values of matrix `number` of layer `index`, as
+ * if they were stored dense, in content_dtype. Memory is that of the rows concerned. */
+int foreign_read(struct reader *reader, const struct contents *contents, size_t index,
+                 uint64_t number, uint64_t offset, void *values, uint64_t bytes,
+                 struct failure *failure);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drive/matrix.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "checkpoint/transpose.h"
+#include "drive/foreign_read.h"
+#include "kernels/kernels.h"
+
+enum {
+    SMALL_BYTES_MAX = 4 << 20,
+    BLOCK_BYTES_MAX = 4 << 20, /* of a transposed matrix; at least one row */
+};
+
+static int no_memory(struct failure *failure, uint64_t bytes)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "out of memory for a matrix of %" PRIu64 " bytes", bytes);
+}
+
+/* `count` bytes of the tensor from byte `from`, malloc'ed; NULL with *failure. */
+static void *load(struct reader *reader, const struct tensor_entry *entry, uint64_t from,
+                  uint64_t count, struct failure *failure)
+{
+    void *bytes = count < PTRDIFF_MAX ? malloc((size_t)count + 1) : NULL;
+
+    if (!bytes) {
+        no_memory(failure, count);
+        return NULL;
+    }
+    if (reader_read(reader, entry, from, bytes, count, failure) < 0) {
+        free(bytes);
+        return NULL;
+    }
+    return bytes;
+}
+
+int matrix_read_rows(struct reader *reader, const struct tensor_entry *entry,
+                     uint64_t from, const struct head_order *heads, uint64_t first,
+                     uint64_t count, uint64_t row_bytes, uint8_t *to,
+                     struct failure *failure)
+{
+    if (heads->rows == 0)
+        return reader_read(reader, entry, from + first * row_bytes, to, count * row_bytes,
+                           failure);
+    for (uint64_t i = 0; i < count; i++)
+        if (reader_read(reader, entry,
+                        from + head_order_row(heads, first + i) * row_bytes,
+                        to + i * row_bytes, row_bytes, failure) < 0)
+            return -1;
+    return 0;
+}
+
+static int load_heads(struct reader *reader, const struct tensor_entry *entry,
+                      const struct matrices *matrices, uint64_t number, void **data,
+                      uint64_t *bytes, struct failure *failure)
+{
+    *bytes = entry->bytes / matrices->count;
+    *data = *bytes < PTRDIFF_MAX ? malloc((size_t)*bytes + 1) : NULL;
+    if (!*data)
+        return no_memory(failure, *bytes);
+    if (matrix_read_rows(reader, entry, number * *bytes, &matrices->heads, 0,
+                         matrices->rows, *bytes / matrices->rows, *data, failure) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
+}
+
+int matrix_load(struct reader *reader, const struct tensor_entry *entry,
+                const struct matrices *matrices, uint64_t number, void **data,
+                uint64_t *bytes, struct failure *failure)
+{
+    if (matrices->heads.rows)
+        return load_heads(reader, entry, matrices, number, data, bytes, failure);
+    const uint64_t part = entry->bytes / matrices->count;
+    void *stored = load(reader, entry, number * part, part, failure);
+    void *turned = NULL;
+
+    if (!stored)
+        return -1;
+    if (matrices->transposed) {
+        turned = malloc((size_t)part + 1);
+        if (turned)
+            transpose(turned, stored, matrices->columns, matrices->rows,
+                      entry->type->bits / 8);
+        free(stored);
+        if (!turned)
+            return no_memory(failure, part);
+    }
+    *data = turned ? turned : stored;
+    *bytes = part;
+    return 0;
+}
+
+/* ---- some rows of a matrix that is stored otherwise -------------------------------------------------- */
+
+static uint64_t row_bytes(const struct matrix_block *block)
+{
+    return block->columns * block->width;
+}
+
+static int block_allocate(struct matrix_block *block, struct failure *failure)
+{
+    const uint64_t fitting = BLOCK_BYTES_MAX / row_bytes(block);
+    uint64_t bytes;
+
+    if (block->rows)
+        return 0;
+    block->count_max = u64_min(fitting ? fitting : 1, block->all_rows);
+    bytes = block->count_max * row_bytes(block);
+    block->rows = malloc((size_t)bytes);
+    block->stored = malloc(block->heads.rows ? 1 : (size_t)bytes);
+    return block->rows && block->stored ? 0 : no_memory(failure, bytes);
+}
+
+/* Reads the rows from `first` on: a strip of each of the file's rows where it is
+ * transposed. */
+static int block_fill(struct matrix *matrix, uint64_t first)
+{
+    struct matrix_block *block = &matrix->block;
+
+    if (block_allocate(block, matrix->failure) < 0)
+        return -1;
+    block->first = first;
+    block->count = u64_min(block->count_max, block->all_rows - first);
+    if (block->heads.rows)
+        return matrix_read_rows(matrix->reader, matrix->entry, matrix->from,
+                                &block->heads, first, block->count, row_bytes(block),
+                                block->rows, matrix->failure);
+    const uint64_t strip = block->count * block->width;
+    for (uint64_t i = 0; i < block->columns; i++)
+        if (reader_read(matrix->reader, matrix->entry,
+                        matrix->from + (i * block->all_rows + first) * block->width,
+                        block->stored + i * strip, strip, matrix->failure) < 0)
+            return -1;
+    transpose(block->rows, block->stored, block->columns, block->count, block->width);
+    return 0;
+}
+
+static int block_read(struct matrix *matrix, uint64_t offset, uint8_t *to, uint64_t bytes)
+{
+    struct matrix_block *block = &matrix->block;
+    const uint64_t each = row_bytes(block);
+
+    while (bytes) {
+        const uint64_t row = offset / each;
+
+        if ((row < block->first || row >= block->first + block->count) &&
+            block_fill(matrix, row) < 0)
+            return -1;
+        const uint64_t at = offset - block->first * each;
+        const uint64_t piece = u64_min(bytes, block->count * each - at);
+
+        memcpy(to, block->rows + at, (size_t)piece);
+        to += piece;
+        offset += piece;
+        bytes -= piece;
+    }
+    return 0;
+}
+
+/* ---- a matrix that is read ---------------------------------------------------------------- */
+
+bool matrix_is_whole(enum trit_encoding encoding)
+{
+    const struct encoding_layout *layout = encoding_layout(encoding);
+
+    return !layout || layout->scales == SCALES_TENSOR;
+}
+
+bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices)
+{
+    return entry->bytes / matrices->count < SMALL_BYTES_MAX;
+}
+
+int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
+                const struct tensor_entry *entry, const struct matrices *matrices,
+                uint64_t number, struct failure *failure)
+{
+    const uint64_t bytes = entry->bytes / matrices->count;
+
+    *matrix = (struct matrix){.reader = reader,
+                              .entry = entry,
+                              .from = number * bytes,
+                              .bytes = bytes,
+                              .failure = failure};
+    if (streamed) {
+        matrix->block =
+            (struct matrix_block){.used = matrices->transposed || matrices->heads.rows,
+                                  .heads = matrices->heads,
+                                  .all_rows = matrices->rows,
+                                  .columns = matrices->columns,
+                                  .width = entry->type->bits / 8};
+        return 0;
+    }
+    return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,
+                       failure);
+}
+
+void matrix_open_packed(struct matrix *matrix, struct reader *reader,
+                        const struct contents *contents, size_t layer, uint64_t number,
+                        struct failure *failure)
+{
+    const struct content *content = &contents->items[layer];
+    const struct matrices matrices = content_matrices(content);
+
+    *matrix = (struct matrix){.reader = reader,
+                              .entry = &contents->table->entries[layer],
+                              .bytes = content->dense.bytes / matrices.count,
+                              .failure = failure,
+                              .packed = contents,
+                              .layer = layer,
+                              .number = number};
+}
+
+void matrix_close(struct matrix *matrix)
+{
+    free(matrix->data);
+    free(matrix->block.rows);
+    free(matrix->block.stored);
+    *matrix = (struct matrix){.data = NULL};
+}
+
+int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
+{
+    struct matrix *matrix = arg;
+
+    if (matrix->data) {
+        memcpy(to, (const char *)matrix->data + offset, (size_t)bytes);
+        return 0;
+    }
+    if (matrix->packed)
+        return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
+                            offset, to, bytes, matrix->failure);
+    if (matrix->block.used)
+        return block_read(matrix, offset, to, bytes);
+    return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,
+                       matrix->failure);
+}
+
+int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data)
+{
+    *data = malloc((size_t)bytes + 1);
+    if (!*data)
+        return no_memory(matrix->failure, bytes);
+    if (matrix_read(matrix, offset, *data, bytes) == 0)
+        return 0;
+    free(*data);
+    *data = NULL;
+    return -1;
+}
