@@ -118,6 +118,12 @@ static const struct option_row rows[] = {
      "time limit for running calls after SIGTERM [30000]", true},
     {"drain-delay", OPTION_NUMBER, AT(drain_delay_ms), "MS",
      "after SIGTERM, say that the daemon is not ready, but serve for so long [0]", true},
+    {"connection-age-ms", OPTION_NUMBER, AT(limits.connection_age_ms), "MS",
+     "ask a connection to end after this time, a tenth more or less, so that clients "
+     "behind a balancer of connections spread; 0: do not [0]",
+     true},
+    {"connection-age-grace-ms", OPTION_NUMBER, AT(limits.connection_age_grace_ms), "MS",
+     "time limit for the running calls of such a connection [3600000]", true},
     {"log-level", OPTION_LEVEL, AT(log_level), "LEVEL", "debug, info, warn, error [info]",
      true},
     {"log-format", OPTION_FORMAT, AT(log_format), "FORMAT", "logfmt, json [logfmt]",

@@ -53,16 +53,18 @@ struct limits {
     uint64_t connection_window_bytes;    /* and of a connection */
     uint64_t frame_bytes_max;            /* SETTINGS_MAX_FRAME_SIZE */
     uint64_t handshake_ms_max;           /* preface and SETTINGS; connection closed */
-    uint64_t idle_ms_max;          /* a stream without a byte either way; CANCELLED */
-    uint64_t drain_ms_max;         /* from SIGTERM to the forced close */
-    uint32_t http_connections_max; /* further ones replace idle ones; 503 */
-    uint32_t http_address_max;     /* of them from one address; 0: an eighth, or three
+    uint64_t idle_ms_max;             /* a stream without a byte either way; CANCELLED */
+    uint64_t drain_ms_max;            /* from SIGTERM to the forced close */
+    uint64_t connection_age_ms;       /* a tenth more or less; GOAWAY; 0: no bound */
+    uint64_t connection_age_grace_ms; /* for its running calls then; closed */
+    uint32_t http_connections_max;    /* further ones replace idle ones; 503 */
+    uint32_t http_address_max;        /* of them from one address; 0: an eighth, or three
                                     * quarters for a loopback address; 503 */
-    uint64_t http_request_ms_max;  /* from its first byte to the end of the reply; 408 */
-    uint32_t layers_percent_max; /* of the budget, for held layers; RESOURCE_EXHAUSTED */
-    uint64_t rate_bytes_min;     /* a second, of messages and replies; CANCELLED */
-    uint64_t rate_ms;            /* over which it is measured */
-    uint64_t queue_ms_max;       /* work that would wait longer; RESOURCE_EXHAUSTED */
+    uint64_t http_request_ms_max; /* from its first byte to the end of the reply; 408 */
+    uint32_t layers_percent_max;  /* of the budget, for held layers; RESOURCE_EXHAUSTED */
+    uint64_t rate_bytes_min;      /* a second, of messages and replies; CANCELLED */
+    uint64_t rate_ms;             /* over which it is measured */
+    uint64_t queue_ms_max;        /* work that would wait longer; RESOURCE_EXHAUSTED */
     uint32_t store_queue_max;    /* reports that wait for the store; RESOURCE_EXHAUSTED */
     uint64_t best_effort_ms;     /* a BEST_EFFORT answer waits for its report; stored is
                                   * false then */
@@ -88,6 +90,7 @@ static inline struct limits limits_default(void)
         .handshake_ms_max = 10 * 1000,
         .idle_ms_max = 120 * 1000,
         .drain_ms_max = 30 * 1000,
+        .connection_age_grace_ms = 3600 * 1000,
         .http_connections_max = 64,
         .http_request_ms_max = 20 * 1000,
         .layers_percent_max = 75,

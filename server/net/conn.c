@@ -114,6 +114,7 @@ void conn_close(struct conn *conn, const char *reason)
     timer_disarm(timers, &conn->handshake);
     timer_disarm(timers, &conn->stall);
     timer_disarm(timers, &conn->patience);
+    timer_disarm(timers, &conn->aging);
     list_remove(&conn->flush_link);
     uv_close(&conn->io.handle, on_closed);
 }

@@ -32,6 +32,9 @@ enum {
      * connections may take: one in CONN_BUDGET_DIVISOR. */
     CONN_BYTES = 36 << 10,
     CONN_BUDGET_DIVISOR = 4,
+    /* Between the two GOAWAYs, if the peer does not answer the PING: a round trip anywhere
+     * on earth, with margin; grpc-go waits for 5 s. */
+    DRAIN_PING_MS = 1000,
 };
 
 enum net_state {
@@ -62,6 +65,7 @@ struct net {
     struct tls_buffer cipher; /* ciphertext on its way out; empty between calls */
     struct timer drain_timer;
     uint64_t drain_until_ns;
+    uint64_t jitter; /* state of the generator for ages */
     void (*drained)(void *arg);
     void *drained_arg;
 };
@@ -75,6 +79,9 @@ enum conn_state {
     CONN_CLOSING,   /* waits for the close callback */
     CONN_STATES
 };
+
+/* How far a connection has come that has reached its age. */
+enum conn_age { AGE_YOUNG, AGE_ASKED, AGE_GRACE };
 
 struct h2_session;
 
@@ -114,6 +121,8 @@ struct conn {
     bool writing;            /* `write` is under way, with one batch of h2's */
     size_t write_bytes_left; /* when the stall timer last fired or was armed */
     struct timer handshake, stall;
+    struct timer aging; /* until the next step of its age, if ages are bounded */
+    enum conn_age age;
     struct timer patience; /* until uploads are stopped; in LINGERING until it closes */
     uint64_t refused_streams; /* as many as the metrics have counted */
     const char *reason;       /* why it closes, for the log */
@@ -157,6 +166,12 @@ void conn_on_patience(struct timer *timer);
  * conn_drain_finish, because its peer may have sent them already. */
 void conn_drain(struct conn *conn);
 void conn_drain_finish(struct conn *conn);
+
+/* ---- age.c ---- */
+
+/* A connection begins: if ages are bounded, arms the timer for its age. */
+void conn_age_begin(struct conn *conn);
+void conn_on_aging(struct timer *timer);
 
 /* ---- greeting.c ---- */
 

@@ -25,11 +25,6 @@
 #include "net/impl.h"
 #include "obs/log.h"
 
-enum {
-    /* A round trip anywhere on earth, with margin; grpc-go waits for 5 s. */
-    DRAIN_PING_MS = 1000,
-};
-
 static struct conn *conn_of(struct list *node)
 {
     return LIST_OWNER(node, struct conn, link);
@@ -84,6 +79,7 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     }
     net->config = *config;
     net->state = NET_SERVING;
+    net->jitter = clock_monotonic_ns();
     list_init(&net->listeners);
     list_init(&net->conns);
     list_init(&net->to_flush);

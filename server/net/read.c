@@ -265,6 +265,7 @@ static struct conn *conn_create(struct net *net, const struct address *address)
     timer_init(&conn->handshake, on_handshake_timeout);
     timer_init(&conn->stall, conn_on_stall);
     timer_init(&conn->patience, conn_on_patience);
+    timer_init(&conn->aging, conn_on_aging);
     peer_of_address(address, &conn->peer);
     list_push(&net->conns, &conn->link);
     net->conn_count++;
@@ -297,6 +298,7 @@ int conn_open(struct net *net, int fd, const struct address *peer,
     }
     timer_arm(net->config.timers, &conn->handshake,
               after_ms(net->config.limits->handshake_ms_max));
+    conn_age_begin(conn);
     log_event(net->config.log, LOG_DEBUG, "conn_open",
               LOG_FIELDS(LOG_STR("peer", conn->peer.address)));
     return 0;

@@ -305,9 +305,42 @@ bool inbox_has_goaway(void *arg)
     return inbox_frames(arg, 7, 0) > 0;
 }
 
+bool inbox_has_two_goaways(void *arg)
+{
+    inbox_read(arg);
+    return inbox_frames(arg, 7, 0) == 2;
+}
+
+void inbox_answer_ping(struct inbox *inbox, uint8_t ack[PING_BYTES])
+{
+    for (size_t at = 0; at + 9 <= inbox->count;) {
+        const uint8_t *head = inbox->bytes + at;
+
+        if (head[3] == 6) {
+            memcpy(ack, head, PING_BYTES);
+            ack[4] = 1;
+            client_send(inbox->fd, ack, PING_BYTES);
+        }
+        at += 9 + ((size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]);
+    }
+}
+
 bool bench_has_request(void *arg)
 {
     return ((struct bench *)arg)->requests > 0;
+}
+
+struct bench *bench_create_holding(const struct limits *limits, struct inbox *inbox)
+{
+    struct bench *bench = bench_create(limits);
+
+    bench->hold = true;
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(inbox, bench, client_connect(bench));
+    client_send_preface_wide(inbox->fd);
+    client_request(inbox->fd, 1);
+    loop_run_until(bench->loop, bench_has_request, bench);
+    return bench;
 }
 
 void bench_check_refusals(struct bench *bench, const char *limit, unsigned count)

@@ -32,6 +32,9 @@ struct bench {
 };
 
 struct bench *bench_create(const struct limits *limits);
+/* The same, listening and with one request held; its client has wide windows. */
+struct inbox;
+struct bench *bench_create_holding(const struct limits *limits, struct inbox *inbox);
 struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls);
 /* Listens; the address in use is in bench->bound. */
 void bench_listen(struct bench *bench, const char *address);
@@ -95,6 +98,11 @@ bool inbox_is_over(void *arg);
 /* HEADERS with END_STREAM. */
 bool inbox_has_trailers(void *arg);
 bool inbox_has_goaway(void *arg);
+bool inbox_has_two_goaways(void *arg);
+
+/* Answers the PINGs that have come; `ack` gets the bytes of the last answer. */
+enum { PING_BYTES = 17 };
+void inbox_answer_ping(struct inbox *inbox, uint8_t ack[PING_BYTES]);
 bool bench_has_request(void *arg);
 
 /* Checks how often a limit was hit, by its metric. */

@@ -12,28 +12,6 @@
 #include "tests/lib/loop.h"
 #include "tests/lib/net_bench.h"
 
-/* ---- helpers ---- */
-
-/* A bench with one request held, and its client. */
-static struct bench *bench_holding(const struct limits *limits, struct inbox *inbox)
-{
-    struct bench *bench = bench_create(limits);
-
-    bench->hold = true;
-    bench_listen(bench, "127.0.0.1:0");
-    inbox_init(inbox, bench, client_connect(bench));
-    client_send_preface_wide(inbox->fd);
-    client_request(inbox->fd, 1);
-    loop_run_until(bench->loop, bench_has_request, bench);
-    return bench;
-}
-
-static bool two_goaways(void *arg)
-{
-    inbox_read(arg);
-    return inbox_frames(arg, 7, 0) == 2;
-}
-
 /* ---- cases ---- */
 
 CASE(drains_idle, "an idle net drains")
@@ -65,24 +43,15 @@ CASE(drains_busy,
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
-    struct bench *bench = bench_holding(&limits, &inbox);
-    uint8_t ack[17];
+    struct bench *bench = bench_create_holding(&limits, &inbox);
+    uint8_t ack[PING_BYTES];
 
     net_drain(bench->net, bench_on_drained, bench);
     loop_run_until(bench->loop, inbox_has_goaway, &inbox);
     CHECK_EQ(inbox_frames(&inbox, 7, 0), 1);
     CHECK_EQ(inbox_frames(&inbox, 6, 0), 1);
-    for (size_t at = 0; at + 9 <= inbox.count;) { /* answer the PING */
-        const uint8_t *head = inbox.bytes + at;
-
-        if (head[3] == 6) {
-            memcpy(ack, head, sizeof(ack));
-            ack[4] = 1;
-            client_send(inbox.fd, ack, sizeof(ack));
-        }
-        at += 9 + ((size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2]);
-    }
-    loop_run_until(bench->loop, two_goaways, &inbox);
+    inbox_answer_ping(&inbox, ack);
+    loop_run_until(bench->loop, inbox_has_two_goaways, &inbox);
     CHECK(!bench->drained);
     bench_answer(bench, bench->held[0]);
     loop_run_until(bench->loop, inbox_is_over, &inbox);
@@ -103,7 +72,7 @@ CASE(accepts_no_more, "a draining net accepts no connections")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
-    struct bench *bench = bench_holding(&limits, &inbox);
+    struct bench *bench = bench_create_holding(&limits, &inbox);
     struct sockaddr_in in = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -191,7 +160,7 @@ CASE(gives_up, "connections that remain at drain_ms_max are closed")
     struct bench *bench;
 
     limits.drain_ms_max = 50;
-    bench = bench_holding(&limits, &inbox);
+    bench = bench_create_holding(&limits, &inbox);
     net_drain(bench->net, bench_on_drained, bench); /* the request is never answered */
     loop_run_until(bench->loop, bench_is_drained, bench);
     CHECK_EQ(bench->closed, 1);
@@ -203,7 +172,7 @@ CASE(aborts, "an abort ends the net during a write")
 {
     const struct limits limits = limits_default();
     struct inbox inbox;
-    struct bench *bench = bench_holding(&limits, &inbox);
+    struct bench *bench = bench_create_holding(&limits, &inbox);
 
     bench->reply_bytes = 64 << 20;
     bench_answer(bench, bench->held[0]);
