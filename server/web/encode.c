@@ -10,6 +10,8 @@
 #include <xxhash.h>
 #include <zlib.h>
 
+#include "web/reply.h"
+
 enum { GZIP_WINDOW_BITS = 15 + 16 }; /* the largest window, with gzip's head */
 
 /* Weak, as the same tag stands for the body with and without gzip. */
@@ -19,11 +21,49 @@ static void set_tag(struct reply *reply)
              (uint64_t)XXH3_64bits(reply->body.bytes, reply->body.count));
 }
 
-/* Weak comparison of RFC 9110: without the prefix W/. */
-static bool has_tag(const char *if_none_match, const char *tag)
+/* Whether a condition is "*": any representation. */
+static bool is_any(const char *list)
 {
-    return if_none_match &&
-           (strcmp(if_none_match, "*") == 0 || strstr(if_none_match, tag + 2));
+    list += strspn(list, " \t");
+    return *list == '*' && list[1 + strspn(list + 1, " \t")] == '\0';
+}
+
+/* Weak comparison of RFC 9110, 8.8.3.2: without the prefix W/. A list ends where it is
+ * malformed. */
+static bool has_tag(const char *list, const char *tag)
+{
+    const char *opaque = tag + 2, *end;
+
+    if (!list)
+        return false;
+    if (is_any(list))
+        return true;
+    for (;; list = end + 1) {
+        list += strspn(list, " \t,");
+        if (strncmp(list, "W/", 2) == 0)
+            list += 2;
+        end = *list == '"' ? strchr(list + 1, '"') : NULL;
+        if (!end)
+            return false;
+        if (strncmp(list, opaque, strlen(opaque)) == 0)
+            return true;
+    }
+}
+
+/* If-Match compares strongly, and no tag of ours is strong: only "*" holds. */
+int reply_check(struct reply *reply, const struct request *request,
+                struct failure *failure)
+{
+    if (reply->http_status != 200 || !request->if_match || is_any(request->if_match))
+        return 0;
+    fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+         "If-Match: %.100s: the tags here are weak, and only * matches; use "
+         "If-None-Match",
+         request->if_match);
+    reply->stream = reply->cacheable = false;
+    reply->finished = true;
+    reply_error(reply, 412, failure);
+    return -1;
 }
 
 /* Whether the parameters of a coding, as ";q=0.0", refuse it. */

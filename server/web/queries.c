@@ -35,11 +35,13 @@ int route_answer(const struct route *route, const struct web_config *config,
         return -1;
     if (reply->body.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (reply_check(reply, request, failure) < 0)
+        return -1;
     reply_encode(reply, route, request);
     return 0;
 }
 
-struct query *query_create(const struct route *route, const struct request *request)
+struct query *query_create(const struct route *route, struct request *request)
 {
     struct query *query = calloc(1, sizeof(*query));
 
@@ -48,6 +50,7 @@ struct query *query_create(const struct route *route, const struct request *requ
     list_init(&query->link);
     query->route = route;
     query->request = *request;
+    request->joined = NULL;
     reply_begin(&query->reply);
     return query;
 }
@@ -57,6 +60,7 @@ void query_destroy(struct query *query)
     if (!query)
         return;
     text_fini(&query->reply.body);
+    request_fini(&query->request);
     free(query);
 }
 

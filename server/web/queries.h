@@ -37,8 +37,8 @@ struct query *queries_done(struct queries *queries);
 void queries_stop(struct queries *queries);
 void queries_destroy(struct queries *queries);
 
-/* NULL: out of memory. */
-struct query *query_create(const struct route *route, const struct request *request);
+/* Takes what the request owns. NULL: out of memory. */
+struct query *query_create(const struct route *route, struct request *request);
 void query_destroy(struct query *query);
 
 /* Whether the route's handler reads the store. */

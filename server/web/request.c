@@ -170,6 +170,12 @@ int request_parameter(struct request *request, const struct route *route, const 
     return 0;
 }
 
+void request_fini(struct request *request)
+{
+    free(request->joined);
+    request->joined = NULL;
+}
+
 int request_check(const struct request *request, struct failure *failure)
 {
     if (request->has_step && (request->has_from || request->has_to))

@@ -20,8 +20,10 @@ enum {
 };
 
 struct request {
-    const char *accept;                          /* header, or "" */
-    const char *accept_encoding, *if_none_match; /* headers, or NULL */
+    const char *accept;                                     /* field, or "" */
+    const char *accept_encoding, *if_match, *if_none_match; /* fields, or NULL */
+    char *joined;                                           /* fields of several lines */
+    size_t joined_bytes;
     /* The path's names, decoded: {run}, {layer}. */
     char names[REQUEST_NAMES_MAX][TRIT_NAME_BYTES_MAX + 1];
     /* The query, decoded. */
@@ -78,6 +80,9 @@ const struct route *route_find(const struct route *routes, const char *path,
  * INVALID_ARGUMENT with the name and value of the parameter. */
 int request_parameter(struct request *request, const struct route *route, const char *key,
                       const char *value, struct failure *failure);
+
+/* Frees what the request owns. */
+void request_fini(struct request *request);
 
 /* Checks the parameters against each other. */
 int request_check(const struct request *request, struct failure *failure);

@@ -27,6 +27,7 @@
 #include "web/gate.h"
 #include "web/listen.h"
 #include "web/queries.h"
+#include "web/received.h"
 #include "web/reply.h"
 #include "web/routes.h"
 
@@ -34,7 +35,6 @@ enum {
     /* Of a request in microhttpd: a head of HTTP_HEAD_BYTES_MAX, what is parsed of it, and
      * the head of the reply always fit. */
     POOL_BYTES = 64 << 10,
-    PARAMETERS_MAX = 16,
 };
 
 struct web {
@@ -92,17 +92,12 @@ static enum MHD_Result send_reply(struct web *web, struct MHD_Connection *connec
 
 /* ---- requests ---------------------------------------------------------------- */
 
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
 /* The checks that come before a body is read. A refusal closes the connection: what
  * follows would be read as a request of its own. */
 static int admit(struct MHD_Connection *connection, struct http_conn *conn,
                  const char *method, unsigned *http_status, struct failure *failure)
 {
-    const char *length = header(connection, "Content-Length");
+    const char *length = received_field(connection, "Content-Length");
 
     conn->last = true;
     conn->route = SIZE_MAX;
@@ -110,59 +105,19 @@ static int admit(struct MHD_Connection *connection, struct http_conn *conn,
         return fail(failure, TRIT_UNIMPLEMENTED, NULL,
                     "method %.32s: only GET and HEAD are served", method);
     *http_status = 413;
-    if (header(connection, "Transfer-Encoding") || (length && strcmp(length, "0") != 0))
+    if (received_field(connection, "Transfer-Encoding") ||
+        (length && strcmp(length, "0") != 0))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "a request must not have a body");
     conn->last = false;
     return 0;
 }
 
-/* What visit_parameter needs for each parameter. */
-struct parameters {
-    struct request *request;
-    const struct route *route;
-    struct failure *failure;
-    unsigned seen;
-};
-
-static enum MHD_Result visit_parameter(void *arg, enum MHD_ValueKind kind,
-                                       const char *key, const char *value)
-{
-    struct parameters *parameters = arg;
-
-    (void)kind;
-    if (++parameters->seen > PARAMETERS_MAX)
-        fail(parameters->failure, TRIT_INVALID_ARGUMENT, NULL, "more than %d parameters",
-             PARAMETERS_MAX);
-    else
-        request_parameter(parameters->request, parameters->route, key, value,
-                          parameters->failure);
-    return parameters->failure->status == TRIT_OK ? MHD_YES : MHD_NO;
-}
-
-/* The Authorization header, with the password of Basic, which is how a browser sends a
- * token, as the token. Writes the text to `own` where it is not the header itself. */
-static const char *authorization(struct MHD_Connection *connection, char *own,
-                                 size_t bytes)
-{
-    const char *value = header(connection, "Authorization");
-    char *user, *password = NULL;
-
-    if (!value || strncasecmp(value, "Basic ", 6) != 0)
-        return value;
-    user = MHD_basic_auth_get_username_password(connection, &password);
-    snprintf(own, bytes, "Bearer %s", password ? password : "");
-    MHD_free(user);
-    MHD_free(password);
-    return own;
-}
-
 /* What microhttpd keeps for a request: NULL before its head is admitted, then the web,
  * and its query once there is one. */
 static int begin_query(struct web *web, struct MHD_Connection *connection,
                        const struct http_conn *conn, const struct route *route,
-                       const struct request *request, void **seen,
-                       struct failure *failure)
+                       struct request *request, void **seen, struct failure *failure)
 {
     struct query *query = query_create(route, request);
 
@@ -176,42 +131,47 @@ static int begin_query(struct web *web, struct MHD_Connection *connection,
     return 0;
 }
 
+static void read_fields(struct MHD_Connection *connection, struct http_conn *conn,
+                        struct request *request, struct gate_request *asked)
+{
+    const char *accept = received_list(connection, "Accept", request);
+
+    request->accept = asked->accept = accept ? accept : "";
+    request->accept_encoding = received_list(connection, "Accept-Encoding", request);
+    request->if_match = received_list(connection, "If-Match", request);
+    request->if_none_match = received_list(connection, "If-None-Match", request);
+    asked->host = conn->head.authority[0] ? conn->head.authority
+                                          : received_field(connection, "Host");
+    asked->forwarded = received_list(connection, "Forwarded", request);
+    asked->x_forwarded_for = received_list(connection, "X-Forwarded-For", request);
+}
+
 /* 0 without a query in `seen`: the reply is there. */
 static int handle(struct web *web, struct MHD_Connection *connection,
-                  struct http_conn *conn, const char *path, struct reply *reply,
-                  void **seen, struct failure *failure)
+                  struct http_conn *conn, const char *path, struct request *request,
+                  struct reply *reply, void **seen, struct failure *failure)
 {
-    struct request request = {0};
     struct gate_request asked = {.path = path, .conn = conn};
-    const char *accept = header(connection, "Accept");
-    const struct route *route = route_find(routes, path, &request, failure);
-    struct parameters parameters = {&request, route, failure, 0};
+    const struct route *route = route_find(routes, path, request, failure);
     struct failure unfound = *failure;
     char own[1024];
 
     *failure = (struct failure){.status = TRIT_OK};
     conn->route = route ? (size_t)(route - routes) : SIZE_MAX;
-    request.accept = asked.accept = accept ? accept : "";
-    request.accept_encoding = header(connection, "Accept-Encoding");
-    request.if_none_match = header(connection, "If-None-Match");
     asked.route = route;
-    asked.host =
-        conn->head.authority[0] ? conn->head.authority : header(connection, "Host");
-    asked.forwarded = header(connection, "Forwarded");
-    asked.x_forwarded_for = header(connection, "X-Forwarded-For");
-    asked.authorization = authorization(connection, own, sizeof(own));
+    read_fields(connection, conn, request, &asked);
+    asked.authorization = received_authorization(connection, own, sizeof(own));
     if (gate_check(&web->gate, &asked, reply, failure) < 0)
         return -1;
     *failure = unfound;
     if (!route)
         return -1;
-    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, visit_parameter,
-                              &parameters);
-    if (failure->status != TRIT_OK || request_check(&request, failure) < 0)
+    if (received_parameters(connection, request, route, failure) < 0 ||
+        request_check(request, failure) < 0)
         return -1;
     if (route_reads_store(route))
-        return begin_query(web, connection, conn, route, &request, seen, failure);
-    return route_answer(route, &web->config, &request, reply, failure);
+        return begin_query(web, connection, conn, route, request, seen, failure);
+    return route_answer(route, &web->config, request, reply, failure);
 }
 
 static struct http_conn *conn_of(struct web *web, struct MHD_Connection *connection)
@@ -258,6 +218,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
     struct http_conn *conn = conn_of(web, connection);
     struct failure failure = {0};
     unsigned http_status = 0;
+    struct request request = {0};
     struct reply reply;
     int result;
 
@@ -273,7 +234,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection,
         if (result == 0)
             return MHD_YES;
     } else {
-        result = handle(web, connection, conn, path, &reply, seen, &failure);
+        result = handle(web, connection, conn, path, &request, &reply, seen, &failure);
+        request_fini(&request);
         if (*seen != web)
             return MHD_YES;
     }

@@ -195,6 +195,11 @@ def test_only_a_trusted_proxy_is_believed(start, tmp_path):
         daemon = start("--token-file", tokens.path, *words, name=name)
         assert curl(daemon, "/v1/runs", *forged)[0] == 401
         assert ("client=203.0.113.9" in daemon.log()) == shown
+        # HAProxy adds a line of its own behind what the client wrote: the last one counts.
+        assert curl(daemon, "/", "-H", "X-Forwarded-For: 203.0.113.7",
+                    "-H", "X-Forwarded-For: 203.0.113.8")[0] == 401
+        assert "client=203.0.113.7" not in daemon.log()
+        assert ("client=203.0.113.8" in daemon.log()) == shown
         assert daemon.stop() == 0
     with pytest.raises(Refused) as stopped:
         start("--http-trusted-proxy", "proxy.example")

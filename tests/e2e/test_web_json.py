@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs and histories as JSON, entity tags, gzip, and the description of all paths."""
+import contextlib
 import gzip
+import http.client
 import json
 import re
 import urllib.error
@@ -139,6 +141,15 @@ def test_an_entity_tag_saves_what_has_not_changed(daemon, run, random):
         status, headers, body = ask(daemon, path, If_None_Match=given)
         assert (status, body, headers["ETag"]) == (304, b"", tag), given
     assert ask(daemon, path, If_None_Match='"other"')[0] == 200
+    assert ask(daemon, path, If_Match="*")[0] == 200
+    status, headers, body = ask(daemon, path, If_Match=tag)
+    assert (status, json.loads(body)["error"]["status"]) == (412, "FAILED_PRECONDITION")
+    with contextlib.closing(http.client.HTTPConnection(daemon.http)) as link:
+        link.putrequest("GET", path)
+        for line in ('"a"', '"b"', tag):  # a list may have several lines
+            link.putheader("If-None-Match", line)
+        link.endheaders()
+        assert link.getresponse().status == 304
     project(2)
     status, headers, body = ask(daemon, path, If_None_Match=tag)
     assert status == 200 and headers["ETag"] != tag and json.loads(body)["step"] == "2"
