@@ -36,13 +36,14 @@ struct watch {
     struct call *call;
     struct wire_reports_watch asked;
     bool watching;
-    bool from_now;   /* the cursor is that of the newest report, not known yet */
-    bool reading;    /* a job is under way */
-    bool pending;    /* more was filed meanwhile */
-    bool blocked;    /* until the peer has read */
+    bool reading; /* a job is under way */
+    bool pending; /* more was filed meanwhile */
+    bool blocked; /* until the peer has read */
+    /* The job's while it is under way. Not beside the loop's: compilers read neighbouring
+     * flags together. */
     uint64_t cursor; /* of the last report that was read */
-    /* the batch: the job's while it is under way */
-    bool full; /* there is more than it holds */
+    bool from_now;   /* the cursor is that of the newest report, not known yet */
+    bool full;       /* there is more than the batch holds */
     struct call_job job;
     struct failure failure;
     uint8_t *batch;
