@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/check.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "access/access.h"
 #include "app/certificates.h"
@@ -18,6 +14,7 @@
 #include "store/store.h"
 #include "tls/tls.h"
 #include "web/gate.h"
+#include "web/listen.h"
 #include "work/pool.h"
 
 int config_kernels(const struct config *config, const struct kernels **kernels,
@@ -47,56 +44,27 @@ static int check_threads(const struct config *config, struct failure *failure)
                       config->threads, POOL_THREADS_MAX);
 }
 
-static int cannot_use(const char *path, struct failure *failure)
-{
-    return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s", path,
-                      strerror(errno));
-}
-
-/* A directory that is missing is created at the start, in one that must be writable. */
-static int check_missing(const char *path, struct failure *failure)
-{
-    char *parent = strdup(path);
-    char *slash;
-    int result;
-
-    if (!parent)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to check");
-    for (size_t end = strlen(parent); end > 1 && parent[end - 1] == '/'; end--)
-        parent[end - 1] = '\0';
-    slash = strrchr(parent, '/');
-    if (slash)
-        slash[slash == parent] = '\0';
-    result =
-        access(slash ? parent : ".", W_OK | X_OK) < 0 ? cannot_use(path, failure) : 0;
-    free(parent);
-    return result;
-}
-
 static int check_data_dir(const struct config *config, struct failure *failure)
 {
     const char *path = config->data_dir;
-    struct stat status;
 
-    if (!path)
-        return 0;
-    if (stat(path, &status) < 0)
-        return errno == ENOENT ? check_missing(path, failure) : cannot_use(path, failure);
-    if (!S_ISDIR(status.st_mode)) {
-        errno = ENOTDIR;
-        return cannot_use(path, failure);
-    }
-    return access(path, R_OK | W_OK | X_OK) < 0 ? cannot_use(path, failure) : 0;
+    return path && (store_usable(path, failure) < 0 || layers_usable(path, failure) < 0)
+               ? -1
+               : 0;
 }
 
 static int check_addresses(const struct config *config, struct failure *failure)
 {
-    for (size_t i = 0; i < config->listen_count; i++)
-        if (net_address_check(config->listen[i], failure) < 0)
+    const char *addresses[LISTEN_MAX + 1];
+    size_t count = config->listen_count;
+
+    memcpy(addresses, config->listen, count * sizeof(addresses[0]));
+    if (strcmp(config->http, "off") != 0) {
+        if (listen_check(config->http, failure) < 0)
             return -1;
-    if (strcmp(config->http, "off") != 0 && net_address_check(config->http, failure) < 0)
-        return -1;
-    return 0;
+        addresses[count++] = config->http;
+    }
+    return net_addresses_check(addresses, count, failure);
 }
 
 static int check_tls(const struct config *config, struct failure *failure)

@@ -56,7 +56,7 @@ struct app {
     struct memory *memory; /* NULL: no buffers may be shared */
     struct net *net;
     struct web *web;
-    char addresses[1024];
+    char addresses[LISTEN_MAX * 256 + 512]; /* what each of them takes at most */
 };
 
 /* ---- memory.c ---- */

@@ -64,6 +64,30 @@ static void close_folder(int folder)
         close(folder);
 }
 
+int layers_usable(const char *path, struct failure *failure)
+{
+    static const char *const names[] = {"layers", "layers/held", "layers/latents",
+                                        "layers/new", "layers/damaged"};
+    int data = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (size_t i = 0; data >= 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+        int folder = open_folder(data, names[i]);
+
+        if (folder < 0 && errno == ENOENT)
+            continue;
+        if (folder < 0 || faccessat(folder, ".", W_OK | X_OK, 0) < 0) {
+            fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s: %s", path,
+                       names[i], strerror(errno));
+            close_folder(folder);
+            close_folder(data);
+            return -1;
+        }
+        close_folder(folder);
+    }
+    close_folder(data);
+    return 0;
+}
+
 int layers_check(const char *path, void (*damaged)(void *arg, const char *message),
                  void *arg, struct layers_counts *counts, struct failure *failure)
 {

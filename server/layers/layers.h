@@ -122,6 +122,10 @@ struct layers_counts {
     uint64_t layers, latents, damaged; /* damaged: calls of `damaged` */
 };
 
+/* For --check-config: whether layers_open could use the folders that are there.
+ * UNAVAILABLE. */
+int layers_usable(const char *directory, struct failure *failure);
+
 /* Reads every file of held layers and latents below a data directory, without holding
  * them. `damaged` is called for each fault with a sentence that names it. Changes nothing.
  * -1: UNAVAILABLE. */

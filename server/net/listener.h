@@ -53,9 +53,11 @@ unsigned net_systemd_sockets(void);
 /* True for unix: and loopback addresses. */
 bool net_address_is_local(const char *address);
 
-/* For --check-config: 0 if net_listen would find the address well-formed, of this machine
- * and allowed. An address that is in use passes. UNAVAILABLE or INVALID_ARGUMENT. */
-int net_address_check(const char *address, struct failure *failure);
+/* For --check-config: 0 if net_listen would find each address well-formed, of this machine
+ * and allowed, and no two of them the same. An address that another process uses passes.
+ * UNAVAILABLE or INVALID_ARGUMENT. */
+int net_addresses_check(const char *const *addresses, size_t count,
+                        struct failure *failure);
 
 /* Stops accepting, drains every connection (two GOAWAYs), and closes those that
  * remain after drain_ms_max. Calls `drained` once, from the loop, when none is

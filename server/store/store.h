@@ -350,6 +350,11 @@ struct store_counts {
     uint64_t damaged;                  /* calls of `damaged` */
 };
 
+/* For --check-config: whether store_open would find the directory usable. What is missing
+ * is created for a moment. A directory that another process holds passes, and so does
+ * damage inside the database. UNAVAILABLE, DATA_LOSS or FAILED_PRECONDITION. */
+int store_usable(const char *directory, struct failure *failure);
+
 /* Reads everything that a data directory holds of reports. `damaged` is called for each
  * fault with a sentence that names it. A store must not be open there. Changes nothing.
  * -1: it cannot be checked: FAILED_PRECONDITION (in use, another program's or another

@@ -81,6 +81,13 @@ static int describe(struct listening *listening, char *bound, size_t bound_bytes
     return 0;
 }
 
+int listen_check(const char *address, struct failure *failure)
+{
+    char name[LISTEN_NAME_BYTES], port[8];
+
+    return split(address, name, port, failure);
+}
+
 int listen_on(struct listening *listening, const char *address, char *bound,
               size_t bound_bytes, struct failure *failure)
 {

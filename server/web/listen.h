@@ -17,6 +17,9 @@ struct listening {
     char name[LISTEN_NAME_BYTES]; /* the host part of the address, as given */
 };
 
+/* For --check-config: INVALID_ARGUMENT if it has not the form that listen_on takes. */
+int listen_check(const char *address, struct failure *failure);
+
 /* `address`: "host:port", "[v6]:port" or ":port" (every interface); port 0 means a
  * free one. Writes the address that the socket has to `bound`. -1: INVALID_ARGUMENT
  * (malformed or unknown address), UNAVAILABLE (the address is in use). */
