@@ -36,6 +36,7 @@
 #define TRIT_H
 
 #include <trit/base.h>
+#include <trit/buffer.h>
 #include <trit/checkpoint.h>
 #include <trit/client.h>
 #include <trit/layers.h>

@@ -81,6 +81,7 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
     if (secure_init(&secure, o, &address, failure) == 0 &&
         pool_init(&client->pool, &address, &secure, failure) == 0) {
         shared_init(&client->shared, &address);
+        buffers_init(&client->buffers, &address);
         return 0;
     }
     token_fini(&client->token);
@@ -115,6 +116,7 @@ void trit_close(struct trit_client *client)
     if (!client)
         return;
     shared_fini(&client->shared);
+    buffers_fini(&client->buffers);
     pool_fini(&client->pool);
     token_fini(&client->token);
     free(client);

@@ -5,6 +5,7 @@
 
 #include <trit.h>
 
+#include "client/lib/buffer.h"
 #include "client/lib/pool.h"
 #include "client/lib/retry.h"
 #include "client/lib/shared.h"
@@ -25,6 +26,7 @@ struct trit_client {
     struct pool pool;
     struct token token;
     struct shared shared;
+    struct buffers buffers;
     uint64_t timeout_ms; /* 0 = none */
     struct retry_policy retry;
     bool wait_for_ready;

@@ -2,26 +2,40 @@
 #include "client/lib/project_stream.h"
 #include "client/lib/unary.h"
 
-static int pack_unary(struct projecting *project, struct failure *failure)
+/* 1: the daemon does not know a buffer. */
+static int pack_attempt(void *call, struct failure *failure)
 {
+    struct projecting *project = call;
     const struct trit_tensor *tensor = project->tensor;
     const struct packing_request *pack = project->pack;
+    struct wire_tensor wire = pack->wire.tensor;
     struct sink data = {&project->data, 0, project->data.size, 0},
                 scales = {&project->scales, 0, project->scales.size, 0};
     struct unary unary = {.decode = projected_decode, .result = project};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    size_t at, count = encode_pack(&pack->wire, pack->scale_bytes, &pack->wire.tensor,
-                                   tensor->bytes, head, sizeof(head), &at);
+    struct buffer_use use;
+    uint64_t sent;
+    size_t at, count;
+    int rc;
 
+    buffer_use_init(&use, &project->call.client->buffers);
+    if (buffer_use_request(&use, "tensor", tensor->data, tensor->bytes, &wire.region,
+                           failure) < 0)
+        return -1;
+    sent = wire.region.present ? 0 : tensor->bytes;
+    count =
+        encode_pack(&pack->wire, pack->scale_bytes, &wire, sent, head, sizeof(head), &at);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, head, at);
     outgoing_payload(&unary.request, pack->scales, pack->scale_bytes);
     outgoing_head(&unary.request, head + at, count - at);
-    outgoing_payload(&unary.request, tensor->data, tensor->bytes);
+    outgoing_payload(&unary.request, tensor->data, sent);
+    unary.request.shared = use.bytes;
     reply_init(&unary.reply, scan_projected, project->call.client->message_bytes_max,
                &data, &scales);
-    return unary_run(&unary, "/trit.v1.Ternary/Pack", &project->call, failure);
+    rc = unary_run(&unary, "/trit.v1.Ternary/Pack", &project->call, failure);
+    return buffer_use_end(&use, unary.settled, failure) ? 1 : rc;
 }
 
 static int pack_prepare(struct projecting *project, struct packing_request *pack,
@@ -73,7 +87,7 @@ static int pack_run(struct projecting *project, struct failure *failure)
                    (project->call.bytes_total < project->call.client->stream_bytes_min ||
                     !encoding_streams((enum trit_encoding)wire->encoding) ||
                     !encoding_streams((enum trit_encoding)wire->source_encoding))
-               ? pack_unary(project, failure)
+               ? buffer_attempts(pack_attempt, project, failure)
                : project_stream(project, 1, failure);
 }
 

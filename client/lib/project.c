@@ -30,6 +30,20 @@ static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtyp
     return TRIT_U8;
 }
 
+static bool overlaps(const struct output *data, const struct trit_tensor *tensor)
+{
+    const uintptr_t ours = (uintptr_t)data->bytes, theirs = (uintptr_t)tensor->data;
+
+    return ours < theirs + tensor->bytes && theirs < ours + data->size;
+}
+
+static bool is_same_region(const struct wire_region *a, const struct wire_region *b)
+{
+    return a->present == b->present &&
+           (!a->present || (a->is_id && a->offset == b->offset && a->bytes == b->bytes &&
+                            memcmp(a->buffer, b->buffer, sizeof(a->buffer)) == 0));
+}
+
 int projected_decode(void *result, const struct scan *reply, struct failure *failure)
 {
     struct projecting *project = result;
@@ -43,28 +57,63 @@ int projected_decode(void *result, const struct scan *reply, struct failure *fai
                     head.encoding, project->request.encoding);
     if (!head.has_report && project->request.report != TRIT_REPORT_NONE)
         return fail(failure, TRIT_INTERNAL, NULL, "the reply lacks its report");
+    if (!is_same_region(&head.region, &project->reply))
+        return fail(failure, TRIT_INTERNAL, NULL,
+                    "the reply names memory that the request did not give");
     if (head.has_report)
         project->report = head.report;
     return 0;
 }
 
-static int project_unary(struct projecting *project, struct failure *failure)
+/* Finds tensor and result in the client's buffers. A result over the tensor comes through the
+ * socket: the daemon writes it while it reads, so a failure would have destroyed the tensor. */
+static int find_regions(struct projecting *project, struct wire_project *request,
+                        struct buffer_use *use, struct failure *failure)
 {
     const struct trit_tensor *tensor = project->tensor;
+    const struct output *data = &project->data;
+
+    project->reply = (struct wire_region){.present = false};
+    if (buffer_use_request(use, "tensor", tensor->data, tensor->bytes,
+                           &request->tensor.region, failure) < 0)
+        return -1;
+    if (data->bytes && !overlaps(data, tensor) &&
+        buffer_use_reply(use, "options.out", data->bytes, data->size, &project->reply,
+                         failure) < 0)
+        return -1;
+    request->reply = project->reply;
+    return 0;
+}
+
+/* 1: the daemon does not know a buffer. */
+static int project_attempt(void *call, struct failure *failure)
+{
+    struct projecting *project = call;
+    const struct trit_tensor *tensor = project->tensor;
+    struct wire_project request = project->request;
     struct sink data = {&project->data, 0, project->data.size, 0},
                 scales = {&project->scales, 0, project->scales.size, 0};
     struct unary unary = {.decode = projected_decode, .result = project};
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    size_t count = encode_project(&project->request, &project->request.tensor,
-                                  tensor->bytes, head, sizeof(head));
+    struct buffer_use use;
+    uint64_t sent;
+    size_t count;
+    int rc;
 
+    buffer_use_init(&use, &project->call.client->buffers);
+    if (find_regions(project, &request, &use, failure) < 0)
+        return -1;
+    sent = request.tensor.region.present ? 0 : tensor->bytes;
+    count = encode_project(&request, &request.tensor, sent, head, sizeof(head));
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, head, count);
-    outgoing_payload(&unary.request, tensor->data, tensor->bytes);
+    outgoing_payload(&unary.request, tensor->data, sent);
+    unary.request.shared = use.bytes;
     reply_init(&unary.reply, scan_projected, project->call.client->message_bytes_max,
-               &data, &scales);
-    return unary_run(&unary, "/trit.v1.Ternary/Project", &project->call, failure);
+               project->reply.present ? NULL : &data, &scales);
+    rc = unary_run(&unary, "/trit.v1.Ternary/Project", &project->call, failure);
+    return buffer_use_end(&use, unary.settled, failure) ? 1 : rc;
 }
 
 /* ---- unary or streamed ------------------------------------------------------------ */
@@ -90,6 +139,21 @@ bool projecting_is_called_back(const struct projecting *project)
     return !project->tensor->data || project->data.write;
 }
 
+/* Bytes of tensor and result that pass through the socket of a unary call. */
+static uint64_t unary_bytes(struct projecting *project)
+{
+    struct buffers *buffers = &project->call.client->buffers;
+    const struct trit_tensor *tensor = project->tensor;
+    const struct output *data = &project->data;
+    const uint64_t sent = buffers_hold(buffers, tensor->data, tensor->bytes)
+                              ? 0
+                              : tensor->bytes,
+                   received =
+                       buffers_hold(buffers, data->bytes, data->size) ? 0 : data->size;
+
+    return sent > received ? sent : received;
+}
+
 /* With one scale a stream sends the tensor twice, so it is for tensors that are too large
  * for a message. */
 static int project_run(struct projecting *project, struct failure *failure)
@@ -98,9 +162,9 @@ static int project_run(struct projecting *project, struct failure *failure)
     int rc;
 
     if (!projecting_is_called_back(project) &&
-        (project->tensor->bytes < project->call.client->stream_bytes_min ||
+        (unary_bytes(project) < project->call.client->stream_bytes_min ||
          !encoding_streams((enum trit_encoding)project->request.encoding))) {
-        rc = project_unary(project, failure);
+        rc = buffer_attempts(project_attempt, project, failure);
         if (rc == 0 || !message_too_large(failure))
             return rc;
         *failure = (struct failure){.status = TRIT_OK};

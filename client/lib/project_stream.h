@@ -14,6 +14,7 @@ struct projecting {
     struct extent extent;
     struct wire_project request; /* `tensor` is the whole tensor */
     struct output data, scales;
+    struct wire_region reply;  /* of a unary call: where the daemon writes the data */
     struct trit_report report; /* all zero when none was asked for */
     /* For trit_pack, else NULL: the request to send. `request` repeats those of its
      * members that determine the reply. */

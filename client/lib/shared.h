@@ -9,14 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/lib/address.h"
-#include "proto/codec/codec.h"
+#include "client/lib/memory_socket.h"
 
 enum {
     RING_BYTES = 4 << 20,
     IDLE_RINGS_MAX = 4,
-    SHARED_RETRY_MS = 10 * 1000, /* after a failure: no attempt for so long */
-    SHARED_WAIT_MS = 10 * 1000,  /* for a reply of the memory socket */
 };
 
 /* A buffer of RING_BYTES that one call uses at a time. */
@@ -27,13 +24,8 @@ struct ring {
 };
 
 struct shared {
-    bool possible; /* the address is a Unix socket, and TRIT_SHARED_MEMORY is not "off" */
-    char path[ADDRESS_HOST_BYTES_MAX + 1];
-    pthread_mutex_t lock;
-    int fd;              /* -1: no connection */
-    uint64_t connection; /* number of the newest one */
-    uint64_t sequence;
-    uint64_t retry_ns; /* monotonic */
+    pthread_mutex_t lock; /* of the members below */
+    struct memory_socket socket;
     struct ring *idle[IDLE_RINGS_MAX];
     size_t idle_count;
 };

@@ -114,6 +114,7 @@ int unary_run(struct unary *unary, const char *path, const struct call *call,
 
     unary_init(unary, path, &exchange);
     rc = call_run(call, exchanges, 1, failure);
+    unary->settled = exchange.has_status && exchange.previous_attempts == 0;
     reply_fini(&unary->reply);
     return rc;
 }

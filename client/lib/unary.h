@@ -22,6 +22,7 @@ struct unary {
     struct reply reply;
     unary_decode decode;
     void *result;
+    bool settled; /* after unary_run: the daemon has ended each attempt that it began */
 };
 
 /* Prepares the exchange of a call that is run together with others. */

@@ -34,33 +34,49 @@ static int verified_decode(void *result, const struct scan *reply,
 
 /* ---- unary ------------------------------------------------------------------------ */
 
-static int verify_unary(struct verifying *verify, struct failure *failure)
+/* 1: the daemon does not know a buffer. */
+static int verify_attempt(void *call, struct failure *failure)
 {
+    struct verifying *verify = call;
     const struct trit_tensor *tensor = verify->tensor, *reference = verify->reference;
     struct wire_tensor wire = tensor_wire(tensor),
                        wire_reference = reference ? tensor_wire(reference)
                                                   : (struct wire_tensor){.rank = 0};
     struct unary unary = {.decode = verified_decode, .result = verify};
     const uint8_t *head = verify->head;
+    uint64_t tensor_sent, reference_sent = 0;
+    struct buffer_use use;
     size_t cut[2], count;
+    int rc;
 
+    buffer_use_init(&use, &verify->call.client->buffers);
+    if (buffer_use_request(&use, "tensor", tensor->data, tensor->bytes, &wire.region,
+                           failure) < 0 ||
+        (reference &&
+         buffer_use_request(&use, "reference", reference->data, reference->bytes,
+                            &wire_reference.region, failure) < 0))
+        return -1;
+    tensor_sent = wire.region.present ? 0 : tensor->bytes;
+    if (reference && !wire_reference.region.present)
+        reference_sent = reference->bytes;
     count = encode_verify(&verify->request, verify->options->scale_bytes,
-                          reference ? &wire_reference : NULL,
-                          reference ? reference->bytes : 0, &wire, tensor->bytes,
-                          verify->head, sizeof(verify->head), cut);
+                          reference ? &wire_reference : NULL, reference_sent, &wire,
+                          tensor_sent, verify->head, sizeof(verify->head), cut);
     if (count == 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the request's head is too large");
     outgoing_head(&unary.request, head, cut[0]);
     outgoing_payload(&unary.request, verify->options->scales,
                      verify->options->scale_bytes);
     outgoing_head(&unary.request, head + cut[0], cut[1] - cut[0]);
-    if (reference)
-        outgoing_payload(&unary.request, reference->data, reference->bytes);
+    if (reference_sent > 0)
+        outgoing_payload(&unary.request, reference->data, reference_sent);
     outgoing_head(&unary.request, head + cut[1], count - cut[1]);
-    outgoing_payload(&unary.request, tensor->data, tensor->bytes);
+    outgoing_payload(&unary.request, tensor->data, tensor_sent);
+    unary.request.shared = use.bytes;
     reply_init(&unary.reply, scan_plain, verify->call.client->message_bytes_max, NULL,
                NULL);
-    return unary_run(&unary, "/trit.v1.Ternary/Verify", &verify->call, failure);
+    rc = unary_run(&unary, "/trit.v1.Ternary/Verify", &verify->call, failure);
+    return buffer_use_end(&use, unary.settled, failure) ? 1 : rc;
 }
 
 /* ---- streamed: start, then chunks of both tensors in turn -------------------------- */
@@ -223,6 +239,20 @@ static int verify_take(struct verifying *verify, struct trit_client *client,
     return call_init(&verify->call, client, "options.call", o->call, total, failure);
 }
 
+/* Bytes that pass through the socket of a unary call. */
+static uint64_t unary_bytes(const struct verifying *verify)
+{
+    struct buffers *buffers = &verify->call.client->buffers;
+    const struct trit_tensor *tensor = verify->tensor, *reference = verify->reference;
+    uint64_t bytes = verify->call.bytes_total;
+
+    if (buffers_hold(buffers, tensor->data, tensor->bytes))
+        bytes -= tensor->bytes;
+    if (reference && buffers_hold(buffers, reference->data, reference->bytes))
+        bytes -= reference->bytes;
+    return bytes;
+}
+
 /* With one scale a stream sends the latents twice, so it is for tensors that are too large
  * for a message. */
 static int verify_run(struct verifying *verify, struct failure *failure)
@@ -231,10 +261,10 @@ static int verify_run(struct verifying *verify, struct failure *failure)
         !verify->tensor->data || (verify->reference && !verify->reference->data);
     int rc;
 
-    if (read || (verify->call.bytes_total >= verify->call.client->stream_bytes_min &&
+    if (read || (unary_bytes(verify) >= verify->call.client->stream_bytes_min &&
                  encoding_streams(verify->options->encoding)))
         return verify_stream(verify, failure);
-    rc = verify_unary(verify, failure);
+    rc = buffer_attempts(verify_attempt, verify, failure);
     if (rc == 0 || !message_too_large(failure))
         return rc;
     *failure = (struct failure){.status = TRIT_OK};

@@ -24,7 +24,17 @@ except ImportError:
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-TOPICS = ("version", "base", "client", "tensor", "report", "ternary", "layers", "checkpoint")
+TOPICS = (
+    "version",
+    "base",
+    "client",
+    "buffer",
+    "tensor",
+    "report",
+    "ternary",
+    "layers",
+    "checkpoint",
+)
 # In the order in which they need each other.
 HEADERS = [
     ROOT / "proto/trit/types.h",

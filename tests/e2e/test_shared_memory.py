@@ -146,29 +146,29 @@ def test_a_dense_projection_may_overwrite_its_tensor(local, memory, values):
 
 
 @pytest.mark.parametrize("claim", [tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_PQ2_0])
-@pytest.mark.parametrize("with_reference", [False, True])
-def test_a_unary_verification_in_memory_equals_that_by_socket(local, memory, values, claim,
-                                                              with_reference):
+@pytest.mark.parametrize("where", ["tensor", "tensor reference", "tensor latents", "reference"])
+def test_a_unary_verification_in_memory_equals_that_by_socket(local, memory, values, claim, where):
+    """`where`: what lies in memory; "latents": they are sent as bytes."""
     data = values.tobytes()
     made = local.ternary.Project(request(data, claim), timeout=CALL_SECONDS)
     buffer = memory.buffer(len(data) + len(made.data))
     latents = buffer.put(data, len(made.data))
 
-    def verify(region):
+    def verify(where):
         asked = ternary_pb2.VerifyRequest(
             options=ternary_pb2.VerifyOptions(encoding=claim, scales=made.scales),
             tensor=tensor_pb2.Tensor(dtype=tensor_pb2.DTYPE_F32, shape=SHAPE))
-        if region:
+        if "tensor" in where:
             asked.tensor.region.CopyFrom(buffer.put(made.data))
         else:
             asked.tensor.data = made.data
-        if with_reference:
+        if "reference" in where or "latents" in where:
             asked.reference.CopyFrom(tensor_pb2.Tensor(
                 dtype=tensor_pb2.DTYPE_F32, shape=SHAPE,
-                **({"region": latents} if region else {"data": data})))
+                **({"region": latents} if "reference" in where else {"data": data})))
         return local.ternary.Verify(asked, timeout=CALL_SECONDS).report
 
-    same_report(verify(True), verify(False))
+    same_report(verify(where), verify("" if where == "tensor" else "latents"))
 
 
 def stream_in_memory(local, buffer, data, encoding, chunk, dtype=tensor_pb2.DTYPE_F32, shape=SHAPE,

@@ -131,6 +131,7 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "ping", client.ping()
         yield "project", client.project(w, layer=("loop", "l", 1))
         yield "project", client.project(w, encoding="pq2_0", report="none", progress=bar.append)
+        yield "buffer", client.buffer(64)
         yield "project_batch", client.project_batch([w, w[:3]])
         yield "verify", client.verify(w, mode="latent")
         yield "pack", client.pack(np.sign(w), encoding="pq2_0")

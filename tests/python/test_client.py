@@ -207,14 +207,21 @@ def test_out_receives_the_result(client, random):
         assert refused.value.field == "out"
 
 
-# `out` is refused for packed results, and stays untouched.
+# `out` receives packed results too; it may be larger, but not smaller.
 @pytest.mark.parametrize("encoding", [one for one in trit.Encoding if one.name != "DENSE"])
-def test_out_is_refused_for_packed_results(client, encoding):
-    w, out = np.ones((4, 256), np.float32), np.full((4, 256), 7, np.float32)
-    with pytest.raises(trit.InvalidArgument, match=f"out: .*{encoding.name.lower()}") as refused:
-        client.project(w, encoding=encoding, out=out)
-    assert refused.value.field == "out" and (out == 7).all()
-    assert client.project(w, encoding="dense", out=out).data is out
+def test_out_receives_packed_results(client, encoding, random):
+    w = random.standard_normal((4, 256)).astype(np.float32)
+    made = {"encoding": encoding, "group_size": 256 if encoding.name[:2] == "TQ" else None}
+    expected = client.project(w, **made)
+    out = np.zeros(expected.data.nbytes + 8, np.uint8)
+    found = client.project(w, **made, out=out)
+    assert np.shares_memory(found.data, out) and not out[-8:].any()
+    assert found.data.shape == expected.data.shape and found.data.dtype == expected.data.dtype
+    assert (found.data == expected.data).all()
+    assert client.verify(found, reference=w).verdict == "pass"
+    with pytest.raises(trit.InvalidArgument, match="out: has .* bytes") as refused:
+        client.project(w, **made, out=out[: expected.data.nbytes - 1])
+    assert refused.value.field == "out"
 
 
 # A projection knows how it was made; verify and unpack use that.

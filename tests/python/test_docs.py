@@ -184,6 +184,8 @@ def test_examples_run(names, name):
     text = PUBLIC[name].__doc__
     if "safetensors" in text:
         pytest.importorskip("safetensors")
+    if ">>> import torch" in text:
+        pytest.importorskip("torch")
     if ".plot(" in text:
         pytest.importorskip("matplotlib").use("Agg")
     if "aio" in name:

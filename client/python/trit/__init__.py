@@ -19,6 +19,7 @@ import importlib
 from pkgutil import extend_path
 from typing import Any
 
+from ._buffer import Buffer
 from ._retry import RetryPolicy
 from ._secure import TLS
 from ._version import VERSION as __version__
@@ -77,6 +78,7 @@ __all__ = [
     "Aborted",
     "Activations",
     "AlreadyExists",
+    "Buffer",
     "Cancelled",
     "CheckpointInfo",
     "Client",

@@ -97,6 +97,11 @@ class Handle:
             self._running -= 1
             self._changed.notify_all()
 
+    def free_buffer(self, buffer: Any) -> None:
+        """Frees a `struct trit_buffer *` of this client, which may be closed."""
+        with self._changed:
+            lib.trit_buffer_free(buffer)
+
     def close(self) -> None:
         """Ends watches, waits for running calls, then closes. A second close does nothing."""
         for watch in list(self.watches):

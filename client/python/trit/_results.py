@@ -60,14 +60,25 @@ def dense_result(view: View, out: Optional[Array]) -> Array:
         skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
         aligned = memory[skipped : skipped + view.nbytes]
         return aligned.view(STORAGE[view.element]).reshape(view.shape)
+    if writable(out, view).nbytes != view.nbytes:
+        raise InvalidArgument(f"out: {out.nbytes} bytes, but the result has {view.nbytes}", "out")
+    return out
+
+
+def writable(out: Any, view: View) -> Array:
+    """`out`, if a result can be written to it."""
     if not isinstance(out, np.ndarray):
         raise wrong_type("out", "a NumPy array", out)
-    if not out.flags.c_contiguous or not out.flags.writeable or out.nbytes != view.nbytes:
-        raise InvalidArgument(
-            f"out: must be a writable contiguous array of {view.nbytes} bytes", "out"
-        )
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise InvalidArgument("out: must be a writable contiguous array", "out")
     begin = out.__array_interface__["data"][0]
     if begin < view.address + view.nbytes and view.address < begin + out.nbytes:
         # A stream may have to be sent again when part of its result has arrived.
         raise InvalidArgument("out: overlaps the tensor", "out")
     return out
+
+
+def packed_in(out: Array, result: Any, kind: Encoding, shape: Tuple[int, ...]) -> Array:
+    """The data of a packed result that was written to `out`."""
+    raw = out.reshape(-1).view(np.uint8)[: result.data_bytes]
+    return shaped(raw, kind, shape)

@@ -318,6 +318,7 @@ class Client(_Twin):
     ping = _awaited(_client.Client.ping)
     project = _awaited(_client.Client.project)
     project_batch = _awaited(_client.Client.project_batch)
+    buffer = _awaited(_client.Client.buffer)
     verify = _awaited(_client.Client.verify)
     pack = _awaited(_client.Client.pack)
     unpack = _awaited(_client.Client.unpack)

@@ -11,12 +11,13 @@ import numpy as np
 from ._arguments import PathLike, c_text, flag, member, real
 from ._arrays import STORAGE, Array, view_elements
 from ._batch import project_batch
+from ._buffer import Buffer
 from ._call import Call, Progress
 from ._filing import Layer, fill_filing
 from ._handle import Handle
 from ._native import ffi, lib, new
 from ._packed import Packed, PackSource, c_group_size
-from ._results import dense_result, projection_of
+from ._results import dense_result, packed_in, projection_of, writable
 from ._retry import Fallback, Outage, RetryPolicy, check_fallback
 from ._secure import AnyTLS
 from ._tensors import address_of, c_tensor, take
@@ -255,8 +256,9 @@ class Client:
             replica: Which copy of the layer this is; 0 is the reference.
             shard: Where `tensor` lies in its layer; None: it is the whole layer.
             durability: Whether the call waits for the report, and fails with it.
-            out: With DENSE only: a writable contiguous NumPy array of as many bytes as the
-                tensor, which it must not overlap. It receives the result.
+            out: A writable contiguous NumPy array, which receives the data of the result. It
+                has as many bytes as they, or more if the encoding is packed, and does not
+                overlap the tensor. See `buffer`.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
@@ -290,24 +292,48 @@ class Client:
         )
         names = fill_filing(options, layer, attempt, replica, shard, durability)
         call.fill(options.call)
-        dense = None
+        data: Any = None
         if kind == Encoding.DENSE:
-            dense = dense_result(view, out)
-            options.out, options.out_bytes = address_of(dense), dense.nbytes
+            data = dense_result(view, out)
         elif out is not None:
-            raise InvalidArgument(
-                f"out: takes dense results only, and {kind.name.lower()} allocates an array "
-                "of its own; leave it out",
-                "out",
-            )
+            data = writable(out, view)
+        if data is not None:
+            options.out, options.out_bytes = address_of(data), data.nbytes
         result = new("struct trit_projection *")
         borrowed = c_tensor(view, view.shape, view.element, "tensor")
         with self._handle as client:
             call.check(lib.trit_project(client, borrowed, options, result, call.error))
         del names
-        if dense is not None and out is None:
-            dense = view.wrap(dense, view.dtype)
-        return projection_of(result, view, view.shape, options.group_size, options, dense)
+        if kind == Encoding.DENSE and out is None:
+            data = view.wrap(data, view.dtype)
+        elif kind != Encoding.DENSE and out is not None:
+            data = packed_in(out, result, kind, view.shape)
+        return projection_of(result, view, view.shape, options.group_size, options, data)
+
+    def buffer(self, nbytes: int) -> Buffer:
+        """Memory for tensors and results that needs no copy on its way to the daemon.
+
+        Over a Unix socket the daemon maps it too, so a call whose tensor lies in it sends only
+        where it lies. Over TCP it is ordinary memory.
+
+        Args:
+            nbytes: Its size, at least 1. The daemon's limits `--memory-buffers-max` and
+                `--memory-buffer-bytes-max` are no error: beyond them it is ordinary memory.
+
+        Returns:
+            The memory, all zero.
+
+        Raises:
+            ResourceExhausted: There is no memory.
+
+        Example:
+            >>> buffer = client.buffer(weights.nbytes)
+            >>> latents = buffer.array(weights.shape, weights.dtype)
+            >>> latents[:] = weights
+            >>> client.verify(latents, mode="latent").verdict
+            'pass'
+        """
+        return Buffer(self._handle, nbytes)
 
     def project_batch(
         self,

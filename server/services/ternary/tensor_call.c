@@ -94,20 +94,6 @@ static int wrong_length(struct call *call, const struct input *input, uint64_t l
                       input->expected);
 }
 
-static int unary_data_begin(struct call *call, uint64_t length)
-{
-    struct tensor_call *state = state_of(call);
-
-    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA))
-        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
-                          "sent twice");
-    if (start(call) < 0)
-        return -1;
-    if (length != state->pipeline.tensor.expected)
-        return wrong_length(call, &state->pipeline.tensor, length);
-    return 0;
-}
-
 static int unary_reference_begin(struct call *call, uint64_t length)
 {
     struct tensor_call *state = state_of(call);
@@ -154,6 +140,24 @@ static int unary_reference_region(struct call *call)
                                       "reference.region");
 }
 
+static int unary_data_begin(struct call *call, uint64_t length)
+{
+    struct tensor_call *state = state_of(call);
+
+    /* A reference in memory has no data that began it. */
+    if (state->state == TENSOR_CALL_HEADERS && state->ops->reference_task &&
+        call->scan.parts[PART_REFERENCE].seen && unary_reference_region(call) < 0)
+        return -1;
+    if (!state_try(&tensor_call_states, &state->state, TENSOR_CALL_DATA))
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, state->ops->data_field,
+                          "sent twice");
+    if (start(call) < 0)
+        return -1;
+    if (length != state->pipeline.tensor.expected)
+        return wrong_length(call, &state->pipeline.tensor, length);
+    return 0;
+}
+
 /* The name of the tensor in messages: the path of its data without ".data". */
 static void tensor_path(const struct tensor_ops *ops, char path[REGION_FIELD_BYTES],
                         const char *member)
@@ -169,9 +173,6 @@ static int unary_regions(struct call *call)
     char path[REGION_FIELD_BYTES];
     struct wire_region region;
 
-    if (state->state == TENSOR_CALL_HEADERS && state->ops->reference_task &&
-        call->scan.parts[PART_REFERENCE].seen && unary_reference_region(call) < 0)
-        return -1;
     tensor_path(state->ops, path, "");
     if (region_of(call, PART_TENSOR, path, &region) < 0 ||
         unary_data_begin(call, region.bytes) < 0)

@@ -3,88 +3,21 @@
  * shares none. A thread plays the memory socket. */
 #include "client/lib/slots.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "proto/codec/memory.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
-
-struct server {
-    struct address address;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of the memory socket */
-    pthread_t thread;
-    int listener;
-    enum trit_status status; /* of replies to registrations */
-    unsigned registered, released, connections;
-};
-
-static void answer(struct server *server, int fd)
-{
-    uint8_t packet[MEMORY_PACKET_BYTES_MAX];
-    char why[CODEC_ERROR_BYTES];
-    struct wire_memory_request request;
-    struct wire_memory_reply reply = {.status = (uint32_t)server->status};
-    ssize_t count;
-
-    while ((count = recv(fd, packet, sizeof(packet), 0)) > 0 &&
-           decode_memory_request(packet, (size_t)count, &request, why) == 0) {
-        reply.sequence = request.sequence;
-        server->released += request.releases;
-        reply.buffer[0] = (uint8_t)(server->registered += request.register_bytes > 0);
-        count = (ssize_t)encode_memory_reply(&reply, packet, sizeof(packet));
-        CHECK_EQ(send(fd, packet, (size_t)count, MSG_NOSIGNAL), count);
-    }
-}
-
-static void *serve(void *arg)
-{
-    struct server *server = arg;
-    int fd;
-
-    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
-        server->connections++;
-        answer(server, fd);
-        close(fd);
-    }
-    return NULL;
-}
-
-static void server_start(struct server *server, enum trit_status status)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-
-    *server = (struct server){.address = {.kind = ADDRESS_UNIX}, .status = status};
-    snprintf(server->address.host, sizeof(server->address.host), "/tmp/trit-shared-%d",
-             (int)getpid());
-    snprintf(server->path, sizeof(server->path), "%.90s.memory", server->address.host);
-    memcpy(name.sun_path, server->path, sizeof(name.sun_path));
-    server->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    CHECK_EQ(bind(server->listener, (const struct sockaddr *)&name, sizeof(name)), 0);
-    CHECK_EQ(listen(server->listener, 8), 0);
-    CHECK_EQ(pthread_create(&server->thread, NULL, serve, server), 0);
-}
-
-static void server_stop(struct server *server)
-{
-    shutdown(server->listener, SHUT_RDWR);
-    pthread_join(server->thread, NULL);
-    close(server->listener);
-    unlink(server->path);
-}
+#include "tests/lib/memory_server.h"
 
 CASE(reuses, "a ring that comes back clean is the next call's; another is given up")
 {
-    struct server server;
+    struct memory_server server;
     struct shared shared;
     struct ring *one, *two;
 
-    server_start(&server, TRIT_OK);
+    memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
     one = shared_take(&shared);
     CHECK(one && one->id[0] == 1);
@@ -99,26 +32,26 @@ CASE(reuses, "a ring that comes back clean is the next call's; another is given 
     shared_put(&shared, two, true);
     shared_put(&shared, one, true);
     shared_fini(&shared);
-    server_stop(&server);
+    memory_server_stop(&server);
     CHECK_EQ(server.connections, 1);
     CHECK_EQ(server.released, 1);
 }
 
 CASE(reconnects, "after a restart of the daemon rings are new, and old ones are dropped")
 {
-    struct server server;
+    struct memory_server server;
     struct shared shared;
     struct ring *held, *idle;
 
-    server_start(&server, TRIT_OK);
+    memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
     held = shared_take(&shared);
     idle = shared_take(&shared);
     CHECK(held && idle);
     shared_put(&shared, idle, true);
-    shutdown(shared.fd, SHUT_WR); /* the thread sees the end, and closes */
-    server_stop(&server);
-    server_start(&server, TRIT_OK);
+    shutdown(shared.socket.fd, SHUT_WR); /* the thread sees the end, and closes */
+    memory_server_stop(&server);
+    memory_server_start(&server, TRIT_OK);
     idle = shared_take(&shared);
     CHECK(idle && idle->connection == 2);
     shared_put(&shared, held, true); /* of the connection before */
@@ -126,58 +59,58 @@ CASE(reconnects, "after a restart of the daemon rings are new, and old ones are 
     shared_put(&shared, idle, true);
     CHECK_EQ(shared.idle_count, 1);
     shared_fini(&shared);
-    server_stop(&server);
+    memory_server_stop(&server);
     CHECK_EQ(server.released, 0);
 }
 
 CASE(without, "without a memory socket, or if it refuses, there is no ring, for a while")
 {
     struct address address = {.kind = ADDRESS_UNIX, .host = "/tmp/no-such-trit"};
-    struct server server;
+    struct memory_server server;
     struct shared shared;
 
     shared_init(&shared, &address);
     CHECK(!shared_take(&shared));
-    CHECK(shared.retry_ns > 0);
+    CHECK(shared.socket.retry_ns > 0);
     shared_fini(&shared);
 
-    server_start(&server, TRIT_RESOURCE_EXHAUSTED);
+    memory_server_start(&server, TRIT_RESOURCE_EXHAUSTED);
     shared_init(&shared, &server.address);
     CHECK(!shared_take(&shared));
     CHECK(!shared_take(&shared));
     shared_fini(&shared);
-    server_stop(&server);
+    memory_server_stop(&server);
     CHECK_EQ(server.registered, 1);
 
     address.kind = ADDRESS_TCP;
     shared_init(&shared, &address);
-    CHECK(!shared.possible && !shared_take(&shared));
+    CHECK(!shared.socket.possible && !shared_take(&shared));
     shared_fini(&shared);
     setenv("TRIT_SHARED_MEMORY", "off", 1);
     address.kind = ADDRESS_UNIX;
     shared_init(&shared, &address);
-    CHECK(!shared.possible);
+    CHECK(!shared.socket.possible);
     shared_fini(&shared);
     unsetenv("TRIT_SHARED_MEMORY");
 }
 
 CASE(no_memory, "a ring for which there is no memory is none")
 {
-    struct server server;
+    struct memory_server server;
     struct shared shared;
 
-    server_start(&server, TRIT_OK);
+    memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
     struct ring *ring = shared_take(&shared);
     CHECK(fault_disarm());
     CHECK(!ring);
-    shared.retry_ns = 0;
+    shared.socket.retry_ns = 0;
     ring = shared_take(&shared);
     CHECK(ring);
     shared_put(&shared, ring, true);
     shared_fini(&shared);
-    server_stop(&server);
+    memory_server_stop(&server);
 }
 
 static struct scan_part done_message(uint64_t count, uint8_t bytes[16])

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Projections of memory that client and daemon share (trit_buffer_create), against the same
+ * kernel on plain memory with as many threads. Rounds of both alternate, so that other load
+ * meets both.
+ *
+ *   bench_shared UNIX_ADDRESS
+ *
+ * Prints one JSON object a line. Throughput is the median round's; a ratio has its quartiles. */
+#include <trit.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernels/kernels.h"
+
+enum { GROUP = 128, COLUMNS = 4096, THREADS = 2, ROUNDS = 15 };
+
+static const uint64_t bytes = (uint64_t)512 << 20;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(const char *what, const struct trit_error *error)
+{
+    fprintf(stderr, "bench_shared: %s: %s\n", what, error ? error->message : "");
+    exit(1);
+}
+
+/* ---- the kernel ------------------------------------------------------------------------ */
+
+struct part {
+    const struct kernels *kernels;
+    const uint8_t *in;
+    uint8_t *out, *codes;
+    float *scales;
+    struct group_sums *sums;
+    uint64_t begin, end; /* bytes of f32 */
+    bool report;
+};
+
+/* In pieces that stay in the second cache, as the daemon's tiles do. */
+static void *run_part(void *arg)
+{
+    enum { PIECE = 256 << 10 };
+    const struct part *part = arg;
+    struct ternary_counts counts;
+
+    ternary_counts_init(&counts);
+    for (uint64_t at = part->begin; at < part->end; at += PIECE) {
+        const uint64_t group = at / 4 / GROUP;
+        const struct ternarize_job job = {
+            .dtype = TRIT_F32,
+            .count = PIECE / 4 / GROUP,
+            .group_len = GROUP,
+            .divisor = GROUP,
+            .in = part->in + at,
+            .encoding = TRIT_ENCODING_PQ2_0,
+            .out = part->out + group * 34,
+            .scales = part->scales,
+            .codes = part->report ? part->codes : NULL,
+            .sums = part->report ? part->sums : NULL,
+            .tally = part->report ? TALLY_ALL : TALLY_NONE,
+        };
+
+        ternarize(part->kernels, &job, &counts);
+    }
+    return NULL;
+}
+
+static double kernel_seconds(struct part parts[THREADS], bool report)
+{
+    const double begun = now();
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        parts[i].report = report;
+        if (pthread_create(&threads[i], NULL, run_part, &parts[i]) != 0)
+            die("thread", NULL);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    return now() - begun;
+}
+
+/* ---- the daemon ------------------------------------------------------------------------ */
+
+static double call_seconds(struct trit_client *client, const void *in, void *out,
+                           bool report)
+{
+    struct trit_tensor tensor = {.size = sizeof(tensor),
+                                 .dtype = TRIT_F32,
+                                 .rank = 2,
+                                 .shape = {bytes / 4 / COLUMNS, COLUMNS},
+                                 .data = in,
+                                 .bytes = bytes};
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .encoding = TRIT_ENCODING_PQ2_0,
+                                           .report = report ? TRIT_REPORT_FULL
+                                                            : TRIT_REPORT_NONE,
+                                           .out = out,
+                                           .out_bytes = bytes / 4 / GROUP * 34};
+    struct trit_report found = TRIT_REPORT_INIT;
+    struct trit_projection projection = TRIT_PROJECTION_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+    const double begun = now();
+
+    projection.report = report ? &found : NULL;
+    if (trit_project(client, &tensor, &options, &projection, &error) != TRIT_OK)
+        die("trit_project", &error);
+    trit_projection_free(&projection);
+    return now() - begun;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double left = *(const double *)a, right = *(const double *)b;
+
+    return (left > right) - (left < right);
+}
+
+static void print(struct trit_client *client, const struct part *first, void *shared_out,
+                  struct part parts[THREADS], bool report, double goal)
+{
+    const char *name = report ? "full report" : "no report";
+    double ratios[ROUNDS], times[ROUNDS];
+
+    call_seconds(client, first->in, shared_out, report);
+    for (int i = 0; i < ROUNDS; i++) {
+        times[i] = call_seconds(client, first->in, shared_out, report);
+        ratios[i] = kernel_seconds(parts, report) / times[i];
+    }
+    qsort(ratios, ROUNDS, sizeof(double), compare);
+    qsort(times, ROUNDS, sizeof(double), compare);
+    printf("{\"measure\": \"project, 512 MiB f32 to pq2_0 in shared memory, %s, of its "
+           "kernel, %d threads\", \"figure\": %.3f, \"unit\": \"ratio\", \"goal\": \">= "
+           "%.2f\", \"holds\": %s, \"q1\": %.3f, \"q3\": %.3f, \"against\": \"%.1f "
+           "GB/s\"}\n",
+           name, (int)THREADS, ratios[ROUNDS / 2], goal,
+           ratios[ROUNDS / 2] >= goal ? "true" : "false", ratios[ROUNDS / 4],
+           ratios[ROUNDS * 3 / 4],
+           (double)bytes / 1e9 / times[ROUNDS / 2] / ratios[ROUNDS / 2]);
+    printf("{\"measure\": \"project, 512 MiB f32 to pq2_0 in shared memory, %s\", "
+           "\"figure\": %.2f, \"unit\": \"GB/s\"}\n",
+           name, (double)bytes / 1e9 / times[ROUNDS / 2]);
+}
+
+static void *must_memory(size_t count)
+{
+    void *made = aligned_alloc(4096, count);
+
+    if (!made)
+        die("out of memory", NULL);
+    memset(made, 0, count);
+    return made;
+}
+
+int main(int argc, char **argv)
+{
+    struct trit_connect_options options = TRIT_CONNECT_OPTIONS_INIT;
+    const uint64_t out_bytes = bytes / 4 / GROUP * 34;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_buffer *buffer = NULL;
+    struct trit_client *client = NULL;
+    struct part parts[THREADS];
+    uint8_t *in, *plain, *plain_out;
+    uint32_t random = 1;
+
+    if (argc < 2)
+        die("usage: bench_shared UNIX_ADDRESS", NULL);
+    options.address = argv[1];
+    if (trit_connect(&client, &options, &error) != TRIT_OK ||
+        trit_buffer_create(client, bytes + out_bytes, &buffer, &error) != TRIT_OK)
+        die("connect", &error);
+    if (!trit_buffer_is_shared(buffer))
+        die("the daemon does not share memory", NULL);
+    in = trit_buffer_data(buffer);
+    plain = must_memory(bytes);
+    plain_out = must_memory(out_bytes + 4096 - out_bytes % 4096);
+    for (uint64_t i = 0; i < bytes / 4; i++) {
+        random = random * 1664525u + 1013904223u;
+        ((float *)(void *)plain)[i] = (float)(int32_t)random * 0x1p-31f;
+    }
+    memcpy(in, plain, bytes);
+    for (uint64_t i = 0; i < THREADS; i++)
+        parts[i] = (struct part){.kernels = kernels_select(NULL),
+                                 .in = plain,
+                                 .out = plain_out,
+                                 .codes = must_memory(256 << 10),
+                                 .scales = must_memory(256 << 10),
+                                 .sums = must_memory(1 << 20),
+                                 .begin = bytes / THREADS * i,
+                                 .end = bytes / THREADS * (i + 1)};
+    struct part first = parts[0];
+    first.in = in;
+    print(client, &first, in + bytes, parts, false, 0.5);
+    print(client, &first, in + bytes, parts, true, 0.75);
+    if (memcmp(in + bytes, plain_out, out_bytes) != 0)
+        die("the results differ", NULL);
+    trit_buffer_free(buffer);
+    trit_close(client);
+    return 0;
+}
