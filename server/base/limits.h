@@ -36,8 +36,7 @@ enum {
 };
 
 /* Weights of a tensor that has one scale, whose codes are kept in memory as a whole: 64 MiB,
- * and as much for the output; INVALID_ARGUMENT. Above 4 * STORE_CODES_PENDING_MAX its report cannot be stored;
- * RESOURCE_EXHAUSTED. */
+ * and as much for the output; INVALID_ARGUMENT. */
 enum { WHOLE_ELEMENTS_MAX = 1 << 28 };
 
 /* Weights of one layer; INVALID_ARGUMENT. More do not fit in any machine's memory, and up

@@ -2,9 +2,12 @@
 #include "services/shared.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "obs/metrics.h"
 #include "work/blocks.h"
+
+enum { BLOCK_FIRST_BYTES = 256 << 10 }; /* of a block that grows */
 
 int memory_spent(struct call *call)
 {
@@ -20,6 +23,25 @@ int memory_spent(struct call *call)
 int call_block(struct call *call, size_t size, struct block *block)
 {
     return blocks_get_for(services_of(call)->config.blocks, call->account, size, block);
+}
+
+int call_block_grow(struct call *call, struct block *block, size_t used, size_t more,
+                    size_t most)
+{
+    size_t size = block->bytes ? block->size * 2 : BLOCK_FIRST_BYTES;
+    struct block grown;
+
+    if (block->bytes && used + more <= block->size)
+        return 0;
+    while (size < used + more)
+        size *= 2;
+    if (call_block(call, size < most ? size : most, &grown) < 0)
+        return -1;
+    if (block->bytes)
+        memcpy(grown.bytes, block->bytes, used);
+    blocks_put(services_of(call)->config.blocks, block);
+    *block = grown;
+    return 0;
 }
 
 size_t small_bytes(const struct scan *scan)

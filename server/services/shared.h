@@ -46,6 +46,12 @@ static inline struct services *services_of(const struct call *call)
 struct block;
 int call_block(struct call *call, size_t size, struct block *block);
 
+/* Makes space for `more` bytes after the first `used` of the block, which is empty at first
+ * and doubles up to `most` bytes. So no memory is reserved for bytes that only a header
+ * promises. -1: there is none, and nothing is changed. */
+int call_block_grow(struct call *call, struct block *block, size_t used, size_t more,
+                    size_t most);
+
 /* Fails the call with RESOURCE_EXHAUSTED for lack of memory. Returns -1. */
 int memory_spent(struct call *call);
 

@@ -134,7 +134,7 @@ static int check_whole(struct plan *plan, struct failure *failure)
                           "%s has %" PRIu64 " elements; %s supports at most %d",
                           shape_text(spec, text), plan->elements, encoding_name(encoding),
                           WHOLE_ELEMENTS_MAX);
-    plan->whole = true;
+    plan->whole = !spec->regroups || has_one_scale(spec->out);
     if (!is_one_group(spec))
         return 0;
     plan->rows = 1;
@@ -319,15 +319,15 @@ static void cut_tiles(struct plan *plan)
     uint64_t bound = in / common_divisor(in, out) * out;
     uint64_t fit = tile_elements_max(plan) / longest;
 
-    if (plan->whole) {
-        plan->tile_groups = plan->groups;
-        plan->tiles = 1;
+    if (plan->groups == 1) {
+        plan->piece_groups = plan->tile_groups = plan->tiles = 1;
         return;
     }
     if (fit > TILE_GROUPS_MAX)
         fit = TILE_GROUPS_MAX;
     assert(bound <= fit); /* blocks are small: 256 elements at most */
-    plan->tile_groups = fit / bound * bound;
+    plan->piece_groups = fit / bound * bound;
+    plan->tile_groups = plan->whole ? plan->groups : plan->piece_groups;
     plan->tiles = div_up(plan->groups, plan->tile_groups);
 }
 
@@ -387,17 +387,17 @@ static struct position locate(const struct plan *plan, uint64_t group)
     return at;
 }
 
-void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
+/* At most `most` groups from `first` on. */
+static void cut_span(const struct plan *plan, uint64_t first, uint64_t most,
+                     struct tile_span *span)
 {
-    uint64_t first = index * plan->tile_groups;
     uint64_t left = plan->groups - first;
-    uint64_t groups = left < plan->tile_groups ? left : plan->tile_groups;
+    uint64_t groups = left < most ? left : most;
     struct position begin = locate(plan, first);
     struct position end = locate(plan, first + groups);
 
-    assert(index < plan->tiles);
+    assert(first < plan->groups);
     *span = (struct tile_span){
-        .index = index,
         .first_group = first,
         .groups = groups,
         .first_element = begin.element,
@@ -408,6 +408,17 @@ void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
         .out_bytes = end.out - begin.out,
         .code_bytes = end.code - begin.code,
     };
+}
+
+void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
+{
+    cut_span(plan, index * plan->tile_groups, plan->tile_groups, span);
+    span->index = index;
+}
+
+void plan_piece(const struct plan *plan, uint64_t first_group, struct tile_span *span)
+{
+    cut_span(plan, first_group, plan->piece_groups, span);
 }
 
 /* How many groups from `group` on have the same length; at most `left`. */

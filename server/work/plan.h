@@ -35,8 +35,9 @@ struct plan_spec {
 
 struct plan {
     struct plan_spec spec; /* group_size filled in */
-    /* The tensor has one scale: it is one row, one group and one tile. With `regroups` it
-     * is one tile, and the groups are those of the encoding that has several. */
+    /* The tensor is one tile, because it has one scale: it is one row and one group. With
+     * `regroups`, the groups are those of the input if it has several; and a tensor whose
+     * output has several is cut into tiles. */
     bool whole;
     bool by_rows; /* no range crosses rows; set it after plan_init */
     uint64_t elements, rows, row_len;
@@ -45,6 +46,7 @@ struct plan {
     uint32_t tail_divisor;
     uint64_t tile_groups; /* groups of every tile but the last */
     uint64_t tiles;
+    uint64_t piece_groups;    /* of every piece but the last (plan_piece) */
     uint64_t in_bytes;        /* of the whole tensor's data */
     uint64_t out_bytes;       /* 0 without has_out */
     uint64_t in_scale_bytes;  /* of the separate scales expected, or 0 */
@@ -73,6 +75,10 @@ struct tile_span {
 
 /* The tile at `index` < plan->tiles. */
 void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span);
+
+/* A part of a tensor that is one tile of several groups: from `first_group` on, as many
+ * groups as a tile would have if there were several. Its index is 0. */
+void plan_piece(const struct plan *plan, uint64_t first_group, struct tile_span *span);
 
 /* Gives the ranges of equally long groups of a tile, one after another. Call it first
  * with *at = 0, then until it returns false. */

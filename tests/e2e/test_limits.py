@@ -45,21 +45,6 @@ def test_whole_elements(daemon):
         grpc.StatusCode.INVALID_ARGUMENT, "tensor.shape", 1 << 28))
 
 
-def test_whole_elements_of_a_report_that_is_filed(daemon, run):
-    """The bound is lower if a report is stored; without a layer the same tensor is
-    verified."""
-    layer = tensor_pb2.LayerRef(run=run, layer="l", step=1)
-    request = ternary_pb2.VerifyRequest(
-        options=ternary_pb2.VerifyOptions(encoding=tensor_pb2.ENCODING_I2_S), layer=layer,
-        tensor=tensor_pb2.Tensor(dtype=ref.F32, shape=[(1 << 17) + 1, 128],
-                                 data=b"\x55" * ((1 << 22) + 32) + bytes(32)))
-    counted(daemon, "whole_elements", lambda: refused(
-        lambda: daemon.ternary.Verify(request, timeout=CALL_SECONDS), EXHAUSTED, "layer", 1 << 24))
-    request.ClearField("layer")
-    report = daemon.ternary.Verify(request, timeout=CALL_SECONDS).report
-    assert report.zeros == report.elements == (1 << 24) + 128
-
-
 def test_group_size_of_a_layer(daemon, layers, name):
     """A layer with a group size above the bound is refused."""
     counted(daemon, "group_size", lambda: refused(

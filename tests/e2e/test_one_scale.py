@@ -127,8 +127,26 @@ def test_reports_are_filed_as_those_of_one_message(daemon, random, run, encoding
     assert report.flips == 0 and report.previous_step == 1
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+def test_a_large_layer_is_filed_with_its_codes(daemon, random, run, stream):
+    """Its codes are more than wait for the store at a time; flips are counted."""
+    rows = (1 << 17) + 512
+    data = np.full(rows * 32 + 32, 0x55, np.uint8)
+    data[-32:] = 0
+    verify = claims.verify_stream if stream else claims.verify
+    options = dict(chunk=1 << 20) if stream else {}
+    for step, flips in ((1, 0), (2, 3)):
+        data[:flips] = 0x59  # one zero of four becomes +1
+        data[-32:-28] = np.frombuffer(np.float32(.5).tobytes(), np.uint8)
+        report = verify(daemon, data.tobytes(), (rows, 128), encoding=I2_S, layer=tensor_pb2.LayerRef(
+            run=run, layer="l", step=step), **options)
+        assert report.elements == rows * 128 > 1 << 24
+        assert report.flips == flips and report.positives == flips
+    assert report.previous_step == 1
+
+
 def test_a_stream_in_another_order_is_refused(daemon, random):
-    """Bytes that come once only, a reference before the claim, and PackStream."""
+    """Bytes that come once only, and a reference before the claim."""
     weight = latents(random, (8, 128), ref.F32)
     requests = ref.stream_requests(weight.tobytes(), weight.shape, 512, encoding=I2_S)
     refused(lambda: list(daemon.ternary.ProjectStream(requests, timeout=CALL_SECONDS)), INVALID,
@@ -140,10 +158,6 @@ def test_a_stream_in_another_order_is_refused(daemon, random):
     first = ternary_pb2.VerifyStreamRequest(reference=tensor_pb2.TensorChunk(data=weight.tobytes()))
     refused(lambda: list(daemon.ternary.VerifyStream(iter([start, first]), timeout=CALL_SECONDS)),
             INVALID, "reference", "send the tensor first", "hf_bitnet")
-    packing = ternary_pb2.PackStreamRequest(start=ternary_pb2.PackStart(
-        options=ternary_pb2.PackOptions(encoding=I2_S), dtype=ref.F32, shape=weight.shape))
-    refused(lambda: list(daemon.ternary.PackStream(iter([packing]), timeout=CALL_SECONDS)),
-            INVALID, "options.encoding", "i2_s", "Pack")
 
 
 def test_latents_take_no_memory_of_the_budget(start, random):

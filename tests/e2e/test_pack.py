@@ -28,12 +28,12 @@ def pack(daemon, data, shape, source, target, group_size=0, scales=b"", dtype=re
 
 
 def pack_stream(daemon, data, shape, source, target, group_size=0, scales=b"", dtype=ref.F32,
-                chunk=1001, **fields):
+                chunk=1001, layer=None, **fields):
     """data, scales and report of a PackStream cut every `chunk` bytes."""
     def requests():
         yield ternary_pb2.PackStreamRequest(start=ternary_pb2.PackStart(
-            options=options(source, target, group_size, **fields), dtype=dtype, shape=shape,
-            scales=scales))
+            options=options(source, target, group_size, **fields), layer=layer, dtype=dtype,
+            shape=shape, scales=scales))
         for at in range(0, len(data), chunk):
             piece = data[at:at + chunk]
             yield ternary_pb2.PackStreamRequest(chunk=tensor_pb2.TensorChunk(
@@ -214,13 +214,6 @@ def test_a_late_misfit_is_named_by_its_index_in_the_tensor(daemon, random):
                                 chunk=60000), INVALID,
             f"chunk.data: group {200 * 12 + 10} (elements {200 * 1536 + 1280} to "
             f"{200 * 1536 + 1407}, row 200)", "3.5")
-
-
-def test_what_has_one_scale_is_not_packed_in_a_stream(daemon, random):
-    t, scales = trits(random, (8, 384), whole=True)
-    data, beside = packings.encode(claims.INT8, t, scales)
-    refused(lambda: pack_stream(daemon, data, t.shape, claims.INT8, claims.I2_S, 128, beside),
-            INVALID, "i2_s", "use Pack")
 
 
 # ---- reports -----------------------------------------------------------------------------

@@ -31,6 +31,7 @@ void random_weights(float *weights, size_t count, uint64_t seed);
 
 static const char project_path[] = "/trit.v1.Ternary/Project";
 static const char project_stream_path[] = "/trit.v1.Ternary/ProjectStream";
+static const char pack_stream_path[] = "/trit.v1.Ternary/PackStream";
 static const char verify_path[] = "/trit.v1.Ternary/Verify";
 static const char unpack_path[] = "/trit.v1.Ternary/Unpack";
 static const char backward_path[] = "/trit.v1.Ternary/Backward";

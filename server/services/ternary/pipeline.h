@@ -24,12 +24,20 @@ enum {
     AHEAD_BYTES_MAX = 16 << 20 /* in a stream: bytes of one input ahead of the other */
 };
 
+struct gather;
+struct held_input;
+struct pipeline;
+struct twice;
+
 /* One of the two tensors of a request, and where its next byte goes. */
 struct input {
     const char *field; /* its name in messages: "tensor.data", "chunk.data" */
     struct tile *tile; /* being filled; NULL: not created yet */
     uint64_t next;     /* index of that tile */
     uint64_t received, expected;
+    /* Takes bytes that are counted already, in place of tiles that are filled; reads each
+     * byte once. NULL: tiles are filled. May end the call. -1: call->failure. */
+    int (*fill)(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
 };
 
 /*   PLANNING --pipeline_start--> FILLING --pipeline_request_done--> MERGING
@@ -47,8 +55,6 @@ enum pipeline_state {
 };
 extern const struct states pipeline_states;
 
-struct twice;
-
 struct pipeline {
     struct call *call;
     struct task task;
@@ -57,10 +63,14 @@ struct pipeline {
     bool replies_in_memory;  /* a stream: outputs may overwrite chunks in memory */
     struct regions *regions; /* NULL: the call uses no memory of the client */
     void (*room)(struct pipeline *pipeline); /* called when a tile has left, or NULL */
+    void (*more)(struct pipeline *pipeline); /* the same, for a held input */
+    struct timer more_soon;                  /* calls more() in the loop's next turn */
     struct list tiles;                       /* not merged yet, in tile order */
     struct list held;                        /* merged, waiting for the reply */
     struct input tensor, reference;
-    struct twice *twice; /* NULL: each input comes once */
+    struct twice *twice;           /* NULL: each input comes once */
+    struct gather *gather;         /* NULL: the input is not read in pieces */
+    struct held_input *held_input; /* NULL: the input is not held whole */
     /* The hash of the latents if the report is stored, else NULL. */
     struct fingerprint *fingerprint;
     uint8_t *in_scales; /* separate scales of the input; grows as they arrive */

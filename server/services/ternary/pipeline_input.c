@@ -71,24 +71,12 @@ static void advance(struct pipeline *pipeline, struct input *input)
     input->tile = next == &pipeline->tiles ? NULL : LIST_OWNER(next, struct tile, link);
 }
 
-/* Makes space for at least one byte. The buffer of a tile is one block. Where one tile
- * is the whole tensor, the block doubles as bytes arrive, so that no memory is reserved
- * for bytes that only the header promises. -1: no memory. */
+/* Makes space for at least one byte. The buffer of a tile is one block, which grows where
+ * the tile is the whole tensor. -1: no memory. */
 static int fill_target_grow(struct call *call, const struct fill_target *fill_target)
 {
-    struct block *block = fill_target->block, grown;
-    size_t size = block->bytes ? block->size * 2 : TILE_IN_BYTES_MAX;
-
-    if (*fill_target->filled < block->size)
-        return 0;
-    if (call_block(call, size < fill_target->bytes ? size : fill_target->bytes, &grown) <
-        0)
-        return -1;
-    if (block->bytes)
-        memcpy(grown.bytes, block->bytes, *fill_target->filled);
-    blocks_put(services_of(call)->config.blocks, block);
-    *block = grown;
-    return 0;
+    return call_block_grow(call, fill_target->block, *fill_target->filled, 1,
+                           fill_target->bytes);
 }
 
 static size_t fill_target_space(const struct fill_target *fill_target)
@@ -142,7 +130,8 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
                   size_t count)
 {
     pipeline_received(pipeline, input, count);
-    return pipeline_fill(pipeline, input, bytes, count);
+    return input->fill ? input->fill(pipeline, bytes, count)
+                       : pipeline_fill(pipeline, input, bytes, count);
 }
 
 int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Merged tiles are sent as chunks of a stream, or held for a unary reply. Slices point
  * into the tile; when the stream releases the last one, the tile is recycled. */
+#include "base/clock.h"
 #include "obs/metrics.h"
 #include "proto/codec/codec.h"
 #include "services/ternary/pipeline_impl.h"
@@ -23,6 +24,9 @@ static void tile_slice_released(struct tile *tile)
     pipeline_recycle(pipeline, tile);
     if (pipeline->regions)
         regions_wake(pipeline->regions);
+    if (pipeline->more && pipeline->task.held_in)
+        timer_arm(pipeline->call->config->timers, &pipeline->more_soon,
+                  clock_monotonic_ns());
 }
 
 static void head_released(struct h2_slice *slice)

@@ -7,7 +7,6 @@
 
 #include "obs/metrics.h"
 #include "services/ternary/pipeline_impl.h"
-#include "services/ternary/twice.h"
 
 /* The tile from which on the newest chunks are not read any more; NULL: they are read. */
 static struct tile *later(struct tile *a, struct tile *b)
@@ -42,7 +41,7 @@ static void find_place(struct pipeline *pipeline, struct tile *tile,
 /* Takes bytes of the region for one tile. -1: call->failure. */
 static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
 {
-    /* A tensor that comes twice is computed on the loop. */
+    /* Pieces of a tensor are computed on the loop. */
     const bool copied_here =
         pipeline->twice ||
         (pipeline->fingerprint && waiting->input == pipeline_latents(pipeline));
@@ -50,9 +49,10 @@ static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
     struct tile *tile;
     uint64_t needed;
 
-    if (twice_takes(pipeline, waiting->input)) {
+    if (waiting->input->fill) {
         waiting->at = waiting->region.bytes;
-        return twice_fill(pipeline, waiting->bytes + waiting->at - left, (size_t)left);
+        return waiting->input->fill(pipeline, waiting->bytes + waiting->at - left,
+                                    (size_t)left);
     }
     tile = pipeline_next_tile(pipeline, waiting->input);
     if (!tile)

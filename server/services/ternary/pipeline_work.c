@@ -38,6 +38,8 @@ void pipeline_init(struct pipeline *pipeline, struct call *call,
     list_init(&pipeline->held);
 }
 
+static void on_drained(struct report_write *report_write);
+
 /* ---- before the data ------------------------------------------------------- */
 
 int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
@@ -96,6 +98,7 @@ int pipeline_start(struct pipeline *pipeline)
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                         "no memory for a hash of the latents");
+        pipeline->report_write.drained = on_drained;
         if (report_write_open(&pipeline->report_write, call) < 0)
             return -1;
     }
@@ -188,28 +191,50 @@ static bool has_report(const struct pipeline *pipeline)
            pipeline->task.op == TASK_PACK;
 }
 
-/* Gives codes and scales to the store, if the report is to be filed. */
-static void store_tile(struct pipeline *pipeline, const struct tile *tile)
-{
-    float held[1024];
-    size_t count;
+enum { FILED_BYTES = 1 << 20, FILED_SCALES = 1024 }; /* given to the store at a time */
 
-    if (pipeline->report_write.state != REPORT_WRITE_OPEN)
-        return;
-    report_write_codes(&pipeline->report_write, tile->codes,
-                       (size_t)tile->span.code_bytes);
-    if (pipeline->report_write.shard) {
-        report_write_groups(&pipeline->report_write, &pipeline->task, tile);
-        return;
-    }
-    for (uint64_t group = 0; group < tile->span.groups; group += count) {
-        count = tile_scales_held(tile, &pipeline->task, group, held, 1024);
-        report_write_scales(&pipeline->report_write, held, count);
-    }
+/* Of a tile that has as much as a whole tensor. */
+static bool store_is_behind(const struct pipeline *pipeline, const struct tile *tile)
+{
+    return pipeline->report_write.waits && tile->filed_bytes > 0;
 }
 
-/* The next tile, which is computed and merged. */
-static int take_next(struct pipeline *pipeline, struct tile *tile)
+/* Gives codes and scales to the store, if the report is to be filed. False: the store has
+ * too much to write; goes on when it has less. */
+static bool store_tile(struct pipeline *pipeline, struct tile *tile)
+{
+    struct report_write *report_write = &pipeline->report_write;
+    float held[FILED_SCALES];
+
+    if (!tile->codes || report_write->state != REPORT_WRITE_OPEN)
+        return true;
+    while (tile->filed_bytes < tile->span.code_bytes) {
+        const uint64_t left = tile->span.code_bytes - tile->filed_bytes;
+        const size_t count = left < FILED_BYTES ? (size_t)left : FILED_BYTES;
+
+        if (store_is_behind(pipeline, tile))
+            return false;
+        report_write_codes(report_write, tile->codes + tile->filed_bytes, count);
+        tile->filed_bytes += count;
+    }
+    if (report_write->shard) {
+        report_write_groups(report_write, &pipeline->task, tile);
+        return true;
+    }
+    while (tile->filed_groups < tile->span.groups) {
+        const size_t count = tile_scales_held(tile, &pipeline->task, tile->filed_groups,
+                                              held, FILED_SCALES);
+
+        if (tile->span.code_bytes > FILED_BYTES && store_is_behind(pipeline, tile))
+            return false;
+        report_write_scales(report_write, held, count);
+        tile->filed_groups += count;
+    }
+    return true;
+}
+
+/* The next tile, which is computed, merged and stored. */
+static void take_next(struct pipeline *pipeline, struct tile *tile)
 {
     struct metrics *metrics = pipeline->call->config->metrics;
 
@@ -218,13 +243,7 @@ static int take_next(struct pipeline *pipeline, struct tile *tile)
     metric_add(metrics, M_KERNEL_NS, tile->kernel_ns);
     list_remove(&tile->link);
     pipeline->taken++;
-    if (check_tile(pipeline, tile) < 0) {
-        pipeline_recycle(pipeline, tile);
-        return -1;
-    }
     pipeline->non_finite |= tile->counts.non_finite > 0;
-    if (tile->codes)
-        store_tile(pipeline, tile);
     if (pipeline->regions)
         regions_merged(pipeline->regions, tile);
     tile_trim(tile, &pipeline->task, services_of(pipeline->call)->config.blocks);
@@ -234,7 +253,6 @@ static int take_next(struct pipeline *pipeline, struct tile *tile)
         pipeline_emit(pipeline, tile);
     else
         pipeline_hold(pipeline, tile);
-    return 0;
 }
 
 /* If a worker is still merging it, that worker's job comes back later and asks again. */
@@ -252,16 +270,30 @@ static void take_ready(struct pipeline *pipeline)
 
         if (!is_ready(pipeline, tile))
             return;
-        if (take_next(pipeline, tile) < 0) {
+        if (check_tile(pipeline, tile) < 0) {
+            list_remove(&tile->link);
+            pipeline_recycle(pipeline, tile);
             call_end(pipeline->call);
             return;
         }
+        if (!store_tile(pipeline, tile))
+            return;
+        take_next(pipeline, tile);
     }
     if (pipeline->state != PIPELINE_MERGING ||
         pipeline->taken < pipeline->task.plan.tiles)
         return;
     state_move(&pipeline_states, &pipeline->state, PIPELINE_COMPLETE);
     pipeline->complete(pipeline->call);
+}
+
+/* The store takes codes again. */
+static void on_drained(struct report_write *report_write)
+{
+    struct pipeline *pipeline = LIST_OWNER(report_write, struct pipeline, report_write);
+
+    if (!atomic_load(&pipeline->call->cancelled))
+        take_ready(pipeline);
 }
 
 static void lend_scratch(struct tile *tile, const struct task *task)
@@ -339,6 +371,8 @@ static void tile_computed(struct call_job *job)
         take_ready(pipeline);
         if (pipeline->room)
             pipeline->room(pipeline);
+        if (pipeline->more)
+            pipeline->more(pipeline);
     }
 }
 
@@ -406,9 +440,9 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     if (!here && call_admit(call, tile->span.elements) < 0)
         return -1;
     place_reply(pipeline->regions, tile);
-    if (!here && !pipeline->twice)
+    if (!here && !tile->prepared)
         plan_scratch(pipeline, tile);
-    if (!pipeline->twice &&
+    if (!tile->prepared &&
         (prepare_copies(pipeline, tile) < 0 ||
          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
@@ -446,6 +480,8 @@ void pipeline_cancel(struct pipeline *pipeline)
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
     if (pipeline->regions)
         regions_stop(pipeline->regions);
+    if (pipeline->more)
+        timer_disarm(pipeline->call->config->timers, &pipeline->more_soon);
     report_write_drop(&pipeline->report_write);
 }
 

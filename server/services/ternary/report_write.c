@@ -208,7 +208,10 @@ static void drained(struct store_put *put)
 {
     struct report_write *report_write = LIST_OWNER(put, struct report_write, put);
 
+    report_write->waits = false;
     call_throttle(report_write->call, THROTTLE_STORE, false);
+    if (report_write->drained)
+        report_write->drained(report_write);
 }
 
 int report_write_open(struct report_write *report_write, struct call *call)
@@ -230,10 +233,12 @@ static void check_pending(struct report_write *report_write, size_t pending)
 {
     if (pending <= STORE_CODES_PENDING_MAX)
         return;
-    if (report_write->best_effort)
+    if (report_write->best_effort) {
         drop_codes(report_write);
-    else
-        call_throttle(report_write->call, THROTTLE_STORE, true);
+        return;
+    }
+    report_write->waits = true;
+    call_throttle(report_write->call, THROTTLE_STORE, true);
 }
 
 static bool takes_codes(const struct report_write *report_write)

@@ -45,7 +45,9 @@ struct report_write {
     struct call *call;
     enum report_write_state state;
     bool best_effort, without_codes;
-    bool answered; /* `written` was called */
+    bool waits; /* DURABLE: the store has too much to write */
+    void (*drained)(struct report_write *report_write); /* it waits no longer; or NULL */
+    bool answered;                                      /* `written` was called */
     struct timer patience;
     void (*written)(struct call *call); /* of report_write_commit */
 };

@@ -8,10 +8,20 @@ static bool encodes(const struct task *task)
            task->plan.spec.has_out;
 }
 
+static bool has_one_scale(enum trit_encoding encoding)
+{
+    return encoding_layout(encoding)->scales == SCALES_TENSOR;
+}
+
 bool task_in_place(const struct task *task)
 {
     return task->op == TASK_PASS ||
            (task->op == TASK_TERNARIZE && task->plan.spec.out == TRIT_ENCODING_DENSE);
+}
+
+bool task_pads_codes(const struct task *task)
+{
+    return task->plan.spec.group_size % 4 != 0 || task->plan.tail_len % 4 != 0;
 }
 
 size_t task_scale_out_bytes(const struct task *task)
@@ -53,13 +63,18 @@ bool task_deinterleaves(const struct task *task)
 bool task_spreads_scale(const struct task *task)
 {
     return task->op == TASK_PACK && task->plan.groups > 1 &&
-           encoding_layout(task->plan.spec.in)->scales == SCALES_TENSOR;
+           has_one_scale(task->plan.spec.in);
 }
 
 bool task_reads_trits(const struct task *task)
 {
-    return task_deinterleaves(task) || task_spreads_scale(task) ||
-           (task->in_pieces && task->op == TASK_VERIFY);
+    return task_deinterleaves(task) || task->held_in ||
+           (task->in_pieces && has_one_scale(task->plan.spec.in));
+}
+
+bool task_gathers(const struct task *task)
+{
+    return task->op == TASK_PACK && task->in_pieces && !has_one_scale(task->plan.spec.in);
 }
 
 size_t task_unit_elements(const struct task *task)

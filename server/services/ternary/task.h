@@ -21,7 +21,7 @@ struct task {
     enum task_op op;
     const struct kernels *kernels;
     struct plan plan;
-    bool in_pieces;      /* a tensor with one scale: its dense side is not in memory */
+    bool in_pieces;      /* a tensor with one scale: not all of it is in memory at once */
     bool wants_sums;     /* mse, cosine */
     bool wants_codes;    /* digest, flips */
     bool wants_crc;      /* CRCs of the output, for the chunks of a stream */
@@ -31,6 +31,8 @@ struct task {
     bool has_reference;
     enum trit_dtype reference_dtype;
     const uint8_t *in_scales; /* separate scales of the input, or NULL */
+    /* Packing: the whole input, which has one scale and is read by every tile; else NULL. */
+    const uint8_t *held_in;
     /* Set: the call was cancelled, and results need not be complete. NULL: never set. */
     const _Atomic bool *cancelled;
 };
@@ -44,6 +46,9 @@ static inline bool task_cancelled(const struct task *task)
 
 /* The output overwrites the input's bytes. */
 bool task_in_place(const struct task *task);
+
+/* The codes of some groups end within a byte. */
+bool task_pads_codes(const struct task *task);
 
 /* Bytes per separate scale of the output: 4, 2, or 0 if there are none. */
 size_t task_scale_out_bytes(const struct task *task);
@@ -63,6 +68,9 @@ bool task_spreads_scale(const struct task *task);
 
 /* The input is turned into INT8 codes first. */
 bool task_reads_trits(const struct task *task);
+
+/* Packing: the tile gets the codes of an input that was read in pieces. */
+bool task_gathers(const struct task *task);
 
 /* Packing: elements per scale of the input, if its blocks have scales and differ from the
  * plan's groups; else 0. */

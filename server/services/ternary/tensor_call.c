@@ -7,6 +7,8 @@
 
 #include "obs/metrics.h"
 #include "proto/names.h"
+#include "services/ternary/gather.h"
+#include "services/ternary/held_input.h"
 #include "services/ternary/report.h"
 #include "services/ternary/twice.h"
 
@@ -82,9 +84,11 @@ static int start(struct call *call)
     report_identify(&state->report, &state->pipeline.task.plan);
     if (state->pipeline.state != PIPELINE_PLANNING)
         return 0;
-    if (pipeline_start(&state->pipeline) < 0)
+    if (pipeline_start(&state->pipeline) < 0 || held_input_start(&state->pipeline) < 0)
         return -1;
-    return state->ops->stream ? twice_start(&state->pipeline) : 0;
+    if (!state->ops->stream)
+        return 0;
+    return twice_start(&state->pipeline) < 0 ? -1 : gather_start(&state->pipeline);
 }
 
 static int wrong_length(struct call *call, const struct input *input, uint64_t length)
@@ -352,8 +356,7 @@ int tensor_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
         return pipeline_take_scales(pipeline, bytes, count);
     if (state->ops->stream)
         chunk_bytes(&state->chunk, bytes, count);
-    if ((twice_takes(pipeline, input) ? twice_feed(pipeline, bytes, count)
-                                      : pipeline_feed(pipeline, input, bytes, count)) < 0)
+    if (pipeline_feed(pipeline, input, bytes, count) < 0)
         return -1;
     return state->ops->stream ? check_ahead(call, pipeline) : 0;
 }
@@ -440,6 +443,10 @@ void tensor_cancel(struct call *call)
 
 void tensor_fini(struct call *call)
 {
-    twice_free(tensor_call_pipeline(call));
-    pipeline_fini(tensor_call_pipeline(call));
+    struct pipeline *pipeline = tensor_call_pipeline(call);
+
+    twice_free(pipeline);
+    gather_free(pipeline);
+    pipeline_fini(pipeline);
+    held_input_free(pipeline);
 }

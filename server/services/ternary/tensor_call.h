@@ -73,8 +73,7 @@ void tensor_fini(struct call *call);
     .blob_end = tensor_blob_end, .message = tensor_message, .request = tensor_request,   \
     .cancel = tensor_cancel, .fini = tensor_fini
 
-/* plan_init, with metrics for refusals at a limit. Also refuses to pack a tensor with one scale
- * in a stream, and one whose codes are too many for the store. */
+/* plan_init, with metrics for refusals at a limit, and with the checks of a shard. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);
 
 /* Checks options.durability. If the request carries a layer: copies it into the report

@@ -4,7 +4,6 @@
 
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
-#include <inttypes.h>
 
 static uint64_t elements_of(const struct plan_spec *spec)
 {
@@ -16,24 +15,15 @@ static uint64_t elements_of(const struct plan_spec *spec)
     return elements;
 }
 
-/* The codes of a tensor that is one tile reach the store in one piece. */
-static int check_filed(struct call *call, const struct plan *plan)
+/* The codes of a tensor that is one tile reach the store together. A best-effort write does
+ * not wait for the store, so it goes without codes that are too many for its queue. */
+static void check_filed(struct call *call, const struct plan *plan)
 {
     struct report_write *report_write = &tensor_call_pipeline(call)->report_write;
 
-    if (!plan->whole || report_write->state != REPORT_WRITE_WANTED ||
-        plan->elements / 4 <= STORE_CODES_PENDING_MAX)
-        return 0;
-    if (report_write->best_effort) {
-        report_write->without_codes = true;
-        return 0;
-    }
-    metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
-    return fail_field(&call->failure, TRIT_RESOURCE_EXHAUSTED, "layer",
-                      "the tensor has one scale and %" PRIu64
-                      " elements; its report can be stored "
-                      "for at most %" PRIu64 " elements; leave the layer out",
-                      plan->elements, (uint64_t)STORE_CODES_PENDING_MAX * 4);
+    report_write->without_codes |= report_write->best_effort && plan->whole &&
+                                   report_write->state == REPORT_WRITE_WANTED &&
+                                   plan->elements / 4 > STORE_CODES_PENDING_MAX;
 }
 
 /* Checks the shard, if the report is of one. With a reference this comes once for each
@@ -53,25 +43,14 @@ static int check_shard(struct call *call, struct plan *plan)
     return 0;
 }
 
-static int refuse_stream(struct call *call, const struct plan_spec *spec)
-{
-    const struct encoding_layout *in = encoding_layout(spec->in);
-    enum trit_encoding encoding =
-        in && in->scales == SCALES_TENSOR ? spec->in : spec->out;
-
-    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
-                      "%s has one scale for the tensor; use Pack instead of PackStream",
-                      encoding_name(encoding));
-}
-
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)
 {
     if (spec->group_size > GROUP_SIZE_MAX)
         metric_limit(call->config->metrics, L_GROUP_SIZE);
-    if (plan_is_whole(spec) && call->method->streaming && spec->regroups)
-        return refuse_stream(call, spec);
-    if (plan_init(plan, spec, &call->failure) == 0)
-        return check_shard(call, plan) < 0 ? -1 : check_filed(call, plan);
+    if (plan_init(plan, spec, &call->failure) == 0) {
+        check_filed(call, plan);
+        return check_shard(call, plan);
+    }
     if (plan_is_whole(spec) && elements_of(spec) > WHOLE_ELEMENTS_MAX)
         metric_limit(call->config->metrics, L_WHOLE_ELEMENTS);
     return -1;

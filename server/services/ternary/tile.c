@@ -50,7 +50,8 @@ static size_t pack_bytes(const struct tile *tile, const struct task *task,
         return units * sizeof(float);
     if (part == SIDE_UNIT_INEXACT)
         return units;
-    return task_interleaves(task) && groups > 1 ? elements / 4 : 0;
+    return task_interleaves(task) && groups > 1 && task_pads_codes(task) ? elements / 4
+                                                                         : 0;
 }
 
 static size_t out_chunks(const struct tile *tile, const struct task *task)
@@ -80,6 +81,8 @@ static size_t side_bytes(const struct tile *tile, const struct task *task,
     case SIDE_SUMS:
         return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
     case SIDE_CODES:
+        if (task_gathers(task))
+            return 0; /* they are in `in` */
         return task->wants_codes || packs || task_interleaves(task) || task->in_pieces
                    ? (size_t)tile->span.code_bytes
                    : 0;

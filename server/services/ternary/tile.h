@@ -56,6 +56,7 @@ struct tile {
     enum tile_state state;
     struct tile_span span;
 
+    bool prepared; /* tile_prepare was called before it is submitted */
     struct block in, reference, out, side;
     size_t in_filled, reference_filled;
     /* Memory of the client (regions.h) that the worker copies to `in` and `reference` first;
@@ -79,7 +80,7 @@ struct tile {
     float *held_scales;    /* packing: of each group, as the output holds it */
     float *unit_scales;    /* packing: of the input's blocks (task_unit_elements) */
     uint8_t *unit_inexact; /* packing: one byte per such block */
-    uint8_t *flat_codes;   /* packing: the codes without padding between groups */
+    uint8_t *flat_codes;   /* packing: the codes without the padding between groups */
     struct out_chunk *out_chunks; /* of a tensor in pieces */
     size_t out_chunk_count;
     uint8_t *inexact; /* one byte per group: 1 if it is not exactly ternary */
@@ -101,7 +102,8 @@ struct tile {
     struct storage_check storage; /* verify */
     uint64_t inexact_count;
     uint64_t sample_rows[TRIT_SAMPLES_MAX], near_rows[TRIT_SAMPLES_MAX]; /* merge.h */
-    bool hash_failed; /* memory ran out */
+    bool hash_failed;                   /* memory ran out */
+    uint64_t filed_bytes, filed_groups; /* given to the store */
     uint64_t kernel_ns;
 
     /* while it is sent */

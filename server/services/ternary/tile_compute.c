@@ -168,7 +168,8 @@ static void write_rest(struct tile *tile, const struct task *task)
 /* What is left after a projection in pieces, or with a reference: nothing but the output. */
 static void compute_pieces(struct tile *tile, const struct task *task)
 {
-    if (task->op == TASK_VERIFY && !task->has_reference)
+    if ((task->op == TASK_VERIFY && !task->has_reference) ||
+        (task->op == TASK_PACK && !task_gathers(task)))
         tile_verify_pieces(tile, task);
     if (task->op == TASK_TERNARIZE)
         tile_encode(tile, task);

@@ -92,7 +92,7 @@ void tile_encode(struct tile *tile, const struct task *task)
     uint64_t at = 0;
 
     if (layout->interleaved && !tile->flat_codes)
-        return; /* the codes of one group are flat */
+        return; /* the codes are flat */
     while (!task_cancelled(task) &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         size_t bytes = (range.group_len + 3) / 4;

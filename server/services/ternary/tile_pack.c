@@ -6,6 +6,7 @@
 
 #include "services/ternary/tile_encode.h"
 #include "services/ternary/tile_read.h"
+#include "services/ternary/tile_storage.h"
 
 enum { CODE_ZERO_BYTE = 0x55 }; /* four codes of t = 0 */
 
@@ -130,13 +131,6 @@ static void blame(struct tile *tile, const struct task *task, const struct group
 
 /* ---- one scale for several ----------------------------------------------------- */
 
-/* The one scale of several units or groups. Units that are all zero fit any scale. */
-struct shared_scale {
-    bool known;   /* that of a unit that is not all zero */
-    bool guessed; /* that of a unit that is all zero */
-    float scale;
-};
-
 static bool all_zeros(const uint8_t *codes, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -229,6 +223,21 @@ static void hold(struct tile *tile, const struct task *task, const struct group_
     }
 }
 
+static bool has_zeros_only(const struct tile *tile, const struct group_ref *at)
+{
+    return all_zeros(group_codes(tile, at), code_bytes(at->range->group_len));
+}
+
+/* Finds the scale of a group, in tile->scales, or why it is not ternary. */
+static void read_scale(struct tile *tile, const struct task *task,
+                       const struct group_ref *at)
+{
+    if (task_unit_elements(task))
+        gather_units(tile, task, at);
+    else if (tile->inexact[at->group])
+        blame(tile, task, at, tile->scales[at->group], has_zeros_only(tile, at));
+}
+
 static void settle_group(struct tile *tile, const struct task *task,
                          const struct group_ref *at, struct shared_scale *shared)
 {
@@ -237,14 +246,9 @@ static void settle_group(struct tile *tile, const struct task *task,
     float scale;
     bool zeros;
 
-    if (task_unit_elements(task))
-        gather_units(tile, task, at);
+    read_scale(tile, task, at);
     scale = tile->scales[at->group];
-    zeros = together > 1 &&
-            all_zeros(group_codes(tile, at), code_bytes(at->range->group_len));
-    if (fits(tile) && !task_unit_elements(task) && tile->inexact[at->group])
-        blame(tile, task, at, scale,
-              all_zeros(group_codes(tile, at), code_bytes(at->range->group_len)));
+    zeros = together > 1 && has_zeros_only(tile, at);
     if (!fits(tile))
         return;
     if (in_set == 0)
@@ -261,13 +265,74 @@ void tile_pack_write(struct tile *tile, const struct task *task)
     struct group_range range;
     uint64_t at = 0;
 
-    if (task_unit_elements(task))
+    if (task_unit_elements(task) && !task_gathers(task))
         tile->counts.zero_groups = 0; /* of blocks; gather_units counts groups */
-    while (!task_cancelled(task) &&
+    while (!task_gathers(task) && !task_cancelled(task) &&
            plan_next_range(&task->plan, &tile->span, &at, &range))
         for (uint64_t i = 0; i < range.count && fits(tile); i++)
             settle_group(tile, task, &(struct group_ref){&range, range.first_group + i},
                          &shared);
     if (fits(tile))
         tile_encode(tile, task);
+}
+
+/* ---- pieces of a tensor whose output has one scale -------------------------------- */
+
+/* The tile's group is the tensor. */
+static void refer_to_tensor(struct tile *tile, const struct task *task)
+{
+    tile->misfit.group = 0;
+    tile->misfit.first = 0;
+    tile->misfit.end = task->plan.elements;
+}
+
+/* Some elements of a dense tensor, which is one group. */
+static void take_elements(struct tile *tile, const struct task *task,
+                          struct shared_scale *shared)
+{
+    const struct group_range range = {.count = 1,
+                                      .group_len = (uint32_t)tile->span.elements,
+                                      .divisor = (uint32_t)tile->span.elements};
+    const struct group_ref at = {&range, 0};
+
+    tile_pack_read(tile, task, &range);
+    if (tile->inexact[0])
+        blame_values(tile, task, &at);
+    else if (!share(shared, tile->scales[0], tile->scales[0] == 0))
+        set_misfit(tile, &at, MISFIT_MAGNITUDES, shared->scale, tile->scales[0]);
+    if (!fits(tile))
+        refer_to_tensor(tile, task);
+}
+
+static void take_groups(struct tile *tile, const struct task *task,
+                        struct shared_scale *shared)
+{
+    struct group_range range;
+    uint64_t at = 0;
+
+    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+        tile_pack_read(tile, task, &range);
+    if (task_unit_elements(task))
+        tile->counts.zero_groups = 0;
+    at = 0;
+    while (plan_next_range(&task->plan, &tile->span, &at, &range))
+        for (uint64_t i = 0; i < range.count && fits(tile); i++) {
+            const struct group_ref group = {&range, range.first_group + i};
+
+            read_scale(tile, task, &group);
+            if (fits(tile) &&
+                !share(shared, tile->scales[group.group], has_zeros_only(tile, &group)))
+                set_misfit(tile, &group, MISFIT_SCALES_DIFFER, shared->scale,
+                           tile->scales[group.group]);
+        }
+}
+
+void tile_pack_piece(struct tile *tile, const struct task *task,
+                     struct shared_scale *shared)
+{
+    if (task->plan.groups == 1)
+        take_elements(tile, task, shared);
+    else
+        take_groups(tile, task, shared);
+    tile_check_storage(tile, task);
 }

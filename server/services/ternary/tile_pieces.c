@@ -86,13 +86,12 @@ void pieces_verify(struct pieces *pieces, struct tile *tile, const struct task *
                         isfinite(pieces->claim_scale) ? pieces->claim_scale : 0);
 }
 
-/* Every piece has counted the group. */
 static void count_once(uint64_t *count)
 {
     *count = *count > 0;
 }
 
-static void count_group_once(struct tile *tile)
+void pieces_count_once(struct tile *tile)
 {
     count_once(&tile->counts.scales_lossy_fp16);
     count_once(&tile->counts.scales_lost);
@@ -116,7 +115,7 @@ void pieces_end(const struct pieces *pieces, struct tile *tile, const struct tas
     const bool nonzeros = tile->counts.negatives + tile->counts.positives > 0;
     const float claimed = pieces->claim_scale;
 
-    count_group_once(tile);
+    pieces_count_once(tile);
     if (task->op == TASK_TERNARIZE) {
         tile->scales[0] = pieces->scale;
         tile->counts.zero_groups = is_zero(&pieces->magnitudes);

@@ -40,6 +40,9 @@ void pieces_verify(struct pieces *pieces, struct tile *tile, const struct task *
 /* After the last piece: what belongs to the group. */
 void pieces_end(const struct pieces *pieces, struct tile *tile, const struct task *task);
 
+/* The pieces of one group have each counted its scale: counts it once. */
+void pieces_count_once(struct tile *tile);
+
 /* All of a claim without a reference. */
 void tile_verify_pieces(struct tile *tile, const struct task *task);
 

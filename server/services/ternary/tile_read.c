@@ -5,26 +5,40 @@
 
 #include "kernels/interleave.h"
 
-enum { PLANE_BYTES = 32 /* of an I2_S block */ };
+enum { PLANE_ELEMENTS = 32, BLOCK_ELEMENTS = 4 * PLANE_ELEMENTS /* of I2_S */ };
 
 /* I2_S to t, one byte for each element; code 3 becomes +2. */
-static void part_planes(const uint8_t *in, size_t elements, int8_t *t)
+static void part_planes(const uint8_t *in, uint64_t first, size_t count, int8_t *t)
 {
-    for (size_t at = 0; at < elements; at += 4 * (size_t)PLANE_BYTES, in += PLANE_BYTES)
-        for (unsigned plane = 0; plane < 4; plane++)
-            for (size_t m = 0; m < PLANE_BYTES; m++)
-                t[at + plane * PLANE_BYTES + m] =
-                    (int8_t)((in[m] >> (6 - 2 * plane) & 3) - 1);
+    while (count > 0) {
+        const uint8_t *block = in + first / BLOCK_ELEMENTS * PLANE_ELEMENTS;
+        const unsigned plane = (unsigned)(first % BLOCK_ELEMENTS / PLANE_ELEMENTS);
+        const size_t at = (size_t)(first % PLANE_ELEMENTS), left = PLANE_ELEMENTS - at;
+        const size_t some = left < count ? left : count;
+
+        for (size_t m = 0; m < some; m++)
+            t[m] = (int8_t)((block[at + m] >> (6 - 2 * plane) & 3) - 1);
+        t += some;
+        first += some;
+        count -= some;
+    }
+}
+
+static const uint8_t *codes_of(const struct tile *tile, const struct task *task)
+{
+    return task->held_in ? task->held_in : tile->in.bytes;
 }
 
 void tile_read_trits(struct tile *tile, const struct task *task, uint64_t first,
                      size_t count)
 {
+    if (task->held_in)
+        first += tile->span.first_element;
     if (task_deinterleaves(task))
-        deinterleave_part(tile->in.bytes, (size_t)tile->span.elements, (size_t)first,
-                          count, tile->trits);
+        deinterleave_part(codes_of(tile, task), (size_t)task->plan.elements,
+                          (size_t)first, count, tile->trits);
     else if (task_reads_trits(task))
-        part_planes(tile->in.bytes + first / 4, count, tile->trits);
+        part_planes(codes_of(tile, task), first, count, tile->trits);
 }
 
 enum trit_encoding tile_read_encoding(const struct task *task)
@@ -73,7 +87,7 @@ const float *tile_read_scales(struct tile *tile, const struct task *task,
 
     if (layout->tail_bytes) { /* aligned: whole blocks precede it */
         const float *tail =
-            (const float *)(const void *)(tile->in.bytes + tile->span.in_bytes -
+            (const float *)(const void *)(codes_of(tile, task) + task->plan.in_bytes -
                                           layout->tail_bytes);
 
         return task_spreads_scale(task) ? spread_scale(tile, range, *tail) : tail;

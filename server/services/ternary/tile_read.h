@@ -7,7 +7,7 @@
 #include "services/ternary/tile.h"
 
 /* Makes tile->trits of the elements [first, first + count) if the task reads them. Call it
- * before the other functions. Where some elements of I2_S are read, they are whole blocks. */
+ * before the other functions. */
 void tile_read_trits(struct tile *tile, const struct task *task, uint64_t first,
                      size_t count);
 

@@ -92,7 +92,7 @@ static void check_bytes(struct tile *tile, const struct task *task)
 void tile_check_storage(struct tile *tile, const struct task *task)
 {
     if ((task->op != TASK_VERIFY && task->op != TASK_PACK) ||
-        tile->misfit.kind != MISFIT_NONE)
+        tile->misfit.kind != MISFIT_NONE || task_gathers(task))
         return;
     check_scales(tile, task);
     check_bytes(tile, task);

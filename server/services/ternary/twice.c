@@ -8,22 +8,6 @@
 #include "services/admission.h"
 #include "services/ternary/pipeline_impl.h"
 
-int twice_start(struct pipeline *pipeline)
-{
-    const struct task *task = &pipeline->task;
-    struct call *call = pipeline->call;
-
-    if (!task->in_pieces || !pipeline_latents(pipeline))
-        return 0;
-    pipeline->twice = account_calloc(call->account, 1, sizeof(*pipeline->twice));
-    if (!pipeline->twice)
-        return memory_spent(call);
-    pipeline->twice->input =
-        task->op == TASK_TERNARIZE ? &pipeline->tensor : &pipeline->reference;
-    pipeline->twice->input->expected *= 2; /* at most WHOLE_ELEMENTS_MAX * 8 */
-    return 0;
-}
-
 void twice_free(struct pipeline *pipeline)
 {
     if (!pipeline->twice)
@@ -43,6 +27,7 @@ static int prepare_tile(struct pipeline *pipeline, struct tile **tile)
                      services_of(call)->config.blocks, call->account) < 0)
         return memory_spent(call);
     *tile = LIST_OWNER(pipeline->tiles.next, struct tile, link);
+    (*tile)->prepared = true;
     return 0;
 }
 
@@ -84,13 +69,7 @@ static int all_came(struct pipeline *pipeline)
     return pipeline_submit(pipeline, tile);
 }
 
-int twice_feed(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
-{
-    pipeline_received(pipeline, pipeline->twice->input, count);
-    return twice_fill(pipeline, bytes, count);
-}
-
-int twice_fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
+static int fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
     struct twice *twice = pipeline->twice;
     const uint64_t all = pipeline->task.plan.elements;
@@ -122,5 +101,22 @@ int twice_fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
         if (twice->element == all && all_came(pipeline) < 0)
             return -1;
     }
+    return 0;
+}
+
+int twice_start(struct pipeline *pipeline)
+{
+    const struct task *task = &pipeline->task;
+    struct call *call = pipeline->call;
+
+    if (!task->in_pieces || !pipeline_latents(pipeline))
+        return 0;
+    pipeline->twice = account_calloc(call->account, 1, sizeof(*pipeline->twice));
+    if (!pipeline->twice)
+        return memory_spent(call);
+    pipeline->twice->input =
+        task->op == TASK_TERNARIZE ? &pipeline->tensor : &pipeline->reference;
+    pipeline->twice->input->fill = fill;
+    pipeline->twice->input->expected *= 2; /* at most WHOLE_ELEMENTS_MAX * 8 */
     return 0;
 }

@@ -29,12 +29,6 @@ static inline bool twice_takes(const struct pipeline *pipeline, const struct inp
     return pipeline->twice && pipeline->twice->input == input;
 }
 
-/* Takes the next bytes of that input. -1: call->failure. */
-int twice_feed(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
-
-/* The same for bytes that are counted already. Reads each byte once. */
-int twice_fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
-
 void twice_free(struct pipeline *pipeline);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "proto/framing.h"
 #include "tests/lib/asks.h"
 #include "tests/lib/check.h"
@@ -134,8 +135,54 @@ static struct request ask_packed(const char *path)
     return request;
 }
 
+static void put_message(struct request *request, const uint8_t *head, size_t count,
+                        const void *bytes, size_t more)
+{
+    uint8_t prefix[5];
+
+    CHECK(count > 0);
+    frame_prefix(prefix, (uint32_t)(count + more));
+    request_put(request, prefix, sizeof(prefix));
+    request_put(request, head, count);
+    request_put(request, bytes, more);
+}
+
+/* From or to hf_bitnet: all of +1 under the scale 0.5, in two chunks. */
+static struct request ask_pack_stream(enum trit_encoding from, enum trit_encoding to)
+{
+    static uint8_t codes[ROWS * COLUMNS];
+    static float scales[ROWS * COLUMNS / 128];
+    const bool whole = from == TRIT_ENCODING_HF_BITNET;
+    const size_t bytes = whole ? sizeof(codes) / 4 : sizeof(codes);
+    const size_t scale_bytes = whole ? sizeof(float) : sizeof(scales);
+    const struct wire_pack pack = {.source_encoding = (uint32_t)from,
+                                   .encoding = (uint32_t)to,
+                                   .tensor = tensor_2d(TRIT_U8, ROWS, COLUMNS)};
+    struct request request = {0};
+    uint8_t head[2048];
+
+    memset(codes, whole ? 0xaa : 1, sizeof(codes));
+    for (size_t i = 0; i < sizeof(scales) / sizeof(scales[0]); i++)
+        scales[i] = 0.5F;
+    put_message(&request, head, encode_pack_start(&pack, scale_bytes, head, sizeof(head)),
+                scales, scale_bytes);
+    for (size_t at = 0; at < bytes; at += bytes / 2)
+        put_message(&request, head,
+                    encode_chunk_request(false, at, crc32c(0, codes + at, bytes / 2),
+                                         bytes / 2, head, sizeof(head)),
+                    codes + at, bytes / 2);
+    return request;
+}
+
 static struct request ask_nth(size_t nth, const char **path)
 {
+    if (nth >= ENCODINGS + 2) {
+        const bool from = nth == ENCODINGS + 2;
+
+        *path = pack_stream_path;
+        return ask_pack_stream(from ? TRIT_ENCODING_HF_BITNET : TRIT_ENCODING_INT8,
+                               from ? TRIT_ENCODING_INT8 : TRIT_ENCODING_HF_BITNET);
+    }
     *path = nth < ENCODINGS ? project_path : nth == ENCODINGS ? verify_path : unpack_path;
     return nth < ENCODINGS ? ask_whole(encodings[nth], ROWS) : ask_packed(*path);
 }
@@ -186,6 +233,6 @@ static void memory_fails_of(size_t nth)
 
 CASE(memory_fails, "whichever allocation fails, the call ends and nothing is left behind")
 {
-    for (size_t nth = 0; nth < ENCODINGS + 2; nth++)
+    for (size_t nth = 0; nth < ENCODINGS + 4; nth++)
         memory_fails_of(nth);
 }

@@ -367,3 +367,60 @@ CASE(tiles_cover_once, "tiles and runs cover every element, byte and group exact
         CHECK_EQ(oracle.out, plan.out_bytes);
     }
 }
+
+CASE(pieces_cover_the_tile, "the pieces of a tensor that is one tile cover it, in order")
+{
+    const struct plan_spec spec = {
+        .dtype = TRIT_F32,
+        .rank = 2,
+        .shape = {1000, 2052},
+        .group_size = 100,
+        .in = TRIT_ENCODING_INT8,
+        .out = TRIT_ENCODING_HF_BITNET,
+        .has_out = true,
+        .regroups = true,
+    };
+    struct tile_span all, piece, sum = {0};
+    struct failure failure = {0};
+    struct plan plan;
+
+    CHECK_EQ(plan_init(&plan, &spec, &failure), 0);
+    CHECK(plan.whole && plan.tiles == 1 && plan.groups == 21000);
+    plan_tile(&plan, 0, &all);
+    while (sum.groups < all.groups) {
+        plan_piece(&plan, sum.groups, &piece);
+        CHECK(piece.groups > 0 && piece.elements <= TILE_ELEMENTS_MAX);
+        CHECK_EQ(piece.first_group, sum.groups);
+        CHECK_EQ(piece.first_element, sum.elements);
+        CHECK_EQ(piece.in_offset, sum.in_bytes);
+        sum.groups += piece.groups;
+        sum.elements += piece.elements;
+        sum.in_bytes += piece.in_bytes;
+        sum.code_bytes += piece.code_bytes;
+    }
+    CHECK_EQ(sum.groups, all.groups);
+    CHECK_EQ(sum.elements, plan.elements);
+    CHECK_EQ(sum.in_bytes, all.in_bytes);
+    CHECK_EQ(sum.code_bytes, all.code_bytes);
+}
+
+CASE(packed_one_scale, "packing a tensor with one scale into groups cuts it into tiles")
+{
+    const struct plan_spec spec = {
+        .dtype = TRIT_F32,
+        .rank = 2,
+        .shape = {1024, 1024},
+        .group_size = 128,
+        .in = TRIT_ENCODING_I2_S,
+        .out = TRIT_ENCODING_INT8,
+        .has_out = true,
+        .regroups = true,
+    };
+    struct failure failure = {0};
+    struct plan plan;
+
+    CHECK_EQ(plan_init(&plan, &spec, &failure), 0);
+    CHECK(!plan.whole);
+    CHECK_EQ(plan.tiles, 16);
+    CHECK_EQ(plan.in_bytes, 1024 * 1024 / 4 + 32);
+}
