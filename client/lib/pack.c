@@ -68,25 +68,14 @@ static int pack_prepare(struct projecting *project, struct packing_request *pack
                       &scales, &project->extent, failure) < 0 ||
         layer_wire("options.layer", o->layer, &pack->wire.layer, failure) < 0)
         return -1;
-    if (!project->tensor->data &&
-        (streamed_check("tensor.read", o->source_encoding, failure) < 0 ||
-         streamed_check("tensor.read", o->encoding, failure) < 0))
-        return -1;
-    if (o->write && (streamed_check("options.write", o->source_encoding, failure) < 0 ||
-                     streamed_check("options.write", o->encoding, failure) < 0))
-        return -1;
     return projection_outputs(project, o->group_size, o->out, o->out_bytes, o->write,
                               o->write_arg, failure);
 }
 
 static int pack_run(struct projecting *project, struct failure *failure)
 {
-    const struct wire_pack *wire = &project->pack->wire;
-
     return !projecting_is_called_back(project) &&
-                   (project->call.bytes_total < project->call.client->stream_bytes_min ||
-                    !encoding_streams((enum trit_encoding)wire->encoding) ||
-                    !encoding_streams((enum trit_encoding)wire->source_encoding))
+                   project->call.bytes_total < project->call.client->stream_bytes_min
                ? buffer_attempts(pack_attempt, project, failure)
                : project_stream(project, 1, failure);
 }

@@ -181,9 +181,10 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
         part->start.tensor.shape[0] = end - first;
         part->start.tensor.shape[1] = project->extent.columns;
     }
-    chunks_init(&part->chunks, tensor, first * row_bytes, (end - first) * row_bytes,
-                false, &part->slots);
-    if (!encoding_streams((enum trit_encoding)project->request.encoding))
+    chunks_init(&part->chunks, tensor, first * row_bytes,
+                all ? tensor->bytes : (end - first) * row_bytes, false, &part->slots);
+    if (!project->pack &&
+        !encoding_streams((enum trit_encoding)project->request.encoding))
         chunks_repeat(&part->chunks); /* the first time is for the scale */
     /* With one scale the bytes are not the same for every row. */
     part->data = (struct sink){&project->data, first * data_row,

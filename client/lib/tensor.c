@@ -205,16 +205,6 @@ bool message_too_large(const struct failure *failure)
            strcmp(failure->field, "message") == 0;
 }
 
-int streamed_check(const char *field, enum trit_encoding encoding,
-                   struct failure *failure)
-{
-    if (encoding_streams(encoding))
-        return 0;
-    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
-                      "%s has one scale for the tensor, which must be in memory",
-                      encoding_name(encoding));
-}
-
 static int scales_check(enum trit_encoding encoding, uint64_t natural_bytes,
                         const struct scales_given *scales, struct failure *failure)
 {

@@ -41,16 +41,11 @@ int encoded_size(enum trit_encoding encoding, enum trit_dtype dtype,
                  const struct extent *extent, uint32_t group_size,
                  struct encoded_size *size, struct failure *failure);
 
-/* Whether a tensor can be streamed: not when the whole tensor has one scale. */
+/* Whether a stream sends latents once: not where the whole tensor has one scale. */
 bool encoding_streams(enum trit_encoding encoding);
 
 /* Whether the daemon refused a request only because the message is too large for it. */
 bool message_too_large(const struct failure *failure);
-
-/* INVALID_ARGUMENT, naming the member `field`: the caller's function cannot read or write
- * a tensor that cannot be streamed. */
-int streamed_check(const char *field, enum trit_encoding encoding,
-                   struct failure *failure);
 
 /* Scales that the caller gives with encoded bytes. */
 struct scales_given {

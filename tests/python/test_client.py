@@ -106,6 +106,12 @@ def test_a_stream_through_shared_memory_does_not_stall(tmp_path, random):
             assert bits(one.data) == bits(other.data)
             assert one.report.digest == other.report.digest
             assert shared.verify(w, mode="latent").digest == one.report.digest
+            w = np.sign(w[:2]).reshape(8, -1)  # 8 MiB
+            for encoding in ("i2_s", "hf_bitnet"):
+                packed = shared.pack(w, encoding=encoding)
+                assert bits(packed.data) == bits(by_socket.pack(w, encoding=encoding).data)
+                back = shared.pack(packed, encoding="int8")
+                assert (back.data == w).all()
     finally:
         assert own.stop() == 0, own.log()
 

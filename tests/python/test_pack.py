@@ -55,7 +55,7 @@ def test_packed_bytes_bring_their_shape_and_scales(client, dense):
     assert refused.value.field == "shape"
 
 
-@pytest.mark.parametrize("encoding", ["int8", "pq2_0", "tq1_0", "mlx_2bit"])
+@pytest.mark.parametrize("encoding", ["int8", "pq2_0", "tq1_0", "mlx_2bit", "i2_s", "hf_bitnet"])
 def test_a_stream_gives_the_same_bytes(client, daemon, random, encoding):
     dense = (random.integers(-1, 2, (64, 4096)) * 0.375).astype(np.float32)
     packed = client.pack(dense, encoding=encoding)
@@ -65,8 +65,9 @@ def test_a_stream_gives_the_same_bytes(client, daemon, random, encoding):
         assert same.report.digest == packed.report.digest
         back = streaming.pack(packed, encoding="int8", group_size=128)
         assert back.data.tobytes() == np.sign(dense).astype(np.int8).tobytes()
-        whole = streaming.pack(packed, encoding="i2_s")
-        assert (streaming.unpack(whole) == dense).all()
+        for one_scale in ("i2_s", "hf_bitnet"):
+            whole = streaming.pack(packed, encoding=one_scale)
+            assert (streaming.unpack(whole) == dense).all()
 
 
 def test_other_weights_are_refused(client, dense):

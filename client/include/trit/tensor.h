@@ -31,8 +31,8 @@ struct trit_tensor {
     /* Gives the bytes where `data` is NULL, in pieces of at most 1 MiB, so that the tensor
      * need not be in memory. trit_project, trit_verify (for tensor and reference),
      * trit_pack and trit_layer_load (for the weight) accept it; such tensors are streamed,
-     * whatever the size. Where I2_S or HF_BITNET is written, or is compared with a
-     * reference, the latents are read twice: the first time gives their one scale. */
+     * whatever the size. Where trit_project writes I2_S or HF_BITNET, or
+     * trit_verify compares it with latents, the latents are read twice: the first time gives their one scale. */
     trit_read read;
     void *read_arg; /* first argument of `read` */
 };
