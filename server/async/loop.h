@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop for modules that may not include uv.h: messages from other threads, and
- * timers. Only the loop's thread may call these functions, except mailbox_post. */
+ * timers. Only the loop's thread may call these functions, except mailbox_post
+ * and mailbox_post_all. */
 #ifndef ASYNC_LOOP_H
 #define ASYNC_LOOP_H
 
@@ -28,6 +29,9 @@ int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
 /* Any thread may call it. Borrows the message until deliver(), which the loop calls,
  * never this function. Do not call it after mailbox_close has returned. */
 void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
+
+/* The same for all messages of a list, which is empty then: one lock, and one wake-up. */
+void mailbox_post_all(struct mailbox *mailbox, struct list *messages);
 
 /* Delivers all messages, with those that these deliveries post, then closes; the close
  * callback frees the memory. Harmless on NULL. A deliver() may call it. */

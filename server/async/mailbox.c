@@ -50,12 +50,23 @@ int mailbox_create(struct mailbox **mailbox, struct uv_loop_s *loop,
 
 void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message)
 {
+    struct list messages;
+
+    list_init(&messages);
+    list_push(&messages, &message->link);
+    mailbox_post_all(mailbox, &messages);
+}
+
+void mailbox_post_all(struct mailbox *mailbox, struct list *messages)
+{
     bool first;
 
+    if (list_empty(messages))
+        return;
     pthread_mutex_lock(&mailbox->mutex);
     assert(!mailbox->closed);
     first = list_empty(&mailbox->posted);
-    list_push(&mailbox->posted, &message->link);
+    list_append(&mailbox->posted, messages);
     if (first)
         uv_async_send(&mailbox->wake);
     pthread_mutex_unlock(&mailbox->mutex);

@@ -36,7 +36,7 @@ static struct chore *create(struct store_change *change, struct store *store,
         return NULL;
     chore = calloc(1, sizeof(*chore));
     if (!chore) {
-        store_leave(store);
+        store_leave(store, 1);
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
         return NULL;
     }

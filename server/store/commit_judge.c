@@ -81,7 +81,7 @@ static int resume_past(struct commit *commit, struct failure *failure)
 int commit_find_past(struct commit *commit, struct failure *failure)
 {
     if (!commit->layer_is_new)
-        return past_row_read(commit->db, &commit->layer.key, &commit->past, failure);
+        return past_read(commit->db, &commit->layer, &commit->past, failure);
     past_row_init(&commit->past, &commit->layer.key);
     return resume_past(commit, failure);
 }
@@ -141,14 +141,18 @@ static int is_before_history(const struct commit *commit, struct failure *failur
 static int add_to_history(struct commit *commit, struct failure *failure)
 {
     struct db *db = commit->db;
+    struct past_row *past = &commit->past;
     const int before = is_before_history(commit, failure);
 
     if (before != 0)
         return before < 0 ? -1 : past_rebuild(db, commit->rules, &commit->layer, failure);
-    return history_add(db, &commit->past, &commit->cell, failure) ||
-                   past_row_put(db, &commit->past, failure)
-               ? -1
-               : 0;
+    if (history_add(db, past, &commit->cell, failure))
+        return -1;
+    /* Who reads the row adds newer reports only. */
+    if (past->step != (int64_t)commit->put->report->step || past_row_is_due(past))
+        return past_row_put(db, past, failure);
+    past_row_keep(db, past);
+    return 0;
 }
 
 int commit_history(struct commit *commit, struct failure *failure)

@@ -22,6 +22,7 @@ enum {
 };
 
 struct row_cache;
+struct health_rules;
 
 /* Shards that wait for others of their layer (waiting.h); the writer's. */
 struct db_waiting {
@@ -33,7 +34,8 @@ struct db_waiting {
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
-    struct row_cache *cache; /* the writer's; NULL: none */
+    struct row_cache *cache;          /* the writer's; NULL: none */
+    const struct health_rules *rules; /* reports are judged by; NULL: the default ones */
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     struct db_waiting waiting;
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */

@@ -112,6 +112,23 @@ static int remove_layer(struct db *db, struct layer_row *layer, struct failure *
     return last_of_run ? run_row_delete(db, layer->key.run, failure) : 0;
 }
 
+/* The past of a layer that stays has to know the reports that go: they cannot be added to
+ * it later. A damaged one stays as it is. */
+static int keep_past(struct db *db, const struct layer_row *layer,
+                     const struct stretch *stretch, const struct health_rules *rules,
+                     struct failure *failure)
+{
+    const bool rebuilt = rules && stretch->before != STEP_NONE;
+    struct failure reason = {0};
+
+    if ((int64_t)stretch->count == layer->reports || rebuilt ||
+        past_write_until(db, layer, stretch->last, &reason) == 0)
+        return 0;
+    return reason.status == TRIT_DATA_LOSS && !db->damaged
+               ? 0
+               : fail(failure, reason.status, NULL, "%s", reason.message);
+}
+
 static int erase_history(struct db *db, const struct layer_row *layer,
                          const struct stretch *stretch, const struct health_rules *rules,
                          struct failure *failure)
@@ -136,6 +153,8 @@ int erase_reports(struct db *db, struct layer_row *layer, int64_t from, int64_t 
         return -1;
     if (stretch.count == 0)
         return 0;
+    if (keep_past(db, layer, &stretch, rules, failure))
+        return -1;
     for (size_t i = 0; i < stretch.count; i++)
         if (delete_report(db, stretch.sequences[i], failure))
             return -1;

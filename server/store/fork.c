@@ -139,7 +139,7 @@ static int begin_layer(struct copy *copy, const struct layer_key *source,
 
     copy->is_new = found == 0;
     if (found == 1)
-        return past_row_read(copy->db, &key, &copy->past, failure);
+        return past_read(copy->db, &copy->layer, &copy->past, failure);
     past_row_init(&copy->past, &key);
     return found < 0 ? -1 : 0;
 }

@@ -17,6 +17,7 @@
 #include "base/number.h"
 #include "store/levels.h"
 #include "store/reader.h"
+#include "store/rebuild.h"
 
 /* One row of layers that has reports in the range. */
 struct segment {
@@ -240,6 +241,9 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
 static int read_segment(struct query *q, const struct segment *segment,
                         struct failure *failure)
 {
+    const struct layer_row layer = {.key = segment->key,
+                                    .step_min = segment->step_min,
+                                    .step_max = segment->step_max};
     struct past_row row;
     const int64_t to = (uint64_t)segment->to < q->to ? segment->to : (int64_t)q->to;
     const struct history_walk walk = {.row = &row,
@@ -249,7 +253,7 @@ static int read_segment(struct query *q, const struct segment *segment,
                                       .visit = add_cell,
                                       .arg = q};
 
-    if (past_row_read(q->db, &segment->key, &row, failure))
+    if (past_read(q->db, &layer, &row, failure))
         return -1;
     q->newest = 0;
     if (history_walk(q->db, &walk, failure))

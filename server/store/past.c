@@ -37,7 +37,7 @@ const char past_sql[] = "CREATE TABLE pasts ("
 
 void past_row_init(struct past_row *row, const struct layer_key *key)
 {
-    *row = (struct past_row){.key = *key, .step = STEP_NONE};
+    *row = (struct past_row){.key = *key, .step = STEP_NONE, .written = STEP_NONE};
     for (size_t i = 0; i < HISTORY_LEVELS; i++)
         row->closed[i] = STEP_NONE;
     health_past_init(&row->past);
@@ -118,11 +118,17 @@ static int is_past(const void *row, const void *key)
     return layer_key_compare(&((const struct past_row *)row)->key, key) == 0;
 }
 
-static void cache_past(struct db *db, const struct past_row *row)
+void past_row_keep(struct db *db, const struct past_row *row)
 {
-    if (db->cache)
-        row_cache_put(db->cache, CACHED_PAST, layer_key_hash(&row->key), is_past,
-                      &row->key, row, sizeof(*row));
+    row_cache_put(db->cache, CACHED_PAST, layer_key_hash(&row->key), is_past, &row->key,
+                  row, sizeof(*row));
+}
+
+/* Cells that close leave one open, so that the row is written then, as other rows name it.
+ * A row that was not in the cache will not be there the next time either. */
+bool past_row_is_due(const struct past_row *row)
+{
+    return !row->is_cached || row->open_count % PAST_LAG == 1;
 }
 
 static int read_state(struct db *db, sqlite3_stmt *select, struct past_row *row,
@@ -148,17 +154,17 @@ int past_row_read(struct db *db, const struct layer_key *key, struct past_row *r
     sqlite3_stmt *select = statement(db, ST_PAST_SELECT, failure);
     char later[KEY_TEXT_BYTES];
     const struct past_row *cached =
-        db->cache
-            ? row_cache_find(db->cache, CACHED_PAST, layer_key_hash(key), is_past, key)
-            : NULL;
+        row_cache_find(db->cache, CACHED_PAST, layer_key_hash(key), is_past, key);
 
     if (!select)
         return -1;
     if (cached) {
         *row = *cached;
+        row->is_cached = true;
         return 0;
     }
     row->key = *key;
+    row->is_cached = false;
     int bound = bind_key(select, 1, key);
     int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
 
@@ -167,14 +173,13 @@ int past_row_read(struct db *db, const struct layer_key *key, struct past_row *r
     else if (found == 0)
         found = fail(failure, TRIT_DATA_LOSS, NULL, "a row of the store is missing");
     db_reset(select);
-    if (found == 0)
-        cache_past(db, row);
+    row->written = row->step;
     return found == 0 ? 0
                       : fail_context(failure, "history of run \"%s\", layer \"%s\"%s",
                                      key->run, key->layer, key_text(key, later));
 }
 
-int past_row_put(struct db *db, const struct past_row *row, struct failure *failure)
+int past_row_put(struct db *db, struct past_row *row, struct failure *failure)
 {
     sqlite3_stmt *put = statement(db, ST_PAST_PUT, failure);
     uint8_t bytes[STATE_BYTES_MAX];
@@ -187,8 +192,26 @@ int past_row_put(struct db *db, const struct past_row *row, struct failure *fail
 
     if (db_run_bound(db, put, bound, failure))
         return -1;
-    cache_past(db, row);
+    row->written = row->step;
+    past_row_keep(db, row);
     return 0;
+}
+
+static int write_late(void *db, const void *cached)
+{
+    struct past_row row = *(const struct past_row *)cached;
+    struct failure ignored = {0};
+
+    return row.written < row.step ? past_row_put(db, &row, &ignored) : 0;
+}
+
+void past_write_late(struct db *db)
+{
+    struct failure ignored = {0};
+
+    if (row_cache_walk(db->cache, CACHED_PAST, write_late, db) ||
+        statement_run(db, ST_COMMIT, &ignored))
+        statement_run(db, ST_ROLLBACK, &ignored);
 }
 
 int past_delete(struct db *db, const struct layer_key *key, struct failure *failure)

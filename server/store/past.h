@@ -12,7 +12,11 @@
  * A row of `history` names the last step of the row before it at its level, and the past
  * the last step of each level. So a missing row is noticed.
  *
- * A report of an older step is merged into the cells that exist. */
+ * A report of an older step is merged into the cells that exist.
+ *
+ * A row of `pasts` is large, so it is not written for each report. The row on disk may lack
+ * the newest reports, fewer than PAST_LAG; who reads it adds them (past_read). The writer
+ * has the whole row in its cache. */
 #ifndef STORE_PAST_H
 #define STORE_PAST_H
 
@@ -20,7 +24,10 @@
 #include "store/cells.h"
 #include "store/row.h"
 
-enum { HISTORY_LEVELS = 14 };
+enum {
+    HISTORY_LEVELS = 14,
+    PAST_LAG = 8, /* a divisor of HISTORY_BLOCK */
+};
 
 struct past_row {
     struct layer_key key;
@@ -31,16 +38,30 @@ struct past_row {
     struct health_past past;
     uint8_t open_count; /* cells above closed[0], in order of steps: */
     struct cell open[HISTORY_BLOCK];
+    /* not on disk: */
+    int64_t written; /* the newest step that the row on disk knows, or STEP_NONE */
+    bool is_cached;  /* it comes from the writer's cache */
 };
 
 /* A row without reports. */
 void past_row_init(struct past_row *row, const struct layer_key *key);
 
-/* Reads the row of a layer that exists. A missing row is DATA_LOSS. */
+/* Reads the row of a layer that exists, as it was written: use past_read (rebuild.h). A
+ * missing row is DATA_LOSS. */
 int past_row_read(struct db *db, const struct layer_key *key, struct past_row *row,
                   struct failure *failure);
 /* Writes the row, new or not. */
-int past_row_put(struct db *db, const struct past_row *row, struct failure *failure);
+int past_row_put(struct db *db, struct past_row *row, struct failure *failure);
+
+/* Whether the row has to be written after a report was added that is the newest. If not,
+ * past_row_keep is enough. */
+bool past_row_is_due(const struct past_row *row);
+/* Keeps the row in the writer's cache only. */
+void past_row_keep(struct db *db, const struct past_row *row);
+
+/* Before the writer's connection closes: writes the rows of its cache that lack reports on
+ * disk, and ends the open transaction. If it fails, they go on lacking them. */
+void past_write_late(struct db *db);
 
 /* Deletes what is kept of a layer. */
 int past_delete(struct db *db, const struct layer_key *key, struct failure *failure);

@@ -72,12 +72,13 @@ int store_admit(struct store *store, struct failure *failure)
                 store->config.queue_max);
 }
 
-void store_leave(struct store *store)
+void store_leave(struct store *store, uint32_t count)
 {
     pthread_mutex_lock(&store->mutex);
-    store->open--;
+    store->open -= count;
     pthread_mutex_unlock(&store->mutex);
-    metric_down(store->config.metrics, M_STORE_QUEUED);
+    while (count-- > 0)
+        metric_down(store->config.metrics, M_STORE_QUEUED);
 }
 
 int store_begin(struct store_put *put, struct store *store, struct failure *failure)
@@ -91,7 +92,7 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
         return -1;
     upload = calloc(1, sizeof(*upload));
     if (!upload) {
-        store_leave(store);
+        store_leave(store, 1);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
     upload->put = put;
@@ -112,14 +113,14 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
     put->upload->drained = drained;
 }
 
-/* Under the mutex. */
-static void queue_command(struct store *store, struct command *command)
+/* Under the mutex. `due`: the writer shall take what is queued. */
+static void queue_command(struct store *store, struct command *command, bool due)
 {
-    bool first = list_empty(&store->queue);
-
     list_push(&store->queue, &command->link);
-    if (first)
+    if (due && !store->due) {
+        store->due = true;
         pthread_cond_signal(&store->work);
+    }
 }
 
 /* Under the mutex. What store_codes returns. */
@@ -155,7 +156,8 @@ static size_t queue_bytes(struct store_put *put, enum command_kind kind,
     if (command) {
         upload->pending += count;
         store->pending += count;
-        queue_command(store, command);
+        /* The writer writes full chunks; what is less waits for its commit. */
+        queue_command(store, command, store->pending >= CODES_CHUNK_BYTES);
     } else if (count) {
         upload->end.count += count; /* no memory: the commit fails */
     }
@@ -190,7 +192,7 @@ static void queue_end(struct store_put *put, enum command_kind kind)
         state_move(&drain_states, &upload->drain, DRAIN_IDLE);
     }
     upload->end.kind = kind;
-    queue_command(store, &upload->end);
+    queue_command(store, &upload->end, true);
     pthread_mutex_unlock(&store->mutex);
 }
 

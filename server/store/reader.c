@@ -21,6 +21,7 @@ int store_reader_open(struct store_reader **reader, struct store *store,
         return fail_context(failure, "store reader");
     }
     r->rules = *store_rules(store);
+    r->db.rules = &r->rules;
     *reader = r;
     return 0;
 }

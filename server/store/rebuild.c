@@ -10,7 +10,7 @@
 struct rebuild {
     struct db *db;
     const struct health_rules *rules;
-    struct past_row row;
+    struct past_row *row;
 };
 
 int past_add_report(struct db *db, const struct health_rules *rules, struct past_row *row,
@@ -37,22 +37,71 @@ static int add_report(void *arg, const struct report_row *row, struct failure *f
     if (report_row_decode(row, &report, failure))
         return -1;
     report.step = (uint64_t)row->step;
-    return past_add_report(rebuild->db, rebuild->rules, &rebuild->row, &report, failure)
+    return past_add_report(rebuild->db, rebuild->rules, rebuild->row, &report, failure)
                ? -1
                : 1;
 }
 
+/* ---- reading ------------------------------------------------------------------------ */
+
+/* A reader cannot write the row of the history that one more report would need. */
+static int catch_up(void *arg, const struct report_row *row, struct failure *failure)
+{
+    const struct rebuild *rebuild = arg;
+
+    if (rebuild->row->open_count == HISTORY_BLOCK)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "what is kept of its layer lacks too many reports");
+    return add_report(arg, row, failure);
+}
+
+static int add_newer(struct db *db, const struct layer_row *layer, struct past_row *row,
+                     struct failure *failure)
+{
+    const struct health_rules rules = health_rules_default();
+    struct rebuild rebuild = {
+        .db = db, .rules = db->rules ? db->rules : &rules, .row = row};
+    const struct report_walk walk = {.layer = layer,
+                                     .from = row->step + 1,
+                                     .to = INT64_MAX,
+                                     .visit = catch_up,
+                                     .arg = &rebuild};
+
+    return walk_reports(db, &walk, failure) < 0 ? -1 : 0;
+}
+
+int past_read(struct db *db, const struct layer_row *layer, struct past_row *row,
+              struct failure *failure)
+{
+    if (past_row_read(db, &layer->key, row, failure))
+        return -1;
+    return row->step < layer->step_max ? add_newer(db, layer, row, failure) : 0;
+}
+
+int past_write_until(struct db *db, const struct layer_row *layer, int64_t step,
+                     struct failure *failure)
+{
+    struct past_row row;
+
+    if (past_read(db, layer, &row, failure))
+        return -1;
+    return row.written < step ? past_row_put(db, &row, failure) : 0;
+}
+
+/* ---- making ------------------------------------------------------------------------- */
+
 int past_rebuild(struct db *db, const struct health_rules *rules,
                  const struct layer_row *layer, struct failure *failure)
 {
-    struct rebuild rebuild = {.db = db, .rules = rules};
+    struct past_row row;
+    struct rebuild rebuild = {.db = db, .rules = rules, .row = &row};
     const struct report_walk walk = {
         .layer = layer, .from = 0, .to = INT64_MAX, .visit = add_report, .arg = &rebuild};
 
-    past_row_init(&rebuild.row, &layer->key);
+    past_row_init(&row, &layer->key);
     if (past_delete(db, &layer->key, failure) || walk_reports(db, &walk, failure) < 0)
         return -1;
-    return past_row_put(db, &rebuild.row, failure);
+    return past_row_put(db, &row, failure);
 }
 
 /* What cannot be made from damaged reports is left out, and is missing when it is read. */
@@ -104,7 +153,7 @@ int past_check(struct db *db, const struct layer_row *layer, struct failure *fai
 {
     struct past_row row;
 
-    if (past_row_read(db, &layer->key, &row, failure))
+    if (past_read(db, layer, &row, failure))
         return -1;
     if (row.step != layer->step_max)
         return fail(failure, TRIT_DATA_LOSS, NULL,

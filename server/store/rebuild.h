@@ -12,6 +12,15 @@ struct past_row;
 int past_add_report(struct db *db, const struct health_rules *rules, struct past_row *row,
                     struct trit_report *report, struct failure *failure);
 
+/* Reads the row of a layer that exists, with the reports that are newer than what was
+ * written of it. Resets the statement ST_REPORTS_FROM if there are any. */
+int past_read(struct db *db, const struct layer_row *layer, struct past_row *row,
+              struct failure *failure);
+
+/* Writes the row if it was not written since the report of this step. */
+int past_write_until(struct db *db, const struct layer_row *layer, int64_t step,
+                     struct failure *failure);
+
 /* Makes everything again from the layer's reports, after some were deleted or copied. Reads
  * all of them. If the layer has no row any more, use past_delete. */
 int past_rebuild(struct db *db, const struct health_rules *rules,

@@ -87,6 +87,21 @@ void row_cache_drop(struct row_cache *cache, enum row_cache_kind kind, uint32_t 
         cache->slots[kind][hash % sets_of[kind]][0].used = false;
 }
 
+int row_cache_walk(struct row_cache *cache, enum row_cache_kind kind,
+                   int (*visit)(void *arg, const void *row), void *arg)
+{
+    int result = 0;
+
+    if (!cache)
+        return 0;
+    /* A row that is put again moves to the front; those behind it stay in their places. */
+    for (size_t set = 0; set < sets_of[kind] && result == 0; set++)
+        for (size_t way = 0; way < WAYS && result == 0; way++)
+            if (cache->slots[kind][set][way].used)
+                result = visit(arg, cache->slots[kind][set][way].row);
+    return result;
+}
+
 void row_cache_clear(struct row_cache *cache)
 {
     if (!cache)

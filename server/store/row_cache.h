@@ -32,4 +32,9 @@ void row_cache_drop(struct row_cache *cache, enum row_cache_kind kind, uint32_t 
                     int (*is)(const void *row, const void *key), const void *key);
 void row_cache_clear(struct row_cache *cache);
 
+/* Visits all rows of a kind until `visit` returns nonzero, and returns that. A visit may put
+ * its own row again. */
+int row_cache_walk(struct row_cache *cache, enum row_cache_kind kind,
+                   int (*visit)(void *arg, const void *row), void *arg);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "store/levels.h"
 #include "store/reader.h"
+#include "store/rebuild.h"
 
 struct summary {
     struct store_reader *reader;
@@ -70,7 +71,7 @@ static int read_layer(struct summary *s, const struct layer_row *layer, int64_t 
     struct store_layer_health *out = &s->newest;
     struct past_row past;
 
-    if (past_row_read(db, &layer->key, &past, failure) ||
+    if (past_read(db, layer, &past, failure) ||
         find_visible(db, layer, &past, step, &visible, failure))
         return -1;
     *out = (struct store_layer_health){

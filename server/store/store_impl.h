@@ -23,6 +23,7 @@ struct store {
     pthread_cond_t work;
     /* under the mutex */
     struct list queue;   /* commands */
+    bool due;            /* one of them is worth a batch */
     struct list waiting; /* uploads that wait for drained() */
     uint32_t open;       /* puts between begin and their last message */
     size_t pending;      /* bytes of codes in the queue */
@@ -35,8 +36,8 @@ struct store {
 
 /* Counts a put or a change in, on the loop. RESOURCE_EXHAUSTED: too many are open. */
 int store_admit(struct store *store, struct failure *failure);
-/* Counts it out. Any thread. */
-void store_leave(struct store *store);
+/* Counts so many of them out. Any thread. */
+void store_leave(struct store *store, uint32_t count);
 
 /* The writer's thread. */
 void *store_write_batches(void *store);

@@ -35,10 +35,10 @@ static bool take_queue(struct store *store, bool busy, struct list *batch,
     bool some, waits = !busy;
 
     pthread_mutex_lock(&store->mutex);
-    while (list_empty(&store->queue) && list_empty(&store->chores) && waits &&
-           !store->stopping)
+    while (!store->due && list_empty(&store->chores) && waits && !store->stopping)
         waits = wait_for_work(store);
     some = !list_empty(&store->queue) || !store->stopping;
+    store->due = false;
     list_append(batch, &store->queue);
     list_append(chores, &store->chores);
     pthread_mutex_unlock(&store->mutex);
@@ -101,7 +101,10 @@ static void report_batch(struct store *store, const struct batch_result *result)
 static void finish(struct store *store, struct list *finished, bool filed)
 {
     struct list *link = finished->prev;
+    struct list messages;
+    uint32_t count = 0;
 
+    list_init(&messages);
     while (link != finished &&
            LIST_OWNER(link, struct command, link)->kind != COMMAND_COMMIT)
         link = link->prev;
@@ -115,11 +118,13 @@ static void finish(struct store *store, struct list *finished, bool filed)
         struct command *command = LIST_OWNER(link, struct command, link);
         struct store_upload *upload = command->upload;
 
-        store_leave(store);
-        mailbox_post(store->config.mailbox, command->kind == COMMAND_COMMIT
-                                                ? &upload->put->message
-                                                : &upload->aborted_message);
+        list_push(&messages, command->kind == COMMAND_COMMIT
+                                 ? &upload->put->message.link
+                                 : &upload->aborted_message.link);
+        count++;
     }
+    store_leave(store, count);
+    mailbox_post_all(store->config.mailbox, &messages);
 }
 
 static void run_batch(struct store *store, struct list *batch)
@@ -153,7 +158,7 @@ static void run_batch(struct store *store, struct list *batch)
 static void finish_chore(struct store *store, struct chore *chore)
 {
     list_remove(&chore->link);
-    store_leave(store);
+    store_leave(store, 1);
     mailbox_post(store->config.mailbox, &chore->message);
 }
 

@@ -5,6 +5,7 @@
 
 #include "store/commit.h"
 #include "store/commit_shard.h"
+#include "store/past.h"
 #include "store/row_cache.h"
 #include "store/schema.h"
 #include "store/statements.h"
@@ -43,6 +44,7 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
     list_init(&writer->finished);
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
+    writer->db.rules = rules;
     if (schema_prepare(&writer->db, in_memory, damage, failure) ||
         find_next(writer, failure) || kept_sum(&writer->db, failure) ||
         waiting_sum(&writer->db, failure))
@@ -57,11 +59,6 @@ int writer_open(struct writer *writer, const char *path, bool in_memory,
 close:
     db_close(&writer->db);
     return -1;
-}
-
-void writer_close(struct writer *writer)
-{
-    db_close(&writer->db);
 }
 
 /* ---- orphans: uploads that no layer refers to ------------------------------ */
@@ -485,4 +482,13 @@ void writer_end(struct writer *writer, struct list *finished, struct batch_resul
                                     .reports = writer->reports,
                                     .failure = writer->failure,
                                     .damage = writer->damage};
+}
+
+void writer_close(struct writer *writer)
+{
+    struct failure ignored = {0};
+
+    if (!writer->careful && begin_transaction(writer, &ignored) == 0)
+        past_write_late(&writer->db);
+    db_close(&writer->db);
 }

@@ -92,6 +92,31 @@ CASE(delivers_in_order, "messages are delivered from the loop, in order")
     loop_destroy(f.loop);
 }
 
+CASE(lists, "a list of messages is posted as a whole, behind those before it")
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 6};
+    struct note notes[6];
+    struct list list;
+
+    fixture_open(&f);
+    list_init(&list);
+    for (int i = 0; i < 6; i++)
+        notes[i] = note(&record, i);
+    mailbox_post(f.mailbox, &notes[0].message);
+    for (int i = 1; i < 5; i++)
+        list_push(&list, &notes[i].message.link);
+    mailbox_post_all(f.mailbox, &list);
+    CHECK(list_empty(&list));
+    mailbox_post_all(f.mailbox, &list);
+    mailbox_post(f.mailbox, &notes[5].message);
+    CHECK_EQ(record.count, 0);
+    loop_run_until(f.loop, all_arrived, &record);
+    check_order(&record);
+    mailbox_close(f.mailbox);
+    loop_destroy(f.loop);
+}
+
 CASE(delivery_may_post, "a message's handler may post another message")
 {
     struct fixture f;

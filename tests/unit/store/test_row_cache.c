@@ -52,6 +52,30 @@ CASE(a_row, "a row is found as it was put last, until it is dropped")
     row_cache_destroy(cache);
 }
 
+static int note_value(void *arg, const void *row)
+{
+    struct row_cache *cache = arg;
+    const struct row *found = row;
+
+    put(cache, (uint32_t)found->key % 2, found->key, found->value + 1);
+    return found->key == 9;
+}
+
+CASE(walk, "a walk visits each row of a kind once, and ends where a visit says so")
+{
+    struct row_cache *cache = row_cache_create();
+
+    for (int key = 0; key < 6; key++)
+        put(cache, (uint32_t)key % 2, key, 10 * key);
+    CHECK_EQ(row_cache_walk(cache, CACHED_LAYER, note_value, cache), 0);
+    for (int key = 0; key < 6; key++)
+        CHECK_EQ(find(cache, (uint32_t)key % 2, key), 10 * key + 1);
+    put(cache, 1, 9, 0);
+    CHECK_EQ(row_cache_walk(cache, CACHED_LAYER, note_value, cache), 1);
+    CHECK_EQ(row_cache_walk(NULL, CACHED_LAYER, note_value, NULL), 0);
+    row_cache_destroy(cache);
+}
+
 CASE(full, "where there is no room, the row that was not used for longest gives way")
 {
     struct row_cache *cache = row_cache_create();
