@@ -2,7 +2,6 @@
 #include "store/codes.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,16 +91,31 @@ bool codes_cross_rows(const struct trit_report *report)
            report->shape[report->rank - 1] % 4 != 0;
 }
 
+/* Without printf, as each report that is filed needs this twice. */
+static size_t put_decimal(uint64_t number, char *text)
+{
+    char digits[20];
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    for (size_t i = 0; i < count; i++)
+        text[i] = digits[count - 1 - i];
+    return count;
+}
+
 void codes_shape(const struct trit_report *report, char text[SHAPE_TEXT_BYTES])
 {
     size_t at = 0;
 
-    text[0] = '\0';
-    for (uint32_t i = 0; i < report->rank; i++)
-        at += (size_t)snprintf(text + at, SHAPE_TEXT_BYTES - at, "%s%" PRIu64,
-                               i ? "," : "", report->shape[i]);
-    if (codes_cross_rows(report))
-        snprintf(text + at, SHAPE_TEXT_BYTES - at, " flat");
+    for (uint32_t i = 0; i < report->rank && i < TRIT_RANK_MAX; i++) {
+        if (i > 0)
+            text[at++] = ',';
+        at += put_decimal(report->shape[i], text + at);
+    }
+    strcpy(text + at, codes_cross_rows(report) ? " flat" : "");
 }
 
 int codes_layout_init(struct codes_layout *layout, const struct trit_report *report)
@@ -137,7 +151,7 @@ int codes_layout_init(struct codes_layout *layout, const struct trit_report *rep
 
 /* The bytes of one upload, row after row. */
 struct stream {
-    sqlite3_stmt *select;
+    sqlite3_stmt *select;  /* NULL: all of them are in memory */
     int64_t upload, chunk; /* of the next row */
     const uint8_t *bytes;  /* the rest of the current row; SQLite owns it */
     size_t count;
@@ -185,7 +199,7 @@ static int stream_step(struct stream *stream, struct db *db, struct failure *fai
 static int stream_fill(struct stream *stream, struct db *db, struct failure *failure)
 {
     while (stream->count == 0) {
-        int row = stream_step(stream, db, failure);
+        int row = stream->select ? stream_step(stream, db, failure) : 0;
 
         if (row < 0)
             return -1;
@@ -292,33 +306,37 @@ static void count_bytes(const struct kernels *kernels, const struct codes_layout
     }
 }
 
+static int walk_streams(struct db *db, struct stream *old, struct stream *new,
+                        uint64_t bytes, const struct codes_visit *visit,
+                        struct failure *failure)
+{
+    for (uint64_t left = bytes; left > 0;) {
+        size_t count;
+
+        if (stream_fill(old, db, failure) || stream_fill(new, db, failure))
+            return -1;
+        count = old->count < new->count ? old->count : new->count;
+        if (count > left)
+            count = (size_t)left;
+        visit->visit(visit->arg, old->bytes, new->bytes, count);
+        old->bytes += count;
+        new->bytes += count;
+        old->count -= count;
+        new->count -= count;
+        left -= count;
+    }
+    return 0;
+}
+
 int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
                     const struct codes_visit *visit, struct failure *failure)
 {
     struct stream old = {0}, new = {0};
-    uint64_t left = bytes;
     int outcome = -1;
 
-    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) ||
-        stream_open(&new, db, ST_CODES_SELECT_NEW, to, failure))
-        goto close;
-    while (left > 0) {
-        size_t count;
-
-        if (stream_fill(&old, db, failure) || stream_fill(&new, db, failure))
-            goto close;
-        count = old.count < new.count ? old.count : new.count;
-        if (count > left)
-            count = (size_t)left;
-        visit->visit(visit->arg, old.bytes, new.bytes, count);
-        old.bytes += count;
-        new.bytes += count;
-        old.count -= count;
-        new.count -= count;
-        left -= count;
-    }
-    outcome = 0;
-close:
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) == 0 &&
+        stream_open(&new, db, ST_CODES_SELECT_NEW, to, failure) == 0)
+        outcome = walk_streams(db, &old, &new, bytes, visit, failure);
     stream_close(&new);
     stream_close(&old);
     return outcome;
@@ -340,11 +358,19 @@ static void count_piece(void *arg, const uint8_t *from, const uint8_t *to, size_
 }
 
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
-                      int64_t to, const struct codes_layout *layout, uint64_t table[9],
-                      struct failure *failure)
+                      const struct codes *to, const struct codes_layout *layout,
+                      uint64_t table[9], struct failure *failure)
 {
     struct counting counting = {.kernels = kernels, .layout = layout, .table = table};
     const struct codes_visit visit = {count_piece, &counting};
+    struct stream old = {0}, new = {.bytes = to->buffer, .count = to->bytes};
+    int outcome = -1;
 
-    return codes_walk_pair(db, from, to, layout->bytes, &visit, failure);
+    /* What was flushed stays in the buffer: a single row is all of them. */
+    if (to->chunks != 1 || !to->buffer)
+        return codes_walk_pair(db, from, to->upload, layout->bytes, &visit, failure);
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) == 0)
+        outcome = walk_streams(db, &old, &new, layout->bytes, &visit, failure);
+    stream_close(&old);
+    return outcome;
 }

@@ -77,10 +77,11 @@ struct codes_visit {
 int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
                     const struct codes_visit *visit, struct failure *failure);
 
-/* Adds the transitions between two whole uploads of that layout to the table. -1: do not
- * use the table. DATA_LOSS: a row is missing or damaged. */
+/* Adds the transitions from one upload to another, which was just written, to the table;
+ * both are whole and of that layout. -1: do not use the table. DATA_LOSS: a row is missing
+ * or damaged. */
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
-                      int64_t to, const struct codes_layout *layout, uint64_t table[9],
-                      struct failure *failure);
+                      const struct codes *to, const struct codes_layout *layout,
+                      uint64_t table[9], struct failure *failure);
 
 #endif

@@ -101,8 +101,8 @@ static int count_flips(struct commit *commit, const struct kernels *kernels,
     struct trit_report *report = commit->put->report;
     uint64_t table[9] = {0}, flips = 0, all = 0;
 
-    if (codes_transitions(commit->db, kernels, commit->before.upload,
-                          commit->codes->upload, layout, table, failure))
+    if (codes_transitions(commit->db, kernels, commit->before.upload, commit->codes,
+                          layout, table, failure))
         return fail_context(failure, "the codes kept of step %" PRId64,
                             commit->before.step);
     for (int i = 0; i < 9; i++) {

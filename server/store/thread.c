@@ -13,6 +13,8 @@
 #include "store/store_impl.h"
 #include "store/vacuum.h"
 
+enum { MEASURE_NS = 1000000000 }; /* while batches follow each other */
+
 /* Under the mutex. False: it is time to look at the rules of retention. */
 static bool wait_for_work(struct store *store)
 {
@@ -258,12 +260,23 @@ uint64_t store_busy_ns(const struct store *store)
     return since && now > since ? now - since : 0;
 }
 
+static bool is_idle(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    const bool idle = !store->due;
+
+    pthread_mutex_unlock(&store->mutex);
+    return idle;
+}
+
 void *store_write_batches(void *arg)
 {
     struct store *store = arg;
     struct kernels_env env;
     struct list batch, chores;
     bool busy = true;
+
+    uint64_t measured_ns = 0;
 
     list_init(&batch);
     list_init(&chores);
@@ -277,7 +290,10 @@ void *store_write_batches(void *arg)
             run_chore(store, &chores);
         note_busy(store);
         busy = run_upkeep(store);
-        store_measure(store);
+        if (is_idle(store) || clock_monotonic_ns() - measured_ns > MEASURE_NS) {
+            store_measure(store);
+            measured_ns = clock_monotonic_ns();
+        }
         atomic_store(&store->busy_since_ns, 0);
     }
     stop_chores(store, &chores);

@@ -112,6 +112,23 @@ CASE(lost_scales, "a scale is lost if its type rounds it to 0 or infinity")
     CHECK(!scale_lost(TRIT_F32, FLT_TRUE_MIN));
 }
 
+CASE(long_flips, "transitions of long groups are counted, whatever their number")
+{
+    enum { BYTES = 3001 };
+    static const uint8_t codes[] = {0x00, 0x55, 0xaa};
+    uint8_t from[BYTES], to[BYTES];
+
+    for (unsigned k = 0; k < 9; k++)
+        for (size_t bytes = BYTES - 600; bytes <= BYTES; bytes += 37) {
+            uint64_t want[9] = {0}, got[9] = {0};
+            memset(from, codes[k / 3], bytes);
+            memset(to, codes[k % 3], bytes);
+            want[k] = 4 * bytes;
+            transitions(kernels_select(NULL), from, to, 1, 4 * bytes, got);
+            CHECK_MEM(got, want, sizeof(want));
+        }
+}
+
 CASE(flips, "transitions count every element once and never count padding")
 {
     uint64_t seed = check_seed();
