@@ -4,7 +4,7 @@
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
 bench_kernels and bench_linear append JSON lines to the file they are given;
-bench_rpc, bench_unary, bench_tls and bench_shared print them and are given daemons of their own;
+bench_rpc, bench_unary, bench_tls, bench_shared and bench_forward print them and are given daemons of their own;
 kernels_peers.py, bench_project.py and bench_step.py run under PEERS_PYTHON, which has what they
 compare with and the package trit. A line has measure, figure and unit, and where
 there is a goal also goal, holds and against.
@@ -135,6 +135,15 @@ def shared(program, folder):
     return lines(done.stdout)
 
 
+def forward(program, folder):
+    daemon = Daemon(folder, "--threads", "2")
+    try:
+        done = subprocess.run([program, daemon.rpc], check=True, stdout=subprocess.PIPE, text=True)
+    finally:
+        daemon.stop()
+    return lines(done.stdout)
+
+
 def reports(program, folder):
     return list(bench_history.measure(program, folder, entry))
 
@@ -161,7 +170,7 @@ def main():
     output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
     benches = {"bench_rpc": rpc, "bench_unary": unary, "bench_tls": tls,
                "bench_linear": products, "bench_reports": reports,
-               "bench_shared": shared}
+               "bench_shared": shared, "bench_forward": forward}
     programs = [program for program in programs  # bench_checkpoints runs it
                 if pathlib.Path(program).name != "bench_path"]
     runs = [(benches.get(pathlib.Path(program).name, kernels), program)

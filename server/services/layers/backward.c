@@ -169,11 +169,13 @@ static void widen_done(struct call *call)
 
     if (call->state != CALL_WORKING)
         return;
-    backward->columns_at_once = piece_rows(spec->out_features * backward->x.rows);
+    backward->columns_at_once =
+        piece_rows(call, spec->in_features, spec->out_features * backward->x.rows);
     backward->columns_at_once =
         div_up(backward->columns_at_once, spec->group_size) * spec->group_size;
     backward->column_pieces = div_up(spec->in_features, backward->columns_at_once);
-    backward->rows_at_once = piece_rows(spec->in_features * backward->x.rows);
+    backward->rows_at_once =
+        piece_rows(call, spec->out_features, spec->in_features * backward->x.rows);
     backward->row_pieces = div_up(spec->out_features, backward->rows_at_once);
     pieces.count = backward->column_pieces + backward->row_pieces + (spec->bias ? 1 : 0);
     if (parallel_for_start(&backward->pieces, call, &pieces) < 0)

@@ -158,7 +158,8 @@ static int multiply(struct call *call)
     uint64_t batches = piece_length(forward->x.rows, 0, BATCH_ROWS);
     struct parallel_for_spec pieces = {.run = multiply_run, .done = multiply_done};
 
-    forward->rows_at_once = piece_rows(spec->in_features * batches);
+    forward->rows_at_once =
+        piece_rows(call, spec->out_features, spec->in_features * batches);
     forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
     pieces.count = forward->row_pieces * div_up(forward->x.rows, BATCH_ROWS);
     pieces.cost = spec->out_features * spec->in_features * forward->x.rows;

@@ -16,6 +16,7 @@
 
 enum {
     PIECE_COST = 1 << 20,               /* products in a piece, about */
+    PIECE_COST_MAX = 1 << 27,           /* at most, unless 16 rows cost more */
     PARALLEL_FOR_INLINE_COST = 1 << 15, /* up to this cost, the loop computes it */
 };
 #define PARALLEL_FOR_NEVER_INLINE UINT64_MAX /* it waits for a disk, not for workers */
@@ -65,8 +66,9 @@ bool parallel_for_cancelled(const struct parallel_for *pieces);
 /* Frees the memory; no piece may be running. Harmless on a zeroed struct. */
 void parallel_for_fini(struct parallel_for *pieces, struct call *call);
 
-/* The number of rows in a piece where a row costs `row_cost`: a multiple of 16. */
-uint64_t piece_rows(uint64_t row_cost);
+/* The number of rows in a piece of `rows` of which each costs `row_cost` products: a multiple of
+ * 16. */
+uint64_t piece_rows(const struct call *call, uint64_t rows, uint64_t row_cost);
 
 /* The number of rows that have about TILE_ELEMENTS_MAX weights: at least one, at most
  * `rows`. */

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layers.Forward of 4096 x 4096 weights by libtrit against its kernel on as many threads.
+ * Rounds of both alternate, so that other load meets both.
+ *
+ *   bench_forward ADDRESS
+ *
+ * The daemon has as many threads as the kernel here. Prints one JSON object a line: the median
+ * of the rounds' ratios, with quartiles. */
+#include <trit.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernels/linear/linear.h"
+
+enum { SIZE = 4096, GROUP = 128, BATCH_MAX = 64, THREADS = 2, ROUNDS = 21 };
+
+static const double round_seconds = 0.05;
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "bench_forward: %s: %s\n", what, why);
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+struct bench {
+    struct trit_client *client;
+    const struct kernels *kernels;
+    struct linear_matrix matrix;
+    float *x, *y;
+    int8_t *q;
+    int32_t *sums;
+    float absmax[BATCH_MAX];
+    uint64_t batch;
+    bool int8;
+    pthread_barrier_t begin, end;
+    bool over;
+};
+
+/* ---- the kernel ------------------------------------------------------------------------ */
+
+static void multiply(struct bench *b, uint64_t first)
+{
+    if (b->int8)
+        linear_forward_int8(b->kernels, &b->matrix, b->q, b->sums, b->absmax, b->batch,
+                            NULL, first, SIZE / THREADS, b->y);
+    else
+        linear_forward(b->kernels, &b->matrix, b->x, b->batch, NULL, first,
+                       SIZE / THREADS, b->y);
+}
+
+static void *help(void *arg)
+{
+    struct bench *b = arg;
+    struct kernels_env env;
+
+    kernels_enter(&env);
+    for (;;) {
+        pthread_barrier_wait(&b->begin);
+        if (b->over)
+            return NULL;
+        multiply(b, SIZE / THREADS);
+        pthread_barrier_wait(&b->end);
+    }
+}
+
+/* With int8 the activations are quantized, as the daemon does for each call. */
+static void kernel(struct bench *b)
+{
+    for (uint64_t row = 0; b->int8 && row < b->batch; row++)
+        linear_quantize(b->kernels, &b->matrix, b->x + row * SIZE,
+                        b->q + row * linear_quantized(SIZE),
+                        b->sums + row * (SIZE / GROUP), &b->absmax[row]);
+    pthread_barrier_wait(&b->begin);
+    multiply(b, 0);
+    pthread_barrier_wait(&b->end);
+}
+
+/* ---- the daemon ------------------------------------------------------------------------ */
+
+static void call(struct bench *b)
+{
+    struct trit_tensor x = {.size = sizeof(x),
+                            .dtype = TRIT_F32,
+                            .rank = 2,
+                            .shape = {b->batch, SIZE},
+                            .data = b->x,
+                            .bytes = b->batch * SIZE * sizeof(float)};
+    struct trit_forward_options options = TRIT_FORWARD_OPTIONS_INIT;
+    struct trit_forward forward = TRIT_FORWARD_INIT;
+    struct trit_array y = TRIT_ARRAY_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    options.activations = b->int8 ? TRIT_ACTIVATIONS_INT8 : TRIT_ACTIVATIONS_F32;
+    forward.y = &y;
+    if (trit_layer_forward(b->client, "forward", &x, &options, &forward, &error) !=
+        TRIT_OK)
+        die("trit_layer_forward", error.message);
+    trit_array_free(&y);
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+static double seconds_each(struct bench *b, void (*run)(struct bench *))
+{
+    const double begun = now();
+    double spent;
+    int count = 0;
+
+    do {
+        run(b);
+        count++;
+    } while ((spent = now() - begun) < round_seconds);
+    return spent / count;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void measure(struct bench *b, uint64_t batch, bool int8, double goal)
+{
+    double ratios[ROUNDS], kernels[ROUNDS];
+
+    b->batch = batch;
+    b->int8 = int8;
+    call(b);
+    kernel(b);
+    for (int i = 0; i < ROUNDS; i++) {
+        kernels[i] = seconds_each(b, kernel);
+        ratios[i] = seconds_each(b, call) / kernels[i];
+    }
+    qsort(ratios, ROUNDS, sizeof(double), ascending);
+    qsort(kernels, ROUNDS, sizeof(double), ascending);
+    printf("{\"measure\": \"Layers.Forward 4096 x 4096, batch %d, %s, of its kernel, %d "
+           "threads\", \"figure\": %.2f, \"unit\": \"ratio\", \"goal\": \"<= %.2f\", "
+           "\"holds\": %s, \"q1\": %.2f, \"q3\": %.2f, \"against\": \"%.3f ms\"}\n",
+           (int)batch, int8 ? "int8" : "f32", (int)THREADS, ratios[ROUNDS / 2], goal,
+           ratios[ROUNDS / 2] <= goal ? "true" : "false", ratios[ROUNDS / 4],
+           ratios[ROUNDS * 3 / 4], kernels[ROUNDS / 2] * 1e3);
+}
+
+static void *memory(size_t bytes)
+{
+    void *made = aligned_alloc(64, (bytes + 63) / 64 * 64);
+
+    if (!made)
+        die("memory", "none");
+    memset(made, 0, bytes);
+    return made;
+}
+
+/* Its weights differ from the daemon's; the work is the same. */
+static void fill(struct bench *b)
+{
+    const uint64_t weights = (uint64_t)SIZE * SIZE;
+    uint8_t *sequence = memory(weights / 4),
+            *codes = memory(linear_code_bytes(SIZE, SIZE));
+    float *scales = memory(weights / GROUP * sizeof(*scales));
+    uint64_t state = 1;
+
+    for (uint64_t i = 0; i < weights; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        sequence[i / 4] |= (uint8_t)((state >> 33) % 3 << i % 4 * 2);
+    }
+    for (uint64_t i = 0; i < weights / GROUP; i++)
+        scales[i] = 0.01f + 1e-6f * (float)(i % 1000);
+    linear_pack(SIZE, GROUP, sequence, 0, SIZE, codes);
+    free(sequence);
+    b->kernels = kernels_select(NULL);
+    b->matrix = (struct linear_matrix){SIZE, SIZE, GROUP, codes, scales};
+    b->x = memory((size_t)BATCH_MAX * SIZE * sizeof(float));
+    b->y = memory((size_t)BATCH_MAX * SIZE * sizeof(float));
+    b->q = memory(BATCH_MAX * linear_quantized(SIZE));
+    b->sums = memory(BATCH_MAX * (SIZE / GROUP) * sizeof(int32_t));
+    linear_draw(1, 1.0, 0, (uint64_t)BATCH_MAX * SIZE, b->x);
+}
+
+static void connect_to(struct bench *b, const char *address)
+{
+    struct trit_connect_options options = TRIT_CONNECT_OPTIONS_INIT;
+    struct trit_layer_spec spec = TRIT_LAYER_SPEC_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    options.address = address;
+    snprintf(spec.name, sizeof(spec.name), "forward");
+    spec.kind = TRIT_LAYER_LINEAR;
+    spec.in_features = spec.out_features = SIZE;
+    if (trit_connect(&b->client, &options, &error) != TRIT_OK ||
+        trit_layer_create(b->client, &spec, 1, NULL, NULL, &error) != TRIT_OK)
+        die(address, error.message);
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench b;
+    struct kernels_env env;
+    pthread_t helper;
+
+    if (argc != 2)
+        die("usage", "bench_forward ADDRESS");
+    kernels_enter(&env);
+    fill(&b);
+    connect_to(&b, argv[1]);
+    pthread_barrier_init(&b.begin, NULL, THREADS);
+    pthread_barrier_init(&b.end, NULL, THREADS);
+    if (pthread_create(&helper, NULL, help, &b) != 0)
+        die("thread", "none");
+    measure(&b, 64, false, 1.2);
+    measure(&b, 64, true, 1.4);
+    measure(&b, 1, false, 1.25);
+    measure(&b, 1, true, 1.5);
+    b.over = true;
+    pthread_barrier_wait(&b.begin);
+    pthread_join(helper, NULL);
+    trit_close(b.client);
+    return 0;
+}
