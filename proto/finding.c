@@ -44,6 +44,11 @@ static const struct {
     [TRIT_FINDING_NOTHING_EXAMINED] = {"nothing_examined", TRIT_SEVERITY_UNDECIDED},
     [TRIT_FINDING_NOT_IN_INDEX] = {"not_in_index", TRIT_SEVERITY_WARNING},
     [TRIT_FINDING_SHARDS_MISSING] = {"shards_missing", TRIT_SEVERITY_UNDECIDED},
+    [TRIT_FINDING_FILE_DIFFERS] = {"file_differs", TRIT_SEVERITY_ERROR},
+    [TRIT_FINDING_MISSING_FILE] = {"missing_file", TRIT_SEVERITY_ERROR},
+    [TRIT_FINDING_EXTRA_FILE] = {"extra_file", TRIT_SEVERITY_ERROR},
+    [TRIT_FINDING_DIGEST_DIFFERS] = {"digest_differs", TRIT_SEVERITY_ERROR},
+    [TRIT_FINDING_ATTESTATION_DIFFERS] = {"attestation_differs", TRIT_SEVERITY_ERROR},
 };
 
 static const char *const severities[] = {

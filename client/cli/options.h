@@ -41,6 +41,7 @@ enum option_id {
     OPTION_ALLOW_DEAD,
     OPTION_ACCEPT_RECORD,
     OPTION_AGAINST,
+    OPTION_ATTESTATION,
     OPTION_MODE,
     OPTION_TOLERANCE,
     OPTION_RUN,
@@ -103,6 +104,7 @@ struct options {
     unsigned bits;        /* of weights that MLX packed; 0: not given */
     uint64_t shard_bytes; /* 0: the default */
     const char *against;
+    const char *attestation;
     enum trit_verify_mode mode;
     float tolerance;
     const char *run;

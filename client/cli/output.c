@@ -15,21 +15,13 @@ static bool names_index(const char *path)
     return length > bytes && strcmp(path + length - bytes, ending) == 0;
 }
 
-enum exit_code output_check(const char *command, const struct options *options,
-                            const char *input)
+/* An output that exists must be a regular file; with `folders` it may be a folder. */
+static enum exit_code check_place(const char *command, const struct options *options,
+                                  const char *input, bool folders)
 {
     const char *path = options->output;
-    const char *other = writer_other_format(path);
     struct stat there, link;
 
-    if (strcmp(path, "-") == 0)
-        return complain(USAGE, "%s: -o - : weights go to a file, not to standard output",
-                        command);
-    if (other)
-        return complain(
-            USAGE,
-            "%s: -o %s: the name says %s, but safetensors, .npy or .gguf is written",
-            command, path, other);
     if (input && paths_are_same(path, input))
         return complain(USAGE, "%s: -o %s: it is the input itself; name another file",
                         command, path);
@@ -39,7 +31,6 @@ enum exit_code output_check(const char *command, const struct options *options,
     /* A link to a device or a folder is refused like its target. */
     if (S_ISLNK(there.st_mode) && stat(path, &there) != 0)
         there.st_mode = S_IFREG;
-    const bool folders = input && (folder_is(input) || names_index(input));
     if (!S_ISREG(there.st_mode) && !(folders && S_ISDIR(there.st_mode) &&
                                      !S_ISLNK(link.st_mode) && !path_names_file(path)))
         return complain(USAGE, "%s: -o %s: it is not a regular file", command, path);
@@ -47,6 +38,30 @@ enum exit_code output_check(const char *command, const struct options *options,
         return complain(USAGE, "%s: -o %s: it exists already; --force replaces it",
                         command, path);
     return DONE;
+}
+
+enum exit_code output_check(const char *command, const struct options *options,
+                            const char *input)
+{
+    const char *path = options->output;
+    const char *other = writer_other_format(path);
+
+    if (strcmp(path, "-") == 0)
+        return complain(USAGE, "%s: -o - : weights go to a file, not to standard output",
+                        command);
+    if (other)
+        return complain(
+            USAGE,
+            "%s: -o %s: the name says %s, but safetensors, .npy or .gguf is written",
+            command, path, other);
+    return check_place(command, options, input,
+                       input && (folder_is(input) || names_index(input)));
+}
+
+enum exit_code output_check_text(const char *command, const struct options *options,
+                                 const char *input)
+{
+    return check_place(command, options, input, false);
 }
 
 enum target_mode output_mode(const struct options *options)

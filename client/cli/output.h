@@ -13,6 +13,10 @@
 enum exit_code output_check(const char *command, const struct options *options,
                             const char *input);
 
+/* The same for a file of text, whatever its name. */
+enum exit_code output_check_text(const char *command, const struct options *options,
+                                 const char *input);
+
 /* Opens the output of a plan: a file, or a folder that gets the input's config.json and
  * its other small files, tokenizer and all. */
 int output_open(struct writer **writer, const struct options *options,

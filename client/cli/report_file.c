@@ -203,15 +203,15 @@ static char *format_text(const char *command, enum format format, const json_t *
     return text;
 }
 
-static int write_all(const char *path, enum target_mode mode, const char *text,
-                     size_t bytes, struct failure *failure)
+int text_file_write(const char *path, bool replace, const char *text, size_t bytes,
+                    struct failure *failure)
 {
     struct target *target = NULL;
     struct interrupt interrupt;
     int result;
 
     interrupt_hold(&interrupt);
-    result = target_open(&target, path, mode, failure);
+    result = target_open(&target, path, replace ? TARGET_REPLACE : TARGET_NEW, failure);
     if (result == 0)
         result = target_write(target, 0, text, bytes, failure);
     if (result == 0)
@@ -235,9 +235,8 @@ enum exit_code report_file_write(const char *command, const struct options *opti
         result ? format_text(command, format_of(options->report), result, &bytes) : NULL;
     if (!text)
         return complain(FAILED, "out of memory");
-    written = write_all(options->report,
-                        option_given(options, OPTION_FORCE) ? TARGET_REPLACE : TARGET_NEW,
-                        text, bytes, &failure);
+    written = text_file_write(options->report, option_given(options, OPTION_FORCE), text,
+                              bytes, &failure);
     free(text);
     return written < 0 ? complain(FAILED, "%s: %s", options->report, failure.message)
                        : DONE;

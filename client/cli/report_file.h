@@ -5,6 +5,7 @@
 #ifndef CLI_REPORT_FILE_H
 #define CLI_REPORT_FILE_H
 
+#include "base/status.h"
 #include "client/cli/cli.h"
 
 struct json_t;
@@ -17,5 +18,10 @@ enum exit_code report_file_check(const char *command, const struct options *opti
  * name only when it is complete. Complains and returns FAILED if it cannot be written. */
 enum exit_code report_file_write(const char *command, const struct options *options,
                                  const struct json_t *result);
+
+/* Writes a file that has its name when it is complete. Without `replace` an existing one is
+ * ALREADY_EXISTS. */
+int text_file_write(const char *path, bool replace, const char *text, size_t bytes,
+                    struct failure *failure);
 
 #endif

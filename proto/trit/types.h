@@ -164,7 +164,12 @@ enum trit_finding_kind {
     TRIT_FINDING_NOTHING_EXAMINED,
     TRIT_FINDING_NOT_IN_INDEX,
     TRIT_FINDING_SHARDS_MISSING, /* of a layer that arrives in shards */
-    TRIT_FINDING_KINDS,          /* how many there are */
+    TRIT_FINDING_FILE_DIFFERS,   /* these five: from what an attestation says */
+    TRIT_FINDING_MISSING_FILE,
+    TRIT_FINDING_EXTRA_FILE,
+    TRIT_FINDING_DIGEST_DIFFERS,
+    TRIT_FINDING_ATTESTATION_DIFFERS,
+    TRIT_FINDING_KINDS, /* how many there are */
 };
 
 /* One thing that a verification found about one tensor. Reports hold an array of these,

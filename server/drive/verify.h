@@ -14,6 +14,7 @@
 #ifndef DRIVE_VERIFY_H
 #define DRIVE_VERIFY_H
 
+#include "checkpoint/attested.h"
 #include "checkpoint/findings.h"
 #include "checkpoint/match.h"
 #include "checkpoint/record.h"
@@ -41,14 +42,15 @@ struct verifying {
     struct contents claim, latents; /* latents: zeroed if there are none */
     struct match match;
     struct file_findings findings;
-    size_t layers, failing;  /* matrices examined, and those of them that fail */
-    size_t explained;        /* matrices whose mismatch was analysed (explain.h) */
-    size_t compared;         /* other tensors, byte for byte */
-    uint64_t examined, kept; /* parameters */
-    size_t next_pair;        /* of the next piece */
-    uint64_t next_number;    /* of the matrix in a layer */
-    pthread_mutex_t whole;   /* held for a large matrix with one scale */
-    struct failure failure;  /* where a function returned -1 */
+    struct attested_list digests; /* of each matrix that was verified */
+    size_t layers, failing;       /* matrices examined, and those of them that fail */
+    size_t explained;             /* matrices whose mismatch was analysed (explain.h) */
+    size_t compared;              /* other tensors, byte for byte */
+    uint64_t examined, kept;      /* parameters */
+    size_t next_pair;             /* of the next piece */
+    uint64_t next_number;         /* of the matrix in a layer */
+    pthread_mutex_t whole;        /* held for a large matrix with one scale */
+    struct failure failure;       /* where a function returned -1 */
 };
 
 void verify_init(struct verifying *v);

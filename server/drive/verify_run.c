@@ -24,6 +24,7 @@ void verify_fini(struct verifying *v)
     contents_destroy(&v->claim);
     contents_destroy(&v->latents);
     findings_fini(&v->findings);
+    attested_fini(&v->digests);
     record_fini(&v->record);
     input_close(&v->against);
     input_close(&v->file);

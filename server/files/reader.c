@@ -427,6 +427,27 @@ bool reader_is_folder(const struct reader *reader)
     return reader->shards.folder != NULL;
 }
 
+bool reader_has_index(const struct reader *reader)
+{
+    return reader->shards.index != NULL;
+}
+
+size_t reader_file_count(const struct reader *reader)
+{
+    return reader->shards.folder ? reader->shards.count : 1;
+}
+
+const struct source *reader_file(const struct reader *reader, size_t number)
+{
+    return sources_at(reader->sources, number);
+}
+
+int reader_file_read(struct reader *reader, size_t number, uint64_t offset, void *buffer,
+                     uint64_t count, struct failure *failure)
+{
+    return sources_read(reader->sources, number, offset, buffer, count, failure);
+}
+
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure)
 {

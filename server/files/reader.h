@@ -37,6 +37,18 @@ const char *reader_folder(const struct reader *reader);
 bool reader_is_folder(const struct reader *reader);     /* or a single file */
 const char *reader_format(const struct reader *reader); /* "safetensors" */
 
+/* Is there an index of the shards? */
+bool reader_has_index(const struct reader *reader);
+
+/* The files that the tensors are in, by number, for their names and sizes; NULL: the file is
+ * missing. */
+size_t reader_file_count(const struct reader *reader);
+const struct source *reader_file(const struct reader *reader, size_t number);
+
+/* Any bytes of a file that is not missing. */
+int reader_file_read(struct reader *reader, size_t number, uint64_t offset, void *buffer,
+                     uint64_t count, struct failure *failure);
+
 /* `count` bytes of a tensor of this reader's table, from byte `offset` of it. */
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure);

@@ -67,6 +67,11 @@ void sources_put(struct sources *sources, size_t index, struct source *source)
     pthread_mutex_unlock(&sources->lock);
 }
 
+const struct source *sources_at(const struct sources *sources, size_t index)
+{
+    return sources->entries[index].source;
+}
+
 static int take(struct sources *sources, struct entry *entry, struct failure *failure)
 {
     int result = 0;

@@ -18,6 +18,9 @@ void sources_destroy(struct sources *sources); /* NULL is harmless */
 /* Takes a source as the one at `index`, which is free. */
 void sources_put(struct sources *sources, size_t index, struct source *source);
 
+/* The source at `index`, for its name and size; NULL: there is none. */
+const struct source *sources_at(const struct sources *sources, size_t index);
+
 /* As source_read. Any number of threads may read. */
 int sources_read(struct sources *sources, size_t index, uint64_t offset, void *buffer,
                  uint64_t count, struct failure *failure);
