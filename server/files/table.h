@@ -52,7 +52,8 @@ struct tensor_table {
     size_t cut_count;
     struct tensor_pair *pairs; /* metadata of the file, in its order */
     size_t pair_count, pair_capacity;
-    /* Of a GGUF file that is written: its keys and values as they are stored; owned. */
+    /* Of a GGUF file that is written: keys and values as they are stored; owned. 0 values: the
+     * file is an archive of tensors. */
     uint8_t *values;
     size_t values_bytes, values_count;
     uint64_t file_bytes; /* of a file that is written; 0: it ends with its last tensor */
