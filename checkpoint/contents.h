@@ -56,6 +56,7 @@ struct content {
     struct layer_terms terms;  /* of a layer */
     enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
     struct tensor_entry dense; /* of a layer: the dense tensor, before it was encoded */
+    struct head_order heads;   /* set by a plan whose output has another order of rows */
     const char *unfit;         /* of CONTENT_UNFIT: why */
     /* Of a layer that another program packed (packing other than PACKING_NONE): how its
      * values are read. `terms` are then those of the values, which are dense. */

@@ -9,7 +9,11 @@ bool content_may_fail(const struct content *layer)
 
 struct matrices content_matrices(const struct content *layer)
 {
-    return matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
+    struct matrices matrices =
+        matrices_of(layer->layout, layer->dense.rank, layer->dense.shape);
+
+    matrices.heads = layer->heads;
+    return matrices;
 }
 
 enum trit_dtype content_dtype(const struct contents *contents, size_t index)

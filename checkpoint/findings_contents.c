@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkpoint/findings.h"
+#include "checkpoint/gguf_names.h"
 #include "kernels/kernels.h"
 #include "proto/utf8.h"
 
@@ -290,6 +291,12 @@ static void add_pair(struct file_findings *findings, const struct match_pair *pa
         added->severity = TRIT_SEVERITY_ERROR;
         form_of(added->got, left);
         finding_set_hint(added, "the file has it, but the latents lack it");
+    }
+    if (added && left && gguf_is_derived(claim->table, left->name)) {
+        added->severity = TRIT_SEVERITY_WARNING;
+        finding_set_hint(added,
+                         "llama.cpp's rotary factors follow from config.json; they "
+                         "were not compared");
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/gguf_names.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,9 @@ static const struct gguf_part llama_parts[] = {
     {"ffn_gate_exps", "mlp.experts.gate_proj"},
     {"ffn_up_exps", "mlp.experts.up_proj"},
     {"ffn_down_exps", "mlp.experts.down_proj"},
+    /* Other names of transformers for the same, which only gguf_place_of uses. */
+    {"attn_sub_norm", "self_attn.inner_attn_ln"},
+    {"ffn_sub_norm", "mlp.ffn_layernorm"},
     {NULL, NULL},
 };
 
@@ -73,15 +77,19 @@ bool table_is_gguf(const struct tensor_table *table)
     return table->format && strcmp(table->format, "gguf") == 0;
 }
 
-static const struct architecture *architecture_of(const struct tensor_table *table)
+static const struct architecture *find_architecture(const char *name)
 {
-    const char *name =
-        table_is_gguf(table) ? table_pair(table, "general.architecture") : NULL;
-
     for (size_t i = 0; name && i < ARCHITECTURES; i++)
         if (strcmp(architectures[i].name, name) == 0)
             return &architectures[i];
     return NULL;
+}
+
+static const struct architecture *architecture_of(const struct tensor_table *table)
+{
+    return table_is_gguf(table)
+               ? find_architecture(table_pair(table, "general.architecture"))
+               : NULL;
 }
 
 /* The value of ARCHITECTURE.KEY as a number; 0: there is none. */
@@ -180,4 +188,131 @@ uint64_t gguf_head_rows(const struct tensor_table *table,
     if ((!query && !key) || heads == 0 || entry->shape[0] % (2 * heads) != 0)
         return 0;
     return entry->shape[0] / heads;
+}
+
+/* ---- the reverse ------------------------------------------------------------------------- */
+
+/* The number at the begin of *text, followed by a dot; moves *text behind both. */
+static bool take_number(const char **text, uint64_t *number)
+{
+    const size_t digits = strspn(*text, "0123456789");
+    char copy[20];
+
+    if (digits == 0 || digits >= sizeof(copy) || (*text)[digits] != '.' ||
+        (digits > 1 && **text == '0'))
+        return false;
+    memcpy(copy, *text, digits);
+    copy[digits] = '\0';
+    if (!parse_u64(copy, UINT32_MAX, number))
+        return false;
+    *text += digits + 1;
+    return true;
+}
+
+/* Moves *text behind `start` and a dot, if it begins so. */
+static bool take_start(const char **text, const char *start)
+{
+    const size_t bytes = strlen(start);
+
+    if (strncmp(*text, start, bytes) != 0 || (*text)[bytes] != '.')
+        return false;
+    *text += bytes + 1;
+    return true;
+}
+
+/* llama.cpp's part of "self_attn.q_proj". */
+static const char *find_gguf_part(const struct gguf_part *parts, const char *text,
+                                  size_t bytes)
+{
+    for (; parts->gguf; parts++)
+        if (strlen(parts->transformers) == bytes &&
+            memcmp(parts->transformers, text, bytes) == 0)
+            return parts->gguf;
+    return NULL;
+}
+
+/* "mlp.experts.12.up_proj" is expert 12 of "mlp.experts.up_proj". */
+static const char *find_expert(const struct gguf_part *parts, const char *text,
+                               size_t bytes, struct gguf_place *place)
+{
+    static const char experts[] = "mlp.experts";
+    const char *rest = text;
+    char whole[64];
+
+    if (!take_start(&rest, experts) || !take_number(&rest, &place->expert) ||
+        rest >= text + bytes)
+        return NULL;
+    const int length = snprintf(whole, sizeof(whole), "%s.%.*s", experts,
+                                (int)(text + bytes - rest), rest);
+    if (length >= (int)sizeof(whole))
+        return NULL;
+    place->is_expert = true;
+    return find_gguf_part(parts, whole, (size_t)length);
+}
+
+static bool place_in_block(const struct architecture *architecture, const char *text,
+                           const char *leaf, struct gguf_place *place)
+{
+    if (!take_number(&text, &place->block) || leaf <= text)
+        return false;
+    const size_t bytes = (size_t)(leaf - text);
+    const char *part = find_gguf_part(architecture->parts, text, bytes);
+    if (!part)
+        part = find_expert(architecture->parts, text, bytes, place);
+    if (!part)
+        return false;
+    place->in_block = true;
+    place->has_heads = architecture->heads_interleaved &&
+                       (strcmp(part, "attn_q") == 0 || strcmp(part, "attn_k") == 0);
+    place->of_key = strcmp(part, "attn_k") == 0;
+    return snprintf(place->name, sizeof(place->name), "blk.%" PRIu64 ".%s%s",
+                    place->block, part, leaf) < (int)sizeof(place->name);
+}
+
+bool gguf_place_of(const char *architecture, const char *name, struct gguf_place *place)
+{
+    const struct architecture *known = find_architecture(architecture);
+    const char *leaf = strrchr(name, '.');
+    const char *text = name;
+
+    *place = (struct gguf_place){.block = 0};
+    if (!known || !leaf)
+        return false;
+    if (take_start(&text, known->blocks) ||
+        (known->parts == gpt2_parts && take_start(&text, "h")))
+        return place_in_block(known, text, leaf, place);
+    const char *part = find_gguf_part(known->outer, name, (size_t)(leaf - name));
+    if (!part && known->parts == gpt2_parts) { /* GPT-2's own names lack the prefix */
+        char whole[64];
+        const int length =
+            snprintf(whole, sizeof(whole), "transformer.%.*s", (int)(leaf - name), name);
+
+        if (length < (int)sizeof(whole))
+            part = find_gguf_part(known->outer, whole, (size_t)length);
+    }
+    return part && snprintf(place->name, sizeof(place->name), "%s%s", part, leaf) <
+                       (int)sizeof(place->name);
+}
+
+bool gguf_is_known(const struct tensor_table *table)
+{
+    return architecture_of(table) != NULL;
+}
+
+bool gguf_is_derived(const struct tensor_table *table, const char *name)
+{
+    return gguf_is_known(table) && strcmp(name, "rope_freqs.weight") == 0;
+}
+
+bool gguf_leaves_out(const char *name)
+{
+    static const char *const ends[] = {".rotary_emb.inv_freq", ".attn.bias",
+                                       ".attn.masked_bias"};
+    const size_t length = strlen(name);
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (length > strlen(ends[i]) &&
+            strcmp(name + length - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
 }

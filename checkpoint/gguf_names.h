@@ -21,4 +21,28 @@ const char *gguf_name_of(const struct tensor_table *table, const char *name,
 uint64_t gguf_head_rows(const struct tensor_table *table,
                         const struct tensor_entry *entry);
 
+enum { GGUF_NAME_BYTES = 64 };
+
+/* Where llama.cpp stores a tensor of transformers. */
+struct gguf_place {
+    char name[GGUF_NAME_BYTES]; /* "blk.7.ffn_up_exps.weight" */
+    bool in_block;
+    uint64_t block;
+    bool is_expert; /* it is one of the matrices of the tensor */
+    uint64_t expert;
+    bool has_heads, of_key; /* its rows are in another order (gguf_head_rows); of k */
+};
+
+/* False: llama.cpp's architecture is not one of these, or has no such tensor. */
+bool gguf_place_of(const char *architecture, const char *name, struct gguf_place *place);
+
+/* Is it the table of a GGUF file of one of these architectures? */
+bool gguf_is_known(const struct tensor_table *table);
+
+/* Does llama.cpp's converter compute the tensor of a GGUF file from config.json? */
+bool gguf_is_derived(const struct tensor_table *table, const char *name);
+
+/* Is it a buffer of transformers that llama.cpp computes itself? */
+bool gguf_leaves_out(const char *name);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/config.h"
 #include "checkpoint/gguf_names.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
@@ -14,6 +15,7 @@ static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
 struct sides {
     const struct contents *claim, *latents;
     const struct compared_names *claim_names, *latents_names;
+    const struct model_config *config; /* NULL: not known */
 };
 
 /* Does the claim give the layer's shape before it was encoded? */
@@ -151,12 +153,21 @@ static enum match_kind kind_of_claim(const struct sides *sides, size_t index,
     return has ? MATCH_BYTES : MATCH_EXTRA_TENSOR;
 }
 
+/* A GGUF file of llama.cpp lacks what llama.cpp computes, and a head that is tied. */
+static bool is_left_out(const struct sides *sides, const char *name)
+{
+    return gguf_is_known(sides->claim->table) &&
+           (gguf_leaves_out(name) || (sides->config && sides->config->tied &&
+                                      strcmp(name, "lm_head.weight") == 0));
+}
+
 /* A tensor of the latents that the claim does not have. */
 static enum match_kind kind_of_missing(const struct sides *sides, size_t index)
 {
     const struct record *record = sides->claim->record;
 
-    if (is_packed_there(sides, sides->latents_names->names[index]))
+    if (is_packed_there(sides, sides->latents_names->names[index]) ||
+        is_left_out(sides, sides->latents->table->entries[index].name))
         return MATCH_NO_STEP;
     if (sides->latents->items[index].kind == CONTENT_LAYER ||
         (record && record->layers &&
@@ -283,7 +294,7 @@ int match_create(struct match *match, const struct checkpoint_options *options,
                  struct failure *failure)
 {
     const struct sides sides = {claim, latents, &match->claim_names,
-                                &match->latents_names};
+                                &match->latents_names, options->config};
 
     *match =
         (struct match){.pairs = calloc(claim->table->count + latents->table->count + 1,

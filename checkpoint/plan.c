@@ -369,8 +369,31 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
     return result;
 }
 
+uint64_t plan_item_bytes(const struct plan *plan, const struct plan_item *item,
+                         size_t output)
+{
+    const uint64_t bytes = plan->table.entries[output].bytes;
+
+    return item->parts ? bytes / item->parts : bytes;
+}
+
+bool plan_keeps_layout(const struct plan *plan)
+{
+    return encoding_keeps_layout(plan->terms.encoding) && !plan->architecture;
+}
+
+bool plan_item_is_copied(const struct plan *plan, size_t index)
+{
+    const struct plan_item *item = &plan->items[index];
+
+    return plan->table.entries[item->data].type ==
+               plan->contents.table->entries[index].type &&
+           !plan->contents.items[index].heads.rows && !item->turned;
+}
+
 void plan_destroy(struct plan *plan)
 {
+    free(plan->factors);
     if (plan->items) {
         table_fini(&plan->table);
         contents_destroy(&plan->contents);

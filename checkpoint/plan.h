@@ -22,6 +22,10 @@ struct plan_item {
     uint64_t groups;       /* of a layer */
     size_t data;           /* index in the output's table; PLAN_NONE: refused */
     size_t scales, biases; /* likewise, or PLAN_NONE */
+    /* Of an expert that becomes one of the `parts` equal parts of a tensor; 0 parts: the
+     * tensor is its own. */
+    uint64_t part, parts;
+    bool turned; /* KEEP: it is [in, out], and is written as [out, in] */
 };
 
 struct plan {
@@ -34,6 +38,11 @@ struct plan {
     uint64_t parameters_ternary, parameters_kept; /* refused ones count as kept */
     bool reciprocals;    /* of a packing: the input's scales are 1 / mean |w| (bitnet) */
     const char *refusal; /* why the whole file is refused (it has a record), or NULL */
+    /* Of a GGUF output (plan_llama.h). */
+    const char *architecture; /* llama.cpp's; NULL: the output is an archive of tensors */
+    const char *remark;       /* about the output, or NULL */
+    float *factors;           /* data of the output's tensor factors_data; owned */
+    size_t factors_data;
 };
 
 /* Keeps every metadata entry of the input except the record of an earlier projection, and
@@ -62,6 +71,16 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
 /* Refuses a layer whose data turned out to be ternary already, in groups of `group`
  * weights. */
 void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group);
+
+/* Bytes of the tensor in the output, or of its part of a tensor. */
+uint64_t plan_item_bytes(const struct plan *plan, const struct plan_item *item,
+                         size_t output);
+
+/* Are matrices that the input has as [in, out] written in the same way? */
+bool plan_keeps_layout(const struct plan *plan);
+
+/* Is a kept tensor copied byte for byte? Otherwise its type or its order changes. */
+bool plan_item_is_copied(const struct plan *plan, size_t index);
 
 const char *plan_action_name(enum plan_action action); /* "ternarize" */
 

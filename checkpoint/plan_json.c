@@ -12,8 +12,7 @@ static bool is_transposed(const struct plan *plan, const struct plan_item *item)
     const struct content *content = &plan->contents.items[item - plan->items];
 
     return (item->action == PLAN_TERNARIZE || item->action == PLAN_PACK) &&
-           encoding_keeps_layout(plan->terms.encoding) &&
-           content_matrices(content).transposed;
+           plan_keeps_layout(plan) && content_matrices(content).transposed;
 }
 
 static bool put_outputs(json_t *object, const struct plan *plan,
@@ -113,7 +112,7 @@ struct plan_sizes plan_sizes(const struct plan *plan)
 
         if (item->action == PLAN_REFUSE || item->data == PLAN_NONE)
             continue;
-        bytes += plan->table.entries[item->data].bytes;
+        bytes += plan_item_bytes(plan, item, item->data);
         if (item->scales != PLAN_NONE)
             bytes += plan->table.entries[item->scales].bytes;
         if (item->biases != PLAN_NONE)
@@ -143,12 +142,27 @@ static bool put_sums(json_t *object, const struct plan *plan)
                                (double)plan->parameters_ternary)));
 }
 
+/* What a GGUF output is; nothing of another one. */
+static bool put_gguf(json_t *object, const struct plan *plan)
+{
+    json_t *gguf;
+
+    if (!plan->architecture && !plan->remark)
+        return true;
+    gguf = json_object();
+    return json_put(object, "gguf", gguf) &&
+           (!plan->architecture ||
+            json_put(gguf, "architecture", json_string(plan->architecture))) &&
+           (!plan->remark || json_put(gguf, "remark", json_string(plan->remark)));
+}
+
 json_t *plan_json(const struct plan *plan)
 {
     json_t *object = json_object(), *tensors = json_array(), *metadata = json_object();
     bool good = json_put(object, "tensors", tensors);
 
-    good = json_put(object, "metadata", metadata) && good && put_sums(object, plan);
+    good = json_put(object, "metadata", metadata) && good && put_sums(object, plan) &&
+           put_gguf(object, plan);
     for (size_t i = 0; good && i < plan->contents.table->count; i++)
         good = json_array_append_new(tensors, tensor_json(plan, i)) == 0;
     for (size_t i = 0; good && i < plan->table.pair_count; i++) {
