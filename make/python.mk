@@ -50,6 +50,14 @@ test-python: wheel $(PYMLX)/stamp $(O)/tests/e2e/failing_calls.so ## the Python 
 	@$(PYMLX)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	TRIT_O=$(abspath $(O)) $(PYTORCH)/bin/python -m pytest -q -p no:cacheprovider tests/python
 	TRIT_O=$(abspath $(O)) $(PYMLX)/bin/python -m pytest -q -p no:cacheprovider tests/python
+LLAMA := $(BUILD)/llama
+$(LLAMA)/stamp: tests/llama-requirements.txt
+	@rm -rf $(LLAMA)
+	@CMAKE_ARGS='-DLLAVA_BUILD=OFF -DGGML_NATIVE=OFF' $(PYTHON) -m pip install -q --target $(LLAMA) -r $<
+	@touch $@
+.PHONY: test-llama
+test-llama: $(LLAMA)/stamp ## llama.cpp's logits and tokens of GGUF files that trit writes
+	@PYTHONPATH=$(abspath $(LLAMA)) $(MAKE) --no-print-directory e2e E2E='-k llama_cpp'
 docs: wheel $(PYDOCS)/stamp ## the reference of the Python package, in build/docs/
 	@$(PYDOCS)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@rm -rf $(BUILD)/docs

@@ -10,6 +10,7 @@
 #include "client/cli/output.h"
 #include "client/cli/pack.h"
 #include "client/cli/show_plan.h"
+#include "drive/planned.h"
 #include "kernels/kernels.h"
 #include "proto/json_value.h"
 
@@ -40,6 +41,7 @@ static enum exit_code show_result(const struct packing_run *p)
            dense        ? "values"
            : p->rounded ? "trits"
                         : "trits and scales");
+    show_gguf(&p->plan);
     if (p->rounded)
         printf("  %" PRIu64 " scales were rounded to the output's type\n", p->rounded);
     return DONE;
@@ -83,6 +85,9 @@ static enum exit_code make_plan(struct packing_run *p, const struct pack_target 
     if (plan_create_pack(&p->plan, &p->input.rules, target, p->input.contents.table,
                          &p->input.record, &p->failure) < 0)
         return complain(USAGE, "%s: %s", p->command, p->failure.message);
+    if (p->options->output && planned_prepare(&p->plan, p->options->output,
+                                              p->input.input.reader, &p->failure) < 0)
+        return complain(FAILED, "%s: %s", p->options->output, p->failure.message);
     if (option_given(p->options, OPTION_DRY_RUN))
         return show_plan(p->options, &p->plan);
     for (size_t i = 0; i < p->plan.contents.table->count; i++)

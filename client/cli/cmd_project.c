@@ -17,6 +17,7 @@
 #include "client/cli/project.h"
 #include "client/cli/report_file.h"
 #include "client/cli/show_plan.h"
+#include "drive/planned.h"
 #include "kernels/kernels.h"
 
 /* ---- the result ------------------------------------------------------------- */
@@ -52,6 +53,7 @@ static enum exit_code show_result(struct project_command *p)
            encoding_name(options->encoding),
            reader_table(p->run.input.reader)->count - p->run.plan.layers,
            all ? 100.0 * (double)p->run.plan.parameters_ternary / (double)all : 0.0);
+    show_gguf(&p->run.plan);
     file_print_kept(&p->run.plan.contents, all);
     return code;
 }
@@ -147,6 +149,9 @@ static enum exit_code run_steps(struct project_command *p)
     if (plan_create(&p->run.plan, &rules, again, reader_table(p->run.input.reader),
                     &p->run.failure) < 0)
         return complain(FAILED, "%s: %s", path, p->run.failure.message);
+    if (p->options->output && planned_prepare(&p->run.plan, p->options->output,
+                                              p->run.input.reader, &p->run.failure) < 0)
+        return complain(FAILED, "%s: %s", p->options->output, p->run.failure.message);
     code = project_check(p);
     if (code != DONE)
         return code;

@@ -3,6 +3,7 @@
  * counts what was rounded. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/number.h"
 #include "checkpoint/decode.h"
@@ -212,6 +213,41 @@ static int unpack_matrix(struct pack_work *work)
 
 /* ---- a piece -------------------------------------------------------------------------- */
 
+/* The scales of each row, in the order of the matrix's rows. */
+static int order_scales(struct pack_work *work)
+{
+    const struct matrices *matrices = &work->piece->what.matrices;
+    const uint64_t row = work->scales.scale_bytes / matrices->rows;
+    uint8_t *ordered;
+
+    if (!matrices->heads.rows)
+        return 0;
+    ordered = malloc((size_t)work->scales.scale_bytes + 1);
+    if (!ordered)
+        return fail(work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    for (uint64_t i = 0; i < matrices->rows; i++)
+        memcpy(ordered + i * row,
+               (const char *)work->scales.scales +
+                   head_order_row(&matrices->heads, i) * row,
+               (size_t)row);
+    free(work->scales.scales);
+    work->scales.scales = ordered;
+    work->scales.matrix.scales = ordered;
+    return 0;
+}
+
+static int load_scales(struct pack_work *work)
+{
+    const struct plan_piece *what = &work->piece->what;
+
+    if (work->content->scales == CONTENT_NONE)
+        return 0;
+    if (side_load_scales(&work->p->input, what->index, what->number, &work->scales,
+                         work->failure) < 0)
+        return -1;
+    return matrix_is_whole(work->content->terms.encoding) ? 0 : order_scales(work);
+}
+
 static int open_source(struct pack_work *work)
 {
     struct packing_run *p = work->p;
@@ -226,14 +262,15 @@ static int open_source(struct pack_work *work)
                               : matrix_piece(&work->source, 0, work->source.bytes,
                                              &work->source.data);
     }
+    if (data.heads.rows && work->content->terms.encoding == TRIT_ENCODING_HF_BITNET)
+        return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "llama.cpp has its rows in another order, in which hf_bitnet is not "
+                    "read; unpack the checkpoint first");
     data.transposed &= encoding_keeps_layout(work->content->terms.encoding);
     if (matrix_open(&work->source, work->streamed, p->input.input.reader, entry, &data,
                     what->number, work->failure) < 0)
         return -1;
-    return work->content->scales == CONTENT_NONE
-               ? 0
-               : side_load_scales(&p->input, what->index, what->number, &work->scales,
-                                  work->failure);
+    return load_scales(work);
 }
 
 /* Does source or output have one scale? */
@@ -298,8 +335,8 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
     if (result == 0)
         result = what->is_layer
                      ? run_layer(&work)
-                     : put_copy(p->writer, p->plan.items[what->index].data,
-                                p->input.input.reader, entry, &work.progress, failure);
+                     : put_kept(p->writer, &p->plan, what->index, p->input.input.reader,
+                                &work.progress, failure);
     progress_piece_end(&work.progress, entry->bytes / what->matrices.count);
     return result < 0 ? fail_context(failure, "%s", what->name) : 0;
 }

@@ -66,6 +66,16 @@ static void print_sums(const struct options *options, const struct plan *plan)
         printf("  refused as a whole: %s\n", plan->refusal);
 }
 
+void show_gguf(const struct plan *plan)
+{
+    if (plan->architecture)
+        printf("  a model for llama.cpp (%s)%s%s\n", plan->architecture,
+               plan->remark ? ": " : "", plan->remark ? plan->remark : "");
+    else if (plan->remark)
+        printf("  an archive of tensors, which llama.cpp does not load: %s\n",
+               plan->remark);
+}
+
 enum exit_code show_plan(const struct options *options, const struct plan *plan)
 {
     const enum exit_code code =
@@ -76,5 +86,6 @@ enum exit_code show_plan(const struct options *options, const struct plan *plan)
     if (print_plan(plan) < 0)
         return complain(FAILED, "out of memory");
     print_sums(options, plan);
+    show_gguf(plan);
     return code;
 }

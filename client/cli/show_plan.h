@@ -10,4 +10,8 @@
  * tensor becomes ternary. */
 enum exit_code show_plan(const struct options *options, const struct plan *plan);
 
+/* Prints what a GGUF output is, if it is made of another format: a model that llama.cpp
+ * loads, or an archive and why. */
+void show_gguf(const struct plan *plan);
+
 #endif

@@ -189,12 +189,14 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                               .bytes = bytes,
                               .failure = failure};
     if (streamed) {
-        matrix->block =
-            (struct matrix_block){.used = matrices->transposed || matrices->heads.rows,
-                                  .heads = matrices->heads,
-                                  .all_rows = matrices->rows,
-                                  .columns = matrices->columns,
-                                  .width = entry->type->bits / 8};
+        matrix->block = (struct matrix_block){
+            .used = matrices->transposed || matrices->heads.rows,
+            .heads = matrices->heads,
+            .all_rows = matrices->rows,
+            .columns = matrices->transposed
+                           ? matrices->columns
+                           : bytes / matrices->rows / (entry->type->bits / 8),
+            .width = entry->type->bits / 8};
         return 0;
     }
     return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,
@@ -215,6 +217,10 @@ void matrix_open_packed(struct matrix *matrix, struct reader *reader,
                               .packed = contents,
                               .layer = layer,
                               .number = number};
+    matrix->block = (struct matrix_block){.heads = matrices.heads,
+                                          .all_rows = matrices.rows,
+                                          .columns = matrices.columns,
+                                          .width = dtype_bytes(content->foreign.dtype)};
 }
 
 void matrix_close(struct matrix *matrix)
@@ -223,6 +229,29 @@ void matrix_close(struct matrix *matrix)
     free(matrix->block.rows);
     free(matrix->block.stored);
     *matrix = (struct matrix){.data = NULL};
+}
+
+/* Values of a layer that another program packed, row by row where the order is another. */
+static int packed_read(struct matrix *matrix, uint64_t offset, uint8_t *to,
+                       uint64_t bytes)
+{
+    const uint64_t each = row_bytes(&matrix->block);
+
+    if (!matrix->block.heads.rows)
+        return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
+                            offset, to, bytes, matrix->failure);
+    while (bytes) {
+        const uint64_t row = head_order_row(&matrix->block.heads, offset / each);
+        const uint64_t piece = u64_min(bytes, each - offset % each);
+
+        if (foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
+                         row * each + offset % each, to, piece, matrix->failure) < 0)
+            return -1;
+        to += piece;
+        offset += piece;
+        bytes -= piece;
+    }
+    return 0;
 }
 
 int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
@@ -234,8 +263,7 @@ int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
         return 0;
     }
     if (matrix->packed)
-        return foreign_read(matrix->reader, matrix->packed, matrix->layer, matrix->number,
-                            offset, to, bytes, matrix->failure);
+        return packed_read(matrix, offset, to, bytes);
     if (matrix->block.used)
         return block_read(matrix, offset, to, bytes);
     return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,

@@ -8,6 +8,7 @@
 #include "checkpoint/config_write.h"
 #include "checkpoint/gguf_names.h"
 #include "checkpoint/plan_gguf.h"
+#include "drive/planned_gguf.h"
 #include "files/folder.h"
 
 /* Do both paths name the same file: an equal path, a link, another spelling? */
@@ -167,9 +168,25 @@ static int create_gguf(struct writer **writer, const char *path, enum target_mod
 {
     if (plan_store_in_gguf(plan, failure) < 0 ||
         (source && table_is_gguf(reader_table(source)) &&
-         carry_values(&plan->table, source, failure) < 0))
+         carry_values(&plan->table, source, failure) < 0) ||
+        writer_create(writer, path, mode, &plan->table, failure) < 0)
         return -1;
-    return writer_create(writer, path, mode, &plan->table, failure);
+    return plan->factors
+               ? writer_put(*writer, plan->factors_data, plan->factors,
+                            plan->table.entries[plan->factors_data].bytes, failure)
+               : 0;
+}
+
+int planned_prepare(struct plan *plan, const char *path, struct reader *source,
+                    struct failure *failure)
+{
+    if (planned_is_folder(path, source) || strcmp(writer_format(path), "gguf") != 0 ||
+        writer_other_format(path))
+        return 0;
+    if (plan_store_in_gguf(plan, failure) < 0)
+        return -1;
+    return table_is_gguf(reader_table(source)) ? 0
+                                               : planned_for_llama(plan, source, failure);
 }
 
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,

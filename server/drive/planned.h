@@ -17,6 +17,12 @@ bool path_names_file(const char *path);
  * file's. `source` NULL: it is not. */
 bool planned_is_folder(const char *path, const struct reader *source);
 
+/* Makes the plan one of the output `path` before it is shown or opened: a GGUF output gets
+ * GGUF's types, and, where config.json tells a model that llama.cpp knows, its names, keys and
+ * tokenizer (plan_llama.h, planned_gguf.h). Other outputs stay as they are. */
+int planned_prepare(struct plan *plan, const char *path, struct reader *source,
+                    struct failure *failure);
+
 /* Opens the output of a plan: a file, or a folder that gets the source's config.json and
  * its other small files, such as the tokenizer. A GGUF output of a GGUF source gets its
  * values. `shard_bytes` as in folder_options. */

@@ -104,10 +104,9 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
     progress_piece_begin(&work.progress, p->progress, what->name, stopped);
     result = progress_check(p->progress, failure);
     if (result == 0)
-        result = what->is_layer
-                     ? run_matrix(&work)
-                     : put_copy(p->writer, p->plan.items[what->index].data,
-                                p->input.reader, work.entry, &work.progress, failure);
+        result = what->is_layer ? run_matrix(&work)
+                                : put_kept(p->writer, &p->plan, what->index,
+                                           p->input.reader, &work.progress, failure);
     progress_piece_end(&work.progress, work.entry->bytes / what->matrices.count);
     return result < 0 ? plan_piece_failed(&p->plan, what, failure) : 0;
 }

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "checkpoint/decode.h"
 #include "checkpoint/transpose.h"
+#include "drive/matrix.h"
 
 enum {
     COPY_BYTES = 1 << 20,
@@ -28,9 +30,9 @@ static int put_bytes(struct writer *writer, size_t index, uint64_t offset,
                : fail_context(failure, "%s", writer_path(writer));
 }
 
-int put_copy(struct writer *writer, size_t index, struct reader *reader,
-             const struct tensor_entry *entry, struct progress_piece *progress,
-             struct failure *failure)
+static int copy(struct writer *writer, size_t index, uint64_t start,
+                struct reader *reader, const struct tensor_entry *entry,
+                struct progress_piece *progress, struct failure *failure)
 {
     uint8_t *buffer = malloc(COPY_BYTES);
     int result = buffer ? 0 : no_memory(failure);
@@ -42,10 +44,93 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
         if (result == 0)
             result = reader_read(reader, entry, at, buffer, piece, failure);
         if (result == 0)
-            result = put_bytes(writer, index, at, buffer, piece, failure);
+            result = put_bytes(writer, index, start + at, buffer, piece, failure);
         progress_update(progress, at + piece, entry->bytes);
     }
     free(buffer);
+    return result;
+}
+
+/* A kept tensor as one matrix, so that its rows can be read in another order. */
+static struct matrices kept_matrices(const struct plan *plan, size_t index)
+{
+    const struct tensor_entry *entry = &plan->contents.table->entries[index];
+    const struct plan_item *item = &plan->items[index];
+    struct matrices matrices = {.count = 1, .rows = 1, .columns = 1};
+
+    if (entry->rank == 2)
+        return matrices_of(item->turned ? LAYOUT_IN_OUT : LAYOUT_OUT_IN, 2, entry->shape);
+    matrices.rows = entry->bytes / (entry->type->bits / 8);
+    return matrices;
+}
+
+/* A kept tensor under way to the output. */
+struct kept {
+    struct writer *writer;
+    const struct plan *plan;
+    size_t index; /* in the input */
+    struct progress_piece *progress;
+    struct failure *failure;
+};
+
+/* Where it begins in its tensor of the output. */
+static uint64_t kept_start(const struct kept *kept)
+{
+    const struct plan_item *item = &kept->plan->items[kept->index];
+
+    return item->part * plan_item_bytes(kept->plan, item, item->data);
+}
+
+/* Pieces of the matrix in the output's type. */
+static int put_converted(const struct kept *kept, struct matrix *matrix)
+{
+    const size_t index = kept->plan->items[kept->index].data;
+    const struct element_type *from = matrix->entry->type;
+    const struct element_type *to = kept->plan->table.entries[index].type;
+    const uint64_t each = from->bits / 8, wide = to->bits / 8;
+    uint8_t *got = malloc(COPY_BYTES), *made = malloc(COPY_BYTES * wide / each);
+    uint64_t put = kept_start(kept), bad;
+    int result = got && made ? 0 : no_memory(kept->failure);
+
+    for (uint64_t at = 0; result == 0 && at < matrix->bytes; at += COPY_BYTES) {
+        const uint64_t bytes = u64_min(matrix->bytes - at, COPY_BYTES);
+        const uint64_t count = bytes / each;
+
+        result = progress_check(kept->progress->progress, kept->failure);
+        if (result == 0)
+            result = matrix_read(matrix, at, got, bytes);
+        if (result == 0 && from != to &&
+            !floats_convert(from->dtype, got, to->dtype, made, count, &bad))
+            result = fail(kept->failure, TRIT_INTERNAL, NULL, "a value does not fit %s",
+                          to->name);
+        if (result == 0)
+            result = put_bytes(kept->writer, index, put, from == to ? got : made,
+                               count * wide, kept->failure);
+        put += count * wide;
+        progress_update(kept->progress, at + bytes, matrix->bytes);
+    }
+    free(got);
+    free(made);
+    return result;
+}
+
+int put_kept(struct writer *writer, const struct plan *plan, size_t index,
+             struct reader *reader, struct progress_piece *progress,
+             struct failure *failure)
+{
+    const struct tensor_entry *entry = &plan->contents.table->entries[index];
+    const struct kept kept = {writer, plan, index, progress, failure};
+    struct matrix matrix;
+
+    if (entry->bytes == 0 || plan_item_is_copied(plan, index))
+        return copy(writer, plan->items[index].data, kept_start(&kept), reader, entry,
+                    progress, failure);
+    struct matrices matrices = kept_matrices(plan, index);
+    matrices.heads = plan->contents.items[index].heads;
+    int result = matrix_open(&matrix, true, reader, entry, &matrices, 0, failure);
+    if (result == 0)
+        result = put_converted(&kept, &matrix);
+    matrix_close(&matrix);
     return result;
 }
 
@@ -53,7 +138,18 @@ int put_copy(struct writer *writer, size_t index, struct reader *reader,
 static uint64_t part_bytes(const struct plan *plan, const struct plan_piece *piece,
                            size_t index)
 {
-    return plan->table.entries[index].bytes / piece->matrices.count;
+    return plan_item_bytes(plan, &plan->items[piece->index], index) /
+           piece->matrices.count;
+}
+
+/* The place of the matrix in tensor `index`. */
+static uint64_t part_start(const struct plan *plan, const struct plan_piece *piece,
+                           size_t index)
+{
+    const struct plan_item *item = &plan->items[piece->index];
+
+    return item->part * plan_item_bytes(plan, item, index) +
+           piece->number * part_bytes(plan, piece, index);
 }
 
 /* Puts bytes of a matrix, from byte `offset` of its part of tensor `index`. */
@@ -61,8 +157,7 @@ static int put_part(struct writer *writer, const struct plan *plan,
                     const struct plan_piece *piece, size_t index, uint64_t offset,
                     const void *data, uint64_t bytes, struct failure *failure)
 {
-    return put_bytes(writer, index,
-                     piece->number * part_bytes(plan, piece, index) + offset, data, bytes,
+    return put_bytes(writer, index, part_start(plan, piece, index) + offset, data, bytes,
                      failure);
 }
 
@@ -74,17 +169,16 @@ void data_put_open(struct data_put *put, struct writer *writer, const struct pla
     const size_t index = plan->items[piece->index].data;
     const uint64_t bytes = part_bytes(plan, piece, index);
 
-    *put = (struct data_put){.writer = writer,
-                             .plan = plan,
-                             .piece = piece,
-                             .failure = failure,
-                             .transposed = piece->matrices.transposed &&
-                                           encoding_keeps_layout(plan->terms.encoding),
-                             .row_bytes = bytes / piece->matrices.rows,
-                             .width = plan->table.entries[index].type->bits / 8,
-                             .capacity = u64_min(bytes, DATA_BYTES),
-                             .start = plan->table.entries[index].offset +
-                                      piece->number * bytes};
+    *put = (struct data_put){
+        .writer = writer,
+        .plan = plan,
+        .piece = piece,
+        .failure = failure,
+        .transposed = piece->matrices.transposed && plan_keeps_layout(plan),
+        .row_bytes = bytes / piece->matrices.rows,
+        .width = plan->table.entries[index].type->bits / 8,
+        .capacity = u64_min(bytes, DATA_BYTES),
+        .start = plan->table.entries[index].offset + part_start(plan, piece, index)};
     if (put->transposed) {
         const uint64_t fitting = TRANSPOSED_BYTES_MAX / put->row_bytes;
 

@@ -9,9 +9,10 @@
 #include "files/reader.h"
 #include "files/writer.h"
 
-/* Copies a tensor of the input byte for byte to tensor `index` of the output. */
-int put_copy(struct writer *writer, size_t index, struct reader *reader,
-             const struct tensor_entry *entry, struct progress_piece *progress,
+/* Puts tensor `index` of the input, which the plan keeps: byte for byte, or in the type and
+ * the order that the output has. */
+int put_kept(struct writer *writer, const struct plan *plan, size_t index,
+             struct reader *reader, struct progress_piece *progress,
              struct failure *failure);
 
 /* The data of one matrix of a layer, which come as [out, in] from front to back and are put
