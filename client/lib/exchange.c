@@ -182,7 +182,8 @@ void exchange_header(struct exchange *exchange, const char *name, const char *va
         exchange->is_grpc =
             strncasecmp(exchange->content_type, grpc_type, sizeof(grpc_type) - 1) == 0;
     } else if (!final) {
-        return;
+        if (exchange->ops->header)
+            exchange->ops->header(exchange->owner, name, value, value_len);
     } else if (strcmp(name, "grpc-status") == 0) {
         int status = number(value, value_len);
 

@@ -50,6 +50,8 @@ struct exchange_ops {
     int (*bytes)(void *owner, const uint8_t *bytes, size_t count,
                  struct failure *failure);
     int (*end)(void *owner, struct failure *failure);
+    /* A field of the response's headers. A NUL follows the value. NULL: not wanted. */
+    void (*header)(void *owner, const char *name, const char *value, size_t value_len);
     int (*finish)(void *owner,
                   struct failure *failure); /* checks that the reply is complete */
     void (*rewind)(void *owner);            /* starts again before the first next() */

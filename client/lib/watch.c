@@ -46,8 +46,8 @@ static int bytes(void *owner, const uint8_t *bytes, size_t count, struct failure
     return reply_bytes(&watching->reply, bytes, count, failure);
 }
 
-/* A report came, so there is a daemon, and a cursor to go on with: if the daemon restarts or
- * drains, the watch waits for it, however long that takes. */
+/* There is a daemon, and a cursor to go on with: if the daemon restarts or drains, the watch
+ * waits for it, however long that takes. */
 static void go_on(struct call *call)
 {
     if (call->no_retry)
@@ -79,6 +79,19 @@ static int end(void *owner, struct failure *failure)
     return fail(failure, TRIT_CANCELLED, NULL, "the watch was stopped");
 }
 
+/* Where the stream begins: with it, a watch that is lost before its first report goes on
+ * there, not with what is filed after the loss. */
+static void header(void *owner, const char *name, const char *value, size_t value_len)
+{
+    struct watching *watching = owner;
+
+    if (strcmp(name, "trit-cursor") != 0 || value_len == 0 ||
+        value_len > WATCH_CURSOR_BYTES_MAX)
+        return;
+    memcpy(watching->request.cursor, value, value_len + 1);
+    go_on(watching->call);
+}
+
 static int finish(void *owner, struct failure *failure)
 {
     (void)owner, (void)failure;
@@ -101,6 +114,7 @@ static int watch(struct watching *watching, const struct call *call,
         .message = message,
         .bytes = bytes,
         .end = end,
+        .header = header,
         .finish = finish,
         .rewind = rewind_watch,
         .resumes = true,

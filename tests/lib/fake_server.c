@@ -139,14 +139,16 @@ static void respond(struct stream *stream)
     const struct fake_act *act = stream->act;
     nghttp2_data_provider body = {.source.ptr = stream, .read_callback = body_cb};
     char status[16];
-    nghttp2_nv nv[2];
+    nghttp2_nv nv[3];
 
     stream->answered = true;
     snprintf(status, sizeof(status), "%d", act->http_status ? act->http_status : 200);
     nv[0] = pair(":status", status);
     nv[1] =
         pair("content-type", act->deed == FAKE_PAGE ? "text/html" : "application/grpc");
-    nghttp2_submit_response(stream->conn->session, stream->id, nv, 2, &body);
+    nv[2] = pair("trit-cursor", act->cursor ? act->cursor : "");
+    nghttp2_submit_response(stream->conn->session, stream->id, nv, act->cursor ? 3 : 2,
+                            &body);
 }
 
 static void respond_trailers_only(struct stream *stream)

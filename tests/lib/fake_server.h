@@ -29,6 +29,7 @@ struct fake_act {
     enum fake_deed deed;
     const char *status, *message, *details; /* of the trailers; status NULL = "0" */
     const char *pushback;                   /* grpc-retry-pushback-ms, or NULL */
+    const char *cursor;                     /* trit-cursor of the headers, or NULL */
     int http_status;
     uint32_t code;
     const uint8_t *body; /* whole gRPC messages; borrowed */
