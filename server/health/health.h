@@ -96,6 +96,10 @@ struct health_replica {
 double health_judge(const struct health_rules *rules, struct health_past *past,
                     const struct health_replica *replica, struct trit_report *report);
 
+/* When the layer reaches a severity because no report comes; INT64_MAX: never. */
+int64_t health_stale_ns(const struct health_rules *rules, const struct health_past *past,
+                        enum trit_health severity);
+
 /* Whether no report came for so long that the layer is stale at this time. Then *reason
  * says so. The report that it belongs to is not changed; see health_add. */
 bool health_is_stale(const struct health_rules *rules, const struct health_past *past,

@@ -408,51 +408,6 @@ static void note_time(struct health_past *past, int64_t time_unix_ns)
     past->time_unix_ns = time_unix_ns;
 }
 
-static uint32_t usual_interval_ms(const struct health_past *past)
-{
-    const size_t count =
-        past->interval_count < HEALTH_INTERVALS ? past->interval_count : HEALTH_INTERVALS;
-    uint32_t sorted[HEALTH_INTERVALS];
-
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i;
-
-        for (; at > 0 && sorted[at - 1] > past->interval_ms[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = past->interval_ms[i];
-    }
-    return sorted[count / 2];
-}
-
-double health_usual_interval(const struct health_past *past)
-{
-    return past->interval_count ? (double)usual_interval_ms(past) / 1e3 : NAN;
-}
-
-bool health_is_stale(const struct health_rules *rules, const struct health_past *past,
-                     uint64_t step, int64_t now_unix_ns,
-                     struct trit_health_reason *reason)
-{
-    const struct health_thresholds *of = &rules->of[HEALTH_STALE];
-    const double floor_seconds = 60;
-    enum trit_health reached;
-    double usual, age;
-
-    if (past->interval_count == 0)
-        return false;
-    usual = (double)usual_interval_ms(past) / 1e3;
-    age = (double)(now_unix_ns - past->time_unix_ns) / 1e9;
-    reached = age < floor_seconds ? TRIT_HEALTHY : severity(of, age / fmax(usual, 1e-3));
-    if (reached == TRIT_HEALTHY)
-        return false;
-    fill(reason, HEALTH_STALE, reached);
-    reason->since_step = step;
-    reason->value = age;
-    reason->threshold = fmax(crossed(of, reached) * usual, floor_seconds);
-    say(reason, "no report for %.0f s; usually there is one every %.3g s", age, usual);
-    return true;
-}
-
 /* ---- all rules --------------------------------------------------------------------- */
 
 double health_judge(const struct health_rules *rules, struct health_past *past,

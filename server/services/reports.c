@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "proto/codec/codec.h"
 #include "proto/utf8.h"
 #include "services/admission.h"
@@ -123,7 +124,8 @@ static void get_run(struct call_job *job)
                                                          .attempt = get->attempt,
                                                          .replica = get->replica,
                                                          .has_step = get->has_step,
-                                                         .step = get->step},
+                                                         .step = get->step,
+                                                         .now_unix_ns = clock_unix_ns()},
                                &report, &query->failure);
     pthread_mutex_unlock(&services->reader_lock);
     if (result < 0)
@@ -257,6 +259,7 @@ static void list_run(struct call_job *job)
         .latest_only = list->latest_only,
         .limit = query->limit + 1,
         .after = list->page_token[0] ? &query->after : NULL,
+        .now_unix_ns = clock_unix_ns(),
     };
     char token[PAGE_TOKEN_BYTES_MAX + 1];
     uint8_t *space;

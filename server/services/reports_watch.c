@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports.Watch: reports as they are filed, in order of filing. The cursor is the report's
- * sequence in the store, so a stream can be resumed, also after a restart.
+ * sequence in the store, so a stream can be resumed, also after a restart. The header
+ * trit-cursor has the cursor with which the stream begins, for a client that loses it before
+ * the first report.
+ *
+ * When a layer becomes stale, its newest report is told again, with that reason. The cursor
+ * of such a response is "SEQUENCE@TIME": layers that became stale up to that time were told.
+ * If a watch ends while it tells several of them, the next one tells them again.
  *
  * A watch reads one batch at a time, and the next one only after its peer has read most of
  * the one before. Its batch is charged to the connection. A peer that reads too slowly is
@@ -8,8 +14,10 @@
  * in memory. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/account.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/number.h"
 #include "obs/metrics.h"
@@ -24,10 +32,14 @@
 enum {
     WATCH_BATCH_BYTES = 64 << 10,
     WATCH_BATCH_REPORTS = 64,
-    /* A response: the report and the cursor, 20 digits, with their tags. */
-    WATCH_MESSAGE_BYTES_MAX = REPORT_BYTES_MAX + 48,
+    /* A response: the report and the cursor, two numbers of 20 digits, with their tags. */
+    WATCH_MESSAGE_BYTES_MAX = REPORT_BYTES_MAX + 72,
     WATCH_UNITS = 1,
+    CURSOR_BYTES = 48,
 };
+/* A layer that became stale shortly before a report may have been told after it. */
+static const int64_t stale_lag_ns = INT64_C(60000000000);
+
 _Static_assert(2 * (int)WATCH_MESSAGE_BYTES_MAX < (int)WATCH_BATCH_BYTES,
                "a batch has room for reports");
 
@@ -36,14 +48,21 @@ struct watch {
     struct call *call;
     struct wire_reports_watch asked;
     bool watching;
-    bool reading; /* a job is under way */
-    bool pending; /* more was filed meanwhile */
-    bool blocked; /* until the peer has read */
+    bool reading;     /* a job is under way */
+    bool pending;     /* more was filed meanwhile */
+    bool blocked;     /* until the peer has read */
+    bool stale_asked; /* layers became stale; no job has begun to look since */
     /* The job's while it is under way. Not beside the loop's: compilers read neighbouring
      * flags together. */
     uint64_t cursor; /* of the last report that was read */
-    bool from_now;   /* the cursor is that of the newest report, not known yet */
+    bool from_now;   /* it begins with the next report */
     bool full;       /* there is more than the batch holds */
+    /* Layers that became stale up to stale_ns have been told; of those up to stale_until_ns
+     * the ones up to stale_after have been, if `stale_begun`. */
+    bool looks_for_stale, stale_begun, stale_known;
+    int64_t stale_ns, stale_until_ns;
+    struct store_key stale_after;
+    char begins[CURSOR_BYTES]; /* the cursor with which it began; "": not known yet */
     struct call_job job;
     struct failure failure;
     uint8_t *batch;
@@ -53,41 +72,156 @@ struct watch {
 
 /* ---- one batch, on the pool --------------------------------------------------------- */
 
-static bool take_report(void *arg, uint64_t sequence, const struct trit_report *report)
+/* `stale_ns` 0: not known. */
+static void write_cursor(char cursor[CURSOR_BYTES], const struct watch *watch,
+                         int64_t stale_ns)
 {
-    struct watch *watch = arg;
+    int length = snprintf(cursor, CURSOR_BYTES, "%" PRIu64, watch->cursor);
+
+    if (stale_ns != 0)
+        snprintf(cursor + length, CURSOR_BYTES - (size_t)length, "@%" PRId64, stale_ns);
+}
+
+/* False: the batch has no room. */
+static bool put_report(struct watch *watch, const struct trit_report *report,
+                       const char *cursor)
+{
     const size_t left = WATCH_BATCH_BYTES - watch->used;
-    char cursor[24];
 
     if (watch->count == WATCH_BATCH_REPORTS || left < WATCH_MESSAGE_BYTES_MAX) {
         watch->full = true;
         return false;
     }
-    snprintf(cursor, sizeof(cursor), "%" PRIu64, sequence);
     watch->used += encode_watched(report, cursor, watch->batch + watch->used, left);
     watch->ends[watch->count++] = watch->used;
+    return true;
+}
+
+static bool take_report(void *arg, uint64_t sequence, const struct trit_report *report)
+{
+    struct watch *watch = arg;
+    char cursor[CURSOR_BYTES];
+
+    snprintf(cursor, sizeof(cursor), "%" PRIu64, sequence);
+    if (!put_report(watch, report, cursor))
+        return false;
     watch->cursor = sequence;
     return true;
+}
+
+/* The last of those that are told has a cursor behind all of them. So each is kept until
+ * the next one is known. */
+struct stale_batch {
+    struct watch *watch;
+    bool has_last;
+    struct trit_report last;
+};
+
+static bool put_stale(struct watch *watch, const struct trit_report *report,
+                      int64_t until_ns)
+{
+    char cursor[CURSOR_BYTES];
+
+    write_cursor(cursor, watch, until_ns);
+    if (!put_report(watch, report, cursor))
+        return false;
+    strcpy(watch->stale_after.run, report->run);
+    strcpy(watch->stale_after.layer, report->layer);
+    watch->stale_after.replica = report->replica;
+    watch->stale_begun = true;
+    return true;
+}
+
+static bool take_stale(void *arg, int64_t since_unix_ns, const struct trit_report *report)
+{
+    struct stale_batch *batch = arg;
+
+    (void)since_unix_ns;
+    if (batch->has_last && !put_stale(batch->watch, &batch->last, batch->watch->stale_ns))
+        return false;
+    batch->last = *report;
+    batch->has_last = true;
+    return true;
+}
+
+static int read_stale(struct watch *watch)
+{
+    struct services *services = services_of(watch->call);
+    struct stale_batch batch = {.watch = watch};
+    struct store_stale_query query = {.run = watch->asked.run,
+                                      .after_unix_ns = watch->stale_ns};
+
+    if (!watch->stale_begun)
+        watch->stale_until_ns = clock_unix_ns();
+    query.now_unix_ns = watch->stale_until_ns;
+    query.after = watch->stale_begun ? &watch->stale_after : NULL;
+    if (store_read_stale(services->config.reader, &query, take_stale, &batch,
+                         &watch->failure) < 0)
+        return -1;
+    if (watch->full ||
+        (batch.has_last && !put_stale(watch, &batch.last, watch->stale_until_ns)))
+        return 0;
+    watch->stale_ns = watch->stale_until_ns;
+    watch->looks_for_stale = watch->stale_begun = false;
+    return 0;
+}
+
+static bool take_time(void *arg, uint64_t sequence, const struct trit_report *report)
+{
+    struct watch *watch = arg;
+
+    if (sequence == watch->cursor)
+        watch->stale_ns = report->time_unix_ns - stale_lag_ns;
+    return false;
+}
+
+/* Where a watch begins. */
+static int find_begin(struct watch *watch, uint64_t newest)
+{
+    struct store_reader *reader = services_of(watch->call)->config.reader;
+
+    if (watch->from_now) {
+        watch->cursor = newest;
+        watch->stale_ns = clock_unix_ns();
+        watch->stale_known = true;
+        return 0;
+    }
+    if (watch->cursor > newest) /* of another store: none of its reports was seen */
+        watch->cursor = 0;
+    watch->looks_for_stale = true;
+    if (watch->stale_known || watch->cursor == 0)
+        return 0;
+    return store_read_since(reader, NULL, watch->cursor - 1, 1, take_time, watch,
+                            &watch->failure);
+}
+
+static int read_batch_locked(struct watch *watch)
+{
+    struct store_reader *reader = services_of(watch->call)->config.reader;
+    uint64_t newest = 0;
+
+    if (store_read_sequence(reader, &newest, &watch->failure) < 0 ||
+        (!watch->begins[0] && find_begin(watch, newest) < 0))
+        return -1;
+    if (!watch->begins[0])
+        write_cursor(watch->begins, watch, watch->stale_known ? watch->stale_ns : 0);
+    if (store_read_since(reader, watch->asked.run, watch->cursor, UINT32_MAX, take_report,
+                         watch, &watch->failure) < 0)
+        return -1;
+    /* Reports of other runs need not be looked at again. */
+    if (!watch->full && newest > watch->cursor)
+        watch->cursor = newest;
+    return watch->looks_for_stale && !watch->full ? read_stale(watch) : 0;
 }
 
 static void read_batch(struct call_job *job)
 {
     struct watch *watch = LIST_OWNER(job, struct watch, job);
     struct services *services = services_of(job->call);
-    uint64_t newest = 0;
-    int result;
 
     pthread_mutex_lock(&services->reader_lock);
-    result = store_read_sequence(services->config.reader, &newest, &watch->failure);
-    if (result == 0 && !watch->from_now)
-        result =
-            store_read_since(services->config.reader, watch->asked.run, watch->cursor,
-                             UINT32_MAX, take_report, watch, &watch->failure);
+    read_batch_locked(watch);
     pthread_mutex_unlock(&services->reader_lock);
-    /* Reports of other runs need not be looked at again. */
-    if (result == 0 && !watch->full && newest > watch->cursor)
-        watch->cursor = newest;
-    watch->from_now = false;
 }
 
 /* ---- the stream, on the loop -------------------------------------------------------- */
@@ -107,6 +241,20 @@ static int write_batch(struct watch *watch)
     return 0;
 }
 
+/* Before the first batch: the cursor with which the watch began. */
+static int respond(struct watch *watch)
+{
+    struct call *call = watch->call;
+
+    if (call->responded)
+        return 0;
+    if (call_add_metadata(call, METADATA_HEADERS, "trit-cursor", watch->begins,
+                          strlen(watch->begins)) < 0)
+        return -1;
+    call_respond(call);
+    return 0;
+}
+
 static void batch_done(struct call_job *job)
 {
     struct watch *watch = LIST_OWNER(job, struct watch, job);
@@ -116,8 +264,9 @@ static void batch_done(struct call_job *job)
     watch->reading = false;
     if (call->state == CALL_WORKING) {
         call->failure = watch->failure;
-        call_respond(call);
-        result = call->failure.status != TRIT_OK ? -1 : write_batch(watch);
+        result = call->failure.status != TRIT_OK || respond(watch) < 0
+                     ? -1
+                     : write_batch(watch);
     }
     account_free(call->account, watch->batch);
     watch->batch = NULL;
@@ -143,6 +292,8 @@ static int read_next(struct watch *watch)
         return memory_spent(call);
     watch->used = watch->count = 0;
     watch->full = watch->pending = false;
+    watch->looks_for_stale |= watch->stale_asked;
+    watch->stale_asked = false;
     watch->reading = true;
     watch->job = (struct call_job){.call = call, .run = read_batch, .done = batch_done};
     call_submit(&watch->job, services_of(call)->config.pool, WATCH_UNITS);
@@ -158,7 +309,7 @@ static int writable(struct call *call)
                : 0;
 }
 
-void watches_filed(struct services *services)
+static void read_all(struct services *services, bool stale)
 {
     struct list *next;
 
@@ -167,9 +318,20 @@ void watches_filed(struct services *services)
         struct watch *watch = LIST_OWNER(node, struct watch, link);
 
         next = node->next;
+        watch->stale_asked |= stale;
         if (watch->call->state == CALL_WORKING && read_next(watch) < 0)
             call_end(watch->call);
     }
+}
+
+void watches_filed(struct services *services)
+{
+    read_all(services, false);
+}
+
+void watches_stale(struct services *services)
+{
+    read_all(services, true);
 }
 
 /* A watch would keep its connection open. */
@@ -186,6 +348,26 @@ static void notice(struct call *call)
 
 /* ---- the request -------------------------------------------------------------------- */
 
+/* "SEQUENCE", or "SEQUENCE@TIME". */
+static bool cursor_parse(const char *text, struct watch *watch)
+{
+    const char *time = strchr(text, '@');
+    const size_t length = time ? (size_t)(time - text) : strlen(text);
+    char sequence[CURSOR_BYTES];
+    uint64_t ns;
+
+    if (length >= sizeof(sequence))
+        return false;
+    memcpy(sequence, text, length);
+    sequence[length] = '\0';
+    if (!parse_u64(sequence, INT64_MAX, &watch->cursor) ||
+        (time && !parse_u64(time + 1, INT64_MAX, &ns)))
+        return false;
+    watch->stale_known = time != NULL;
+    watch->stale_ns = time ? (int64_t)ns : 0;
+    return true;
+}
+
 static int message(struct call *call)
 {
     struct watch *watch = call->method_state;
@@ -196,8 +378,7 @@ static int message(struct call *call)
     if (!utf8_is_name(watch->asked.run))
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "run",
                           "contains a control character");
-    if (watch->asked.cursor[0] &&
-        !parse_u64(watch->asked.cursor, INT64_MAX, &watch->cursor))
+    if (watch->asked.cursor[0] && !cursor_parse(watch->asked.cursor, watch))
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "cursor",
                           "\"%s\" is not valid; use a cursor of this service, \"0\" for "
                           "all reports, or none for new ones",

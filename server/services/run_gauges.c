@@ -9,12 +9,14 @@
 #include "base/limits.h"
 #include "obs/runs.h"
 #include "services/shared.h"
+#include "services/watches.h"
 #include "store/run_health.h"
 #include "work/pool.h"
 
 enum {
-    SOON_MS = 1000,       /* after reports were filed; those that follow share it */
-    PERIOD_MS = 15 * 1000 /* scrapers seldom ask more often */
+    SOON_MS = 1000,        /* after reports were filed; those that follow share it */
+    PERIOD_MS = 15 * 1000, /* scrapers seldom ask more often */
+    STALE_RUNS = 32,       /* the newest ones are looked at even if fewer are shown */
 };
 
 struct run_gauges {
@@ -26,11 +28,14 @@ struct run_gauges {
     bool reading; /* the job is under way */
     bool filed;   /* reports were filed since it began */
     bool stopped;
-    size_t runs_max;
+    size_t runs_max;  /* that are read */
+    size_t shown_max; /* at most as many */
+    int64_t told_ns;  /* when a layer became stale last, as was told */
     /* the job's */
     struct metrics_run *runs; /* the newest runs so far, newest first */
     size_t count;
     uint64_t all;
+    int64_t stale_ns; /* when a layer became stale last; INT64_MIN: none is */
 };
 
 static void wait(struct run_gauges *gauges, uint64_t ms)
@@ -96,6 +101,8 @@ static void read_runs(struct run_gauges *gauges)
         if (result < 0)
             continue;
         fill(&gauges->runs[i], &health);
+        if (health.stale_ns > gauges->stale_ns)
+            gauges->stale_ns = health.stale_ns;
         gauges->runs[kept++] = gauges->runs[i];
     }
     gauges->count = kept;
@@ -110,6 +117,7 @@ static void run_job(struct job *job)
 
     gauges->count = 0;
     gauges->all = 0;
+    gauges->stale_ns = INT64_MIN;
     /* One more than is shown, which note_run moves entries through. */
     gauges->runs = calloc(gauges->runs_max + 1, sizeof(gauges->runs[0]));
     if (!gauges->runs)
@@ -127,14 +135,28 @@ static void run_job(struct job *job)
 
 /* ---- the loop ------------------------------------------------------------------------ */
 
+/* Watches and pages look which layers became stale. */
+static void tell_staleness(struct run_gauges *gauges)
+{
+    if (gauges->stale_ns <= gauges->told_ns)
+        return;
+    gauges->told_ns = gauges->stale_ns;
+    metric_add(gauges->metrics, M_STALE, 1);
+    watches_stale(gauges->services);
+}
+
 static void job_done(struct job *job)
 {
     struct run_gauges *gauges = LIST_OWNER(job, struct run_gauges, job);
+    const size_t shown =
+        gauges->count < gauges->shown_max ? gauges->count : gauges->shown_max;
 
     gauges->reading = false;
-    if (gauges->runs)
-        metrics_set_runs(gauges->metrics, gauges->runs, gauges->count,
-                         gauges->all - gauges->count);
+    if (gauges->runs) {
+        metrics_set_runs(gauges->metrics, gauges->runs, shown, gauges->all - shown);
+        if (!gauges->stopped)
+            tell_staleness(gauges);
+    }
     gauges->runs = NULL;
     wait(gauges, gauges->filed ? SOON_MS : PERIOD_MS);
 }
@@ -161,7 +183,7 @@ void run_gauges_filed(struct run_gauges *gauges)
 }
 
 struct run_gauges *run_gauges_create(struct services *services, struct timers *timers,
-                                     size_t runs_max)
+                                     size_t shown_max)
 {
     struct run_gauges *gauges = calloc(1, sizeof(*gauges));
 
@@ -170,12 +192,11 @@ struct run_gauges *run_gauges_create(struct services *services, struct timers *t
     gauges->services = services;
     gauges->metrics = services->config.metrics;
     gauges->timers = timers;
-    gauges->runs_max = runs_max < METRICS_RUNS_MAX ? runs_max : METRICS_RUNS_MAX;
+    gauges->shown_max = shown_max < METRICS_RUNS_MAX ? shown_max : METRICS_RUNS_MAX;
+    gauges->runs_max = gauges->shown_max > STALE_RUNS ? gauges->shown_max : STALE_RUNS;
+    gauges->told_ns = INT64_MIN;
     timer_init(&gauges->timer, fired);
-    if (runs_max > 0)
-        wait(gauges, 1);
-    else
-        gauges->stopped = true;
+    wait(gauges, 1);
     return gauges;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics of runs. A job on the pool reads them from the store: soon after reports were
- * filed, and from time to time, because layers become stale without a report. Only the
- * loop's thread calls these functions. */
+/* The metrics of runs, and whether layers became stale. A job on the pool reads them from
+ * the store: soon after reports were filed, and from time to time, because layers become
+ * stale without a report. It looks at the newest runs: those that are shown, and at least
+ * 32. Only the loop's thread calls these functions. */
 #ifndef SERVICES_RUN_GAUGES_H
 #define SERVICES_RUN_GAUGES_H
 
@@ -13,7 +14,7 @@ struct timers;
 
 /* NULL: no memory. Begins to read at the first reports_filed or timer. */
 struct run_gauges *run_gauges_create(struct services *services, struct timers *timers,
-                                     size_t runs_max);
+                                     size_t shown_max);
 
 /* No job may be under way: after pool_stop, and after its messages were delivered or
  * dropped. NULL is harmless. */

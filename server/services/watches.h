@@ -8,4 +8,7 @@ struct services;
 /* New reports are on disk: each watch reads on. */
 void watches_filed(struct services *services);
 
+/* Layers became stale: each watch tells those of its run. */
+void watches_stale(struct services *services);
+
 #endif

@@ -3,16 +3,22 @@
 #include <string.h>
 
 #include "store/reader.h"
+#include "store/stale.h"
 
 /* A query that is being answered. */
 struct listing {
-    struct db *db;
+    struct store_reader *reader;
+    struct db *db; /* of the reader */
     const struct store_query *query;
     struct run_row run; /* of the layer that is visited */
     bool readable;      /* it exists, and is not a fork that is being copied */
     bool (*visit)(void *arg, const struct trit_report *report);
     void *arg;
     uint32_t left; /* reports until the limit */
+    /* of the row of layers that is visited, if staleness is asked for */
+    bool is_stale;
+    int64_t newest; /* the newest report of the layer and replica, which says so: */
+    struct trit_health_reason why;
 };
 
 static int list_report(void *arg, const struct report_row *row, struct failure *failure)
@@ -22,6 +28,8 @@ static int list_report(void *arg, const struct report_row *row, struct failure *
 
     if (read_report_row(row, &listing->run, &report, failure))
         return -1;
+    if (listing->is_stale && row->step == listing->newest)
+        health_add(&report, &listing->why);
     listing->left--;
     return listing->visit(listing->arg, &report) && listing->left > 0;
 }
@@ -37,27 +45,6 @@ static bool resumes_in(const struct store_query *query, const struct layer_row *
             after->attempt == layer->key.attempt);
 }
 
-/* Whether a later attempt of the layer has steps of the lineage. */
-static int has_later(struct listing *listing, const struct layer_row *layer,
-                     struct failure *failure)
-{
-    struct layer_key key = layer->key;
-    int64_t from, to;
-
-    while (key.attempt < (int64_t)listing->run.attempts) {
-        struct layer_row later;
-
-        key.attempt++;
-        int found = find_layer(listing->db, &key, &later, failure);
-
-        if (found < 0)
-            return -1;
-        if (found == 1 && visible_steps(&listing->run, 0, &later, &from, &to))
-            return 1;
-    }
-    return 0;
-}
-
 /* The newest visible step of the layer, if the query wants it. 1: *from and *to are set
  * to it. */
 static int latest_step(struct listing *listing, const struct layer_row *layer,
@@ -67,14 +54,14 @@ static int latest_step(struct listing *listing, const struct layer_row *layer,
 
     if (resumes_in(query, layer))
         return 0;
-    if (query->attempt == 0 && layer->key.attempt < (int64_t)listing->run.attempts) {
-        int later = has_later(listing, layer, failure);
+    if (query->attempt == 0) {
+        int newest = newest_in_row(listing->db, &listing->run, layer, to, failure);
 
-        if (later != 0)
-            return later < 0 ? -1 : 0;
-    }
-    if (find_newest_step(listing->db, layer, *to, to, failure))
+        if (newest <= 0)
+            return newest;
+    } else if (find_newest_step(listing->db, layer, *to, to, failure)) {
         return -1;
+    }
     *from = *to;
     return (uint64_t)*to >= query->step_from && (uint64_t)*to <= query->step_to;
 }
@@ -108,6 +95,26 @@ static int steps_of(struct listing *listing, const struct layer_row *layer, int6
     return *from <= *to;
 }
 
+/* Before its reports are walked: whether the layer is stale. It costs a few reads, so it is
+ * not looked up for steps that do not include the newest. */
+static int note_staleness(struct listing *listing, const struct layer_row *layer,
+                          int64_t from, int64_t to, struct failure *failure)
+{
+    int found = 0;
+
+    if (listing->query->now_unix_ns != 0)
+        found =
+            newest_in_row(listing->db, &listing->run, layer, &listing->newest, failure);
+    if (found == 1 && (listing->newest < from || listing->newest > to))
+        found = 0;
+    if (found == 1)
+        found =
+            find_staleness(listing->db, &listing->reader->rules, layer, listing->newest,
+                           listing->query->now_unix_ns, &listing->why, failure);
+    listing->is_stale = found == 1;
+    return found < 0 ? -1 : 0;
+}
+
 static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
 {
     struct listing *listing = arg;
@@ -133,6 +140,8 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
 
     if (wanted <= 0)
         return wanted < 0 ? -1 : 1;
+    if (note_staleness(listing, layer, walk.from, walk.to, failure))
+        return -1;
     return walk_reports(listing->db, &walk, failure);
 }
 
@@ -203,7 +212,8 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
                        bool (*visit)(void *arg, const struct trit_report *report),
                        void *arg, struct failure *failure)
 {
-    struct listing listing = {.db = &reader->db,
+    struct listing listing = {.reader = reader,
+                              .db = &reader->db,
                               .query = query,
                               .visit = visit,
                               .arg = arg,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/path.h"
+#include "store/stale.h"
 #include "store/statements.h"
 #include "store/waiting.h"
 
@@ -36,6 +37,12 @@ void store_reader_close(struct store_reader *reader)
 
 int begin_read(struct db *db, struct failure *failure)
 {
+    /* The end needs no memory then. */
+    if (!statement(db, ST_ROLLBACK, failure))
+        return -1;
+    /* If the last end failed all the same, its transaction is still open. */
+    if (!sqlite3_get_autocommit(db->sqlite))
+        end_read(db);
     return statement_run(db, ST_BEGIN_READ, failure);
 }
 
@@ -61,20 +68,6 @@ int read_report_row(const struct report_row *row, const struct run_row *run,
         return -1;
     report->superseded = row->step > run_until(run, row->key->attempt);
     return 0;
-}
-
-bool visible_steps(const struct run_row *run, uint32_t attempt,
-                   const struct layer_row *layer, int64_t *from, int64_t *to)
-{
-    *from = 0;
-    *to = INT64_MAX;
-    if (attempt == 0) {
-        *from = run->after[layer->key.attempt - 1] + 1;
-        *to = run_until(run, layer->key.attempt);
-    } else if (layer->key.attempt != attempt) {
-        return false;
-    }
-    return *from <= *to && layer->step_min <= *to && layer->step_max >= *from;
 }
 
 /* ---- one report ------------------------------------------------------------ */
@@ -185,6 +178,27 @@ int find_get(struct db *db, const struct store_get *get, struct run_row *run,
     return found < 0 ? -1 : 0;
 }
 
+/* Says in the newest report of a layer that the layer is stale, if it is. */
+static int tell_staleness(struct store_reader *reader, const struct store_get *get,
+                          const struct run_row *run, const struct layer_row *layer,
+                          struct trit_report *report, struct failure *failure)
+{
+    struct trit_health_reason reason;
+    int64_t newest;
+    int found = 0;
+
+    if (get->now_unix_ns != 0)
+        found = newest_in_row(&reader->db, run, layer, &newest, failure);
+    if (found == 1 && (uint64_t)newest == report->step)
+        found = find_staleness(&reader->db, &reader->rules, layer, newest,
+                               get->now_unix_ns, &reason, failure);
+    else if (found == 1)
+        found = 0;
+    if (found == 1)
+        health_add(report, &reason);
+    return found < 0 ? -1 : 0;
+}
+
 int store_read_report(struct store_reader *reader, const struct store_get *get,
                       struct trit_report *report, struct failure *failure)
 {
@@ -201,6 +215,8 @@ int store_read_report(struct store_reader *reader, const struct store_get *get,
     if (outcome == 0) {
         outcome = read_report_row(&row, &run, report, failure);
         report_row_release(&row);
+        if (outcome == 0)
+            outcome = tell_staleness(reader, get, &run, &layer, report, failure);
     } else if (missing.status == TRIT_NOT_FOUND) {
         int found = waiting_get(db, get, report, failure);
 

@@ -32,9 +32,4 @@ int read_report_row(const struct report_row *row, const struct run_row *run,
 int find_get(struct db *db, const struct store_get *get, struct run_row *run,
              struct layer_row *layer, struct report_row *row, struct failure *failure);
 
-/* Which steps of a layer's row a query sees. Attempt 0: those in the lineage. False: no
- * step. */
-bool visible_steps(const struct run_row *run, uint32_t attempt,
-                   const struct layer_row *layer, int64_t *from, int64_t *to);
-
 #endif

@@ -210,3 +210,17 @@ uint32_t run_attempt_at(const struct run_row *row, int64_t step)
         attempt--;
     return attempt;
 }
+
+bool visible_steps(const struct run_row *run, uint32_t attempt,
+                   const struct layer_row *layer, int64_t *from, int64_t *to)
+{
+    *from = 0;
+    *to = INT64_MAX;
+    if (attempt == 0) {
+        *from = run->after[layer->key.attempt - 1] + 1;
+        *to = run_until(run, layer->key.attempt);
+    } else if (layer->key.attempt != attempt) {
+        return false;
+    }
+    return *from <= *to && layer->step_min <= *to && layer->step_max >= *from;
+}

@@ -8,6 +8,7 @@
 #include "store/levels.h"
 #include "store/reader.h"
 #include "store/rebuild.h"
+#include "store/stale.h"
 
 struct summary {
     struct store_reader *reader;
@@ -63,12 +64,18 @@ static int find_visible(struct db *db, const struct layer_row *layer,
                                 layer->key.run, layer->key.layer);
 }
 
+static enum trit_health worst_of(enum trit_health a, enum trit_health b)
+{
+    return a > b ? a : b;
+}
+
 static int read_layer(struct summary *s, const struct layer_row *layer, int64_t step,
                       struct failure *failure)
 {
     struct db *db = &s->reader->db;
     struct visible visible = {.cell = NULL};
     struct store_layer_health *out = &s->newest;
+    struct trit_health_reason stale;
     struct past_row past;
 
     if (past_read(db, layer, &past, failure) ||
@@ -76,23 +83,20 @@ static int read_layer(struct summary *s, const struct layer_row *layer, int64_t 
         return -1;
     *out = (struct store_layer_health){
         .health = visible.health,
+        .replica = (uint32_t)layer->key.replica,
         .attempt = (uint32_t)layer->key.attempt,
         .step = (uint64_t)step,
         .time_unix_ns = layer->time_unix_ns,
         .interval_seconds = health_usual_interval(&past.past),
     };
     memcpy(out->values, visible.cell->values, sizeof(out->values));
-    out->stale = health_is_stale(&s->reader->rules, &past.past, out->step, s->now_unix_ns,
-                                 &out->stale_reason);
+    out->stale_ns = became_stale_ns(&s->reader->rules, &past.past, s->now_unix_ns);
+    if (health_is_stale(&s->reader->rules, &past.past, out->step, s->now_unix_ns, &stale))
+        out->health = worst_of(out->health, stale.severity);
     return 0;
 }
 
 /* ---- replicas to layers, layers to the caller --------------------------------------- */
-
-static enum trit_health worst_of(enum trit_health a, enum trit_health b)
-{
-    return a > b ? a : b;
-}
 
 /* The replica's attempts have been visited. */
 static void end_replica(struct summary *s)
@@ -101,18 +105,17 @@ static void end_replica(struct summary *s)
 
     if (newest->attempt == 0)
         return;
-    if (newest->stale)
-        newest->health = worst_of(newest->health, newest->stale_reason.severity);
     if (layer->attempt == 0) {
         *layer = *newest;
     } else {
-        layer->health = worst_of(layer->health, newest->health);
+        if (newest->health > layer->health) {
+            layer->health = newest->health;
+            layer->replica = newest->replica;
+        }
         if (newest->time_unix_ns > layer->time_unix_ns)
             layer->time_unix_ns = newest->time_unix_ns;
-        if (newest->stale && !layer->stale) {
-            layer->stale = true;
-            layer->stale_reason = newest->stale_reason;
-        }
+        if (newest->stale_ns > layer->stale_ns)
+            layer->stale_ns = newest->stale_ns;
     }
     newest->attempt = 0;
 }
@@ -200,6 +203,8 @@ static bool add_layer(void *arg, const struct store_layer_health *layer)
     run->layers[layer->health]++;
     if (layer->time_unix_ns > run->time_unix_ns)
         run->time_unix_ns = layer->time_unix_ns;
+    if (layer->stale_ns > run->stale_ns)
+        run->stale_ns = layer->stale_ns;
     if (layer->step > run->step)
         run->step = layer->step;
     run->interval_seconds = fmin(run->interval_seconds, layer->interval_seconds);
@@ -213,7 +218,7 @@ int store_read_run_health(struct store_reader *reader, const char *run,
                           int64_t now_unix_ns, struct store_run_health *health,
                           struct failure *failure)
 {
-    *health = (struct store_run_health){.interval_seconds = NAN};
+    *health = (struct store_run_health){.stale_ns = INT64_MIN, .interval_seconds = NAN};
     for (size_t i = 0; i < STORE_FIELDS; i++)
         health->worst[i] = NAN;
     return store_read_layer_health(reader, run, now_unix_ns, add_layer, health, failure);

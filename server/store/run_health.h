@@ -9,14 +9,14 @@
 struct store_layer_health {
     const char *layer;
     enum trit_health health; /* the worst of its replicas, staleness included */
+    uint32_t replica;        /* the lowest one that is so unwell */
     uint32_t attempt;        /* of the newest report */
     uint64_t step;           /* likewise */
     int64_t time_unix_ns;    /* likewise */
     double interval_seconds; /* usual, between reports; NAN: there is one report */
     double values
         [STORE_FIELDS]; /* of the newest report of the lowest replica; NAN: absent */
-    bool stale;
-    struct trit_health_reason stale_reason; /* if it is stale */
+    int64_t stale_ns;   /* when a replica became stale last; INT64_MIN: none is */
 };
 
 /* Visits the layers of a run in order of names, until `visit` returns false. NOT_FOUND:
@@ -31,7 +31,8 @@ struct store_run_health {
     enum trit_health health;                  /* of the worst layer */
     uint64_t layers[TRIT_HEALTH_FAILING + 1]; /* how many have that health */
     int64_t time_unix_ns;                     /* of the newest report */
-    uint64_t step;                            /* the newest of any layer */
+    int64_t stale_ns;        /* when a layer became stale last; INT64_MIN: none is */
+    uint64_t step;           /* the newest of any layer */
     double interval_seconds; /* usual, between reports of the layer that reports most
                                 often; NAN: no layer has two reports */
     /* The value of the layer that is worst in it: the smallest scale_min and sqnr_db, the

@@ -259,6 +259,8 @@ struct store_get {
     uint32_t attempt, replica;
     bool has_step; /* false: the newest step */
     uint64_t step;
+    int64_t now_unix_ns; /* the newest report of a layer then says whether the layer is
+                            stale at this time; 0: it does not say so */
 };
 
 /* Reads a report. Sets its attempt, replica and `superseded`. NOT_FOUND names what is
@@ -284,7 +286,8 @@ struct store_query {
     bool newest_first;           /* reverses the order */
     uint32_t limit;
     const struct store_key
-        *after; /* the last report of the page before; NULL: first page */
+        *after;          /* the last report of the page before; NULL: first page */
+    int64_t now_unix_ns; /* as in store_get */
 };
 
 /* Visits layers whose shards have not all come, sorted by run, layer, step, replica and
@@ -317,6 +320,20 @@ int store_read_runs(struct store_reader *reader,
 int store_read_since(struct store_reader *reader, const char *run, uint64_t sequence,
                      uint32_t limit,
                      bool (*visit)(void *arg, uint64_t sequence,
+                                   const struct trit_report *report),
+                     void *arg, struct failure *failure);
+
+/* Visits the newest report of each layer and replica that became stale, or stale enough
+ * for the next severity, after `after_unix_ns` and not after now, with the time at which it
+ * did. Sorted by run, layer and replica. The report says so. Stops when `visit` returns
+ * false. */
+struct store_stale_query {
+    const char *run; /* NULL or empty: all */
+    int64_t after_unix_ns, now_unix_ns;
+    const struct store_key *after; /* the last report that was visited; NULL: none */
+};
+int store_read_stale(struct store_reader *reader, const struct store_stale_query *query,
+                     bool (*visit)(void *arg, int64_t since_unix_ns,
                                    const struct trit_report *report),
                      void *arg, struct failure *failure);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "store/history.h"
 #include "web/pattern.h"
 
@@ -79,6 +80,7 @@ static void fold(struct history *history, const struct history_query *query,
             row[i] = value;
     }
     last_layer(history)->health = report->health;
+    last_layer(history)->step = report->step;
 }
 
 /* Gives up the layer that does not fit, unless it is the only one. */
@@ -211,6 +213,7 @@ static int copy_layer(struct history *history, const struct history_query *query
     if (!add_layer(history, layer->name))
         return -1;
     last_layer(history)->health = layer->health;
+    last_layer(history)->step = layer->step;
     for (size_t column = 0; column < from->column_count; column++) {
         bool empty = true;
 
@@ -321,6 +324,47 @@ int history_read(struct history *history, struct store_reader *reader,
     if (result == 0 && !make_axis(history))
         result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     return result;
+}
+
+/* ---- health now ------------------------------------------------------------------------- */
+
+struct staleness {
+    struct history *history;
+    const struct history_query *query;
+};
+
+static int compare_names(const void *name, const void *layer)
+{
+    return strcmp(name, ((const struct history_layer *)layer)->name);
+}
+
+static bool visit_stale(void *arg, int64_t since_unix_ns,
+                        const struct trit_report *report)
+{
+    const struct staleness *staleness = arg;
+    const struct history *history = staleness->history;
+    const struct history_query *query = staleness->query;
+    struct history_layer *layer = NULL;
+
+    (void)since_unix_ns;
+    if (report->replica == query->replica &&
+        (query->attempt == 0 || query->attempt == report->attempt) &&
+        history->layer_count > 0)
+        layer = bsearch(report->layer, history->layers, history->layer_count,
+                        sizeof(history->layers[0]), compare_names);
+    if (layer && layer->step == report->step && report->health > layer->health)
+        layer->health = report->health;
+    return true;
+}
+
+int history_add_staleness(struct history *history, struct store_reader *reader,
+                          const struct history_query *query, struct failure *failure)
+{
+    struct staleness staleness = {history, query};
+    const struct store_stale_query asked = {
+        .run = query->run, .after_unix_ns = INT64_MIN, .now_unix_ns = clock_unix_ns()};
+
+    return store_read_stale(reader, &asked, visit_stale, &staleness, failure);
 }
 
 void history_fini(struct history *history)

@@ -31,7 +31,8 @@ struct history_query {
 
 struct history_layer {
     char name[TRIT_NAME_BYTES_MAX + 1];
-    enum trit_health health; /* at its newest step in range */
+    uint64_t step;           /* the newest in range */
+    enum trit_health health; /* at that step */
     size_t first, rows;      /* its rows in history.row_steps */
 };
 
@@ -59,6 +60,10 @@ struct history {
 int history_read(struct history *history, struct store_reader *reader,
                  const struct history_query *query, struct failure *failure);
 void history_fini(struct history *history);
+
+/* Layers whose newest report is in the range and that are stale now have that health. */
+int history_add_staleness(struct history *history, struct store_reader *reader,
+                          const struct history_query *query, struct failure *failure);
 
 /* The value of a layer at a step of the axis. `*row` begins with 0 and the steps ascend
  * from call to call. NaN: absent. */

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "json_value.h"
 #include "proto/health.h"
 #include "report_json.h"
@@ -189,6 +190,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
         .latest_only = true,
         .limit = UINT32_MAX,
         .after = request->has_after ? &after : NULL,
+        .now_unix_ns = clock_unix_ns(),
     };
 
     strcpy(after.run, request->names[0]);
@@ -242,6 +244,7 @@ static int serve_history(const struct web_config *web, const struct request *req
         .step_from = request->has_from ? request->from : 0,
         .step_to = request->has_to ? request->to : UINT64_MAX,
         .limit = UINT32_MAX,
+        .now_unix_ns = clock_unix_ns(),
     };
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
@@ -267,7 +270,8 @@ int serve_layer_json(const struct web_config *web, const struct request *request
                                   .attempt = (uint32_t)request->attempt,
                                   .replica = (uint32_t)request->replica,
                                   .has_step = request->has_step,
-                                  .step = request->step};
+                                  .step = request->step,
+                                  .now_unix_ns = clock_unix_ns()};
 
     if (store_read_report(web->reader, &get, &report, failure) < 0)
         return -1;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/store.h"
 #include "web/handlers.h"
 #include "web/history.h"
@@ -240,6 +241,7 @@ static int table(const struct web_config *web, const struct request *request,
         .step_to = request->has_to ? request->to : UINT64_MAX,
         .newest_first = true,
         .limit = TABLE_ROWS + 1,
+        .now_unix_ns = clock_unix_ns(),
     };
 
     text_put(text, "<h2>History</h2>\n");
@@ -317,7 +319,8 @@ int serve_layer_page(const struct web_config *web, const struct request *request
                                   .attempt = (uint32_t)request->attempt,
                                   .replica = (uint32_t)request->replica,
                                   .has_step = request->has_step,
-                                  .step = request->step};
+                                  .step = request->step,
+                                  .now_unix_ns = clock_unix_ns()};
     struct run_state state = {0};
     struct trit_report report;
     int result = -1;

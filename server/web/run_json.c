@@ -176,7 +176,8 @@ static void put_history(struct text *text, const struct request *request,
 static int read_history(struct history *history, const struct web_config *web,
                         const struct history_query *query, struct failure *failure)
 {
-    if (history_read(history, web->reader, query, failure) < 0)
+    if (history_read(history, web->reader, query, failure) < 0 ||
+        history_add_staleness(history, web->reader, query, failure) < 0)
         return -1;
     if (history->cut)
         return fail_field(

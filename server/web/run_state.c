@@ -50,6 +50,7 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         .non_finite = report->non_finite,
         .time_unix_ns = report->time_unix_ns,
         .attempt = report->attempt,
+        .replica = report->replica,
         .condition = condition_of(report),
         .health = report->health,
         .verdict = report_verdict(report),
@@ -134,28 +135,54 @@ static int compare_names(const void *name, const void *layer)
     return strcmp(name, ((const struct layer_state *)layer)->name);
 }
 
-/* A layer that has stopped reporting is worse than its newest report says. */
+/* A layer is as unwell as its worst replica. */
 static bool visit_health(void *arg, const struct store_layer_health *health)
 {
     struct run_state *state = arg;
     struct layer_state *layer =
-        health->stale ? bsearch(health->layer, state->layers, state->layer_count,
-                                sizeof(state->layers[0]), compare_names)
-                      : NULL;
-    enum trit_health severity = health->stale_reason.severity;
+        state->layer_count ? bsearch(health->layer, state->layers, state->layer_count,
+                                     sizeof(state->layers[0]), compare_names)
+                           : NULL;
 
-    if (!layer)
+    if (!layer || health->health <= layer->health)
         return true;
-    if (layer->reason_count == 0 || severity > layer->reason.severity)
-        layer->reason = health->stale_reason;
-    layer->reason_count++;
-    if (severity > layer->health)
-        layer->health = severity;
-    if (severity >= TRIT_HEALTH_WARNING && layer->condition < CONDITION_WARNING)
-        layer->condition = CONDITION_WARNING;
-    if (severity == TRIT_HEALTH_FAILING)
+    layer->health = health->health;
+    layer->replica = health->replica;
+    if (health->health == TRIT_HEALTH_FAILING)
         layer->condition = CONDITION_FAILING;
+    else if (layer->condition < CONDITION_WARNING)
+        layer->condition = CONDITION_WARNING;
     return true;
+}
+
+/* The reasons of a layer are those of its worst replica. */
+static int explain(struct layer_state *layer, struct store_reader *reader,
+                   const struct store_query *query, struct failure *failure)
+{
+    const struct store_get get = {.run = query->run,
+                                  .layer = layer->name,
+                                  .replica = layer->replica,
+                                  .now_unix_ns = query->now_unix_ns};
+    struct trit_report report;
+
+    if (store_read_report(reader, &get, &report, failure) < 0)
+        return -1;
+    layer->reason_count = report.health_reason_count;
+    layer->reason = report.health_reasons[0];
+    return 0;
+}
+
+static int read_replicas(struct run_state *state, struct store_reader *reader,
+                         const struct store_query *query, struct failure *failure)
+{
+    if (store_read_layer_health(reader, query->run, query->now_unix_ns, visit_health,
+                                state, failure) < 0)
+        return -1;
+    for (size_t i = 0; i < state->layer_count; i++)
+        if (state->layers[i].replica != query->replica &&
+            explain(&state->layers[i], reader, query, failure) < 0)
+            return -1;
+    return 0;
 }
 
 static void count_layers(struct run_state *state)
@@ -177,13 +204,14 @@ int run_state_read(struct run_state *state, const struct web_config *web,
                    const struct request *request, const char *run,
                    struct failure *failure)
 {
-    struct store_query query = {
+    const struct store_query query = {
         .run = run,
         .attempt = (uint32_t)request->attempt,
         .replica = (uint32_t)request->replica,
         .step_to = UINT64_MAX,
         .latest_only = true,
         .limit = UINT32_MAX,
+        .now_unix_ns = clock_unix_ns(),
     };
     struct reading reading = {.state = state};
 
@@ -195,8 +223,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
     if (reading.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     if (request->attempt == 0 && request->replica == 0 &&
-        store_read_layer_health(web->reader, run, clock_unix_ns(), visit_health, state,
-                                failure) < 0)
+        read_replicas(state, web->reader, &query, failure) < 0)
         return -1;
     count_layers(state);
     return 0;

@@ -27,6 +27,7 @@ struct layer_state {
     uint64_t step, elements, groups, zero_groups, non_finite;
     int64_t time_unix_ns;
     uint32_t attempt;
+    uint32_t replica; /* whose health it is */
     enum condition condition;
     enum trit_health health;
     enum trit_verdict verdict;

@@ -308,12 +308,13 @@ static void resume_queries(struct web *web)
         MHD_resume_connection(query->connection);
 }
 
-/* The pages' events follow it. */
+/* The pages' events follow it: something was stored, or a layer became stale. */
 static uint64_t engine_version(void *arg)
 {
     struct web *web = arg;
 
-    return metric_get(web->config.metrics, M_STORE_TRANSACTIONS);
+    return metric_get(web->config.metrics, M_STORE_TRANSACTIONS) +
+           metric_get(web->config.metrics, M_STALE);
 }
 
 static void engine_run(void *arg)

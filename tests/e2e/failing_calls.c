@@ -8,6 +8,8 @@
  *                               "signal 9": the process gets a signal before the call;
  *                               "short 0": from the third on, each write moves one byte
  *   FAILING_HANGS=path          fsync and fdatasync wait while this file exists
+ *   FAILING_CLOCK=path          the wall clock is ahead by as many seconds as this file has
+ *                               bytes
  *   FAILING_LACKS=tmpfile,exchange  what the file system cannot do
  *   FAILING_LOG=path            gets the names of the calls that counted, one a line; a
  *                               "!" stands before the one that failed
@@ -109,6 +111,17 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset)
 ssize_t pread(int fd, void *bytes, size_t count, off_t offset)
 {
     return fails(READ, NULL) ? -1 : syscall(SYS_pread64, fd, bytes, count, offset);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    const char *path = clock == CLOCK_REALTIME ? getenv("FAILING_CLOCK") : NULL;
+    const int result = (int)syscall(SYS_clock_gettime, clock, now);
+    struct stat there;
+
+    if (result == 0 && path && stat(path, &there) == 0)
+        now->tv_sec += there.st_size;
+    return result;
 }
 
 static void hang(void)

@@ -60,6 +60,20 @@ def test_a_run_has_its_sums(daemon, filed):
     get(daemon, "/v1/runs/none", "http-error", 404)
 
 
+def test_a_layer_is_as_unwell_as_its_worst_replica(daemon, random, run):
+    """In the run's JSON and on its page, with the reason; its reports are those of replica 0."""
+    for replica, layer in ((0, "a"), (0, "b"), (1, "a"), (2, "b"), (3, "b")):
+        weights = np.ones((2, 128)) if (replica, layer) == (2, "b") else np.eye(2, 128)
+        daemon.ternary.Project(ref.project_request(weights, layer=tensor_pb2.LayerRef(
+            run=run, layer=layer, step=7, replica=replica)), timeout=CALL_SECONDS)
+    path = urllib.parse.quote(run)
+    found = get(daemon, f"/v1/runs/{path}", "http-run")
+    assert found["health"] == "failing" and found["layers_by_health"]["failing"] == "1"
+    page = ask(daemon, f"/runs/{path}")[2].decode()
+    changes = page[page.index("What changed"):page.index("</ol>")]
+    assert changes.count("<li>") == 1 and "replica 2 differs from replica 0" in changes
+
+
 def test_a_history_has_one_value_for_each_step_and_field(daemon, filed):
     """The values are those of the reports."""
     found = get(daemon, filed + "/history?fields=zero_fraction,flips,scale_mean,non_finite",

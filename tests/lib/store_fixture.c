@@ -22,6 +22,7 @@ int store_fixture_open_store(struct store_fixture *fixture, struct failure *fail
         .queue_max = fixture->queue_max,
         .codes_max = fixture->codes_max,
         .retention = fixture->retention,
+        .rules = fixture->rules,
         .filed = fixture->filed,
         .filed_arg = fixture->filed_arg,
     };

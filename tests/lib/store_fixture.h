@@ -7,6 +7,7 @@
 
 enum { FIXTURE_PATH_BYTES = 64 };
 
+struct health_rules;
 struct uv_loop_s;
 
 struct store_fixture {
@@ -17,8 +18,9 @@ struct store_fixture {
     struct store *store;                /* NULL while closed */
     char directory[FIXTURE_PATH_BYTES]; /* "" = in memory */
     uint32_t queue_max;
-    uint64_t codes_max; /* of the store's config, as are the next three */
+    uint64_t codes_max; /* of the store's config, as are the next four */
     struct store_retention retention;
+    const struct health_rules *rules;
     void (*filed)(void *arg); /* of the store's config, when it is opened */
     void *filed_arg;
     enum trit_partial_group partial; /* of the puts that follow */

@@ -321,8 +321,22 @@ CASE(stale, "a layer is stale after five usual intervals, and never within a min
     }
     CHECK(!health_is_stale(&layer.rules, &layer.past, 1, last + 499 * second, &why));
     CHECK(health_is_stale(&layer.rules, &layer.past, 1, last + 501 * second, &why));
+    CHECK_STR(why.text, "no report for 8 minutes; usually there is one every 100 s");
+    CHECK(health_is_stale(&layer.rules, &layer.past, 1, last + 90000 * second, &why));
+    CHECK_STR(why.text, "no report for 25 hours; usually there is one every 100 s");
+    CHECK(health_is_stale(&layer.rules, &layer.past, 1, last + 900000 * second, &why));
+    CHECK_STR(why.text, "no report for 10 days; usually there is one every 100 s");
+    CHECK(health_stale_ns(&layer.rules, &layer.past, TRIT_HEALTH_WARNING) ==
+          last + 500 * second);
+    CHECK(health_stale_ns(&layer.rules, &layer.past, TRIT_HEALTH_FAILING) == INT64_MAX);
+    layer.rules.of[HEALTH_STALE].failing = 20;
+    CHECK(health_is_stale(&layer.rules, &layer.past, 1, last + 1999 * second, &why));
+    CHECK_EQ(why.severity, TRIT_HEALTH_WARNING);
+    CHECK(health_is_stale(&layer.rules, &layer.past, 1, last + 2000 * second, &why));
+    CHECK_EQ(why.severity, TRIT_HEALTH_FAILING);
+    CHECK(why.threshold == 2000);
     health_add(&layer.report, &why);
-    CHECK_EQ(layer.report.health, TRIT_HEALTH_WARNING);
+    CHECK_EQ(layer.report.health, TRIT_HEALTH_FAILING);
 }
 
 CASE(worst_first, "reasons stand in order of severity")

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "health/health.h"
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
 #include "tests/lib/digits.h"
@@ -58,7 +59,15 @@ static void fixture_init(struct fixture *fixture)
     };
 
     *fixture = (struct fixture){0};
+    /* Ages of stale layers would change from one reply to the next. */
+    struct health_rules rules = health_rules_default();
+
+    CHECK(health_rules_set(&rules, "stale.warning=off", NULL) == 0);
     store_fixture_init(&fixture->store, true);
+    store_fixture_close_store(&fixture->store);
+    fixture->store.rules = &rules;
+    CHECK(store_fixture_open_store(&fixture->store, NULL) == 0);
+    fixture->store.rules = NULL;
     CHECK(store_reader_open(&fixture->reader, fixture->store.store, &failure) == 0);
     config.reader = fixture->reader;
     config.metrics = fixture->store.metrics;
