@@ -67,7 +67,7 @@ bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t coun
     const struct output *output = sink->output;
     const uintptr_t ours = (uintptr_t)output->bytes, theirs = (uintptr_t)request;
 
-    if (sink->filled == 0)
+    if (sink->filled == 0 || output->rewinds)
         return true;
     return !output->write &&
            (output->owned || ours + output->size <= theirs || theirs + count <= ours);

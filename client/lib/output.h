@@ -20,6 +20,7 @@ struct output {
     uint64_t size;
     trit_write write; /* gets the bytes instead of memory, or NULL */
     void *write_arg;
+    bool rewinds; /* `write` may get bytes again, from the first one on */
     bool owned;
     bool open; /* the reply gives the size */
 };
@@ -45,8 +46,8 @@ struct sink {
     uint64_t filled;
 };
 
-/* Whether the bytes so far can be taken back: they were not given to a function, and did not
- * replace some of the `count` bytes of a request. */
+/* Whether the bytes so far can be taken back: they were not given to a function that takes
+ * each byte once, and did not replace some of the `count` bytes of a request. */
 bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t count);
 /* Starts again before the first byte. */
 void sink_rewind(struct sink *sink);

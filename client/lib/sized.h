@@ -23,6 +23,7 @@
     X(layer_ref, LAYER_REF, step)                                                        \
     X(report_query, REPORT_QUERY, call)                                                  \
     X(project_options, PROJECT_OPTIONS, call)                                            \
+    X(batch_options, BATCH_OPTIONS, call)                                                \
     X(projection, PROJECTION, scale_bytes)                                               \
     X(verify_options, VERIFY_OPTIONS, call)                                              \
     X(unpack_options, UNPACK_OPTIONS, call)                                              \

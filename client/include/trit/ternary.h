@@ -72,6 +72,25 @@ TRIT_API enum trit_status trit_project(struct trit_client *client,
  * harmless. */
 TRIT_API void trit_projection_free(struct trit_projection *projection);
 
+struct trit_batch_options {
+    size_t size;
+    uint32_t group_size; /* weights per scale; 0: 128 */
+    uint32_t reserved;
+    const struct trit_call_options *call; /* may be NULL */
+};
+#define TRIT_BATCH_OPTIONS_INIT TRIT_INIT(trit_batch_options)
+
+/* Projects `count` tensors of one dtype by one call, without a round trip for each. outs[i]
+ * gets the dense result of tensors[i], as long as its data and with the bits that
+ * trit_project gives; it must not overlap any tensor. There are no reports. `options` may be
+ * NULL. After a failure the content of `outs` is unspecified. INVALID_ARGUMENT: a NaN or an
+ * infinity; the error names the tensor, as "tensors[2]". */
+TRIT_API enum trit_status trit_project_batch(struct trit_client *client,
+                                             const struct trit_tensor *const *tensors,
+                                             void *const *outs, size_t count,
+                                             const struct trit_batch_options *options,
+                                             struct trit_error *error);
+
 struct trit_verify_options {
     size_t size;
     enum trit_verify_mode mode;

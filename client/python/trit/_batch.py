@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many projections in one call.
-
-Groups never cross rows, so matrices whose rows are whole groups may be joined to one long
-tensor and projected as one: each gets the bits that it would get alone. A short last group is
-filled with zeros first, as the daemon would do. One stream has all of them, so that there is
-one round trip, and the daemon projects the first while the last is still being sent.
-"""
+"""Many projections in one call: `trit_project_batch`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -17,26 +11,13 @@ from ._arguments import positive, wrong_type
 from ._arrays import STORAGE, Array, View, view_elements
 from ._call import Call
 from ._native import ffi, lib, new
-from ._pieces import Pieces, Sink, check_raised
-from ._results import dense_result
-from ._tensors import c_tensor
-from .errors import InvalidArgument
-from .types import GROUP_SIZE, DType, Encoding, ReportDetail
+from ._results import ALIGNMENT
+from ._tensors import address_of, c_tensor
+from .errors import Error, InvalidArgument
+from .types import GROUP_SIZE, DType
 
 if TYPE_CHECKING:
     from ._handle import Handle
-
-# Groups in a row of the joined tensor, where their number is a multiple of it. Short rows
-# cost the daemon time.
-_ROW_GROUPS = 32
-
-
-class _Part(NamedTuple):
-    """One tensor of a batch: what is sent for it, and where its result goes."""
-
-    view: View
-    sent: View
-    result: Array  # of view's shape, or of the shape that is sent
 
 
 def project_batch(
@@ -45,7 +26,7 @@ def project_batch(
     """See `Client.project_batch`."""
     if not isinstance(tensors, (list, tuple)):
         raise wrong_type("tensors", "a list of arrays", tensors)
-    size = GROUP_SIZE if group_size is None else positive(group_size, "group_size")
+    size = GROUP_SIZE if group_size is None else positive(group_size, "group_size", 2**32)
     views = [view_elements(one, f"tensors[{i}]") for i, one in enumerate(tensors)]
     for i, view in enumerate(views):
         if not view.shape or not view.nbytes:
@@ -55,112 +36,63 @@ def project_batch(
         by_dtype.setdefault(view.element, []).append(i)
     call = Call(timeout)
     results: List[Any] = [None] * len(views)
-    for dtype, places in by_dtype.items():
-        parts = [_part(views[i], size) for i in places]
-        try:
-            _send(handle, call, dtype, parts, size)
-        except InvalidArgument:
-            for i, part in zip(places, parts):
-                _check_finite(part.view, i)
-            raise
-        for i, part in zip(places, parts):
-            results[i] = _cut(part)
+    for places in by_dtype.values():
+        these = [views[i] for i in places]
+        made = _results(these)
+        _send(handle, call, these, made, size, places)
+        for i, one in zip(places, made):
+            results[i] = views[i].wrap(one, views[i].dtype)
     return results
 
 
-def _part(view: View, size: int) -> _Part:
-    columns = view.shape[-1]
-    short = -columns % size
-    if not short:
-        return _Part(view, view, dense_result(view, None))
-    kind = STORAGE[view.element]
-    raw = _array(view).reshape(-1, columns)
-    padded: Array = np.zeros((raw.shape[0], columns + short), kind)
-    padded[:, :columns] = raw
-    sent = view._replace(
-        shape=padded.shape,
-        address=padded.__array_interface__["data"][0],
-        nbytes=padded.nbytes,
-        owner=padded,
-    )
-    return _Part(view, sent, np.empty(padded.shape, kind))
+def _results(views: List[View]) -> List[Array]:
+    """Memory for the dense results, aligned as `dense_result` aligns one.
+
+    It is one block. The system gives a large block in large pages, which cost little; to get
+    pages of 4 KiB for each result would take as long as the projection.
+    """
+    begins = [0]
+    for view in views:
+        begins.append(begins[-1] + view.nbytes + -view.nbytes % ALIGNMENT)
+    memory = np.empty(begins[-1] + ALIGNMENT - 1, np.uint8)
+    skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
+    return [
+        memory[skipped + at : skipped + at + view.nbytes]
+        .view(STORAGE[view.element])
+        .reshape(view.shape)
+        for at, view in zip(begins, views)
+    ]
 
 
-def _check_finite(view: View, i: int) -> None:
-    """Names the tensor that is at fault; the daemon's message counts from the first one."""
-    raw = _array(view)
-    wrong = (raw & 0x7F80) == 0x7F80 if view.dtype == DType.BF16 else ~np.isfinite(raw)
-    if wrong.any():
-        raise InvalidArgument(
-            f"tensors[{i}]: {np.count_nonzero(wrong)} values are NaN or infinite, the first at "
-            f"flat index {int(wrong.argmax())}",
-            f"tensors[{i}]",
-        ) from None
-
-
-def _array(view: View) -> Array:
-    """The elements of a view as one vector; bf16 as its bits."""
-    memory = ffi.buffer(ffi.cast("char *", view.address), view.nbytes)
-    return np.frombuffer(memory, STORAGE[view.element])
-
-
-def _cut(part: _Part) -> Any:
-    dense = part.result
-    if part.sent is not part.view:
-        columns = part.view.shape[-1]
-        whole = dense_result(part.view, None)
-        whole.reshape(-1, columns)[:] = dense[:, :columns]
-        dense = whole
-    return part.view.wrap(dense, part.view.dtype)
-
-
-def _send(handle: Handle, call: Call, dtype: DType, parts: List[_Part], size: int) -> None:
-    source = Pieces(dtype, sum(one.sent.nbytes for one in parts), _reader(parts))
-    sink = Sink(source.nbytes, _writer(parts))
-    groups = source.nbytes // STORAGE[dtype].itemsize // size
-    joined = _ROW_GROUPS if groups % _ROW_GROUPS == 0 else 1
-    options = new(
-        "struct trit_project_options *",
-        {"group_size": size, "encoding": Encoding.DENSE, "report": ReportDetail.NONE},
-    )
-    sink.fill(options)
+def _send(
+    handle: Handle,
+    call: Call,
+    views: List[View],
+    results: List[Array],
+    size: int,
+    places: List[int],
+) -> None:
+    tensors = [
+        c_tensor(view, view.shape, view.element, f"tensors[{i}]")
+        for i, view in zip(places, views)
+    ]
+    options = new("struct trit_batch_options *", {"group_size": size})
     call.fill(options.call)
-    result = new("struct trit_projection *")
-    tensor = c_tensor(source, (groups // joined, joined * size), dtype, "tensor")
+    given = ffi.new("struct trit_tensor *[]", tensors)
+    outs = ffi.new("void *[]", [address_of(one) for one in results])
     with handle as client:
-        status = lib.trit_project(client, tensor, options, result, call.error)
-    check_raised(source, sink)
-    call.check(status)
+        status = lib.trit_project_batch(client, given, outs, len(views), options, call.error)
+    try:
+        call.check(status)
+    except Error as error:
+        raise _renamed(error, places) from None
 
 
-def _reader(parts: List[_Part]) -> Any:
-    begins = np.cumsum([0, *(one.sent.nbytes for one in parts)])
-    addresses = [ffi.cast("char *", one.sent.address) for one in parts]
-
-    def read(at: int, to: Any, count: int) -> None:
-        i = int(np.searchsorted(begins, at, "right")) - 1
-        to, done = ffi.cast("char *", to), 0
-        while done < count:
-            skipped = at + done - int(begins[i])
-            some = min(count - done, parts[i].sent.nbytes - skipped)
-            ffi.memmove(to + done, addresses[i] + skipped, some)
-            done, i = done + some, i + 1
-
-    return read
-
-
-def _writer(parts: List[_Part]) -> Any:
-    places: List[Array] = [one.result.reshape(-1).view(np.uint8) for one in parts]
-    position = [0, 0]  # the part, and the bytes of it that are there
-
-    def put(data: Array) -> None:
-        i, at = position
-        while data.size:
-            some = min(data.size, places[i].size - at)
-            places[i][at : at + some] = data[:some]
-            data, at = data[some:], at + some
-            if at == places[i].size:
-                i, at = i + 1, 0
-        position[:] = i, at
-
-    return put
+def _renamed(error: Error, places: List[int]) -> Error:
+    """The error of one of several calls, with the tensor's place among all."""
+    field = error.field or ""
+    if not field.startswith("tensors["):
+        return error
+    number, _, rest = field[len("tensors[") :].partition("]")
+    name = f"tensors[{places[int(number)]}]{rest}"
+    return type(error)(error.message.replace(field, name, 1), name)

@@ -43,6 +43,7 @@ _POINTED = {
     "struct trit_report_query *": {"call": "call_options"},
     "struct trit_watch_options *": {"call": "call_options"},
     "struct trit_project_options *": {"layer": "layer_ref", "call": "call_options"},
+    "struct trit_batch_options *": {"call": "call_options"},
     "struct trit_projection *": {"report": "report"},
     "struct trit_verify_options *": {"layer": "layer_ref", "call": "call_options"},
     "struct trit_unpack_options *": {"call": "call_options"},

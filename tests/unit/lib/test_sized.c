@@ -174,6 +174,7 @@ CASE(null_tensors, "NULL arguments of tensor calls are refused by name")
     REFUSES("tensor", trit_project(c, NULL, NULL, &projection, &error));
     REFUSES("tensor.data", trit_project(c, &empty, NULL, &projection, &error));
     REFUSES("projection", trit_project(c, &tensor, NULL, NULL, &error));
+    REFUSES("client", trit_project_batch(NULL, NULL, NULL, 0, NULL, &error));
     REFUSES("client", trit_pack(NULL, &tensor, NULL, &projection, &error));
     REFUSES("tensor", trit_pack(c, NULL, NULL, &projection, &error));
     REFUSES("projection", trit_pack(c, &tensor, NULL, NULL, &error));
@@ -354,6 +355,7 @@ CASE(structs_without_size, "a struct that was not initialized is refused by name
     struct trit_array no_array = {.rank = 0};
     struct trit_layer_spec no_spec = {.bias = false};
     struct trit_project_options project = {.group_size = 0};
+    struct trit_batch_options batch = {.group_size = 0};
     struct trit_projection no_projection = {.report = NULL};
     struct trit_connect_options connect = {.address = NULL};
     struct trit_report_query query = {.run = NULL};
@@ -378,6 +380,7 @@ CASE(structs_without_size, "a struct that was not initialized is refused by name
     REFUSES("projection", trit_project(c, &tensor, NULL, &no_projection, &error));
     good.report = &no_report;
     REFUSES("projection.report", trit_project(c, &tensor, NULL, &good, &error));
+    REFUSES("options", trit_project_batch(c, NULL, NULL, 0, &batch, &error));
     REFUSES("options", trit_verify(c, &tensor, &verify, &good_report, &error));
     REFUSES("options", trit_unpack(c, &tensor, &unpack, &data, &bytes, &error));
     REFUSES("options", trit_ping(c, "", &call, &(bool){false}, &error));
