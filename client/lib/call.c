@@ -118,13 +118,16 @@ static bool policy_pause(struct run *run, struct lane *lane,
     const bool pushback = answer && answer->has_pushback;
     struct failure *failure = run->failure;
     const size_t length = strlen(failure->message);
+    const bool allowed =
+        policy->attempts_max <= 1 || throttle_failed(&run->call->client->throttle);
     uint64_t pause_ns;
 
-    if (lane->attempts >= policy->attempts_max || (pushback && answer->pushback_ms < 0)) {
-        if (lane->attempts > 1 && policy->attempts_max > 1)
+    if (lane->attempts >= policy->attempts_max || !allowed ||
+        (pushback && answer->pushback_ms < 0)) {
+        if (policy->attempts_max > 1 && (lane->attempts > 1 || !allowed))
             snprintf(failure->message + length, sizeof(failure->message) - length,
-                     " (attempt %" PRIu32 " of %" PRIu32 ")", lane->attempts,
-                     policy->attempts_max);
+                     " (attempt %" PRIu32 " of %" PRIu32 "%s)", lane->attempts,
+                     policy->attempts_max, allowed ? "" : "; retries are throttled");
         return false;
     }
     if (pushback) {
@@ -275,6 +278,8 @@ static int lane_done(struct run *run, struct lane *lane)
     if (again == AGAIN_NOW)
         return lane_retry(run, lane);
     lane_end(run, lane);
+    if (failure->status == TRIT_OK)
+        throttle_succeeded(&run->call->client->throttle);
     if (failure->status == TRIT_OK || again == AGAIN_LATER)
         return 0;
     /* The daemon may have noticed the deadline before us. */

@@ -80,6 +80,7 @@ static int client_init(struct trit_client *client, const struct trit_connect_opt
         return -1;
     if (secure_init(&secure, o, &address, failure) == 0 &&
         pool_init(&client->pool, &address, &secure, failure) == 0) {
+        throttle_init(&client->throttle, &client->retry);
         shared_init(&client->shared, &address);
         buffers_init(&client->buffers, &address);
         return 0;

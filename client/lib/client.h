@@ -29,6 +29,7 @@ struct trit_client {
     struct buffers buffers;
     uint64_t timeout_ms; /* 0 = none */
     struct retry_policy retry;
+    struct throttle throttle;
     bool wait_for_ready;
     uint32_t connections;
     uint64_t stream_bytes_min;

@@ -2,6 +2,7 @@
 #include "client/lib/retry.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -38,6 +39,12 @@ static int policy_check(const char *field, const struct retry_policy *policy,
                           "a finite number above 0");
     if (!(policy->jitter >= 0 && policy->jitter <= 1))
         return bad_number(failure, field, "jitter", policy->jitter, "in 0 to 1");
+    if (!(policy->tokens_max >= 0 && policy->tokens_max <= RETRY_TOKENS_MAX))
+        return bad_number(failure, field, "max_tokens", policy->tokens_max,
+                          "in 0 to 1000; 0 is no throttling");
+    if (!(policy->token_ratio >= 0.001 && policy->token_ratio <= RETRY_TOKENS_MAX))
+        return bad_number(failure, field, "token_ratio", policy->token_ratio,
+                          "in 0.001 to 1000");
     return 0;
 }
 
@@ -60,6 +67,8 @@ int retry_policy_take(const char *field, const struct trit_retry_policy *given,
         .max_ms = o.max_backoff_ms ? (double)o.max_backoff_ms : RETRY_MAX_MS_DEFAULT,
         .multiplier = o.multiplier != 0 ? o.multiplier : 2,
         .jitter = o.has_jitter ? o.jitter : 0.2,
+        .tokens_max = o.max_tokens,
+        .token_ratio = o.token_ratio != 0 ? o.token_ratio : 0.1,
     };
     if (policy_check(field, &taken, failure) < 0)
         return -1;
@@ -77,6 +86,41 @@ uint64_t retry_pause_ns(const struct retry_policy *policy, uint32_t number, doub
         pause_ms = policy->max_ms;
     pause_ms *= 1 + policy->jitter * (2 * random - 1);
     return (uint64_t)(pause_ms * 1e6);
+}
+
+/* ---- throttling ------------------------------------------------------------------- */
+
+enum { TOKEN = 1000 };
+
+void throttle_init(struct throttle *throttle, const struct retry_policy *policy)
+{
+    throttle->max = (uint32_t)(policy->tokens_max * TOKEN);
+    throttle->ratio = (uint32_t)(policy->token_ratio * TOKEN);
+    atomic_init(&throttle->tokens, throttle->max);
+}
+
+bool throttle_failed(struct throttle *throttle)
+{
+    uint32_t tokens = atomic_load(&throttle->tokens), left;
+
+    if (throttle->max == 0)
+        return true;
+    do
+        left = tokens > TOKEN ? tokens - TOKEN : 0;
+    while (!atomic_compare_exchange_weak(&throttle->tokens, &tokens, left));
+    return left > throttle->max / 2;
+}
+
+void throttle_succeeded(struct throttle *throttle)
+{
+    uint32_t tokens = atomic_load(&throttle->tokens), more;
+
+    do {
+        if (tokens == throttle->max)
+            return;
+        more = throttle->max - tokens > throttle->ratio ? tokens + throttle->ratio
+                                                        : throttle->max;
+    } while (!atomic_compare_exchange_weak(&throttle->tokens, &tokens, more));
 }
 
 double retry_random(void)

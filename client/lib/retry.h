@@ -14,6 +14,7 @@
 enum {
     RETRY_ATTEMPTS_DEFAULT = 5,
     RETRY_ATTEMPTS_MAX = 1000,
+    RETRY_TOKENS_MAX = 1000,
     RETRY_INITIAL_MS_DEFAULT = 100,
     RETRY_MAX_MS_DEFAULT = 10 * 1000,
     RETRY_BACKOFF_MS_MAX = 24 * 60 * 60 * 1000,
@@ -23,7 +24,18 @@ struct retry_policy {
     uint32_t attempts_max; /* with the first one; 1: no retry */
     double initial_ms, max_ms, multiplier;
     double jitter; /* a pause is this share shorter or longer, at random */
+    double tokens_max, token_ratio; /* 0 tokens: no throttling */
 };
+
+/* The tokens of a client, which its calls share. Thread-safe. */
+struct throttle {
+    uint32_t max, ratio; /* in thousandths of a token; max 0: no throttling */
+    _Atomic uint32_t tokens;
+};
+void throttle_init(struct throttle *throttle, const struct retry_policy *policy);
+/* An attempt failed. Whether it may be tried again. */
+bool throttle_failed(struct throttle *throttle);
+void throttle_succeeded(struct throttle *throttle);
 
 /* Never tries again. */
 extern const struct retry_policy retry_none;

@@ -127,6 +127,18 @@ def test_the_last_failure_counts_the_attempts():
             client.ping()
 
 
+# With max_tokens the calls of a client share a budget of retries.
+def test_retries_are_throttled():
+    retry = trit.RetryPolicy(
+        max_attempts=9, initial_backoff=0.001, max_backoff=0.001, max_tokens=6
+    )
+    with trit.Client(NOWHERE, timeout=SECONDS, retry=retry) as client:
+        for attempts in (3, 1, 1):
+            message = rf"\(attempt {attempts} of 9; retries are throttled\)$"
+            with pytest.raises(trit.Unavailable, match=message):
+                client.ping()
+
+
 @pytest.mark.parametrize(
     "arguments, field",
     [
@@ -140,6 +152,9 @@ def test_the_last_failure_counts_the_attempts():
         (dict(multiplier=float("nan")), "retry.multiplier"),
         (dict(jitter=1.5), "retry.jitter"),
         (dict(jitter=-0.1), "retry.jitter"),
+        (dict(max_tokens=1001), "retry.max_tokens"),
+        (dict(max_tokens=-1), "retry.max_tokens"),
+        (dict(token_ratio=0), "retry.token_ratio"),
     ],
 )
 def test_a_policy_out_of_its_bounds_is_refused_by_name(arguments, field):
@@ -148,7 +163,10 @@ def test_a_policy_out_of_its_bounds_is_refused_by_name(arguments, field):
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize("name", ["initial_backoff", "max_backoff", "multiplier", "jitter"])
+@pytest.mark.parametrize(
+    "name",
+    ["initial_backoff", "max_backoff", "multiplier", "jitter", "max_tokens", "token_ratio"],
+)
 @pytest.mark.parametrize("value", ["1", None, True])
 def test_a_policy_takes_numbers_only(name, value):
     with pytest.raises(trit.InvalidType, match=f"^retry.{name}: must be a number"):

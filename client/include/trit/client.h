@@ -33,6 +33,12 @@ struct trit_retry_policy {
     uint64_t max_backoff_ms;     /* at most a day; 0: 10 s */
     double multiplier;           /* above 0; 0: 2 */
     double jitter;               /* 0 to 1. Not has_jitter: 0.2 */
+    /* Throttling, as gRPC's retryThrottling: calls of the client share max_tokens tokens, at
+     * most 1000. An attempt that fails takes one, a call that succeeds gives token_ratio
+     * back (above 0; 0: 0.1). There are retries only while more than half of the tokens are
+     * left, so that many clients do not keep a daemon busy with repeated calls. 0: none. */
+    double max_tokens;
+    double token_ratio;
 };
 #define TRIT_RETRY_POLICY_INIT TRIT_INIT(trit_retry_policy)
 

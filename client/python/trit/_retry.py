@@ -56,6 +56,11 @@ class RetryPolicy:
         max_backoff: The longest pause in seconds, at least 0.001.
         multiplier: By what a pause is longer than the one before it; above 0.
         jitter: 0 to 1.
+        max_tokens: Throttling, as gRPC's retryThrottling: the calls of a client share so many
+            tokens, 1 to 1000; 0 for no throttling. An attempt that fails takes one, a call
+            that succeeds gives `token_ratio` back, and there are retries only while more than
+            half of the tokens are left.
+        token_ratio: 0.001 to 1000.
 
     Example:
         >>> retry = trit.RetryPolicy(max_attempts=4, initial_backoff=0.05)
@@ -69,6 +74,8 @@ class RetryPolicy:
     max_backoff: float = 10.0
     multiplier: float = 2.0
     jitter: float = 0.2
+    max_tokens: float = 0.0
+    token_ratio: float = 0.1
 
     def __post_init__(self) -> None:
         attempts = unsigned(self.max_attempts, 2**32, "retry.max_attempts")
@@ -83,6 +90,8 @@ class RetryPolicy:
             _number(getattr(self, name), f"retry.{name}", 0.001, BACKOFF_SECONDS_MAX, seconds)
         _number(self.multiplier, "retry.multiplier", 1e-9, 1e9, "a number in 1e-9 to 1e9")
         _number(self.jitter, "retry.jitter", 0, 1, "a number in 0 to 1")
+        _number(self.max_tokens, "retry.max_tokens", 0, 1000, "a number in 0 to 1000")
+        _number(self.token_ratio, "retry.token_ratio", 0.001, 1000, "a number in 0.001 to 1000")
 
 
 def c_policy(retry: Optional[RetryPolicy]) -> Any:
@@ -100,6 +109,8 @@ def c_policy(retry: Optional[RetryPolicy]) -> Any:
             "multiplier": float(retry.multiplier),
             "has_jitter": True,
             "jitter": float(retry.jitter),
+            "max_tokens": float(retry.max_tokens),
+            "token_ratio": float(retry.token_ratio),
         },
     )
 

@@ -187,6 +187,29 @@ CASE(refuses_policies, "a policy out of its bounds is refused by name and value"
     }
 }
 
+CASE(tokens, "failures take tokens, successes give some back, half of them must be left")
+{
+    struct trit_retry_policy given = {.size = sizeof(given), .max_tokens = 4};
+    struct retry_policy policy;
+    struct throttle throttle;
+
+    CHECK(retry_policy_take("retry", &given, &policy, NULL) == 0);
+    throttle_init(&throttle, &policy);
+    CHECK(throttle_failed(&throttle)); /* 3 are left */
+    CHECK(!throttle_failed(&throttle));
+    for (int i = 0; i < 10; i++)
+        throttle_succeeded(&throttle); /* 0.1 each */
+    CHECK(!throttle_failed(&throttle));
+    for (int i = 0; i < 100; i++)
+        throttle_succeeded(&throttle);
+    CHECK(throttle_failed(&throttle)); /* never more than 4 */
+    for (int i = 0; i < 10; i++)
+        CHECK(!throttle_failed(&throttle));
+    throttle_init(&throttle, &retry_none);
+    for (int i = 0; i < 10; i++)
+        CHECK(throttle_failed(&throttle));
+}
+
 CASE(refuses_waits, "a value that is not in the enum of waiting is refused")
 {
     struct trit_connect_options options = {.size = sizeof(options),
@@ -267,6 +290,25 @@ CASE(others, "other statuses, and RESOURCE_EXHAUSTED without a time, are not tri
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
         tried_once((struct fake_act){.deed = FAKE_FAIL, .status = statuses[i]},
                    (enum trit_status)atoi(statuses[i]));
+}
+
+CASE(throttled, "calls share tokens: without them a failure is not tried again")
+{
+    struct fake_act acts[] = {{.deed = FAKE_FAIL, .status = "14", .message = "later"}};
+    struct trit_retry_policy policy = quick;
+    struct fixture f;
+
+    policy.max_tokens = 4;
+    start(&f, acts, 1,
+          &(struct trit_connect_options){.size = sizeof(struct trit_connect_options),
+                                         .timeout_ms = LONG_MS,
+                                         .retry = &policy});
+    CHECK_EQ(project(&f), TRIT_UNAVAILABLE);
+    CHECK(strstr(f.error.message, "(attempt 2 of 4; retries are throttled)"));
+    CHECK_EQ(requests(&f), 2);
+    CHECK_EQ(project(&f), TRIT_UNAVAILABLE);
+    CHECK_EQ(requests(&f), 3);
+    stop(&f);
 }
 
 CASE(pushback, "RESOURCE_EXHAUSTED is tried again when the daemon said so")
