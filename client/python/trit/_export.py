@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import tempfile
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -94,6 +95,11 @@ def group_size_of(layers: List[Layer]) -> int:
     return int(sizes[0])
 
 
+def turned(layers: List[Layer]) -> List[Layer]:
+    """Those whose weight is [in, out]."""
+    return [one for one in layers if one.module.turned]
+
+
 def patterns(layers: List[Layer]) -> List[str]:
     """Shell patterns that match the layers' weights and nothing else."""
     return [
@@ -117,7 +123,13 @@ def export_locally(
     state = dict(model.state_dict())
     check_out(out, state, force, encoding)
     size = group_size_of(layers)
-    options = Options(patterns(layers), encoding=encoding, group_size=size, again=True)
+    options = Options(
+        patterns(layers),
+        encoding=encoding,
+        group_size=size,
+        transposed=patterns(turned(layers)) or None,
+        again=True,
+    )
     source = Arrays(state, "model")
     planned = Planned(source, options, CheckpointProgress(None, 0))
     planned.check()
@@ -136,10 +148,13 @@ def export_locally(
 
 
 def _encoded(module: Any, encoding: Encoding) -> Tuple[Array, Optional[Array]]:
-    """The bytes of a layer's ternary weights, and of their scales."""
+    """The bytes of a layer's ternary weights as [out, in], and of their scales."""
     latent = plain(module._latent()).detach().cpu()
-    if encoding == Encoding.DENSE:
-        return _bytes(module.ternary_weight().detach().cpu()), None
+    dense = module.ternary_weight().detach().cpu() if encoding == Encoding.DENSE else None
+    if module.turned:
+        latent, dense = latent.t().contiguous(), None if dense is None else dense.t()
+    if dense is not None:
+        return _bytes(dense), None
     if not torch.isfinite(latent).all():
         module.ternary_weight()  # raises or warns
     codes, scales = local.codes_and_scales(latent.float().numpy(), module.group_size)
@@ -156,8 +171,9 @@ def load(
     model: nn.Module, path: PathLike, client: Any, kinds: Tuple[type, ...], project: Any
 ) -> None:
     """See `trit.torch.load`; `project` is the projection in torch."""
+    turned_keys = _turned_keys(model)
     with tempfile.TemporaryDirectory() as folder:
-        values, found = _read(path_of(path, "path"), client, folder)
+        values, found = _read(path_of(path, "path"), client, folder, turned_keys)
     ternary, has_record = found
     expected = model.state_dict()
     missing = sorted(set(expected) - set(values))
@@ -182,8 +198,11 @@ def load(
             )
         size = ternary.get(key) or layer.module.group_size
         target = values[key].to(expected[key].dtype)
+        if layer.module.turned:
+            target = target.t().contiguous()
         if _is_ternary(target, size):
-            values[key] = latents_of(target, size, key, project)
+            latents = latents_of(target, size, key, project)
+            values[key] = latents.t() if layer.module.turned else latents
             sizes += [(module, size) for module in layer.all]
     for module, size in sizes:
         module.group_size = size
@@ -197,8 +216,20 @@ def _has(model: nn.Module, kinds: Tuple[type, ...]) -> bool:
     return any(isinstance(one, kinds) for one in model.modules())
 
 
+def _turned_keys(model: nn.Module) -> FrozenSet[str]:
+    """The names of weights that are [in, out]: those of Conv1D, converted or not."""
+    utils = sys.modules.get("transformers.pytorch_utils")
+    if utils is None:
+        return frozenset()
+    return frozenset(
+        f"{name}.weight" if name else "weight"
+        for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, utils.Conv1D)
+    )
+
+
 def _read(
-    path: str, client: Any, folder: str
+    path: str, client: Any, folder: str, turned_keys: FrozenSet[str]
 ) -> Tuple[Dict[str, Tensor], Tuple[Mapping[str, int], bool]]:
     """The tensors of a file, dense, and what it says of them.
 
@@ -214,7 +245,7 @@ def _read(
         if encoding == Encoding.DENSE:
             return {name: _tensor(file, name) for name in file.tensors}, found
         if encoding == Encoding.INT8:
-            return _of_int8(file, layers), found
+            return _of_int8(file, layers, turned_keys), found
     finally:
         file.close()
     if client is None:
@@ -222,8 +253,8 @@ def _read(
             f"path: {encoding.name.lower()} is unpacked by a daemon: give a client", "client"
         )
     dense = os.path.join(folder, "dense.safetensors")
-    client.checkpoint.unpack(path, dense)
-    return _read(dense, None, folder)[0], found
+    client.checkpoint.unpack(path, dense, transposed=sorted(turned_keys & set(layers)) or None)
+    return _read(dense, None, folder, turned_keys)[0], found
 
 
 def _tensor(file: File, name: str) -> Tensor:
@@ -236,7 +267,9 @@ def _tensor(file: File, name: str) -> Tensor:
     return raw.view(_DTYPES[one.dtype]).reshape(one.shape)
 
 
-def _of_int8(file: File, layers: Mapping[str, int]) -> Dict[str, Tensor]:
+def _of_int8(
+    file: File, layers: Mapping[str, int], turned_keys: FrozenSet[str]
+) -> Dict[str, Tensor]:
     values = {}
     for name in file.tensors:
         stem = name[: -len(".scales")]
@@ -245,8 +278,11 @@ def _of_int8(file: File, layers: Mapping[str, int]) -> Dict[str, Tensor]:
         values[name] = _tensor(file, name)
         if name in layers:
             codes, scales = values[name].float(), _tensor(file, f"{name}.scales")
-            each = scales.repeat_interleave(layers[name], -1)[..., : codes.shape[-1]]
-            values[name] = codes * each
+            rows = codes.t() if name in turned_keys else codes
+            each = scales.repeat_interleave(layers[name], -1)[..., : rows.shape[-1]]
+            values[name] = rows * each
+            if name in turned_keys:
+                values[name] = values[name].t()
     return values
 
 

@@ -20,19 +20,21 @@ def of_model(source: Any, options: Options) -> Tuple[Any, Options]:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(source, torch.nn.Module):
         return source, options
-    from ._export import group_size_of, layers_of, patterns
-    from .torch import TernaryEmbedding, TernaryLinear
+    from ._export import group_size_of, layers_of, patterns, turned
+    from .torch import _Ternary
 
-    for name in ("include", "exclude", "group_size"):
+    for name in ("include", "exclude", "group_size", "transposed"):
         if getattr(options, name) is not None:
             raise InvalidArgument(
                 f"{name}: the converted layers of a model are what is projected, in their own "
                 "groups; leave it out",
                 name,
             )
-    layers = layers_of(source, (TernaryLinear, TernaryEmbedding))
+    layers = layers_of(source, (_Ternary,))
     # Latents that look ternary are latents nevertheless.
-    chosen = options._replace(include=patterns(layers), again=True)
+    chosen = options._replace(
+        include=patterns(layers), transposed=patterns(turned(layers)) or None, again=True
+    )
     if options.encoding not in ONE_SCALE:
         chosen = chosen._replace(group_size=group_size_of(layers))
     return dict(source.state_dict()), chosen

@@ -22,6 +22,7 @@ Example:
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple
 
@@ -114,7 +115,8 @@ def project_local(
 def _local(latent: Tensor, group_size: int, exact: bool = False) -> Tuple[Tensor, Tensor]:
     """The projection in torch, and its scales in f32."""
     columns = latent.shape[-1]
-    rows = plain(latent).detach().reshape(-1, columns).double()
+    # Contiguous, as the daemon's results are; see below.
+    rows = plain(latent).detach().reshape(-1, columns).contiguous().double()
     short = -columns % group_size
     padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, group_size)
     divisor = torch.full(
@@ -222,6 +224,7 @@ class _Ternary(nn.Module):
     nan: OnNaN = "raise"
     fallback: Fallback = None
     dotted_name: str = ""  # in the model that was converted, for messages
+    turned: bool = False  # the weight is [in, out], so that groups lie along its columns
 
     def _latent(self) -> Tensor:
         latent = self._parameters.get("weight")
@@ -244,7 +247,8 @@ class _Ternary(nn.Module):
             True
         """
         if self.client is None and _passes.compiling():
-            return ternary_projection(self._latent(), group_size=self.group_size)
+            rows = _rows(self, self._latent())
+            return _rows(self, ternary_projection(rows, group_size=self.group_size))
         return _projected(self)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -263,6 +267,15 @@ class _Ternary(nn.Module):
             'in_features=256, out_features=10, bias=True, group_size=128'
         """
         return f"{super().extra_repr()}, group_size={self.group_size}"
+
+
+def _rows(layer: _Ternary, weight: Tensor) -> Tensor:
+    """A layer's weight as [out, in], or back.
+
+    Either way the result of a projection is contiguous as [out, in], because the kernel that a
+    matrix product chooses may depend on it.
+    """
+    return weight.t() if layer.turned else weight
 
 
 @uncompiled
@@ -292,11 +305,11 @@ def _projected(layer: _Ternary) -> Tensor:
 
 def _project(layer: _Ternary, w: Tensor) -> Tensor:
     """Projects as the layer says; latents that are not finite raise or warn."""
-    client, size = layer.client, layer.group_size
+    client, size, rows = layer.client, layer.group_size, _rows(layer, w)
 
     def by_daemon() -> Optional[Tensor]:
         assert client is not None
-        made: Tensor = client.project(w, group_size=size, report=ReportDetail.NONE).data
+        made: Tensor = client.project(rows, group_size=size, report=ReportDetail.NONE).data
         return made
 
     refused = None
@@ -305,8 +318,9 @@ def _project(layer: _Ternary, w: Tensor) -> Tensor:
     except InvalidArgument as error:
         made, refused = None, error
     if made is not None:
-        return made
-    ternary, scales = _local(w, size)
+        return _rows(layer, made)
+    ternary, scales = _local(rows, size)
+    ternary = _rows(layer, ternary)
     if type(w) is not Tensor or w.is_meta or bool(torch.isfinite(scales).all()):
         if refused is not None:
             raise refused
@@ -538,8 +552,21 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
 _KINDS: Dict[type, type] = {nn.Linear: TernaryLinear, nn.Embedding: TernaryEmbedding}
 
 
+def _kinds() -> Dict[type, type]:
+    """The ternary class of each class that can be converted.
+
+    This module never imports transformers: whoever has a Conv1D has imported it.
+    """
+    if "transformers.pytorch_utils" not in sys.modules:
+        return _KINDS
+    from ._conv1d import Conv1D, TernaryConv1D
+
+    return {**_KINDS, Conv1D: TernaryConv1D}
+
+
 def _find(model: nn.Module) -> Iterator[Candidate]:
     """The modules that hold a matrix of weights."""
+    kinds = tuple(_kinds())
     for name, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, nn.utils.parametrize.ParametrizationList):
             continue  # the layer whose weight it computes is reported instead
@@ -560,7 +587,7 @@ def _find(model: nn.Module) -> Iterator[Candidate]:
                 "an embedding with max_norm, scale_grad_by_freq or sparse has no ternary equal",
                 refused=True,
             )
-        elif isinstance(module, (nn.Linear, nn.Embedding)):
+        elif isinstance(module, kinds):
             yield Candidate(name, _why_not(module))
         elif isinstance(module, nn.MultiheadAttention):
             yield Candidate(
@@ -572,7 +599,7 @@ def _find(model: nn.Module) -> Iterator[Candidate]:
             yield Candidate(
                 name,
                 f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
-                "nn.Linear and nn.Embedding are converted",
+                "nn.Linear, nn.Embedding and Conv1D of transformers are converted",
             )
         elif _is_quantized(module):
             yield Candidate(
@@ -612,11 +639,13 @@ def _why_not(module: nn.Module) -> Optional[str]:
         )
     if isinstance(weight, nn.parameter.UninitializedParameter):
         return f"{kind.__name__} has no weight yet: run the model once, then convert"
-    if kind not in _KINDS:
-        base = "nn.Linear" if isinstance(module, nn.Linear) else "nn.Embedding"
+    if kind not in _kinds():
+        base = next(one.__name__ for one in _kinds() if isinstance(module, one))
+        base = f"nn.{base}" if base in ("Linear", "Embedding") else base
         return (
             f"{kind.__name__} is a subclass of {base} and may use its weight in its own way: "
-            f"replace it by {base}, or by trit.torch.Ternary{base[3:]}"
+            f"replace it by {base}"
+            + (f", or by trit.torch.Ternary{base[3:]}" if base.startswith("nn.") else "")
         )
     if type(weight) not in (nn.Parameter, TernaryParameter):
         return f"its weight is a {type(weight).__name__}, not an nn.Parameter"
@@ -641,6 +670,9 @@ def convert(
     fallback: Fallback = None,
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
+
+    So are the Conv1D layers of transformers (GPT-2), whose weight is [in, out]: their groups
+    lie along the first axis, as in `checkpoint.project` with `transposed`.
 
     Modules and parameters stay the same objects, so hooks, attributes, optimizers and tied
     weights keep working. A weight that a converted layer shares with another module is
@@ -694,7 +726,7 @@ def convert(
     for name in plan.chosen:
         module = modules[name]
         if not isinstance(module, _Ternary):  # else it occurs twice in the model
-            module.__class__ = _KINDS[type(module)]
+            module.__class__ = _kinds()[type(module)]
             module.group_size, module.client = group_size, client
             module.nan, module.fallback = nan, fallback
         owners.setdefault(id(module.weight), name)
@@ -767,6 +799,7 @@ def _end(model: nn.Module) -> None:
 def _project_all(model: nn.Module) -> None:
     """Projects by RPC what is not kept, in one call for each client and group size."""
     batches: Dict[Any, Tuple[Client, Dict[int, Tensor]]] = {}
+    owners: Dict[int, _Ternary] = {}
     for layer in model.modules():
         if not isinstance(layer, _Ternary) or layer.client is None:
             continue
@@ -779,13 +812,14 @@ def _project_all(model: nn.Module) -> None:
         if _passes.recall(latent, layer.group_size, _passes.tracked(latent)) is None:
             key = id(layer.client), layer.group_size, layer.fallback
             batches.setdefault(key, (layer.client, {}))[1][id(latent)] = latent
+            owners[id(latent)] = layer
     for (_, size, fallback), (client, latents) in batches.items():
         if len(latents) < 2:
             continue  # the layer calls
         recorded = {place: _passes.tracked(one) for place, one in latents.items()}
         with torch.inference_mode(False), torch.no_grad():
             try:
-                these = [plain(one) for one in latents.values()]
+                these = [_rows(owners[place], plain(one)) for place, one in latents.items()]
                 call = functools.partial(client.project_batch, these, group_size=size)
                 made = projected(client, call, lambda: None, fallback)
             except InvalidArgument:
@@ -793,6 +827,7 @@ def _project_all(model: nn.Module) -> None:
             if made is None:
                 continue  # the layers project in torch
             for (place, latent), ternary in zip(latents.items(), made):
+                ternary = _rows(owners[place], ternary)
                 _passes.remember(latent, size, recorded[place], ternary)
 
 
@@ -940,7 +975,7 @@ def materialize(model: nn.Module) -> nn.Module:
         True
     """
     _check_model(model)
-    plain_kinds = {ternary: kind for kind, ternary in _KINDS.items()}
+    plain_kinds = {ternary: kind for kind, ternary in _kinds().items()}
     return _export.materialize(
         model, plain_kinds, lambda module: _passes.unhook(module, _before, _after)
     )
@@ -948,8 +983,9 @@ def materialize(model: nn.Module) -> nn.Module:
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
     for name, module in model.named_modules():
-        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
-            yield Latents(name, plain(module.weight).detach(), module.group_size, module.client)
+        if isinstance(module, _Ternary):
+            rows = _rows(module, plain(module.weight).detach())
+            yield Latents(name, rows, module.group_size, module.client)
 
 
 def set_client(model: nn.Module, client: Optional[Client]) -> None:
@@ -969,7 +1005,7 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
     """
     check_client(client)
     for module in model.modules():
-        if isinstance(module, (TernaryLinear, TernaryEmbedding)):
+        if isinstance(module, _Ternary):
             module.client = client
     _watch(model)
 

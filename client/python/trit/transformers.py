@@ -56,8 +56,9 @@ def convert(
 
     As `trit.torch.convert`, but what ternary models keep stays as it is: embedding and head
     (by the model's own get_input_embeddings and get_output_embeddings), router gates and
-    tables of positions. Layers that are no nn.Linear, such as GPT-2's Conv1D, are left out and
-    named in `model.trit_conversion.skipped`.
+    tables of positions. Conv1D layers (GPT-2) are converted: see `trit.torch.convert`. What
+    else holds weights, such as experts in one tensor, is left out and named in
+    `model.trit_conversion.skipped`.
 
     Args:
         model: A transformers.PreTrainedModel.
@@ -82,8 +83,8 @@ def convert(
     Example:
         >>> from transformers import GPT2Config, GPT2LMHeadModel
         >>> model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=32, n_head=2, vocab_size=8))
-        >>> trit.transformers.convert(model, include="lm_head").trit_conversion.converted
-        ('lm_head',)
+        >>> trit.transformers.convert(model, client=client).trit_conversion.converted[:2]
+        ('transformer.h.0.attn.c_attn', 'transformer.h.0.attn.c_proj')
     """
     if not isinstance(model, nn.Module) or not hasattr(model, "get_input_embeddings"):
         raise wrong_type("model", "a transformers.PreTrainedModel", model)
