@@ -109,7 +109,8 @@ static void refused(struct fixture *f, enum trit_status got, enum trit_status wa
 {
     if (got != wanted || strcmp(f->error.field, field) != 0 ||
         !strstr(f->error.message, text))
-        check_failed(__FILE__, __LINE__, "%s, field %s (%s), instead of %s, field %s (%s)",
+        check_failed(__FILE__, __LINE__,
+                     "%s, field %s (%s), instead of %s, field %s (%s)",
                      trit_status_name(got), f->error.field, f->error.message,
                      trit_status_name(wanted), field, text);
 }
