@@ -113,15 +113,25 @@ def metrics(daemon):
             for line in body.splitlines() if line and not line.startswith("#")}
 
 
-def test_metrics_count_what_happened(daemon, random):
+def test_metrics_count_what_happened(daemon, run, random):
     before = metrics(daemon)
-    daemon.ternary.Project(ref.project_request(random.standard_normal((8, 256))),
+    layer = tensor_pb2.LayerRef(run=run, layer="l", step=1)
+    daemon.ternary.Project(ref.project_request(random.standard_normal((8, 256)), layer=layer),
                            timeout=CALL_SECONDS)
+    assert curl(daemon, "/v1/runs/no-such-run")[0] == 404
     after = metrics(daemon)
     assert after["tritd_elements_total"] - before["tritd_elements_total"] == 2048
     assert after["tritd_tensor_in_bytes_total"] - before["tritd_tensor_in_bytes_total"] == 8192
     assert after["tritd_memory_budget_bytes"] > 0
     assert any("kernel=" in name or "isa=" in name for name in after)
+    missing = 'tritd_http_requests_total{path="/v1/runs/*",code="404"}'
+    assert after[missing] - before.get(missing, 0) == 1
+    commits = "tritd_store_commit_seconds_count"
+    assert after[commits] - before[commits] >= 1
+    assert 'tritd_store_commit_seconds_bucket{le="120.0"}' in after
+    assert 'tritd_rpc_seconds_bucket{method="/trit.v1.Ternary/Project",le="120.0"}' in after
+    assert 0 <= after["tritd_workers_busy"] <= after["tritd_workers"]
+    assert {"tritd_store_queued", "tritd_pool_queued"} <= after.keys()
 
 
 def test_openmetrics_where_asked(daemon):

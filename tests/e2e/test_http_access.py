@@ -271,7 +271,7 @@ def test_a_reader_that_does_not_read_is_ended(start, random):
 def test_beyond_the_bound_only_probes_and_metrics_are_answered(start, greedy):
     """When every connection is busy, a few more are accepted: probes and metrics are answered,
     a page gets 503. This holds when clients of the same address fill the reserve too."""
-    daemon = start("--http-connections-max", 2, "--http-connections-per-address", 2,
+    daemon = start("--http-connections-max", 2, "--http-connections-per-address", 4,
                    "--http-request-ms", 60000)
     with contextlib.ExitStack() as stack:
         for _ in range(greedy):
@@ -286,6 +286,7 @@ def test_beyond_the_bound_only_probes_and_metrics_are_answered(start, greedy):
             assert status == 200 and "connection: close" in head.lower()
         status, _, body = curl(daemon, "/v1/runs")
         assert status == 503 and "kept for probes" in json.loads(body)["error"]["message"]
+        assert limit(daemon, "http_connections") >= 1
     assert daemon.stop() == 0
 
 
@@ -374,6 +375,7 @@ def test_requests_near_the_header_limit_get_their_status_at_once(daemon, size):
         assert reply.startswith(b"HTTP/1.1 200 "), reply[:200]
     else:
         check_document(reply, 431, "RESOURCE_EXHAUSTED", "16384")
+        assert limit(daemon, "http_head_bytes") >= 1
 
 
 @pytest.mark.parametrize("target,host,status", [

@@ -242,6 +242,7 @@ def test_watches_have_a_bound(server):
         call.initial_metadata()
     refused(lambda: next(server.reports.Watch(Watch(), timeout=CALL_SECONDS)),
             grpc.StatusCode.RESOURCE_EXHAUSTED, "16 on a connection")
+    assert ({"limit": "report_watches"}, 1) in samples(server, "tritd_limit_refusals_total")
     assert samples(server, "tritd_report_watches")[0][1] == 16
     for call in calls:
         call.cancel()

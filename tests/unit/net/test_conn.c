@@ -160,6 +160,30 @@ CASE(many_requests, "the answers of one turn of the loop leave in one write")
     bench_destroy(bench);
 }
 
+static bool stream_refused(void *arg)
+{
+    inbox_read(arg);
+    return inbox_frames(arg, 3, 0) > 0;
+}
+
+CASE(too_many_streams, "a request above the limit of streams is reset and counted")
+{
+    struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench;
+
+    limits.streams_per_connection_max = 1;
+    bench = bench_create_holding(&limits, &inbox);
+    client_request(inbox.fd, 3);
+    loop_run_until(bench->loop, stream_refused, &inbox);
+    bench_check_refusals(bench, "streams_per_connection", 1);
+    bench_answer(bench, bench->held[0]); /* the first one is served */
+    loop_run_until(bench->loop, inbox_has_trailers, &inbox);
+    CHECK_EQ(bench->requests, 1);
+    inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
 CASE(reads_nothing, "a peer that reads nothing is closed")
 {
     struct limits limits = limits_default();

@@ -154,6 +154,8 @@ CASE(queue_is_bounded, "at most queue_max puts are open")
     struct trit_report report = {0};
     struct store_put more = {.report = &report};
     struct failure failure = {0};
+    size_t bytes;
+    char *text;
 
     store_fixture_init(&fixture, true);
     for (unsigned i = 0; i < 64; i++) {
@@ -162,6 +164,10 @@ CASE(queue_is_bounded, "at most queue_max puts are open")
     }
     CHECK(store_begin(&more, fixture.store, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    text = metrics_render(fixture.metrics, false, &bytes);
+    CHECK(text);
+    CHECK(strstr(text, "tritd_limit_refusals_total{limit=\"store_queue\"} 1\n"));
+    free(text);
     for (unsigned i = 0; i < 64; i++)
         store_abort(&puts[i]);
     store_fixture_fini(&fixture);
