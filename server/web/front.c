@@ -92,7 +92,7 @@ static size_t count_of(struct front *front, const struct ip *ip, bool reserved)
     size_t count = 0;
 
     EACH_CONN(conn, node, next, front)
-    count += conn->reserved == reserved && ip_equal(&conn->ip, ip);
+    count += conn->reserved == reserved && ip_same_origin(&conn->ip, ip);
     return count;
 }
 
@@ -117,7 +117,7 @@ static bool make_room(struct front *front, const struct ip *ip, bool reserved)
     {
         size_t held = ip ? 1 : count_of(front, &conn->ip, reserved);
 
-        if (conn->reserved != reserved || (ip && !ip_equal(&conn->ip, ip)) ||
+        if (conn->reserved != reserved || (ip && !ip_same_origin(&conn->ip, ip)) ||
             !(reserved ? gives_up_reserve(conn) : gives_way(conn)))
             continue;
         if (!chosen || held > most ||
@@ -156,7 +156,7 @@ static bool has_stream(struct front *front, const struct http_conn *asking)
     EACH_CONN(conn, node, next, front)
     {
         count += conn->streams;
-        same += conn->streams && ip_equal(&conn->ip, &asking->ip);
+        same += conn->streams && ip_same_origin(&conn->ip, &asking->ip);
     }
     if (count < http_streams_max(limits->http_connections_max) &&
         (most == SIZE_MAX || same < http_streams_max(most)))

@@ -41,9 +41,12 @@ bool ip_of(const struct sockaddr *address, struct ip *ip)
     }
 }
 
-bool ip_equal(const struct ip *a, const struct ip *b)
+bool ip_same_origin(const struct ip *a, const struct ip *b)
 {
-    return memcmp(a->bytes, b->bytes, IP_BYTES) == 0;
+    static const uint8_t special[8]; /* ::1, and IPv4 */
+    const bool whole = memcmp(a->bytes, special, sizeof(special)) == 0;
+
+    return memcmp(a->bytes, b->bytes, whole ? IP_BYTES : sizeof(special)) == 0;
 }
 
 bool ip_is_loopback(const struct ip *ip)

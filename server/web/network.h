@@ -24,7 +24,10 @@ struct network {
 bool ip_parse(const char *text, struct ip *ip);
 /* False: not an IP address. */
 bool ip_of(const struct sockaddr *address, struct ip *ip);
-bool ip_equal(const struct ip *a, const struct ip *b);
+
+/* Whether bounds by address count both as one: equal, or of one IPv6 network of 64 bits,
+ * which is what one site has. */
+bool ip_same_origin(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);
 
 /* Reads an address or "ADDRESS/BITS". */

@@ -223,6 +223,27 @@ static bool inside(const char *network, const char *address)
     return network_has(&parsed, 1, &ip);
 }
 
+static bool same_origin(const char *a, const char *b)
+{
+    struct ip first, second;
+
+    CHECK(ip_parse(a, &first));
+    CHECK(ip_parse(b, &second));
+    CHECK_EQ(ip_same_origin(&first, &second), ip_same_origin(&second, &first));
+    return ip_same_origin(&first, &second);
+}
+
+CASE(origins, "bounds by address count an IPv4 address, or 64 bits of IPv6, as one")
+{
+    CHECK(same_origin("192.0.2.1", "192.0.2.1"));
+    CHECK(!same_origin("192.0.2.1", "192.0.2.2"));
+    CHECK(same_origin("2001:db8::1", "2001:db8::2:3:4:5"));
+    CHECK(!same_origin("2001:db8::1", "2001:db8:0:1::1"));
+    CHECK(same_origin("::1", "::1"));
+    CHECK(!same_origin("::1", "127.0.0.1"));
+    CHECK(!same_origin("::1", "2001:db8::1"));
+}
+
 CASE(networks, "an address is in a network by the bits of its prefix")
 {
     static const char *const wrong[] = {"",           "x",        "1.2.3",
