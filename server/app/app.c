@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/app.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -41,9 +42,19 @@ static void move(struct app *app, enum app_state to)
 
 /* ---- stopping -------------------------------------------------------------------- */
 
+static void set_hangups(int how)
+{
+    sigset_t hangup;
+
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(how, &hangup, NULL);
+}
+
 /* From the top down. Each step is harmless for a module that was not started. */
 static void close_modules(struct app *app)
 {
+    set_hangups(SIG_BLOCK); /* without a handler it would end the process */
     app_memory_stop(app);
     app_disk_stop(app);
     run_gauges_stop(app->run_gauges);
@@ -234,8 +245,14 @@ const char *app_addresses(const struct app *app)
     return app->addresses;
 }
 
+void app_hold_hangups(void)
+{
+    set_hangups(SIG_BLOCK);
+}
+
 void app_run(struct app *app)
 {
+    set_hangups(SIG_UNBLOCK);
     finish_loop(app);
 }
 

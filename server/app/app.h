@@ -17,6 +17,10 @@ int app_start(struct app **app, const struct config *config, struct failure *fai
 /* The addresses that it serves, as in the ready line: "rpc=... http=...". */
 const char *app_addresses(const struct app *app);
 
+/* SIGHUP waits from now on until app_run. Call it first, before threads are created: before
+ * there is a handler, SIGHUP would end the process. */
+void app_hold_hangups(void);
+
 /* Serves until app_stop, SIGTERM or SIGINT, then drains. Returns when everything is
  * flushed and closed. */
 void app_run(struct app *app);

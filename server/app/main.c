@@ -43,6 +43,7 @@ int main(int argc, char **argv)
     int64_t faults;
     int code = 0;
 
+    app_hold_hangups();
     if (config_read(&config, &action, argc, argv, &failure) < 0)
         return complain(&failure, 2);
     switch (action) {

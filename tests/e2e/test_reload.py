@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGHUP reads the configuration again; --drain-delay gives load balancers time."""
+import contextlib
 import json
+import os
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import reference as ref
-from tritd import CALL_SECONDS, cli
+from tritd import BINARIES, CALL_SECONDS, RUNNER, cli
 
 VALUES = np.random.default_rng(7).standard_normal((64, 128)).astype(np.float32)
 
@@ -70,6 +73,41 @@ def test_a_broken_file_changes_nothing(start, tmp_path):
     own.process.send_signal(signal.SIGHUP)
     own.wait_log("event=reload_failed", f"{path}:2", "loud")
     project(own)
+
+
+def test_sighup_never_ends_the_daemon(tmp_path):
+    """It waits while the daemon starts, and does no harm while it stops."""
+    fifo, deadline = tmp_path / "tritd.conf", time.monotonic() + CALL_SECONDS
+    os.mkfifo(fifo)
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen([*RUNNER, BINARIES / "tritd", "--config", fifo, "--listen",
+                                    "127.0.0.1:0", "--http", "off"], stdout=subprocess.PIPE,
+                                   stderr=log)
+
+    def configure():
+        """True if the daemon is reading its file, which is empty."""
+        with contextlib.suppress(OSError):  # no reader
+            file = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            process.send_signal(signal.SIGHUP)
+            os.close(file)
+            return True
+        time.sleep(0.005)
+        return False
+
+    try:
+        while not configure():
+            assert time.monotonic() < deadline and process.poll() is None
+        assert process.stdout.readline().startswith(b"tritd ready")
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+            configure()
+            assert time.monotonic() < deadline
+        assert process.returncode == 0, (tmp_path / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_the_drain_delay_serves_and_says_not_ready(start):
