@@ -2,6 +2,7 @@
 /* The examined tensors and results of a verification. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
@@ -147,6 +148,10 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
     char name[MATRIX_NAME_BYTES];
 
     matrix_name(name, tensor, &matrices, step->noted);
+    if (attested_add(&v->digests, name, examined->report->digest, &item->terms, failure) <
+        0)
+        return -1;
+    snprintf(v->daemon, sizeof(v->daemon), "%s", examined->report->version);
     findings_add_report(&v->findings, name, examined->report, v->allow_dead);
     if (item->biases != CONTENT_NONE && !content_is_foreign(item)) {
         const struct bias_check found =
@@ -292,7 +297,7 @@ enum trit_status trit_verification_compare(struct trit_verification *verificatio
 
 /* ---- the result ----------------------------------------------------------------- */
 
-static int conclude(struct trit_verification *v, struct failure *failure)
+int verification_conclude(struct trit_verification *v, struct failure *failure)
 {
     for (size_t i = 0; i < v->table->count; i++)
         if (v->steps[i].check != CHECK_NOTHING && !v->steps[i].done)
@@ -304,13 +309,20 @@ static int conclude(struct trit_verification *v, struct failure *failure)
     return 0;
 }
 
-static json_t *result_json(const struct trit_verification *v)
+uint64_t verification_kept(const struct trit_verification *v)
 {
     uint64_t all = 0;
-    json_t *object = json_object();
 
     for (size_t i = 0; i < v->table->count; i++)
         all += content_parameters(&v->claim, i);
+    return all - v->examined;
+}
+
+static json_t *result_json(const struct trit_verification *v)
+{
+    const uint64_t all = v->examined + verification_kept(v);
+    json_t *object = json_object();
+
     if (json_put(object, "verdict",
                  json_string(verdict_name(findings_verdict(&v->findings)))) &&
         json_put(object, "findings", findings_json(&v->findings)) &&
@@ -333,7 +345,7 @@ enum trit_status trit_verification_result(struct trit_verification *verification
         return client_answer(&failure, error);
     if (!verification)
         fail_null(&failure, "verification");
-    else if (conclude(verification, &failure) == 0 &&
+    else if (verification_conclude(verification, &failure) == 0 &&
              (!json || json_give(result_json(verification), json, &failure) == 0) &&
              verdict)
         *verdict = findings_verdict(&verification->findings);

@@ -163,6 +163,7 @@ void trit_verification_free(struct trit_verification *verification)
     if (!verification)
         return;
     findings_fini(&verification->findings);
+    attested_fini(&verification->digests);
     match_destroy(&verification->match);
     contents_destroy(&verification->of_latents);
     contents_destroy(&verification->claim);

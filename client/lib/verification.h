@@ -4,6 +4,7 @@
 #ifndef LIB_VERIFICATION_H
 #define LIB_VERIFICATION_H
 
+#include "checkpoint/attested.h"
 #include "checkpoint/compare.h"
 #include "client/lib/checkpoint.h"
 
@@ -35,11 +36,19 @@ struct trit_verification {
     size_t explained;  /* matrices whose mismatch was explained */
     uint64_t examined; /* parameters of layers that are done */
     struct file_findings findings;
-    bool concluded; /* whether nothing was examined has been checked */
+    struct attested_list digests; /* of the matrices noted so far */
+    char daemon[32];              /* the version of the one that verified them */
+    bool concluded;               /* whether nothing was examined has been checked */
     /* The tensor whose bytes are being compared. */
     size_t compared; /* its index, or CONTENT_NONE */
     uint64_t fed;    /* bytes of it compared so far */
     struct difference difference;
 };
+
+/* Ends the steps. FAILED_PRECONDITION: one is not done. */
+int verification_conclude(struct trit_verification *v, struct failure *failure);
+
+/* Parameters of the claim that were not examined. */
+uint64_t verification_kept(const struct trit_verification *v);
 
 #endif

@@ -351,6 +351,25 @@ TRIT_API int trit_matrix_read(void *matrix, uint64_t offset, void *to, uint64_t 
 TRIT_API enum trit_status trit_matrix_check(const struct trit_matrix *matrix,
                                             struct trit_error *error);
 
+/* Once every step is done: writes what was found as an in-toto statement about the files of
+ * the claim and, if they are not NULL, of the latents (docs/attest.md). The file gets its name
+ * when it is complete. `replace`: whatever has the name; else ALREADY_EXISTS. Then call
+ * trit_file_unchanged. FAILED_PRECONDITION: a step is not done. */
+TRIT_API enum trit_status trit_verification_attest(struct trit_verification *verification,
+                                                   struct trit_file *claim,
+                                                   struct trit_file *latents,
+                                                   const char *path, bool replace,
+                                                   struct trit_error *error);
+
+/* The same steps: compares files and layers with the statement in a file. Each difference is a
+ * finding of trit_verification_result. Signatures are not checked. The latents, or NULL, are
+ * compared if the statement has some. INVALID_ARGUMENT: it is not a statement, and the message
+ * says why. */
+TRIT_API enum trit_status
+trit_verification_check_attestation(struct trit_verification *verification,
+                                    const char *path, struct trit_file *claim,
+                                    struct trit_file *latents, struct trit_error *error);
+
 struct trit_output_options {
     size_t size;
     uint64_t shard_bytes; /* of a folder: of the tensors of one file; 0: 5,000,000,000 */

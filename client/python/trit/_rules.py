@@ -430,6 +430,16 @@ class Verification:
             claim.nbytes,
         )
 
+    def attest(self, claim: Any, latents: Any, path: PathLike, replace: bool) -> None:
+        """Writes the statement about files (`struct trit_file *`), once every step is done."""
+        text = c_text(path_of(path, "out"), "out")
+        check(lib.trit_verification_attest, self._c, claim, latents, text, replace)
+
+    def check_attestation(self, path: PathLike, claim: Any, latents: Any) -> None:
+        """Compares the files and layers with a statement, once every step is done."""
+        text = c_text(path_of(path, "attestation"), "attestation")
+        check(lib.trit_verification_check_attestation, self._c, text, claim, latents)
+
     def result(self) -> Any:
         """The verdict and the findings, once every step is done."""
         return with_findings(_json(lib.trit_verification_result, self._c, ffi.NULL))

@@ -182,6 +182,7 @@ class Checkpoint(_Twin):
     pack = _awaited(_checkpoint.Checkpoint.pack)
     unpack = _awaited(_checkpoint.Checkpoint.unpack)
     verify = _awaited(_checkpoint.Checkpoint.verify)
+    attest = _awaited(_checkpoint.Checkpoint.attest)
     inspect = _awaited(_checkpoint.Checkpoint.inspect)
 
 

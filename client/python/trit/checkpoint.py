@@ -10,12 +10,23 @@ and memory does not grow with the file.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Literal, Mapping, Optional, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterator,
+    Literal,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Union,
+)
 
 import numpy as np
 
-from ._arguments import PathLike, flag, given, member, real
+from ._arguments import PathLike, flag, given, member, path_of, real
 from ._arrays import STORAGE, View, view_of
 from ._call import Progress, timeout_ms
 from ._checkpoint_calls import (
@@ -59,7 +70,7 @@ from ._sources import (
     reordered,
 )
 from ._sources import Source as _Source
-from .errors import InvalidArgument
+from .errors import AlreadyExists, InvalidArgument
 from .reports import Report, report_of
 from .types import (
     AnyEncoding,
@@ -100,6 +111,50 @@ def _opened(
         yield opened
     finally:
         opened.close()
+
+
+class _How(NamedTuple):
+    """How layers are verified."""
+
+    mode: VerifyMode
+    tolerance: Optional[float]
+    npy_bf16: bool
+    run: Any
+    progress: Optional[Progress]
+    timeout: Optional[float]
+
+
+class _Statement(NamedTuple):
+    """A statement that is compared with, or written."""
+
+    attestation: Optional[PathLike] = None
+    out: Optional[PathLike] = None
+    replace: bool = False
+
+    def check(self, source: Source, against: Optional[Source]) -> None:
+        """Statements are about files."""
+        if self.attestation is None and self.out is None:
+            return
+        for field, value in (("source", source), ("against", against)):
+            if isinstance(value, Mapping):
+                raise InvalidArgument(f"{field}: a statement is about files; give a path", field)
+        if self.out is None or isinstance(source, Mapping):
+            return
+        out, own = path_of(self.out, "out"), path_of(source, "source")
+        if os.path.exists(out) and os.path.exists(own) and os.path.samefile(out, own):
+            raise InvalidArgument(f"out: {out} is the source itself; name another file", "out")
+        if os.path.lexists(out) and not self.replace:
+            raise AlreadyExists(f"out: {out} exists already; force=True replaces it", "out")
+
+    def use(self, verification: Verification, claim: _Source, latents: _Source) -> None:
+        """Compares with the statement, or writes it, after the last step."""
+        if not isinstance(claim, File):
+            return
+        other = latents.c if isinstance(latents, File) else ffi.NULL
+        if self.attestation is not None:
+            verification.check_attestation(self.attestation, claim.c, other)
+        if self.out is not None:
+            verification.attest(claim.c, other, self.out, self.replace)
 
 
 class Checkpoint:
@@ -540,6 +595,7 @@ class Checkpoint:
         strip_prefix: Patterns = None,
         allow_dead: bool = False,
         accept_record: bool = False,
+        attestation: Optional[PathLike] = None,
         run: str = "",
         step: Optional[int] = None,
         progress: Optional[Progress] = None,
@@ -588,6 +644,9 @@ class Checkpoint:
             strip_prefix: Prefix(es) that are taken away from the names of both sides.
             allow_dead: Whether a layer of zeros passes.
             accept_record: Accept layers that the file's own record leaves out.
+            attestation: Path of a statement of `attest`, or of a DSSE envelope around one:
+                every file and layer must be as it says. Its signature is not checked. The
+                source is then a path.
             run: The run that the reports are stored under, with the tensors' names as layers;
                 "" to store nothing.
             step: The training step of the reports, 0 or more.
@@ -616,6 +675,8 @@ class Checkpoint:
         target_run = run_of(run, step)
         timeout_ms(timeout)
         real(tolerance, "tolerance")
+        statement = _Statement(attestation=attestation)
+        statement.check(source, against)
         options = Options(
             include,
             exclude,
@@ -635,17 +696,125 @@ class Checkpoint:
             rename=rename,
             strip_prefix=strip_prefix,
         )
+        how = _How(kind, tolerance, npy_bf16, target_run, progress, timeout)
+        return self._verified(source, against, options, how, statement)
+
+    def attest(
+        self,
+        source: PathLike,
+        out: PathLike,
+        *,
+        against: Optional[PathLike] = None,
+        encoding: Optional[AnyEncoding] = None,
+        group_size: Optional[int] = None,
+        partial_group: Optional[AnyPartialGroup] = None,
+        tolerance: Optional[float] = None,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        bits: Optional[int] = None,
+        config: Config = None,
+        npy_bf16: bool = False,
+        rename: Patterns = None,
+        strip_prefix: Patterns = None,
+        allow_dead: bool = False,
+        accept_record: bool = False,
+        force: bool = False,
+        progress: Optional[Progress] = None,
+        timeout: Optional[float] = None,
+    ) -> VerifyResult:
+        """Verifies a checkpoint and writes what was found as a statement, to be signed.
+
+        The statement is an in-toto Statement v1: the SHA-256 of every file, the digest of the
+        trits and scales of every layer, the verdict, and the versions. It is written whatever
+        the verdict. `verify` compares a checkpoint with it.
+
+        Args:
+            source: Path of the checkpoint.
+            out: Path of the statement. It gets its name when it is complete.
+            against: Path of the latents; their files are in the statement too.
+            encoding: As for `verify`.
+            group_size: As for `verify`.
+            partial_group: As for `verify`.
+            tolerance: As for `verify`.
+            include: As for `verify`.
+            exclude: As for `verify`.
+            convolutions: As for `verify`.
+            experts: As for `verify`.
+            transposed: As for `verify`.
+            bits: As for `verify`.
+            config: As for `verify`.
+            npy_bf16: As for `verify`.
+            rename: As for `verify`.
+            strip_prefix: As for `verify`.
+            allow_dead: As for `verify`.
+            accept_record: As for `verify`.
+            force: Replace `out` if it exists; never the source.
+            progress: As for `verify`.
+            timeout: As for `verify`.
+
+        Returns:
+            What `verify` returns.
+
+        Raises:
+            InvalidArgument: As for `verify`; or the source or the latents are not a path.
+            AlreadyExists: `out` exists, and `force` is not set.
+            Aborted: A file changed meanwhile.
+
+        Example:
+            >>> _ = client.checkpoint.project("model.safetensors", "t.safetensors")
+            >>> client.checkpoint.attest("t.safetensors", "statement.json").verdict
+            'pass'
+            >>> client.checkpoint.verify("t.safetensors", attestation="statement.json").passes
+            True
+        """
+        timeout_ms(timeout)
+        real(tolerance, "tolerance")
+        flag(force, "force")
+        statement = _Statement(out=out, replace=force)
+        statement.check(source, against)
+        options = Options(
+            include,
+            exclude,
+            convolutions,
+            None if encoding is None else member(Encoding, encoding, "encoding"),
+            group_size,
+            None
+            if partial_group is None
+            else member(PartialGroup, partial_group, "partial_group"),
+            allow_dead=allow_dead,
+            accept_record=accept_record,
+            experts=experts,
+            transposed=transposed,
+            bits=bits,
+            config=config,
+            rename=rename,
+            strip_prefix=strip_prefix,
+        )
+        how = _How(VerifyMode.TERNARY, tolerance, npy_bf16, run_of("", None), progress, timeout)
+        return self._verified(source, against, options, how, statement)
+
+    def _verified(
+        self,
+        source: Source,
+        against: Optional[Source],
+        options: Options,
+        how: _How,
+        statement: _Statement,
+    ) -> VerifyResult:
         with (
-            _opened(source, "source", npy_bf16, may_be_cut=True) as claim,
+            _opened(source, "source", how.npy_bf16, may_be_cut=True) as claim,
             _opened(
-                {} if against is None else against, "against", npy_bf16, may_be_cut=True
+                {} if against is None else against, "against", how.npy_bf16, may_be_cut=True
             ) as latents,
         ):
-            tracker = CheckpointProgress(progress, claim.total_bytes)
+            tracker = CheckpointProgress(how.progress, claim.total_bytes)
             other = None if against is None else latents.table
             verification = Verification(claim.table, other, options)
-            calls = LayerCalls(self._client, target_run, tracker, timeout)
-            verifying = _Verifying(verification, calls, claim, latents, kind, tolerance)
+            calls = LayerCalls(self._client, how.run, tracker, how.timeout)
+            verifying = _Verifying(verification, calls, claim, latents, how.mode, how.tolerance)
             steps = verification.steps()
             for name, tensor in claim.tensors.items():
                 todo = steps.get(name)
@@ -654,6 +823,7 @@ class Checkpoint:
                         verifying.compare(todo, tracker)
                     elif todo is not None:
                         verifying.layer(todo)
+            statement.use(verification, claim, latents)
             claim.check_unchanged()
             latents.check_unchanged()
             result = verification.result()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about checkpoints."""
+
+import json
+
+import numpy as np
+import pytest
+
+import trit
+from checkpoints import f32, read, write
+
+
+@pytest.fixture
+def folder(tmp_path, random):
+    weight = f32(random.standard_normal((8, 256)) * 0.02)
+    write(tmp_path / "latents.safetensors", {"a.weight": weight, "norm.weight": f32(np.ones(256))})
+    return tmp_path
+
+
+def test_a_statement_is_written_and_compared(client, folder):
+    """It is the one that trit attest writes; a change is a finding that names file and layer."""
+    claim, latents = folder / "claim.safetensors", folder / "latents.safetensors"
+    client.checkpoint.project(latents, claim)
+    out = folder / "s.json"
+    made = client.checkpoint.attest(claim, out, against=latents)
+    assert made.verdict == "pass"
+    statement = json.loads(out.read_text())
+    assert [one["name"] for one in statement["subject"]] == ["claim.safetensors"]
+    assert [one["name"] for one in statement["predicate"]["latents"]] == ["latents.safetensors"]
+    assert [one["digest"] for one in statement["predicate"]["layers"]] == [
+        report.digest for report in made.reports.values()
+    ]
+    assert statement["predicate"]["versions"]["trit"] == trit.__version__
+    assert client.checkpoint.verify(claim, attestation=out).passes
+    assert client.checkpoint.verify(claim, attestation=out, against=latents).passes
+    tensors, metadata = read(claim)
+    weight = np.frombuffer(tensors["a.weight"][2], np.float32).reshape(8, 256).copy()
+    weight[2] = -weight[2]
+    write(claim, {**tensors, "a.weight": f32(weight)}, metadata)
+    found = client.checkpoint.verify(claim, attestation=out)
+    assert found.verdict == "fail"
+    kinds = {(one.kind, one.layer or one.tensor) for one in found.findings}
+    assert ("file_differs", "claim.safetensors") in kinds
+    assert ("digest_differs", "a.weight") in kinds
+
+
+def test_refusals(client, folder):
+    """A statement is about files, exists once, and never replaces the source."""
+    latents, out = folder / "latents.safetensors", folder / "s.json"
+    with pytest.raises(trit.InvalidArgument, match="give a path"):
+        client.checkpoint.verify({"a.weight": np.ones((4, 128), np.float32)}, attestation=out)
+    with pytest.raises(trit.InvalidArgument, match="the source itself"):
+        client.checkpoint.attest(latents, latents, force=True)
+    out.write_text("{}")
+    with pytest.raises(trit.AlreadyExists):
+        client.checkpoint.attest(latents, out)
+    with pytest.raises(trit.InvalidArgument, match="_type"):
+        client.checkpoint.verify(latents, attestation=out)
+    assert client.checkpoint.attest(latents, out, force=True).verdict == "fail"
+    assert json.loads(out.read_text())["predicate"]["verdict"] == "fail"
