@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Architectures whose experts are tensors of rank 3. In the first ones the expert is
@@ -62,23 +63,51 @@ static unsigned small_number(const json_t *value)
     return number > 0 && number <= 1 << 20 ? (unsigned)number : 0;
 }
 
-/* MLX's block has an object for each layer that is packed in another way. */
-static bool group_varies(const json_t *mlx, unsigned group_size)
+/* What MLX takes where a module's object says nothing. */
+enum { MLX_BITS = 4, MLX_GROUP_SIZE = 64 };
+
+static unsigned number_or(const json_t *object, const char *key, unsigned otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return value ? small_number(value) : otherwise;
+}
+
+/* MLX's block has an object for each module that is packed in a way of its own. */
+static int read_modules(struct model_config *config, const json_t *mlx)
 {
     const json_t *value;
     const char *key;
+    size_t bytes = 0, at = 0;
+    char *paths;
 
     json_object_foreach((json_t *)mlx, key, value)
     {
-        const json_t *own = json_object_get(value, "group_size");
-
-        if (own && small_number(own) != group_size)
-            return true;
+        config->module_count += json_is_object(value);
+        bytes += json_is_object(value) ? strlen(key) + 1 : 0;
     }
-    return false;
+    if (config->module_count == 0)
+        return 0;
+    config->modules = calloc(1, config->module_count * sizeof(*config->modules) + bytes);
+    if (!config->modules) {
+        config->module_count = 0;
+        return -1;
+    }
+    paths = (char *)(config->modules + config->module_count);
+    json_object_foreach((json_t *)mlx, key, value)
+    {
+        if (!json_is_object(value))
+            continue;
+        config->modules[at++] = (struct mlx_module){
+            .path = strcpy(paths, key),
+            .terms = {number_or(value, "bits", MLX_BITS),
+                      number_or(value, "group_size", MLX_GROUP_SIZE)}};
+        paths += strlen(key) + 1;
+    }
+    return 0;
 }
 
-static void read_quantization(struct model_config *config, const json_t *root)
+static int read_quantization(struct model_config *config, const json_t *root)
 {
     const json_t *hf = json_object_get(root, "quantization_config");
     const json_t *mlx = json_object_get(root, "quantization");
@@ -87,7 +116,7 @@ static void read_quantization(struct model_config *config, const json_t *root)
     copy_text(config->linear_class, json_object_get(hf, "linear_class"));
     config->bits = small_number(json_object_get(mlx, "bits"));
     config->group_size = small_number(json_object_get(mlx, "group_size"));
-    config->group_varies = group_varies(mlx, config->group_size);
+    return read_modules(config, mlx);
 }
 
 static void read_architecture(struct model_config *config)
@@ -116,10 +145,18 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
     }
     copy_text(config->model_type, json_object_get(root, "model_type"));
     config->tied = json_is_true(json_object_get(root, "tie_word_embeddings"));
-    read_quantization(config, root);
+    const int result = read_quantization(config, root);
+
     read_architecture(config);
     json_decref(root);
-    return 0;
+    return result < 0 ? fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory") : 0;
+}
+
+void model_config_fini(struct model_config *config)
+{
+    free(config->modules);
+    config->modules = NULL;
+    config->module_count = 0;
 }
 
 /* PREFIX.MODULE.weight */
@@ -138,6 +175,35 @@ static bool ends_with(const char *name, const char *end)
     const size_t length = strlen(name), tail = strlen(end);
 
     return length >= tail && strcmp(name + length - tail, end) == 0;
+}
+
+/* Is `tail` the whole text, or what follows a dot in it? Of `length` bytes. */
+static bool ends_path(const char *text, size_t length, const char *tail, size_t bytes)
+{
+    return length >= bytes && memcmp(text + length - bytes, tail, bytes) == 0 &&
+           (length == bytes || text[length - bytes - 1] == '.');
+}
+
+struct mlx_terms config_mlx_terms(const struct model_config *config, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    const size_t stem = dot ? (size_t)(dot - name) : strlen(name);
+    const struct mlx_module *found = NULL;
+
+    for (size_t i = 0; config && i < config->module_count; i++) {
+        const struct mlx_module *module = &config->modules[i];
+        const size_t length = strlen(module->path);
+
+        if (length == stem && memcmp(module->path, name, stem) == 0)
+            return module->terms;
+        if (!found && (ends_path(name, stem, module->path, length) ||
+                       ends_path(module->path, length, name, stem)))
+            found = module;
+    }
+    if (found)
+        return found->terms;
+    return config ? (struct mlx_terms){config->bits, config->group_size}
+                  : (struct mlx_terms){.bits = 0};
 }
 
 bool name_is_conv1d(const char *name)

@@ -13,21 +13,40 @@
 
 enum { CONFIG_TEXT_BYTES = 64 };
 
+/* How MLX packed a weight. */
+struct mlx_terms {
+    unsigned bits, group_size; /* 0: not known */
+};
+
+/* A module that MLX packed in its own way. */
+struct mlx_module {
+    const char *path; /* "model.layers.0.mlp.down_proj" */
+    struct mlx_terms terms;
+};
+
 struct model_config {
     char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": not given */
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
     char linear_class[CONFIG_TEXT_BYTES]; /* of bitnet: "bitlinear", "autobitlinear" */
     unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
-    bool group_varies;                    /* a layer of it has another group size */
-    bool tied;                            /* tie_word_embeddings */
-    enum experts_layout experts;          /* of the architecture */
-    bool conv1d; /* GPT-2's Conv1D: some layers are stored [in, out] */
-    bool dbrx;   /* w2 of the experts, all in one matrix, is stored [in, out] */
+    struct mlx_module *modules;           /* of it, those with terms of their own */
+    size_t module_count;
+    bool tied;                   /* tie_word_embeddings */
+    enum experts_layout experts; /* of the architecture */
+    bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
+    bool dbrx; /* w2 of the experts, all in one matrix, is stored [in, out] */
 };
 
-/* Reads the JSON in `text`. INVALID_ARGUMENT: it is not JSON, or not an object. */
+/* Reads the JSON in `text`; model_config_fini releases it. INVALID_ARGUMENT: it is not JSON,
+ * or not an object. */
 int model_config_read(struct model_config *config, const char *text, size_t bytes,
                       struct failure *failure);
+void model_config_fini(struct model_config *config); /* harmless on a zeroed one */
+
+/* How MLX packed a weight, as config.json says: in the terms of its module, else in those of
+ * the model. A path matches also where it, or the weight's name, has a prefix more. `config`
+ * may be NULL. */
+struct mlx_terms config_mlx_terms(const struct model_config *config, const char *name);
 
 /* Are the scales of bitnet's layers 1 / mean magnitude? They are with transformers'
  * linear_class bitlinear; autobitlinear has the mean. `config` may be NULL. */

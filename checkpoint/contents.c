@@ -189,12 +189,18 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     return 0;
 }
 
-static bool mlx_bits_differ(const struct tensor_entry *entry,
-                            const struct tensor_entry *scales, uint32_t group_size)
+/* Has the weight another number of bits, or of weights in a group, than the terms? */
+static bool mlx_differs(const struct classifying *c, const struct tensor_entry *entry,
+                        const struct tensor_entry *scales)
 {
+    const uint32_t group_size = c->contents->terms.group_size;
+    const struct mlx_terms told = config_mlx_terms(c->options->config, entry->name);
+
     return scales->rank != entry->rank ||
            scales->shape[entry->rank - 1] * group_size / MLX_CODES_A_WORD !=
-               entry->shape[entry->rank - 1];
+               entry->shape[entry->rank - 1] ||
+           (told.bits && told.bits != 2) ||
+           (told.group_size && told.group_size != group_size);
 }
 
 /* Without a record: is it a layer in the encoding of the terms? A weight that has the
@@ -228,7 +234,7 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
             return 0;
         /* MLX packs some layers of a model with other numbers of bits. */
         if (encoding == TRIT_ENCODING_MLX_2BIT && !c->options->has_encoding && scales &&
-            mlx_bits_differ(entry, scales, c->contents->terms.group_size))
+            mlx_differs(c, entry, scales))
             return 0;
     }
     if (encoding_keeps_layout(item->terms.encoding))

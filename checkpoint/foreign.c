@@ -106,27 +106,33 @@ static size_t mlx_fits(uint64_t words, uint64_t groups,
     return count;
 }
 
-/* The one that options, config.json or the shapes tell. */
-static bool choose_fit(const struct mlx_fit *fits, size_t count,
-                       const struct checkpoint_options *options, struct mlx_fit *chosen)
+/* Takes the fit with these terms, if it is the only one. */
+static bool take_fit(const struct mlx_fit *fits, size_t count,
+                     const struct mlx_terms *terms, struct mlx_fit *chosen)
 {
-    const struct model_config *config = options->config;
-    const uint32_t group = config && !config->group_varies ? config->group_size : 0;
     size_t possible = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (!group || fits[i].group == group) {
+        if ((!terms->group_size || fits[i].group == terms->group_size) &&
+            (!terms->bits || fits[i].bits == terms->bits)) {
             *chosen = fits[i];
             possible++;
         }
-    if (possible == 1)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (options->bits && fits[i].bits == options->bits) {
-            *chosen = fits[i];
-            return true;
-        }
-    return false;
+    return possible == 1;
+}
+
+/* The one that config.json, the shapes or options tell. Where shapes contradict its bits,
+ * the group size of config.json tells: older writers named no module of its own. */
+static bool choose_fit(const char *name, const struct mlx_fit *fits, size_t count,
+                       const struct checkpoint_options *options, struct mlx_fit *chosen)
+{
+    const struct mlx_terms told = config_mlx_terms(options->config, name);
+    const struct mlx_terms group = {.group_size = told.group_size};
+    const struct mlx_terms asked = {.bits = options->bits};
+
+    return take_fit(fits, count, &told, chosen) ||
+           take_fit(fits, count, &group, chosen) ||
+           (options->bits && take_fit(fits, count, &asked, chosen));
 }
 
 /* Finds the tables of the weight, and how their shapes and its own fit together. */
@@ -173,7 +179,7 @@ static bool mlx_form_of(const struct tensor_table *table,
     struct mlx_fit fits[MLX_WIDTHS_MAX], fit;
     const size_t count = mlx_find(table, entry, scales, biases, fits);
 
-    if (!choose_fit(fits, count, options, &fit))
+    if (!choose_fit(entry->name, fits, count, options, &fit))
         return false;
     dense->shape[last] = table->entries[*scales].shape[last] * fit.group;
     form->codes = CODES_UNSIGNED;

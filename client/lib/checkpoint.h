@@ -44,6 +44,7 @@ struct options_given {
 int options_take(const struct trit_checkpoint_options *given,
                  const struct trit_checkpoint *checkpoint, struct options_given *options,
                  struct failure *failure);
+void options_drop(struct options_given *options); /* harmless on a zeroed one */
 
 /* INVALID_ARGUMENT: a pattern matches no tensor of either table (`second` may be NULL),
  * or names are to be changed but there are no latents to compare them with. */

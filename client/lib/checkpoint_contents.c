@@ -109,7 +109,7 @@ enum trit_status trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
                                           char **json, struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
-    struct options_given given;
+    struct options_given given = {.rules = {.config = NULL}};
 
     if (error_check(error, &failure) < 0)
         return client_answer(&failure, error);
@@ -119,5 +119,6 @@ enum trit_status trit_checkpoint_contents(struct trit_checkpoint *checkpoint,
              checkpoint_seal(checkpoint, &failure) == 0 &&
              options_check_patterns(&given.rules, checkpoint->table, NULL, &failure) == 0)
         contents_give(checkpoint, &given, json, &failure);
+    options_drop(&given);
     return client_answer(&failure, error);
 }

@@ -78,6 +78,7 @@ void trit_file_close(struct trit_file *file)
     if (!file)
         return;
     reader_close(file->reader);
+    model_config_fini(&file->checkpoint.config);
     free(file->path);
     free(file);
 }

@@ -64,6 +64,7 @@ static int take_config(struct options_given *options,
     const char *text = options->all.config;
     struct failure why = {.status = TRIT_OK};
 
+    options->config = (struct model_config){.bits = 0};
     if (!text)
         options->rules.config = checkpoint->has_config ? &checkpoint->config : NULL;
     else if (model_config_read(&options->config, text, strlen(text), &why) == 0)
@@ -98,6 +99,11 @@ int options_take(const struct trit_checkpoint_options *given,
         .has_partial_group = o->has_partial_group,
         .partial_group = o->partial_group};
     return take_config(options, checkpoint, failure);
+}
+
+void options_drop(struct options_given *options)
+{
+    model_config_fini(&options->config);
 }
 
 static bool is_in(const struct name_patterns *patterns, const char *pattern)

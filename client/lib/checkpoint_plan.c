@@ -42,7 +42,7 @@ static enum trit_status create(struct trit_plan **plan,
                                const struct pack_target *target, struct failure *failure,
                                struct trit_error *error)
 {
-    struct options_given given;
+    struct options_given given = {.rules = {.config = NULL}};
     struct trit_plan *made = NULL;
 
     if (!plan || !checkpoint) {
@@ -60,6 +60,7 @@ static enum trit_status create(struct trit_plan **plan,
         }
     }
     trit_plan_free(made);
+    options_drop(&given);
     return client_answer(failure, error);
 }
 

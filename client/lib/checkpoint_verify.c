@@ -135,7 +135,7 @@ enum trit_status trit_verification_create(struct trit_verification **verificatio
 {
     struct failure failure = {.status = TRIT_OK};
     struct trit_verification *made = NULL;
-    struct options_given given;
+    struct options_given given = {.rules = {.config = NULL}};
 
     if (error_check(error, &failure) < 0)
         return client_answer(&failure, error);
@@ -155,6 +155,7 @@ enum trit_status trit_verification_create(struct trit_verification **verificatio
         }
     }
     trit_verification_free(made);
+    options_drop(&given);
     return client_answer(&failure, error);
 }
 

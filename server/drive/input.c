@@ -45,6 +45,7 @@ int input_read(struct input *input, const char *path, const struct read_options 
 void input_close(struct input *input)
 {
     reader_close(input->reader);
+    model_config_fini(&input->config);
     *input = (struct input){.reader = NULL};
 }
 

@@ -32,16 +32,16 @@ def verify(daemon, path, *words):
     return done.returncode, found, {one["kind"] for one in found["findings"]}
 
 
-def mlx(random, bits, ternary):
-    """A layer as MLX packs it in groups of 64, and its values t*s."""
+def mlx(random, bits, ternary, group=64):
+    """A layer as MLX packs it, and its values t*s."""
     zero = 1 << (bits - 1) if bits > 2 else 1
     t = random.integers(-1, 2, (16, 256)) if ternary else (
         random.integers(0, 1 << bits, (16, 256)) - zero)
-    scales = (random.random((16, 4)) * .02 + .01).astype(np.float16)
+    scales = (random.random((16, 256 // group)) * .02 + .01).astype(np.float16)
     biases = (scales.astype(np.float32) * -zero).astype(np.float16)
-    values = t * np.repeat(scales.astype(np.float32), 64, axis=1)
+    values = t * np.repeat(scales.astype(np.float32), group, axis=1)
     return ({"l.weight": packed(t + zero, bits), "l.scales": scales, "l.biases": biases},
-            values.astype(np.float32), {"quantization": {"group_size": 64, "bits": bits}})
+            values.astype(np.float32), {"quantization": {"group_size": group, "bits": bits}})
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
@@ -67,6 +67,30 @@ def test_mlx_of_several_bits(daemon, tmp_path, random):
     code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
     assert code == 0 and not kinds, found["findings"]
     assert {one["layer"] for one in found["layers"]} == {"l.weight", "head.weight"}
+
+
+@pytest.mark.parametrize("common", [(64, 4), (64, 2), (128, 2), (32, 8)], ids=str)
+def test_mlx_of_several_group_sizes(daemon, tmp_path, random, common):
+    """mlx-lm writes an object for each module that it packs otherwise. No --bits is needed,
+    although shapes fit three of these: 8 bits in 32, 4 in 64, and 2 in 128. Values are decoded
+    as MLX would: diff finds them equal to t*s."""
+    tensors, dense, modules = {}, {}, {}
+    for group, bits in [common, (32, 8), (64, 4), (128, 2), (32, 4), (64, 6), (64, 3)]:
+        name = f"model.layers.{len(dense)}.mlp.down_proj"
+        layer, values, _ = mlx(random, bits, True, group)
+        tensors |= {one.replace("l.", f"{name}."): tensor for one, tensor in layer.items()}
+        dense[f"{name}.weight"] = values
+        if (group, bits) != common:
+            modules[name] = {"group_size": group, "bits": bits} | ({"mode": "affine"} if bits > 2 else {})
+    block = {"group_size": common[0], "bits": common[1], "mode": "affine"} | modules
+    path = folder(tmp_path / "a", tensors, {"quantization": block, "quantization_config": block})
+    code, found, kinds = verify(daemon, path)
+    assert code == 0 and not kinds, found["findings"]
+    assert {one["layer"] for one in found["layers"]} == set(dense)
+    assert all(one["shape"] == [16, 256] for one in found["layers"])
+    save(tmp_path / "dense.safetensors", dense)
+    done = cli(None, "diff", path, tmp_path / "dense.safetensors", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_mlx_experts(daemon, tmp_path, random):

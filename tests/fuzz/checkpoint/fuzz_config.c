@@ -38,6 +38,7 @@ static void check_written(const struct plan *plan, const char *text, size_t byte
         assert(strcmp(after.quant_method, "bitnet") == 0);
     if (encoding == TRIT_ENCODING_MLX_2BIT)
         assert(after.bits == 2 && after.group_size == 128);
+    model_config_fini(&after);
     free(out);
 }
 
@@ -61,6 +62,8 @@ static void check_encoding(const char *text, size_t bytes, enum trit_encoding en
         check_written(&plan, text, bytes, &config, encoding);
     plan_destroy(&plan);
     table_fini(&table);
+    assert(config_mlx_terms(&config, "lm_head.weight").bits <= 1 << 20);
+    model_config_fini(&config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -62,14 +62,23 @@ CASE(reads_mlx_by_its_config, "MLX's bits follow from config.json and the shapes
         {16, 2,
          "{\"quantization\":{\"group_size\":64,\"bits\":4,\"l\":{\"group_size\":32,"
          "\"bits\":8}}}",
-         0},              /* groups vary: 2, 4 or 8 bits */
+         8}, /* the module has terms of its own */
+        {16, 2,
+         "{\"quantization\":{\"group_size\":32,\"bits\":8,\"m.l\":{\"group_size\":128,"
+         "\"bits\":2,\"mode\":\"affine\"}}}",
+         2}, /* with a prefix more */
+        {16, 2,
+         "{\"quantization\":{\"group_size\":32,\"bits\":8,\"ml\":{\"group_size\":128,"
+         "\"bits\":2}}}",
+         8}, /* another module */
+        {16, 2, "{\"quantization\":{\"group_size\":32,\"bits\":8,\"l\":{}}}", 4},
         {16, 2, "{}", 0}, /* the same */
         {12, 4, "{}", 3}, /* only 3 bits in groups of 32 fit */
         {14, 2, "{\"quantization\":{\"group_size\":64}}", 0}, /* 3.5 bits */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct model_config config = config_of(cases[i].config);
+        struct model_config config = config_of(cases[i].config);
         struct packed packed;
 
         packed_init(&packed);
@@ -83,6 +92,7 @@ CASE(reads_mlx_by_its_config, "MLX's bits follow from config.json and the shapes
             CHECK_EQ(packed.dense.type->dtype, TRIT_BF16);
         }
         table_fini(&packed.table);
+        model_config_fini(&config);
     }
 }
 
