@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/cli/escape.h"
+#include "client/cli/wording.h"
 #include "proto/utf8.h"
 #include "json/json.h"
 
@@ -26,7 +27,10 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 
 enum exit_code complain_of_call(const struct trit_error *error)
 {
-    return complain(FAILED, "%s: %s", trit_status_name(error->status), error->message);
+    char words[COMPLAINT_BYTES];
+
+    option_words(words, sizeof(words), error->message);
+    return complain(FAILED, "%s: %s", trit_status_name(error->status), words);
 }
 
 struct trit_client *cli_connect(const struct options *options)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/engine.h"
 
+#include "client/cli/wording.h"
 #include "client/lib/matrix_call.h"
 
 static struct trit_tensor tensor_of(const struct engine_matrix *from, uint64_t rows,
@@ -65,9 +66,8 @@ static int project(void *arg, const struct engine_project *what,
     int ended;
 
     result->report = (struct trit_report)TRIT_REPORT_INIT;
-    ended = matrix_call_ended(
-        trit_project(engine->client, &tensor, &how, &projection, &error), &error,
-        failure);
+    ended = call_ended(trit_project(engine->client, &tensor, &how, &projection, &error),
+                       &error, failure);
     if (ended == 0)
         ended = take_result(what, &projection, result);
     trit_projection_free(&projection);
@@ -106,8 +106,8 @@ static int verify(void *arg, const struct engine_verify *what,
         how.reference = &reference;
     }
     *report = (struct trit_report)TRIT_REPORT_INIT;
-    return matrix_call_ended(trit_verify(engine->client, &tensor, &how, report, &error),
-                             &error, failure);
+    return call_ended(trit_verify(engine->client, &tensor, &how, report, &error), &error,
+                      failure);
 }
 
 /* ---- the engine --------------------------------------------------------------------- */

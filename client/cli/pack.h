@@ -6,6 +6,7 @@
 #include "client/cli/bar.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/side.h"
+#include "client/cli/wording.h"
 #include "client/lib/matrix_call.h"
 #include "drive/lanes.h"
 #include "drive/plan_cursor.h"

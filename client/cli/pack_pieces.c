@@ -41,9 +41,8 @@ static int pack_matrix(struct pack_work *work)
     int result;
 
     packed.report = &report;
-    result =
-        matrix_call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error),
-                          &error, work->failure);
+    result = call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error),
+                        &error, work->failure);
     if (result == 0) {
         work->piece->rounded = pack_rounded(&report);
         result = put_packed(work, &packed);
@@ -84,7 +83,7 @@ static int unpack_call(struct pack_work *work, const struct rows *rows, void **d
     options.scales = scales_at(work, rows->first);
     options.scale_bytes = all ? work->scales.scale_bytes
                               : rows->count * (work->scales.scale_bytes / matrices->rows);
-    return matrix_call_ended(
+    return call_ended(
         trit_unpack(work->p->client, &tensor, &options, data, bytes, &error), &error,
         work->failure);
 }

@@ -150,9 +150,8 @@ static int call_pack(struct quarters *q)
     options.scales = q->scale_bytes ? q->scales : NULL;
     options.scale_bytes = q->scale_bytes;
     packed.report = &report;
-    result = matrix_call_ended(
-        trit_pack(q->work->p->client, &tensor, &options, &packed, &error), &error,
-        q->work->failure);
+    result = call_ended(trit_pack(q->work->p->client, &tensor, &options, &packed, &error),
+                        &error, q->work->failure);
     if (result == 0)
         result = take_packed(q, &packed, &report);
     trit_projection_free(&packed);
@@ -166,7 +165,7 @@ static int call_unpack(struct quarters *q)
     struct trit_error error = TRIT_ERROR_INIT;
     void *data = NULL;
     uint64_t bytes = 0;
-    int result = matrix_call_ended(
+    int result = call_ended(
         trit_unpack(q->work->p->client, &tensor, &options, &data, &bytes, &error), &error,
         q->work->failure);
 

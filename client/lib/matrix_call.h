@@ -7,11 +7,6 @@
 
 #include "drive/matrix.h"
 
-/* What a call with a matrix ended with. If a piece could not be read or written, *failure
- * has that reason already, and the status of the call follows from it. */
-int matrix_call_ended(enum trit_status status, const struct trit_error *error,
-                      struct failure *failure);
-
 /* The matrix as a tensor [rows, columns], which borrows it. */
 struct trit_tensor matrix_tensor(struct matrix *matrix, enum trit_dtype dtype,
                                  const struct matrices *matrices);

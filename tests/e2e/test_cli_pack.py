@@ -88,6 +88,7 @@ def test_not_ternary(daemon, tmp_path, ternary, random):
     save(tmp_path / "in.safetensors", ternary)
     done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "o.safetensors", "-e", "pq2_0")
     assert done.returncode == 1 and "l.weight" in done.stderr and "group 14" in done.stderr
+    assert "check --group-size" in done.stderr and "options." not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors",
                                                                 "ternary.safetensors"]
 
@@ -100,6 +101,7 @@ def test_scales_that_do_not_fit(daemon, tmp_path, random):
     out = tmp_path / "out.safetensors"
     done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "pq2_0")
     assert done.returncode == 1 and "l.weight" in done.stderr
+    assert "use --round-scales" in done.stderr and "options." not in done.stderr
     assert run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "int8").returncode == 0
     done = run(daemon, "pack", tmp_path / "in.safetensors", out, "-e", "pq2_0", "--force",
                "--round-scales", "--json")
