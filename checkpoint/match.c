@@ -204,22 +204,6 @@ static struct match_pair pair_of(const struct sides *sides, size_t index, size_t
 
 /* ---- experts that are one tensor each in the latents ---------------------------------- */
 
-/* Index of the latents' PREFIX.experts.NUMBER.REST for the claim's PREFIX.experts.REST. */
-static size_t find_expert(const struct sides *sides, const char *name, uint64_t number)
-{
-    static const char experts[] = ".experts.";
-    const char *at = strstr(name, experts);
-    char text[FILES_NAME_BYTES_MAX + 1];
-
-    if (!at)
-        return CONTENT_NONE;
-    const int prefix = (int)(at - name) + (int)strlen(experts);
-    const int length = snprintf(text, sizeof(text), "%.*s%" PRIu64 ".%s", prefix, name,
-                                number, name + prefix);
-    return length < (int)sizeof(text) ? compared_names_find(sides->latents_names, text)
-                                      : CONTENT_NONE;
-}
-
 /* Is it a float [rows, columns] of the matrices? */
 static bool is_expert(const struct tensor_entry *entry, const struct matrices *matrices)
 {
@@ -235,7 +219,7 @@ static int pair_experts(struct match *match, const struct sides *sides, size_t i
     const char *name = sides->claim_names->names[index];
 
     if (item->kind != CONTENT_LAYER || !layout_is_experts(item->layout) ||
-        find_expert(sides, name, 0) == CONTENT_NONE)
+        compared_names_expert(sides->latents_names, name, 0) == CONTENT_NONE)
         return 0;
     const struct matrices matrices = content_matrices(item);
     size_t *parts = matrices.count <= sides->latents->table->count
@@ -244,7 +228,7 @@ static int pair_experts(struct match *match, const struct sides *sides, size_t i
     if (!parts)
         return matrices.count <= sides->latents->table->count ? -1 : 0;
     for (uint64_t i = 0; i < matrices.count; i++) {
-        parts[i] = find_expert(sides, name, i);
+        parts[i] = compared_names_expert(sides->latents_names, name, i);
         if (parts[i] == CONTENT_NONE ||
             !is_expert(&sides->latents->table->entries[parts[i]], &matrices))
             return 0;

@@ -4,6 +4,8 @@
  * text between two parts is what the star matched. */
 #include "checkpoint/rename.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,4 +255,27 @@ size_t compared_names_find(const struct compared_names *names, const char *name)
                      : NULL;
 
     return found ? found->index : SIZE_MAX;
+}
+
+size_t compared_names_expert(const struct compared_names *names, const char *name,
+                             uint64_t number)
+{
+    static const char *const modules[] = {".experts.", ".switch_mlp."};
+    static const char *const leaves[] = {"", ".weight"};
+    char text[FILES_NAME_BYTES_MAX + 1];
+    size_t found = SIZE_MAX;
+
+    for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+        const char *at = strstr(name, modules[i]);
+
+        for (size_t k = 0; at && found == SIZE_MAX && k < 2; k++) {
+            const int length = snprintf(text, sizeof(text),
+                                        "%.*s.experts.%" PRIu64 ".%s%s", (int)(at - name),
+                                        name, number, at + strlen(modules[i]), leaves[k]);
+
+            if (length < (int)sizeof(text))
+                found = compared_names_find(names, text);
+        }
+    }
+    return found;
 }

@@ -44,4 +44,9 @@ void compared_names_fini(struct compared_names *names); /* harmless on a zeroed 
 /* Index of the tensor with this compared name, or SIZE_MAX. */
 size_t compared_names_find(const struct compared_names *names, const char *name);
 
+/* Index of PREFIX.experts.NUMBER.REST for the name PREFIX.experts.REST of the tensor that has
+ * all experts, or SIZE_MAX. MLX says switch_mlp there; transformers leaves ".weight" out. */
+size_t compared_names_expert(const struct compared_names *names, const char *name,
+                             uint64_t number);
+
 #endif

@@ -3,117 +3,40 @@
  * Each file is read as its own record says, so that a packed file can be compared with a
  * dense one. Layers are compared by codes and scales, all other tensors byte for byte. */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
 #include "checkpoint/compare.h"
-#include "checkpoint/json.h"
-#include "checkpoint/layer_diff.h"
 #include "checkpoint/match.h"
-#include "client/cli/grid.h"
-#include "client/cli/side.h"
+#include "client/cli/diff.h"
 #include "drive/both.h"
-#include "proto/json_value.h"
 
 static const uint64_t PIECE_ELEMENTS = 1 << 20; /* of each side in memory */
 
-struct diffing {
-    const struct options *options;
-    struct side a, b;
-    struct compared_names a_names, b_names;
-    struct grid *grid;        /* output as JSON: */
-    json_t *layers, *tensors; /* output as text: */
-    size_t layers_differing, layers_equal, others_differing, others_equal, only;
-    struct failure failure;
-};
-
 /* ---- one tensor -------------------------------------------------------------------- */
 
-static json_t *diff_json(const char *name, const struct layer_diff *diff)
-{
-    json_t *transitions = json_array();
-    json_t *json;
-
-    for (size_t i = 0; i < 9; i++)
-        json_array_append_new(transitions, json_uint64(diff->transitions[i / 3][i % 3]));
-    /* The ratio to an infinite scale is infinite, which JSON cannot express. */
-    json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "layer", name, "elements",
-                     json_uint64(diff->elements), "codes_differing",
-                     json_uint64(diff->codes_differing), "transitions", transitions,
-                     "magnitudes_differing", json_uint64(diff->magnitudes_differing),
-                     "scale_ratio_max", json_number(diff->scale_ratio_max), "equal",
-                     !diff->has_first);
-    if (json && diff->has_first)
-        json_put(json, "first", json_uint64(diff->first));
-    return json;
-}
-
-static void layer_row(struct grid *grid, const char *name, const struct layer_diff *diff)
-{
-    grid_cell(grid, "%s", name);
-    grid_cell(grid, "%" PRIu64, diff->codes_differing);
-    grid_cell(grid, "%.4f %%",
-              diff->elements
-                  ? 100.0 * (double)diff->codes_differing / (double)diff->elements
-                  : 0.0);
-    grid_cell(grid, "%.6g", diff->scale_ratio_max);
-    if (diff->has_first)
-        grid_cell(grid, "at element %" PRIu64, diff->first);
-    else
-        grid_cell(grid, "equal");
-}
-
-static int show_layer(struct diffing *d, const char *name, const struct layer_diff *diff)
-{
-    *(diff->has_first ? &d->layers_differing : &d->layers_equal) += 1;
-    if (d->grid) {
-        if (diff->has_first)
-            layer_row(d->grid, name, diff);
-        return 0;
-    }
-    return json_array_append_new(d->layers, diff_json(name, diff)) == 0
-               ? 0
-               : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-}
-
-/* A tensor that is not a layer on both sides: equal, or what differs. */
-static int show_other(struct diffing *d, const char *name, const char *what)
-{
-    json_t *json;
-
-    *(what ? &d->others_differing : &d->others_equal) += 1;
-    if (d->grid) {
-        if (!what)
-            return 0;
-        grid_cell(d->grid, "%s", name);
-        for (int i = 0; i < 3; i++)
-            grid_cell(d->grid, "-");
-        grid_cell(d->grid, "%s", what);
-        return 0;
-    }
-    json = json_pack("{s:s, s:b, s:s*}", "tensor", name, "equal", !what, "what", what);
-    return json_array_append_new(d->tensors, json) == 0
-               ? 0
-               : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-}
+/* A matrix of a layer. */
+struct matrix_ref {
+    size_t index;
+    uint64_t number;
+};
 
 /* Rows [first, first + count) of a matrix. */
-static int diff_rows(struct diffing *d, size_t a, size_t b, uint64_t number,
+static int diff_rows(struct diffing *d, struct matrix_ref a, struct matrix_ref b,
                      uint64_t first, uint64_t count, struct layer_diff *diff)
 {
     struct side_matrix left = {.data = NULL}, right = {.data = NULL};
     static const struct head_order as_stored = {.rows = 0};
     const struct head_order heads =
-        head_order_of(d->a.contents.table, a, d->b.contents.table, b);
-    int result =
-        side_load_rows(&d->a, a, number, &as_stored, first, count, &left, &d->failure);
+        head_order_of(d->a.contents.table, a.index, d->b.contents.table, b.index);
+    int result = side_load_rows(&d->a, a.index, a.number, &as_stored, first, count, &left,
+                                &d->failure);
 
     if (result == 0)
-        result =
-            side_load_rows(&d->b, b, number, &heads, first, count, &right, &d->failure);
+        result = side_load_rows(&d->b, b.index, b.number, &heads, first, count, &right,
+                                &d->failure);
     if (result == 0)
         result = layer_diff(diff, &left.matrix, &right.matrix, &d->failure);
     side_unload(&left);
@@ -121,10 +44,10 @@ static int diff_rows(struct diffing *d, size_t a, size_t b, uint64_t number,
     return result;
 }
 
-static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
+static int diff_matrix(struct diffing *d, struct matrix_ref a, struct matrix_ref b,
                        struct layer_diff *diff)
 {
-    const struct matrices matrix = content_matrices(&d->a.contents.items[a]);
+    const struct matrices matrix = content_matrices(&d->a.contents.items[a.index]);
     const uint64_t rows =
         matrix.columns < PIECE_ELEMENTS ? PIECE_ELEMENTS / matrix.columns : 1;
     struct layer_diff part;
@@ -132,7 +55,7 @@ static int diff_matrix(struct diffing *d, size_t a, size_t b, uint64_t number,
     for (uint64_t first = 0; first < matrix.rows; first += rows) {
         const uint64_t count = u64_min(rows, matrix.rows - first);
 
-        if (diff_rows(d, a, b, number, first, count, &part) < 0)
+        if (diff_rows(d, a, b, first, count, &part) < 0)
             return -1;
         layer_diff_add(diff, &part);
     }
@@ -168,9 +91,9 @@ static int diff_other(struct diffing *d, const char *name, size_t a, size_t b)
     if (differ < 0)
         return -1;
     if (differ && count == 0)
-        return show_other(d, name, "another type or shape");
+        return diff_show_other(d, name, "another type or shape");
     snprintf(what, sizeof(what), "%" PRIu64 " elements differ", count);
-    return show_other(d, name, differ ? what : NULL);
+    return diff_show_other(d, name, differ ? what : NULL);
 }
 
 /* A layer that is not ternary on one side: it has no codes to count, so its tensors are
@@ -194,7 +117,7 @@ static int diff_not_ternary(struct diffing *d, const char *name, size_t a, size_
     if (differ < 0)
         return -1;
     snprintf(what, sizeof(what), "its bytes differ; %s", why);
-    return show_other(d, name, differ ? what : NULL);
+    return diff_show_other(d, name, differ ? what : NULL);
 }
 
 static int diff_matrices(struct diffing *d, size_t a, size_t b, struct layer_diff *diff)
@@ -205,7 +128,8 @@ static int diff_matrices(struct diffing *d, size_t a, size_t b, struct layer_dif
         side_check_biases(&d->b, b, &d->failure) < 0)
         return -1;
     for (uint64_t i = 0; i < count; i++)
-        if (diff_matrix(d, a, b, i, diff) < 0)
+        if (diff_matrix(d, (struct matrix_ref){a, i}, (struct matrix_ref){b, i}, diff) <
+            0)
             return -1;
     return 0;
 }
@@ -219,17 +143,15 @@ static int diff_layer(struct diffing *d, const char *name, size_t a, size_t b)
 
     if (left.count != right.count || left.rows != right.rows ||
         left.columns != right.columns)
-        return show_other(d, name, "another shape");
+        return diff_show_other(d, name, "another shape");
     if (diff_matrices(d, a, b, &diff) == 0)
-        return show_layer(d, name, &diff);
+        return diff_show_layer(d, name, &diff);
     if (d->failure.status != TRIT_INVALID_ARGUMENT)
         return fail_context(&d->failure, "%s", name);
     why = d->failure;
     d->failure = (struct failure){.status = TRIT_OK};
     return diff_not_ternary(d, name, a, b, why.message);
 }
-
-/* ---- all of them ------------------------------------------------------------------- */
 
 static bool is_layer(const struct side *side, size_t index)
 {
@@ -242,20 +164,140 @@ static bool goes_along(const struct side *side, size_t index)
     return side->contents.items[index].kind == CONTENT_SCALES;
 }
 
+/* ---- experts that are one tensor on one side and one each on the other ------------------- */
+
+/* The experts of a layer of A, or with `swapped` of B. */
+struct experts {
+    const struct side *one, *each;
+    const struct compared_names *one_names, *each_names;
+    bool *taken; /* of the side that has one each */
+    bool swapped;
+};
+
+static struct experts experts_of(struct diffing *d, bool swapped)
+{
+    return swapped ? (struct experts){&d->b,       &d->a,      &d->b_names,
+                                      &d->a_names, d->a_taken, true}
+                   : (struct experts){&d->a,       &d->b,      &d->a_names,
+                                      &d->b_names, d->b_taken, false};
+}
+
+/* Does the other side have every expert of the layer as a layer of its own? */
+static bool is_apart(const struct experts *e, size_t index)
+{
+    const struct content *item = &e->one->contents.items[index];
+    const char *name = e->one_names->names[index];
+
+    if (!is_layer(e->one, index) || !layout_is_experts(item->layout) ||
+        compared_names_find(e->each_names, name) != CONTENT_NONE)
+        return false;
+    const uint64_t count = content_matrices(item).count;
+    for (uint64_t i = 0; i < count; i++) {
+        const size_t part = compared_names_expert(e->each_names, name, i);
+
+        if (part == CONTENT_NONE || !is_layer(e->each, part))
+            return false;
+    }
+    return count > 0;
+}
+
+static void take_experts(const struct experts *e)
+{
+    for (size_t index = 0; index < e->one->contents.table->count; index++) {
+        const char *name = e->one_names->names[index];
+        const uint64_t count =
+            is_apart(e, index) ? content_matrices(&e->one->contents.items[index]).count
+                               : 0;
+
+        for (uint64_t i = 0; i < count; i++)
+            e->taken[compared_names_expert(e->each_names, name, i)] = true;
+    }
+}
+
+static int diff_expert(struct diffing *d, const struct experts *e, struct matrix_ref one,
+                       struct layer_diff *diff)
+{
+    const struct matrix_ref each = {
+        compared_names_expert(e->each_names, e->one_names->names[one.index], one.number),
+        0};
+    const struct matrices left = content_matrices(&e->one->contents.items[one.index]);
+    const struct matrices right = content_matrices(&e->each->contents.items[each.index]);
+
+    if (right.count != 1 || left.rows != right.rows || left.columns != right.columns)
+        return fail(&d->failure, TRIT_INVALID_ARGUMENT, NULL, "another shape");
+    if (side_check_biases(e->swapped ? &d->a : &d->b, each.index, &d->failure) < 0)
+        return -1;
+    return e->swapped ? diff_matrix(d, each, one, diff) : diff_matrix(d, one, each, diff);
+}
+
+static int diff_experts(struct diffing *d, const struct experts *e, size_t index)
+{
+    const char *name = e->one_names->names[index];
+    const uint64_t count = content_matrices(&e->one->contents.items[index]).count;
+    struct layer_diff diff = {.scale_ratio_max = 1};
+    int result = side_check_biases(e->swapped ? &d->b : &d->a, index, &d->failure);
+    char what[sizeof(d->failure.message) + 32];
+    uint64_t i = 0;
+
+    for (; result == 0 && i < count; i += result == 0)
+        result = diff_expert(d, e, (struct matrix_ref){index, i}, &diff);
+    if (result == 0)
+        return diff_show_layer(d, name, &diff);
+    if (d->failure.status != TRIT_INVALID_ARGUMENT)
+        return fail_context(&d->failure, "%s", name);
+    snprintf(what, sizeof(what), "expert %" PRIu64 ": %s", i, d->failure.message);
+    d->failure = (struct failure){.status = TRIT_OK};
+    return diff_show_other(d, name, what);
+}
+
+static int take_all_experts(struct diffing *d)
+{
+    d->a_taken = calloc(d->a.contents.table->count + 1, sizeof(*d->a_taken));
+    d->b_taken = calloc(d->b.contents.table->count + 1, sizeof(*d->b_taken));
+    if (!d->a_taken || !d->b_taken)
+        return fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    for (int swapped = 0; swapped < 2; swapped++) {
+        const struct experts experts = experts_of(d, swapped);
+
+        take_experts(&experts);
+    }
+    return 0;
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
 static int diff_tensor(struct diffing *d, size_t index)
 {
+    const struct experts experts = experts_of(d, false);
     const char *name = d->a_names.names[index];
     const size_t other = compared_names_find(&d->b_names, name);
 
-    if (goes_along(&d->a, index))
+    if (goes_along(&d->a, index) || d->a_taken[index])
         return 0;
+    if (is_apart(&experts, index))
+        return diff_experts(d, &experts, index);
     if (other == CONTENT_NONE) {
         d->only++;
-        return show_other(d, name, "only in the first");
+        return diff_show_other(d, name, "only in the first");
     }
     if (is_layer(&d->a, index) && is_layer(&d->b, other))
         return diff_layer(d, name, index, other);
     return diff_other(d, name, index, other);
+}
+
+/* Tensors of B that A does not have under their name. */
+static int diff_other_side(struct diffing *d, size_t index)
+{
+    const struct experts experts = experts_of(d, true);
+    const char *name = d->b_names.names[index];
+
+    if (goes_along(&d->b, index) || d->b_taken[index] ||
+        compared_names_find(&d->a_names, name) != CONTENT_NONE)
+        return 0;
+    if (is_apart(&experts, index))
+        return diff_experts(d, &experts, index);
+    d->only++;
+    return diff_show_other(d, name, "only in the second");
 }
 
 static int diff_all(struct diffing *d)
@@ -266,12 +308,8 @@ static int diff_all(struct diffing *d)
         if (diff_tensor(d, i) < 0)
             return -1;
     for (size_t i = 0; i < right->count; i++)
-        if (!goes_along(&d->b, i) &&
-            compared_names_find(&d->a_names, d->b_names.names[i]) == CONTENT_NONE) {
-            d->only++;
-            if (show_other(d, d->b_names.names[i], "only in the second") < 0)
-                return -1;
-        }
+        if (diff_other_side(d, i) < 0)
+            return -1;
     if (reader_unchanged(d->a.input.reader, &d->failure) < 0)
         return -1;
     return reader_unchanged(d->b.input.reader, &d->failure);
@@ -334,7 +372,7 @@ static enum exit_code run_steps(struct diffing *d)
         compared_names_init(&d->b_names, &d->b.rules, false, d->b.contents.table,
                             &d->failure) < 0)
         return complain(USAGE, "diff: %s", d->failure.message);
-    if (start(d) < 0 || diff_all(d) < 0)
+    if (take_all_experts(d) < 0 || start(d) < 0 || diff_all(d) < 0)
         return complain(FAILED, "%s", d->failure.message);
     return show_result(d);
 }
@@ -346,6 +384,8 @@ static enum exit_code run_diff(const struct options *options)
 
     compared_names_fini(&d.a_names);
     compared_names_fini(&d.b_names);
+    free(d.a_taken);
+    free(d.b_taken);
     grid_destroy(d.grid);
     json_decref(d.layers);
     json_decref(d.tensors);

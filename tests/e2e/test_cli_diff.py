@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import schemas
-from checkpoints import load, save
+from checkpoints import header_of, load, save
 from tritd import cli
 
 ENCODINGS = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0"]
@@ -138,3 +138,38 @@ def test_layers_that_are_not_ternary(daemon, tmp_path, random):
                "--from-encoding", "mlx_2bit", "-e", "int8")
     assert done.returncode == 1 and "a bias must be -scale" in done.stderr
     assert not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("layout", ["out_in", "in_out"])
+@pytest.mark.parametrize("name, each", [
+    ("m.experts.up_proj", "m.experts.{}.up_proj.weight"),
+    ("m.experts.up_proj.weight", "m.experts.{}.up_proj.weight"),
+    ("m.switch_mlp.up_proj.weight", "m.experts.{}.up_proj.weight")])
+def test_experts_in_one_tensor_or_one_each(daemon, tmp_path, random, layout, name, each):
+    """Experts are compared one by one, whichever side has them in one tensor, and what differs
+    is told as of that tensor. Without all experts they are different tensors."""
+    experts = (random.standard_normal((3, 8, 256)) * .02).astype(np.float32)
+    stacked = experts if layout == "out_in" else experts.transpose(0, 2, 1).copy()
+    save(tmp_path / "one.safetensors", {name: stacked, "norm.weight": np.ones(4, np.float32)})
+    save(tmp_path / "each.safetensors", {"norm.weight": np.ones(4, np.float32), **{
+        each.format(i): experts[i] for i in range(3)}})
+    words = ("--experts", layout)
+    one = project(daemon, tmp_path, "dense", *words, source="one")
+    packed = project(daemon, tmp_path, "int8", source="each")
+    for a, b in ((one, packed), (packed, one)):
+        found = diff(a, b, *words)
+        assert [(layer["layer"], layer["elements"]) for layer in found["layers"]] == [
+            (name, experts.size)]
+        assert found["equal"] and [other["tensor"] for other in found["tensors"]] == ["norm.weight"]
+    tensors = load(packed)
+    codes = tensors[each.format(2)]
+    codes[5, 7] = 1 if codes[5, 7] < 1 else 0
+    save(tmp_path / "other.safetensors", tensors, header_of(packed)["__metadata__"])
+    found = diff(one, tmp_path / "other.safetensors", *words)
+    layer, = found["layers"]
+    assert (layer["codes_differing"], layer["first"]) == (1, 2 * 2048 + 5 * 256 + 7)
+    del tensors[each.format(1)], tensors[each.format(1).replace("weight", "weight.scales")]
+    save(tmp_path / "fewer.safetensors", tensors)
+    found = diff(one, tmp_path / "fewer.safetensors", *words)
+    what = {other["tensor"]: other.get("what") for other in found["tensors"]}
+    assert what[name] == "only in the first" and what[each.format(2)] == "only in the second"

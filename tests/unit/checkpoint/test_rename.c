@@ -206,6 +206,46 @@ CASE(unused_renames, "a prefix or rename that matches nothing is named")
     fixture_fini(&f);
 }
 
+CASE(finds_experts, "an expert's tensor is found by the name of the one that has all")
+{
+    static const struct {
+        const char *name;
+        uint64_t number;
+        const char *found; /* NULL: none */
+    } cases[] = {
+        {"m.experts.up.weight", 0, "m.experts.0.up.weight"},
+        {"m.experts.up.weight", 10, "m.experts.10.up.weight"},
+        {"m.experts.up", 10, "m.experts.10.up.weight"},
+        {"m.switch_mlp.up.weight", 0, "m.experts.0.up.weight"},
+        {"m.experts.bias", 0, "m.experts.0.bias"},
+        {"m.experts.up.weight", 1, NULL},
+        {"m.up.weight", 0, NULL},
+        {"experts.up.weight", 0, NULL},
+    };
+    char longest[FILES_NAME_BYTES_MAX + 1];
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "m.experts.0.up.weight", "F32", 4, 4, 0);
+    add(&f.table, "m.experts.10.up.weight", "F32", 4, 4, 0);
+    add(&f.table, "m.experts.0.bias", "F32", 4, 4, 0);
+    seal(&f.table);
+    CHECK(compared_names_init(&f.names, &f.options, false, &f.table, NULL) == 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const size_t found =
+            compared_names_expert(&f.names, cases[i].name, cases[i].number);
+
+        CHECK((found == SIZE_MAX) == !cases[i].found);
+        if (cases[i].found)
+            CHECK_STR(f.table.entries[found].name, cases[i].found);
+    }
+    memset(longest, 'e', FILES_NAME_BYTES_MAX);
+    memcpy(longest, "m.experts.", 10);
+    longest[FILES_NAME_BYTES_MAX] = '\0';
+    CHECK(compared_names_expert(&f.names, longest, 0) == SIZE_MAX);
+    fixture_fini(&f);
+}
+
 CASE(memory, "if memory runs out, renaming fails")
 {
     struct fixture f;
