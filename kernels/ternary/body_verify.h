@@ -135,12 +135,23 @@ static __attribute__((noinline)) void check_inexact(const struct claims *claims,
         check->invalid.count += all_wrong;
 }
 
-static bool same_values(const float a[UNIT], const float b[UNIT])
+/* Lanes in which the values of two units differ, -1, among those of `differ`. 0 equals -0. */
+INLINE i32v differing(i32v differ, unit_f32 a, unit_f32 b)
 {
-    uint32_t differ = 0;
-    for (size_t i = 0; i < UNIT; i++)
-        differ |= a[i] != b[i];
-    return !differ;
+    float left[UNIT], right[UNIT];
+    floats_of(left, a);
+    floats_of(right, b);
+    for (size_t i = 0; i < UNIT; i += STEP)
+        differ |= (i32v)(f32v_load(left + i) != f32v_load(right + i));
+    return differ;
+}
+
+static bool is_none(i32v lanes)
+{
+    int32_t any = 0;
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(any); i++)
+        any |= lanes[i];
+    return !any;
 }
 
 static int sign_of(float value)
@@ -173,10 +184,10 @@ check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_
     tally->near = near_count_add_f32(tally->near, r, keys);
     if (job->sums)
         sums_add(sums, r, finite);
+    if (is_none(differing((i32v){0}, raw, want)) && !claims->latents_lost[g])
+        return;
     floats_of(is, raw);
     floats_of(expected, want);
-    if (same_values(is, expected) && !claims->latents_lost[g])
-        return;
     for (size_t k = 0; k < n; k++) {
         const int wanted = sign_of(expected[k]);
         const int found = trits ? (trits[k] > 0) - (trits[k] < 0)
@@ -261,7 +272,8 @@ static void project_reference(struct claims *claims)
     find_keys_f32(&claims->projection, true);
 }
 
-/* Begins a block once the claim's scales are found. The caller finds their keys. */
+/* Begins a block once the claim's scales are found; again, if they change. The caller finds
+ * their keys, and projects the reference. */
 static void begin_claims(struct claims *claims)
 {
     const size_t count = claims->end - claims->begin;
@@ -276,8 +288,6 @@ static void begin_claims(struct claims *claims)
     find_halves(&claims->scales);
     scales_as_stored_f32(&claims->scales);
     claims->near_found = false;
-    if (claims->latents)
-        project_reference(claims);
 }
 
 /* Ends the check of a group. `inexact` counts the codes of elements that are not exact:

@@ -125,6 +125,8 @@ INLINE void verify_packed(struct claims *claims, const struct packing *packing)
         claims->counts->non_finite += job->group_len;
     }
     begin_claims(claims);
+    if (claims->latents)
+        project_reference(claims);
     for (size_t g = claims->begin; g < claims->end; g++)
         verify_packed_group(claims, g - claims->begin, packing);
 }

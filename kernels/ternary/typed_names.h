@@ -17,6 +17,8 @@
 #define emit_unit TYPED(emit_unit)
 #define emitters TYPED(emitters)
 #define error_of TYPED(error_of)
+#define equals_projection TYPED(equals_projection)
+#define find_exact_keys TYPED(find_exact_keys)
 #define find_keys TYPED(find_keys)
 #define find_non_finite TYPED(find_non_finite)
 #define finish_block TYPED(finish_block)
@@ -50,5 +52,7 @@
 #define verify_alone TYPED(verify_alone)
 #define verify_dense_groups TYPED(verify_dense_groups)
 #define verify_inexact_groups TYPED(verify_inexact_groups)
+#define verify_projected TYPED(verify_projected)
+#define verify_projected_group TYPED(verify_projected_group)
 
 #endif

@@ -135,6 +135,17 @@ static __attribute__((noinline)) void verify_inexact_groups(struct claims *claim
             verify_inexact_group(claims, g);
 }
 
+/* The keys of scales that infer_scales found. If all elements are 0, none may equal s. */
+ALWAYS_INLINE void find_exact_keys(struct claims *claims)
+{
+    find_keys(&claims->scales, false);
+    for (size_t i = 0; i < LANES; i += STEP) {
+        const u32v zero = (u32v)(f32v_load(claims->scales.s + i) == 0.0f);
+        u32v_store(claims->scales.keys.s + i,
+                   u32v_load(claims->scales.keys.s + i) | zero);
+    }
+}
+
 ALWAYS_INLINE void verify_alone(struct claims *claims)
 {
     const size_t count = claims->end - claims->begin;
@@ -143,13 +154,7 @@ ALWAYS_INLINE void verify_alone(struct claims *claims)
     uint32_t inexact = 0, zeros = 0;
     infer_scales(claims);
     begin_claims(claims);
-    find_keys(&claims->scales, false);
-    /* If all elements are 0, none may equal s. */
-    for (size_t i = 0; i < LANES; i += STEP) {
-        const u32v zero = (u32v)(f32v_load(claims->scales.s + i) == 0.0f);
-        u32v_store(claims->scales.keys.s + i,
-                   u32v_load(claims->scales.keys.s + i) | zero);
-    }
+    find_exact_keys(claims);
     for (size_t g = 0; g < count; g++) {
         const bool exact = tally_exact(claims, g, &tally);
         inexact |= (uint32_t)!exact << g;
@@ -171,6 +176,62 @@ ALWAYS_INLINE void verify_alone(struct claims *claims)
         verify_inexact_groups(claims, inexact);
 }
 
+/* ---- groups that equal the projection of their reference ----------------------------- */
+
+/* Compares a group with the projection; adds what is measured of the reference. */
+ALWAYS_INLINE bool equals_projection(const struct claims *claims, size_t g,
+                                     struct tally *tally, struct sums *sums)
+{
+    const struct verify_job *job = claims->job;
+    const size_t len = job->group_len, first = (claims->begin + g) * len;
+    const uint8_t *in = (const uint8_t *)job->in + first * ELEMENT_BYTES;
+    const uint8_t *reference =
+        (const uint8_t *)job->reference + first * claims->latents->bytes;
+    const thresholds_f32 keys = thresholds_of_f32(&claims->projection.keys, g);
+    i32v differ = {0};
+    for (size_t i = 0; i < len; i += UNIT) {
+        const size_t n = size_min(len - i, UNIT);
+        const unit_f32 r = claims->latents->load(reference + i * claims->latents->bytes,
+                                                 n),
+                       w = load_wide(in + i * ELEMENT_BYTES, n);
+        differ = differing(differ, w, unit_dequantize_f32(r, keys));
+        tally->near = near_count_add_f32(tally->near, r, keys);
+        if (job->sums)
+            sums_add(sums, r, w);
+    }
+    return is_none(differ);
+}
+
+/* Verifies a group if it is exact and equals the projection; else returns false. */
+static bool verify_projected_group(struct claims *claims, size_t g)
+{
+    const struct inexact_tally inexact = {.found = false};
+    struct tally tally = tally_zero();
+    struct sums sums = sums_zero();
+    if (claims->latents_lost[g] || !tally_exact(claims, g, &tally) ||
+        !equals_projection(claims, g, &tally, &sums))
+        return false;
+    claims->tainted[g] = false;
+    claims->check->valid += claims->job->group_len;
+    end_claim(claims, g, &tally, &sums, &inexact);
+    return true;
+}
+
+/* Nearly every group equals the projection, so this is tried first. */
+static void verify_projected(struct claims *claims)
+{
+    const size_t count = claims->end - claims->begin;
+    uint32_t others = 0;
+    project_reference(claims);
+    infer_scales(claims);
+    begin_claims(claims);
+    find_exact_keys(claims);
+    for (size_t g = 0; g < count; g++)
+        others |= (uint32_t)!verify_projected_group(claims, g) << g;
+    if (others)
+        verify_inexact_groups(claims, others);
+}
+
 static void verify_dense_groups(const struct verify_job *job,
                                 struct ternary_counts *counts,
                                 struct ternary_check *check)
@@ -183,7 +244,7 @@ static void verify_dense_groups(const struct verify_job *job,
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);
         if (job->reference)
-            verify_inexact_groups(&claims, (1u << (claims.end - begin)) - 1);
+            verify_projected(&claims);
         else
             verify_alone(&claims);
     }
