@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trit inspect: lists the tensors of a file; needs no daemon. */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 
 #include "client/cli/file.h"
 #include "client/cli/grid.h"
+#include "drive/inspect.h"
 #include "kernels/kernels.h"
-#include "proto/json_value.h"
-
-static json_t *tensor_json(const struct contents *contents, size_t index)
-{
-    const struct tensor_entry *entry = &contents->table->entries[index];
-    const struct content *item = &contents->items[index];
-    char text[CONTENT_TEXT_BYTES];
-    uint64_t shape[TRIT_RANK_MAX];
-
-    entry_value_shape(entry, shape);
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:s, s:s}", "name", entry->name, "dtype",
-        entry->type->name, "shape", json_uint64s(shape, entry->rank), "offset",
-        json_uint64(entry->offset), "bytes", json_uint64(entry->bytes), "layer",
-        item->kind == CONTENT_LAYER, "kind", content_kind_name(item->kind), "role",
-        role_name(item->role), "what", content_text(text, contents, index));
-}
-
-static enum exit_code show_json(const struct options *options,
-                                const struct reader *reader,
-                                const struct contents *contents)
-{
-    const struct tensor_table *table = reader_table(reader);
-    json_t *tensors = json_array(), *metadata = json_object();
-
-    for (size_t i = 0; i < table->count; i++)
-        json_array_append_new(tensors, tensor_json(contents, i));
-    for (size_t i = 0; i < table->pair_count; i++)
-        json_object_set_new(metadata, table->pairs[i].key,
-                            json_string(table->pairs[i].value));
-    return print_json(json_pack("{s:s, s:s, s:o, s:o}", "file", options->arguments[0],
-                                "format", reader_format(reader), "metadata", metadata,
-                                "tensors", tensors),
-                      DONE);
-}
 
 static enum exit_code show_table(const struct reader *reader,
                                  const struct contents *contents)
@@ -110,9 +75,10 @@ static enum exit_code inspect(const struct options *options, const struct input 
     code = input_check(input, options->arguments[0]);
     if (code == FAILED)
         return code;
-    enum exit_code shown = option_given(options, OPTION_JSON)
-                               ? show_json(options, reader, contents)
-                               : show_table(reader, contents);
+    enum exit_code shown =
+        option_given(options, OPTION_JSON)
+            ? print_json(inspect_json(options->arguments[0], reader, contents), DONE)
+            : show_table(reader, contents);
     if (shown != DONE)
         return shown;
     return code == DONE && broken ? MISMATCH : code;

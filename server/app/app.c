@@ -60,6 +60,7 @@ static void close_modules(struct app *app)
     run_gauges_stop(app->run_gauges);
     web_stop(app->web);
     net_destroy(app->net);
+    services_stop_jobs(app->services);
     pool_stop(app->pool);
     store_reader_close(app->web_reader);
     store_reader_close(app->services_reader);

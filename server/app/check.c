@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
+#include "services/checkpoints/root.h"
 #include "store/store.h"
 #include "tls/tls.h"
 #include "web/gate.h"
@@ -51,6 +52,16 @@ static int check_data_dir(const struct config *config, struct failure *failure)
     return path && (store_usable(path, failure) < 0 || layers_usable(path, failure) < 0)
                ? -1
                : 0;
+}
+
+static int check_checkpoint_root(const struct config *config, struct failure *failure)
+{
+    struct root root;
+
+    if (root_open(&root, config->checkpoint_root, failure) < 0)
+        return -1;
+    root_close(&root);
+    return 0;
 }
 
 static int check_addresses(const struct config *config, struct failure *failure)
@@ -99,6 +110,7 @@ int config_check(const struct config *config, struct failure *failure)
     if (config_retention(config, &retention, failure) < 0 ||
         config_kernels(config, &kernels, failure) < 0 ||
         check_threads(config, failure) < 0 || check_data_dir(config, failure) < 0 ||
+        check_checkpoint_root(config, failure) < 0 ||
         check_addresses(config, failure) < 0 || check_tls(config, failure) < 0 ||
         check_access(config, failure) < 0)
         return -1;

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "app/config_text.h"
 #include "app/option.h"
 #include "app/validate.h"
 #include "base/machine.h"
@@ -33,6 +30,8 @@ static const struct option_row rows[] = {
      "serve metrics, health and reports here; off: do not [127.0.0.1:6562]", false},
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
      "keep reports and layers here; without it they are lost at exit", false},
+    {"checkpoint-root", OPTION_TEXT, AT(checkpoint_root), "DIR",
+     "where the service Checkpoints finds files; without it the service is off", false},
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
      "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again",
      false},
@@ -97,6 +96,12 @@ static const struct option_row rows[] = {
      "largest number of buffers that a local client shares; 0: none [64]", false},
     {"memory-buffer-bytes-max", OPTION_BYTES, AT(limits.memory_buffer_bytes_max), "BYTES",
      "bytes of the buffers that a local client shares [1G]", false},
+    {"jobs-max", OPTION_COUNT32, AT(limits.jobs_max), "N",
+     "checkpoint jobs that run at a time; further ones wait [2]", false},
+    {"jobs-waiting-max", OPTION_COUNT32, AT(limits.jobs_waiting_max), "N",
+     "largest number of jobs that wait [64]", false},
+    {"jobs-kept-max", OPTION_COUNT32, AT(limits.jobs_kept_max), "N",
+     "ended jobs whose results are kept; the oldest are forgotten [64]", false},
     {"health-rule", OPTION_LIST, AT(health_rules), "RULE.LEVEL=VALUE",
      "threshold of a rule, as dead_groups.failing=0.5; off: never; may be repeated",
      false},
@@ -235,32 +240,12 @@ static int read_line(struct config *config, char *line, const char *path, unsign
                 "%s: no option is called \"%s\"", place, name);
 }
 
-enum { CONFIG_FILE_BYTES_MAX = 65536 };
-
-static int read_whole(const char *path, char **text, struct failure *failure)
-{
-    char *buffer = malloc(CONFIG_FILE_BYTES_MAX + 1);
-    int file = buffer ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t count = file < 0 ? -1 : read(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
-
-    if (file >= 0)
-        close(file);
-    if (count < 0 || count > CONFIG_FILE_BYTES_MAX) {
-        free(buffer);
-        return fail(failure, TRIT_INVALID_ARGUMENT, "config", "--config %s: %s", path,
-                    count < 0 ? strerror(errno) : "larger than 65536 bytes");
-    }
-    buffer[count] = '\0';
-    *text = buffer;
-    return 0;
-}
-
 static int read_file(struct config *config, const char *path, struct failure *failure)
 {
     unsigned number = 0;
     char *line, *rest;
 
-    if (read_whole(path, &config->file_text, failure) < 0)
+    if (config_text_read(&config->file_text, path, failure) < 0)
         return -1;
     config->listen_count = 0;
     rest = config->file_text;

@@ -18,11 +18,12 @@ enum { LISTEN_MAX = 16 };
 struct config {
     const char *listen[LISTEN_MAX]; /* "host:port" or "unix:/path" */
     size_t listen_count;
-    const char *http;       /* "host:port", or "off" */
-    const char *data_dir;   /* NULL: reports are in memory only */
-    const char *isa;        /* kernels: "auto", "portable", "avx2", ... */
-    const char *token_file; /* NULL: none; who may call (docs/access.md) */
-    const char *tls_cert;   /* PEM files; NULL: plain TCP */
+    const char *http;            /* "host:port", or "off" */
+    const char *data_dir;        /* NULL: reports are in memory only */
+    const char *checkpoint_root; /* NULL: the service Checkpoints is off */
+    const char *isa;             /* kernels: "auto", "portable", "avx2", ... */
+    const char *token_file;      /* NULL: none; who may call (docs/access.md) */
+    const char *tls_cert;        /* PEM files; NULL: plain TCP */
     const char *tls_key;
     const char *tls_client_ca; /* NULL: no client certificate is asked for */
     struct option_list http_hosts, http_proxies;

@@ -145,6 +145,9 @@ static int start_services(struct app *app, struct failure *failure)
         .metrics = app->metrics,
         .memory = app->memory,
         .version = TRITD_VERSION,
+        .checkpoint_root = app->config.checkpoint_root,
+        .limits = &app->config.limits,
+        .mailbox = app->mailbox,
         .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,
     };
 

@@ -73,6 +73,9 @@ struct limits {
     uint64_t disk_free_min;      /* bytes free on the data directory's disk; not ready */
     uint64_t memory_buffers_max; /* of a local client; 0: none; RESOURCE_EXHAUSTED */
     uint64_t memory_buffer_bytes_max; /* of them together; RESOURCE_EXHAUSTED */
+    uint32_t jobs_max;                /* over checkpoints, that run; further ones wait */
+    uint32_t jobs_waiting_max;        /* RESOURCE_EXHAUSTED */
+    uint32_t jobs_kept_max;           /* that have ended; the oldest are forgotten */
     uint32_t metrics_runs_max; /* runs with metrics of their own; older are left out */
 };
 
@@ -103,6 +106,9 @@ static inline struct limits limits_default(void)
         .disk_free_min = 64 << 20,
         .memory_buffers_max = 64,
         .memory_buffer_bytes_max = 1ull << 30,
+        .jobs_max = 2,
+        .jobs_waiting_max = 64,
+        .jobs_kept_max = 64,
         .metrics_runs_max = 32,
     };
 }

@@ -47,6 +47,7 @@ static void piece_done(struct progress_piece *piece, uint64_t bytes, bool ends)
 
     pthread_mutex_lock(&progress->lock);
     progress->done = progress->done - piece->done + bytes;
+    progress->pieces += ends;
     changed(progress, ends && progress->done >= progress->total);
     pthread_mutex_unlock(&progress->lock);
     piece->done = bytes;

@@ -27,6 +27,7 @@ struct progress {
     const struct progress_ops *ops;
     pthread_mutex_t lock;
     uint64_t total, done;             /* bytes of the input */
+    uint64_t pieces;                  /* that have ended */
     char label[PROGRESS_LABEL_BYTES]; /* of the piece that began last, cut */
 };
 

@@ -63,7 +63,9 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms);
 
 /* Is there a layer to verify? Without one the engine is not used. */
 bool verify_has_layers(const struct verifying *v);
-uint64_t verify_bytes(const struct verifying *v); /* of the claim, for the progress */
+/* For the progress: bytes of the claim, and how many pieces verify_run has. */
+uint64_t verify_bytes(const struct verifying *v);
+uint64_t verify_piece_count(const struct verifying *v);
 
 int verify_run(struct verifying *v);
 

@@ -25,6 +25,21 @@ static bool is_layer(const struct verifying *v, const struct match_pair *pair)
            content_matrices(&v->claim.items[pair->claim]).count > 0;
 }
 
+uint64_t verify_piece_count(const struct verifying *v)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < pair_count(v); i++) {
+        const struct match_pair pair = pair_at(v, i);
+
+        if (is_layer(v, &pair))
+            count += content_matrices(&v->claim.items[pair.claim]).count;
+        else
+            count += pair.kind == MATCH_BYTES;
+    }
+    return count;
+}
+
 /* ---- on a lane -------------------------------------------------------------------- */
 
 static int run_piece(void *owner, void *arg, const atomic_bool *stopped,

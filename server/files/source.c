@@ -64,12 +64,30 @@ static enum trit_status status_of(int code)
     }
 }
 
+/* Is it a name in a folder that its user holds open, /proc/self/fd/N/NAME? */
+static bool is_held(const char *path)
+{
+    static const char held[] = "/proc/self/fd/";
+
+    return strncmp(path, held, sizeof(held) - 1) == 0 &&
+           strchr(path + sizeof(held) - 1, '/');
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+static int open_path(const char *path)
+{
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK |
+                          (is_held(path) ? O_NOFOLLOW : 0));
+}
+
 int source_open(struct source **source, const char *path, struct failure *failure)
 {
     struct source *opened;
-    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open_path(path);
 
+    if (fd < 0 && errno == ELOOP && is_held(path))
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "%s is a symbolic link, which is not followed", last_part(path));
     if (fd < 0)
         return fail(failure, status_of(errno), NULL, "cannot open it: %s",
                     strerror(errno));
@@ -225,7 +243,7 @@ bool source_rest(struct source *source)
 int source_wake(struct source *source, struct failure *failure)
 {
     struct stat now;
-    int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open_path(source->path);
 
     if (fd < 0)
         return fail(failure, status_of(errno), NULL, "cannot open %s again: %s",

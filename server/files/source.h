@@ -14,7 +14,9 @@
 struct source; /* any number of threads may read one */
 
 /* Opens a regular file; pipes, devices and folders are refused
- * (INVALID_ARGUMENT), a missing file is NOT_FOUND. */
+ * (INVALID_ARGUMENT), a missing file is NOT_FOUND. A symbolic link is followed, but not in
+ * /proc/self/fd/N/NAME, by which the daemon names a file in a folder that it holds open:
+ * INVALID_ARGUMENT. */
 int source_open(struct source **source, const char *path, struct failure *failure);
 
 /* Takes ownership of `fd`, also on failure. `name` is used in messages. */

@@ -9,6 +9,8 @@ struct blocks;
 struct budget;
 struct kernels;
 struct layers;
+struct limits;
+struct mailbox;
 struct memory;
 struct metrics;
 struct pool;
@@ -28,6 +30,9 @@ struct services_config { /* everything is borrowed for the life of the services 
     struct metrics *metrics;
     struct memory *memory; /* NULL: no region is taken */
     const char *version;
+    const char *checkpoint_root; /* NULL: the service Checkpoints is off */
+    const struct limits *limits; /* those of jobs; with a checkpoint_root */
+    struct mailbox *mailbox;     /* likewise */
     /* A tensor up to this size is computed on the loop, if its method is quick enough:
      * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */
     size_t inline_bytes_max;

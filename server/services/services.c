@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "base/budget.h"
+#include "base/limits.h"
 #include "obs/metrics.h"
+#include "services/checkpoints/jobs.h"
+#include "services/checkpoints/stream.h"
 #include "services/health.h"
 #include "services/methods.h"
 #include "services/shared.h"
@@ -45,7 +48,13 @@
     X(layers_as_linear, LAYERS)                                                          \
     X(layers_verify, LAYERS)                                                             \
     X(pack, PROJECT)                                                                     \
-    X(pack_stream, PROJECT)
+    X(pack_stream, PROJECT)                                                              \
+    X(checkpoints_inspect, CHECKPOINTS)                                                  \
+    X(checkpoints_plan, CHECKPOINTS)                                                     \
+    X(checkpoints_verify, CHECKPOINTS)                                                   \
+    X(checkpoints_jobs, CHECKPOINTS)                                                     \
+    X(checkpoints_attach, CHECKPOINTS)                                                   \
+    X(checkpoints_cancel, CHECKPOINTS)
 
 #define METHOD_OF(name, policy) &method_##name,
 static const struct method *const methods[] = {METHODS(METHOD_OF)};
@@ -74,6 +83,28 @@ enum policy services_policy(const struct method *method)
     return POLICY_ADMIN;
 }
 
+static int create_jobs(struct services *services, struct failure *failure)
+{
+    const struct services_config *config = &services->config;
+    struct jobs_config jobs = {
+        .directory = config->checkpoint_root,
+        .kernels = config->kernels,
+        .pool = config->pool,
+        .budget = config->budget,
+        .mailbox = config->mailbox,
+        .metrics = config->metrics,
+        .version = config->version,
+        .news = streams_show,
+    };
+
+    if (config->limits)
+        jobs.limits =
+            (struct jobs_limits){.running_max = config->limits->jobs_max,
+                                 .waiting_max = config->limits->jobs_waiting_max,
+                                 .kept_max = config->limits->jobs_kept_max};
+    return jobs_create(&services->jobs, &jobs, failure);
+}
+
 int services_create(struct services **out, const struct services_config *config,
                     struct failure *failure)
 {
@@ -82,6 +113,10 @@ int services_create(struct services **out, const struct services_config *config,
     if (!services)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the services");
     services->config = *config;
+    if (create_jobs(services, failure) < 0) {
+        free(services);
+        return -1;
+    }
     tiles_init(&services->tiles);
     health_init(&services->health);
     list_init(&services->watches);
@@ -94,10 +129,18 @@ void services_destroy(struct services *services)
 {
     if (!services)
         return;
+    jobs_stop(services->jobs);
+    jobs_destroy(services->jobs);
     tiles_fini(&services->tiles);
     health_fini(&services->health);
     pthread_mutex_destroy(&services->reader_lock);
     free(services);
+}
+
+void services_stop_jobs(struct services *services)
+{
+    if (services)
+        jobs_stop(services->jobs);
 }
 
 void services_set_disk(struct services *services, bool good)

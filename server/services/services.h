@@ -21,6 +21,9 @@ int services_create(struct services **services, const struct services_config *co
 /* After grpc is idle. NULL is harmless. */
 void services_destroy(struct services *services);
 
+/* Ends all jobs over checkpoints and waits for them. Before pool_stop. NULL is harmless. */
+void services_stop_jobs(struct services *services);
+
 /* The table of methods, for grpc_config and for the labels of metrics. */
 const struct method *const *services_methods(size_t *count);
 

@@ -26,6 +26,8 @@ struct health {
     struct grpc *grpc;
 };
 
+struct jobs;
+
 struct services {
     struct services_config config;
     struct tiles tiles; /* free list */
@@ -33,6 +35,7 @@ struct services {
     struct list watches; /* of reports; reports_watch.c */
     size_t watch_count;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
+    struct jobs *jobs;           /* of the service Checkpoints */
     size_t reports_late; /* best-effort answers that went before their reports' commit */
 };
 

@@ -12,7 +12,9 @@ from tritd import Daemon
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory):
     """A daemon that tests share; they store reports under runs of their own name."""
-    subject = Daemon(tmp_path_factory.mktemp("daemon"))
+    root = tmp_path_factory.mktemp("checkpoints")
+    subject = Daemon(tmp_path_factory.mktemp("daemon"), "--checkpoint-root", root)
+    subject.root = root
     yield subject
     assert subject.stop() == 0, subject.log()[-4000:]
 

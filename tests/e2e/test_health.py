@@ -9,7 +9,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritd import CALL_SECONDS, refused
 
 Response = health_pb2.HealthCheckResponse
-SERVICES = {"", "trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers", "grpc.health.v1.Health"}
+SERVICES = {"", "trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers", "trit.v1.Checkpoints",
+            "grpc.health.v1.Health"}
 
 
 @pytest.fixture

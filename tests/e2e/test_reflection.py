@@ -14,7 +14,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 import tools
 from tritd import BINARIES, CALL_SECONDS, ROOT
 
-SERVICES = {"trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers", "grpc.health.v1.Health",
+SERVICES = {"trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers", "trit.v1.Checkpoints",
+            "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 Request = reflection_pb2.ServerReflectionRequest
 

@@ -3,6 +3,7 @@
 #include "services/ternary/pipeline_impl.h"
 #include "services/ternary/tile_compute.h"
 #include "services/ternary/tile_exact.h"
+#include "services/ternary/tile_refuse.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -120,71 +121,6 @@ void pipeline_replan(struct pipeline *pipeline, const struct plan *plan)
 
 /* ---- tiles come back from the pool ----------------------------------------------- */
 
-/* Does a lost scale fail the call? In a dense output it is only reported. */
-static bool refuses_lost(const struct task *task)
-{
-    return task->op == TASK_TERNARIZE && task->plan.spec.has_out &&
-           task->plan.spec.out != TRIT_ENCODING_DENSE && !task->allows_lost;
-}
-
-static int refuse_element(struct pipeline *pipeline, const struct tile *tile)
-{
-    const char *field = pipeline->tensor.field;
-
-    if (tile->bad_is_lost)
-        return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, "dtype",
-                          "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
-                          dtype_name(pipeline->task.plan.spec.dtype), tile->bad_element);
-    return fail_field(&pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-                      "the code of element %" PRIu64 " is not ternary",
-                      tile->bad_element);
-}
-
-static int refuse_lost(struct pipeline *pipeline, const struct tile *tile)
-{
-    const char *field = pipeline->tensor.field;
-    const char *encoding = encoding_name(pipeline->task.plan.spec.out);
-    unsigned long long group = tile->span.first_group + tile->lost.first;
-
-    if (tile->lost_scale == 0)
-        return fail_field(
-            &pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-            "f32 rounds the mean magnitude of group %llu to 0, so %s would lose "
-            "the group; scale the weights, or set allow_lost_scales",
-            group, encoding);
-    return fail_field(
-        &pipeline->call->failure, TRIT_INVALID_ARGUMENT, field,
-        "f16 rounds the scale %g of group %llu to 0 or infinity, so %s would "
-        "lose the group; use int8 or dense, or set allow_lost_scales",
-        (double)tile->lost_scale, group, encoding);
-}
-
-/* -1: the result of the tile fails the call. */
-static int check_tile(struct pipeline *pipeline, const struct tile *tile)
-{
-    const struct ternary_counts *counts = &tile->counts;
-    struct failure *failure = &pipeline->call->failure;
-
-    if (tile->hash_failed)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
-    if (tile->bad_element != UINT64_MAX)
-        return refuse_element(pipeline, tile);
-    if (tile->misfit.kind != MISFIT_NONE)
-        return misfit_refuse(&tile->misfit, &pipeline->task.plan, pipeline->tensor.field,
-                             failure);
-    if (tile->mixed_group != UINT64_MAX)
-        return fail_field(
-            failure, TRIT_INVALID_ARGUMENT, pipeline->tensor.field,
-            "group %" PRIu64 " of %u elements: its %s blocks have different scales; use "
-            "group_size %u to verify each block on its own",
-            tile->mixed_group, (unsigned)pipeline->task.plan.spec.group_size,
-            encoding_name(pipeline->task.plan.spec.in),
-            (unsigned)encoding_layout(pipeline->task.plan.spec.in)->block_elements);
-    if (refuses_lost(&pipeline->task) && counts->non_finite == 0 && tile->lost.count)
-        return refuse_lost(pipeline, tile);
-    return 0;
-}
-
 static bool has_report(const struct pipeline *pipeline)
 {
     return pipeline->task.op == TASK_TERNARIZE || pipeline->task.op == TASK_VERIFY ||
@@ -270,7 +206,8 @@ static void take_ready(struct pipeline *pipeline)
 
         if (!is_ready(pipeline, tile))
             return;
-        if (check_tile(pipeline, tile) < 0) {
+        if (tile_refuse(tile, &pipeline->task, pipeline->tensor.field,
+                        &pipeline->call->failure) < 0) {
             list_remove(&tile->link);
             pipeline_recycle(pipeline, tile);
             call_end(pipeline->call);

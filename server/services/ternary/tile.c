@@ -132,23 +132,31 @@ static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size
     tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
 }
 
-static int prepare_side(struct tile *tile, const struct task *task, struct blocks *blocks,
-                        struct account *account)
+size_t tile_side_bytes(const struct tile *tile, const struct task *task)
 {
-    size_t at[SIDE_ARRAYS + 1] = {0};
-    uint8_t *parts_at[SIDE_ARRAYS];
+    size_t bytes = 0;
 
     for (int part = 0; part < SIDE_ARRAYS; part++)
-        at[part + 1] = at[part] + align_up(side_bytes(tile, task, (enum side_array)part));
-    if (blocks_get_for(blocks, account, at[SIDE_ARRAYS], &tile->side) < 0)
-        return -1;
-    for (int part = 0; part < SIDE_ARRAYS; part++)
-        parts_at[part] = at[part + 1] > at[part] ? tile->side.bytes + at[part] : NULL;
+        bytes += align_up(side_bytes(tile, task, (enum side_array)part));
+    return bytes;
+}
+
+/* Divides the side block. */
+static void divide_side(struct tile *tile, const struct task *task)
+{
+    uint8_t *parts_at[SIDE_ARRAYS];
+    size_t at = 0;
+
+    for (int part = 0; part < SIDE_ARRAYS; part++) {
+        const size_t bytes = align_up(side_bytes(tile, task, (enum side_array)part));
+
+        parts_at[part] = bytes ? tile->side.bytes + at : NULL;
+        at += bytes;
+    }
     place_side(tile, parts_at, task_scale_out_bytes(task));
     tile->out_chunk_count = out_chunks(tile, task);
     if (tile->inexact)
         memset(tile->inexact, 0, (size_t)tile->span.groups);
-    return 0;
 }
 
 void tile_place_out(struct tile *tile, const struct task *task)
@@ -166,17 +174,25 @@ int tile_prepare(struct tile *tile, const struct task *task, struct blocks *bloc
     if (task->plan.spec.has_out && !task_in_place(task) && !tile->borrows_out &&
         blocks_get_for(blocks, account, (size_t)tile->span.out_bytes, &out) < 0)
         return -1;
-    if (task->op != TASK_PASS && prepare_side(tile, task, blocks, account) < 0) {
+    if (task->op != TASK_PASS &&
+        blocks_get_for(blocks, account, tile_side_bytes(tile, task), &tile->side) < 0) {
         blocks_put(blocks, &out);
         return -1;
     }
     tile->out = out;
+    tile_use(tile, task);
+    return 0;
+}
+
+void tile_use(struct tile *tile, const struct task *task)
+{
+    if (task->op != TASK_PASS)
+        divide_side(tile, task);
     tile_place_out(tile, task);
     tile->scale_out_bytes = task->plan.whole
                                 ? (size_t)task->plan.out_scale_bytes
                                 : (size_t)tile->span.groups * task_scale_out_bytes(task);
     tile_results_init(tile);
-    return 0;
 }
 
 void tile_results_init(struct tile *tile)

@@ -117,6 +117,11 @@ struct tile {
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
                  struct account *account);
 
+/* The same with memory of the caller, for an owner without a pipeline: `side` has
+ * tile_side_bytes, `out` the bytes of the output if it is not written in place. */
+size_t tile_side_bytes(const struct tile *tile, const struct task *task);
+void tile_use(struct tile *tile, const struct task *task);
+
 /* Sets `out_bytes` when `in` and `out` are known. */
 void tile_place_out(struct tile *tile, const struct task *task);
 

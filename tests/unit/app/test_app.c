@@ -149,7 +149,7 @@ CASE(values, "an invalid option is refused by name and value")
     check_refused(WORDS((char *)"--threads=many"), "many");
     check_refused(WORDS((char *)"--log-level=loud"), "loud");
     check_refused(WORDS((char *)"--no-such-thing"), "--no-such-thing");
-    check_refused(WORDS((char *)"--checkpoint-root=/tmp"), "no such option");
+    check_refused(WORDS((char *)"--checkpoint-folder=/tmp"), "no such option");
     check_refused(WORDS((char *)"--listen"), "needs a value");
     check_refused(WORDS((char *)"stray"), "stray");
     check_refused(WORDS((char *)"--listen=0.0.0.0:1"), "0.0.0.0:1");
@@ -207,13 +207,13 @@ CASE(files_name_known_options,
      "a file that names an option the daemon does not have is refused, by line")
 {
     char path[] = "/tmp/test_app_XXXXXX";
-    static const char text[] = "checkpoint-root = /tmp\n";
+    static const char text[] = "checkpoint-folder = /tmp\n";
     int file = mkstemp(path);
 
     CHECK(write(file, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
     close(file);
     check_refused(WORDS((char *)"--config", path),
-                  ":1: no option is called \"checkpoint-root\"");
+                  ":1: no option is called \"checkpoint-folder\"");
     unlink(path);
 }
 
@@ -230,7 +230,7 @@ CASE(lists_only_real_options, "the help lists only options that the daemon has")
     fclose(file);
     text[count] = '\0';
     CHECK(strstr(text, "--data-dir DIR "));
-    CHECK(!strstr(text, "checkpoint"));
+    CHECK(strstr(text, "--checkpoint-root DIR "));
 }
 
 CASE(app_moves, "a daemon starts, serves, drains and closes, or fails to start")

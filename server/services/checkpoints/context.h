@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the runs of jobs use; constant while there are jobs. */
+#ifndef CHECKPOINTS_CONTEXT_H
+#define CHECKPOINTS_CONTEXT_H
+
+#include "services/checkpoints/engine.h"
+#include "services/checkpoints/root.h"
+
+struct budget;
+struct mailbox;
+struct metrics;
+
+struct job_context {
+    struct root root;
+    struct kernel_engine engine;
+    struct mailbox *mailbox;
+    struct budget *budget;
+    struct metrics *metrics;
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/checkpoints/errand.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "work/pool.h"
+
+/* The waiting thread must not depend on the loop, which may be waiting for that thread. So
+ * the worker wakes it, and whoever comes last, it or the loop's done(), frees the errand. */
+struct errand {
+    struct job job;
+    _Atomic unsigned references;
+    void (*run)(void *arg);
+    void *arg;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool ran;
+};
+
+enum { NS_PER_ELEMENT = 1 }; /* about what kernels take; it only places the turn */
+
+static void errand_release(struct errand *errand)
+{
+    if (atomic_fetch_sub(&errand->references, 1) > 1)
+        return;
+    pthread_cond_destroy(&errand->changed);
+    pthread_mutex_destroy(&errand->mutex);
+    free(errand);
+}
+
+static void job_run(struct job *job)
+{
+    struct errand *errand = LIST_OWNER(job, struct errand, job);
+
+    errand->run(errand->arg);
+    pthread_mutex_lock(&errand->mutex);
+    errand->ran = true;
+    pthread_cond_signal(&errand->changed);
+    pthread_mutex_unlock(&errand->mutex);
+}
+
+static void job_done(struct job *job)
+{
+    errand_release(LIST_OWNER(job, struct errand, job));
+}
+
+int errand_run(struct pool *pool, uint64_t elements, void (*run)(void *arg), void *arg,
+               struct failure *failure)
+{
+    struct errand *errand = calloc(1, sizeof(*errand));
+
+    if (!errand)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    pthread_mutex_init(&errand->mutex, NULL);
+    pthread_cond_init(&errand->changed, NULL);
+    errand->references = 2;
+    errand->run = run;
+    errand->arg = arg;
+    errand->job.run = job_run;
+    errand->job.done = job_done;
+    errand->job.start =
+        atomic_load_explicit(&pool_turns(pool)->now, memory_order_relaxed);
+    errand->job.turn = errand->job.start + elements * NS_PER_ELEMENT;
+    pool_submit(pool, &errand->job);
+    pthread_mutex_lock(&errand->mutex);
+    while (!errand->ran)
+        pthread_cond_wait(&errand->changed, &errand->mutex);
+    pthread_mutex_unlock(&errand->mutex);
+    errand_release(errand);
+    return 0;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/checkpoints/jobs.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/budget.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "obs/metrics.h"
+
+static struct checkpoint_job *job_of(const struct list *node)
+{
+    return LIST_OWNER(node, struct checkpoint_job, link);
+}
+
+static void show_counts(struct jobs *jobs)
+{
+    metric_set(jobs->context.metrics, M_JOBS_RUNNING, jobs->running);
+    metric_set(jobs->context.metrics, M_JOBS_WAITING, jobs->waiting);
+}
+
+/* ---- on a job's thread ------------------------------------------------------------------ */
+
+static void count_end(const struct checkpoint_job *job, enum job_state state)
+{
+    struct metrics *metrics = job->context->metrics;
+
+    metric_add(metrics,
+               state == JOB_DONE     ? M_JOBS_DONE
+               : state == JOB_FAILED ? M_JOBS_FAILED
+                                     : M_JOBS_CANCELLED,
+               1);
+    metric_add(metrics, M_JOBS_BYTES, job->progress.done);
+}
+
+static void end(struct checkpoint_job *job, enum job_state state,
+                const struct failure *failure)
+{
+    pthread_mutex_lock(&job->lock);
+    state_move(&job_states, &job->state, state);
+    job->ended_ns = clock_unix_ns();
+    job->failure = *failure;
+    pthread_mutex_unlock(&job->lock);
+    count_end(job, state);
+}
+
+static void *job_main(void *arg)
+{
+    struct checkpoint_job *job = arg;
+    struct failure failure = {.status = TRIT_OK};
+    int result;
+
+    if (!budget_reserve(job->context->budget, JOB_BYTES)) {
+        metric_limit(job->context->metrics, L_MEMORY);
+        result = fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                      "the memory budget has no room for a job, which takes %d bytes",
+                      JOB_BYTES);
+    } else {
+        result = job->kind->run(job, &failure);
+        budget_release(job->context->budget, JOB_BYTES);
+    }
+    if (failure.status == TRIT_CANCELLED) { /* not where it was */
+        failure = (struct failure){.status = TRIT_OK};
+        fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled");
+    }
+    end(job,
+        result == 0                        ? JOB_DONE
+        : failure.status == TRIT_CANCELLED ? JOB_CANCELLED
+                                           : JOB_FAILED,
+        &failure);
+    if (!atomic_exchange(&job->news_posted, true)) {
+        job_hold(job);
+        mailbox_post(job->context->mailbox, &job->news);
+    }
+    return NULL;
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+int jobs_create(struct jobs **out, const struct jobs_config *config,
+                struct failure *failure)
+{
+    struct jobs *jobs = calloc(1, sizeof(*jobs));
+
+    if (!jobs)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    list_init(&jobs->list);
+    jobs->limits = config->limits;
+    jobs->news = config->news;
+    jobs->context.mailbox = config->mailbox;
+    jobs->context.budget = config->budget;
+    jobs->context.metrics = config->metrics;
+    kernel_engine_init(&jobs->context.engine, config->kernels, config->pool,
+                       config->metrics, config->version);
+    if (root_open(&jobs->context.root, config->directory, failure) < 0) {
+        free(jobs);
+        return -1;
+    }
+    *out = jobs;
+    return 0;
+}
+
+int jobs_check(const struct jobs *jobs, struct failure *failure)
+{
+    return jobs->context.root.fd >= 0
+               ? 0
+               : fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+                      "the service Checkpoints is off; start tritd with "
+                      "--checkpoint-root DIR");
+}
+
+static void forget(struct jobs *jobs, struct checkpoint_job *job)
+{
+    list_remove(&job->link);
+    job->jobs = NULL;
+    jobs->kept--;
+    job_release(job);
+}
+
+static void forget_oldest(struct jobs *jobs)
+{
+    struct list *node = jobs->list.next, *next;
+
+    for (; node != &jobs->list && jobs->kept > jobs->limits.kept_max; node = next) {
+        next = node->next;
+        if (job_has_ended(job_of(node)->state))
+            forget(jobs, job_of(node));
+    }
+}
+
+/* The job runs or could not be started, which ends it. */
+static void start(struct jobs *jobs, struct checkpoint_job *job)
+{
+    struct failure failure = {.status = TRIT_OK};
+    sigset_t all, before;
+
+    pthread_mutex_lock(&job->lock);
+    state_move(&job_states, &job->state, JOB_RUNNING);
+    job->started_ns = clock_unix_ns();
+    pthread_mutex_unlock(&job->lock);
+    jobs->waiting--;
+    jobs->running++;
+    sigfillset(&all); /* only the loop's thread handles signals */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    job->has_thread = pthread_create(&job->thread, NULL, job_main, job) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (job->has_thread) {
+        pthread_setname_np(job->thread, "tritd-job");
+        return;
+    }
+    fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no thread can be started");
+    end(job, JOB_FAILED, &failure);
+    jobs->running--;
+    jobs->kept++;
+}
+
+/* Starts those that waited longest. */
+static void start_waiting(struct jobs *jobs)
+{
+    for (struct list *node = jobs->list.next;
+         node != &jobs->list && jobs->running < jobs->limits.running_max;
+         node = node->next)
+        if (job_of(node)->state == JOB_WAITING)
+            start(jobs, job_of(node));
+    show_counts(jobs);
+}
+
+/* The loop has learned that the job's thread is done with it. */
+static void ended(struct jobs *jobs, struct checkpoint_job *job)
+{
+    pthread_join(job->thread, NULL);
+    job->has_thread = false;
+    jobs->running--;
+    jobs->kept++;
+    start_waiting(jobs);
+}
+
+static void deliver_news(struct mailbox_message *message)
+{
+    struct checkpoint_job *job = LIST_OWNER(message, struct checkpoint_job, news);
+    struct jobs *jobs = job->jobs;
+    bool has_ended;
+
+    atomic_store(&job->news_posted, false);
+    if (jobs) {
+        pthread_mutex_lock(&job->lock);
+        has_ended = job_has_ended(job->state);
+        pthread_mutex_unlock(&job->lock);
+        if (has_ended && job->has_thread)
+            ended(jobs, job);
+        jobs->news(job);
+        forget_oldest(jobs);
+    }
+    job_release(job);
+}
+
+int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *failure)
+{
+    if (jobs->running >= jobs->limits.running_max &&
+        jobs->waiting >= jobs->limits.waiting_max) {
+        metric_limit(jobs->context.metrics, L_JOBS_WAITING);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "%u jobs run and %u wait, which is the most (jobs-max, "
+                    "jobs-waiting-max); try again later",
+                    (unsigned)jobs->running, (unsigned)jobs->waiting);
+    }
+    job_hold(job);
+    job->jobs = jobs;
+    job->news.deliver = deliver_news;
+    list_push(&jobs->list, &job->link);
+    jobs->waiting++;
+    start_waiting(jobs);
+    return 0;
+}
+
+struct checkpoint_job *jobs_find(const struct jobs *jobs, const char *id)
+{
+    for (const struct list *node = jobs->list.next; node != &jobs->list;
+         node = node->next)
+        if (strcmp(job_of(node)->id, id) == 0)
+            return job_of(node);
+    return NULL;
+}
+
+void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
+{
+    struct failure failure = {.status = TRIT_OK};
+
+    atomic_store(&job->cancelled, true);
+    if (job->state != JOB_WAITING)
+        return;
+    fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled before it began");
+    end(job, JOB_CANCELLED, &failure);
+    jobs->waiting--;
+    jobs->kept++;
+    show_counts(jobs);
+    job_hold(job);
+    jobs->news(job);
+    forget_oldest(jobs);
+    job_release(job);
+}
+
+void jobs_stop(struct jobs *jobs)
+{
+    if (!jobs)
+        return;
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
+        atomic_store(&job_of(node)->cancelled, true);
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
+        if (job_of(node)->has_thread) {
+            pthread_join(job_of(node)->thread, NULL);
+            job_of(node)->has_thread = false;
+        }
+}
+
+void jobs_destroy(struct jobs *jobs)
+{
+    struct list *node;
+
+    if (!jobs)
+        return;
+    while ((node = list_pop(&jobs->list))) {
+        job_of(node)->jobs = NULL;
+        job_release(job_of(node));
+    }
+    root_close(&jobs->context.root);
+    free(jobs);
+}

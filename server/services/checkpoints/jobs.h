@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of jobs: which run, which wait, and which are kept after their end. Only the
+ * loop's thread uses it. */
+#ifndef CHECKPOINTS_JOBS_H
+#define CHECKPOINTS_JOBS_H
+
+#include "services/checkpoints/context.h"
+#include "services/checkpoints/job.h"
+
+struct jobs_limits {
+    uint32_t running_max; /* further ones wait */
+    uint32_t waiting_max; /* RESOURCE_EXHAUSTED */
+    uint32_t kept_max;    /* that have ended; the oldest are forgotten */
+};
+
+enum {
+    /* Charged to the memory budget while a job runs: buffers of its threads. */
+    JOB_BYTES = 64 << 20,
+};
+
+struct jobs {
+    struct job_context context;
+    struct jobs_limits limits;
+    struct list list; /* the oldest first */
+    size_t running, waiting, kept;
+    /* Called on the loop when a job has something to show, or has ended. */
+    void (*news)(struct checkpoint_job *job);
+};
+
+/* All is borrowed. */
+struct jobs_config {
+    const char *directory; /* the root; NULL: the service is off */
+    struct jobs_limits limits;
+    const struct kernels *kernels;
+    struct pool *pool;
+    struct budget *budget;
+    struct mailbox *mailbox;
+    struct metrics *metrics;
+    const char *version;
+    void (*news)(struct checkpoint_job *job); /* see struct jobs */
+};
+
+int jobs_create(struct jobs **jobs, const struct jobs_config *config,
+                struct failure *failure);
+
+/* Cancels all jobs and waits for their threads. Before pool_stop. */
+void jobs_stop(struct jobs *jobs);
+void jobs_destroy(struct jobs *jobs); /* after jobs_stop; NULL is harmless to both */
+
+/* Is there a root? FAILED_PRECONDITION says what to set. */
+int jobs_check(const struct jobs *jobs, struct failure *failure);
+
+/* Takes a reference to the job, and starts it now or later. RESOURCE_EXHAUSTED: too many
+ * wait. */
+int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *failure);
+
+/* NULL: there is none of that name. */
+struct checkpoint_job *jobs_find(const struct jobs *jobs, const char *id);
+
+/* Cancels the job, if it has not ended. */
+void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints.Jobs and Checkpoints.Cancel. */
+#include "services/methods.h"
+
+#include "base/account.h"
+#include "services/checkpoints/jobs.h"
+#include "services/shared.h"
+
+/* ---- Jobs -------------------------------------------------------------------------------- */
+
+static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capacity)
+{
+    struct job_snapshot now;
+
+    job_snapshot(job, &now);
+    const struct wire_job shown = {
+        .job = job->id,
+        .method = job->kind->name,
+        .path = job->asked.path,
+        .against = job->asked.against,
+        .state = now.progress.state,
+        .detach = job->asked.detach,
+        .created_unix_ns = (uint64_t)job->created_ns,
+        .started_unix_ns = (uint64_t)now.started_ns,
+        .ended_unix_ns = (uint64_t)now.ended_ns,
+        .tensors_done = now.progress.tensors_done,
+        .tensors_total = now.progress.tensors_total,
+        .tensors_reused = now.progress.tensors_reused,
+        .bytes_done = now.progress.bytes_done,
+        .bytes_total = now.progress.bytes_total,
+        .verdict = now.progress.verdict,
+        .status = (uint32_t)now.failure.status,
+        .message = now.failure.message,
+    };
+
+    return encode_job(&shown, out, capacity);
+}
+
+/* The newest first. */
+static int jobs_request(struct call *call)
+{
+    const struct jobs *jobs = services_of(call)->jobs;
+    const size_t count = jobs->running + jobs->waiting + jobs->kept;
+    const size_t capacity = (count + 1) * JOB_BYTES_MAX;
+    size_t used = 0;
+    uint8_t *reply;
+    int result;
+
+    if (jobs_check(jobs, &call->failure) < 0)
+        return -1;
+    reply = account_alloc(call->account, capacity);
+    if (!reply)
+        return memory_spent(call);
+    for (const struct list *node = jobs->list.prev; node != &jobs->list;
+         node = node->prev)
+        used += encode_one(LIST_OWNER(node, struct checkpoint_job, link), reply + used,
+                           capacity - used);
+    result = call_write_message(call, reply, used);
+    account_free(call->account, reply);
+    if (result == 0)
+        call_end(call);
+    return result;
+}
+
+const struct method method_checkpoints_jobs = {
+    .path = "/trit.v1.Checkpoints/Jobs",
+    .scan = scan_plain,
+    .request = jobs_request,
+};
+
+/* ---- Cancel ------------------------------------------------------------------------------ */
+
+struct cancellation {
+    char id[JOB_ID_BYTES_MAX + 1];
+};
+
+static int cancel_message(struct call *call)
+{
+    struct cancellation *cancellation = call->method_state;
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_job_id(&call->scan.parts[PART_ROOT], cancellation->id, error) < 0)
+        return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
+    return 0;
+}
+
+static int cancel_request(struct call *call)
+{
+    const struct cancellation *cancellation = call->method_state;
+    struct jobs *jobs = services_of(call)->jobs;
+    struct checkpoint_job *job;
+
+    if (jobs_check(jobs, &call->failure) < 0)
+        return -1;
+    job = jobs_find(jobs, cancellation->id);
+    if (!job)
+        return fail_field(&call->failure, TRIT_NOT_FOUND, "job",
+                          "no job is called \"%s\"", cancellation->id);
+    jobs_cancel(jobs, job);
+    if (call_write_message(call, "", 0) < 0)
+        return -1;
+    call_end(call);
+    return 0;
+}
+
+const struct method method_checkpoints_cancel = {
+    .path = "/trit.v1.Checkpoints/Cancel",
+    .scan = scan_plain,
+    .state_bytes = sizeof(struct cancellation),
+    .message = cancel_message,
+    .request = cancel_request,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/checkpoints/source.h"
+
+#include "kernels/kernels.h"
+#include "proto/names.h"
+
+int job_open(const struct checkpoint_job *job, const char *field, const char *path,
+             bool may_be_cut, struct rooted *held, struct input *input,
+             struct failure *failure)
+{
+    const struct read_options how = {.void2_is_bf16 = job->asked.options.npy_bf16,
+                                     .may_be_cut = may_be_cut};
+
+    if (root_find(&job->context->root, field, path, held, failure) < 0)
+        return -1;
+    return input_read(input, held->path, &how, failure) < 0
+               ? fail_context(failure, "%.512s", path)
+               : 0;
+}
+
+static struct name_patterns patterns_of(const struct wire_names *names)
+{
+    return (struct name_patterns){names->list, names->count};
+}
+
+static int check_enums(const struct wire_checkpoint *asked, struct failure *failure)
+{
+    const struct wire_checkpoint_options *options = &asked->options;
+
+    if (options->experts > EXPERTS_IN_OUT)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.experts",
+                          "%u; must be 0, 1 (out_in) or 2 (in_out)",
+                          (unsigned)options->experts);
+    if (options->has_encoding && !encoding_layout((enum trit_encoding)options->encoding))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                          "%u is unknown", (unsigned)options->encoding);
+    if (options->has_partial_group &&
+        !enum_name(&partial_group_names, options->partial_group))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.partial_group",
+                          "%u; must be 0 (padded) or 1 (exact)",
+                          (unsigned)options->partial_group);
+    if (!enum_name(&verify_mode_names, asked->mode))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "mode",
+                          "%u; must be 0 (ternary) or 1 (latent)", (unsigned)asked->mode);
+    if (options->bits > 8 || options->bits == 1 || options->bits == 7)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.bits",
+                          "%u; must be 2, 3, 4, 5, 6 or 8, or 0 if not known",
+                          (unsigned)options->bits);
+    return 0;
+}
+
+int job_options(const struct checkpoint_job *job, struct checkpoint_options *options,
+                struct failure *failure)
+{
+    const struct wire_checkpoint_options *asked = &job->asked.options;
+
+    if (check_enums(&job->asked, failure) < 0)
+        return -1;
+    *options = (struct checkpoint_options){
+        .include = patterns_of(&asked->include),
+        .exclude = patterns_of(&asked->exclude),
+        .transposed = patterns_of(&asked->transposed),
+        .renames = patterns_of(&asked->rename),
+        .strip_prefixes = patterns_of(&asked->strip_prefix),
+        .convolutions = asked->convolutions,
+        .experts = (enum experts_layout)asked->experts,
+        .has_encoding = asked->has_encoding,
+        .encoding = (enum trit_encoding)asked->encoding,
+        .bits = asked->bits,
+        .group_size = asked->group_size,
+        .has_partial_group = asked->has_partial_group,
+        .partial_group = (enum trit_partial_group)asked->partial_group,
+    };
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a job reads: a path of its request, found below the root and opened. */
+#ifndef CHECKPOINTS_SOURCE_H
+#define CHECKPOINTS_SOURCE_H
+
+#include "checkpoint/options.h"
+#include "drive/input.h"
+#include "services/checkpoints/context.h"
+#include "services/checkpoints/job.h"
+
+/* Opens the checkpoint that the request's `field` names. `held` keeps its folder; close it
+ * after the input. */
+int job_open(const struct checkpoint_job *job, const char *field, const char *path,
+             bool may_be_cut, struct rooted *held, struct input *input,
+             struct failure *failure);
+
+/* Checks the request's options, and gives them. Borrows their strings. INVALID_ARGUMENT: an
+ * enum's value is unknown. */
+int job_options(const struct checkpoint_job *job, struct checkpoint_options *options,
+                struct failure *failure);
+
+#endif

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs of the service Checkpoints: they wait, run, are watched, cancelled and forgotten. A job
+that does not end by itself reads a sparse file that is far larger than any disk."""
+import json
+import signal
+
+import grpc
+import numpy as np
+import pytest
+
+from checkpoints import save
+from jobs import Checkpoints, gathered, metric, wait_for
+from tritd import CALL_SECONDS, Daemon, refused
+
+CANCELLED, EXHAUSTED = grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED
+ENDLESS = "endless.safetensors"
+
+
+def save_endless(path):
+    """Zeros of 2 TiB."""
+    shape, bytes_each = [1 << 20, 1 << 20], 1 << 41
+    header = json.dumps({"l.weight": {"dtype": "BF16", "shape": shape,
+                                      "data_offsets": [0, bytes_each]}}).encode()
+    with open(path, "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + bytes_each)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A daemon that runs one job at a time, lets two wait and keeps three that ended."""
+    root = tmp_path_factory.mktemp("root")
+    save_endless(root / ENDLESS)
+    save(root / "a.safetensors", {"l.weight": np.ones((4, 128), np.float32)})
+    daemon = Daemon(tmp_path_factory.mktemp("jobs"), "--checkpoint-root", root, "--jobs-max", 1,
+                    "--jobs-waiting-max", 2, "--jobs-kept-max", 3)
+    yield daemon
+    assert daemon.stop() == 0, daemon.log()[-4000:]
+
+
+@pytest.fixture
+def service(own):
+    service = Checkpoints(own)
+    yield service
+    for job in service.jobs():
+        service.cancel(job.job)
+    wait_for(lambda: all(job.ended_unix_ns for job in service.jobs()))
+
+
+def begin(service, path=ENDLESS, **fields):
+    """The stream and the name of a job."""
+    stream = service.stream("Verify", path, **fields)
+    return stream, next(iter(stream)).job
+
+
+def state(service, job):
+    return service.job(job).state
+
+
+def test_a_job_is_watched_and_cancelled(own, service):
+    stream, job = begin(service)
+    moving = next(message for message in stream if message.bytes_done)
+    assert (moving.state, moving.layer, moving.tensors_total) == ("running", "l.weight", 1)
+    assert moving.bytes_total == 1 << 41 and moving.bytes_per_second > 0 and moving.seconds_left > 0
+    assert metric(own, "tritd_jobs_running") == 1
+    watch = service.attach(job)
+    assert next(iter(watch)).job == job
+    service.cancel(job)
+    for one in (stream, watch):
+        refused(lambda: list(one), CANCELLED, "cancelled")
+    assert (service.job(job).state, service.job(job).status) == ("cancelled", 1)
+    service.cancel(job)
+    refused(lambda: list(service.attach(job)), CANCELLED, "cancelled")
+
+
+def test_a_client_that_goes_cancels_its_job(service):
+    stream, job = begin(service)
+    stream.cancel()
+    wait_for(lambda: state(service, job) == "cancelled")
+
+
+def test_a_detached_job_goes_on_without_its_client(service):
+    stream, job = begin(service, detach=True)
+    stream.cancel()
+    watch = service.attach(job)
+    seen = next(iter(watch)).bytes_done
+    next(message for message in watch if message.bytes_done > seen)
+    assert service.job(job).detach and state(service, job) == "running"
+    watch.cancel()
+    assert next(message for message in service.attach(job) if message.bytes_done > seen)
+
+
+def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
+    _, running = begin(service, detach=True)
+    kept = [begin(service, "a.safetensors") for _ in range(2)]
+    assert [state(service, job) for _, job in kept] == ["waiting"] * 2
+    assert metric(own, "tritd_jobs_waiting") == 2
+    refused(lambda: list(service.stream("Inspect", "a.safetensors")), EXHAUSTED, "jobs-waiting-max")
+    service.cancel(kept[1][1])
+    refused(lambda: list(kept[1][0]), CANCELLED)
+    service.cancel(running)
+    assert gathered(kept[0][0]).verdict == "pass"
+    assert [job.job for job in service.jobs()] == [kept[1][1], kept[0][1], running]
+
+
+def test_results_of_the_newest_jobs_are_kept(own, service):
+    names = [gathered(service.stream("Verify", "a.safetensors")).messages[0].job for _ in range(5)]
+    assert [job.job for job in service.jobs()] == names[:1:-1]
+    refused(lambda: list(service.attach(names[0])), grpc.StatusCode.NOT_FOUND, names[0])
+    assert metric(own, "tritd_jobs_done_total") >= 5
+
+
+def test_without_a_root_the_service_says_what_to_set(start):
+    own = start(durable=False)
+    service = Checkpoints(own)
+    for call in (lambda: service.run("Verify", "a"), service.jobs, lambda: service.cancel("a"),
+                 lambda: list(service.attach("a"))):
+        refused(call, grpc.StatusCode.FAILED_PRECONDITION, "--checkpoint-root")
+    assert own.stop(seconds=CALL_SECONDS) == 0
+
+
+def test_a_daemon_that_stops_ends_its_jobs(tmp_path, start):
+    save_endless(tmp_path / ENDLESS)
+    own = start("--checkpoint-root", tmp_path, durable=False)
+    stream, _ = begin(Checkpoints(own), detach=True)
+    own.process.send_signal(signal.SIGTERM)
+    refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "draining")
+    assert own.stop(seconds=CALL_SECONDS) == 0
