@@ -15,67 +15,10 @@
 
 #include "base/array.h"
 #include "base/number.h"
+#include "store/history_query.h"
 #include "store/levels.h"
 #include "store/reader.h"
 #include "store/rebuild.h"
-
-/* One row of layers that has reports in the range. */
-struct segment {
-    struct layer_key key;
-    int64_t from, to;                    /* of it, inclusive */
-    int64_t step_min, step_max, reports; /* of all its reports */
-    size_t layer;                        /* index */
-};
-
-/* The columns of one layer that have reports, in order. */
-struct strip {
-    char *name;
-    enum trit_health health;
-    uint64_t step;
-    size_t count;
-    uint64_t *columns;
-    uint8_t *health_of;
-    double *values; /* for each wanted field, all columns */
-};
-
-struct column {
-    uint64_t number;
-    struct cell cell;
-};
-
-struct query {
-    struct db *db;
-    const struct store_history_query *asked;
-    struct store_history *out;
-    struct run_row *run;
-    uint32_t columns_max;
-    size_t field_count;
-    struct segment *segments;
-    size_t segment_count, segment_space;
-    struct strip *strips;
-    size_t strip_count, strip_space;
-    uint64_t values; /* of all strips */
-    /* of all segments */
-    uint64_t from, to, reports, spacing;
-    /* the layer that is being read */
-    struct column *columns;
-    size_t column_count, column_space;
-    uint64_t newest; /* the last step of its cells, with the health there */
-    uint32_t newest_health;
-};
-
-static int no_memory(struct failure *failure)
-{
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the history");
-}
-
-static int too_large(struct failure *failure)
-{
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                "the history has more than %d values; ask for fewer layers, fields or "
-                "columns",
-                (int)HISTORY_VALUES_MAX);
-}
 
 /* ---- 1. which layers ---------------------------------------------------------------- */
 
@@ -103,11 +46,11 @@ static int add_strip(struct query *q, const char *name, struct failure *failure)
         array_grow(q->strips, &q->strip_space, q->strip_count + 1, sizeof(*q->strips));
 
     if (!grown)
-        return no_memory(failure);
+        return history_no_memory(failure);
     q->strips = grown;
     q->strips[q->strip_count] = (struct strip){.name = strdup(name)};
     if (!q->strips[q->strip_count].name)
-        return no_memory(failure);
+        return history_no_memory(failure);
     q->strip_count++;
     return 0;
 }
@@ -134,7 +77,7 @@ static int note_layer(void *arg, const struct layer_row *row, struct failure *fa
     grown = array_grow(q->segments, &q->segment_space, q->segment_count + 1,
                        sizeof(*q->segments));
     if (!grown)
-        return no_memory(failure);
+        return history_no_memory(failure);
     q->segments = grown;
     q->segments[q->segment_count++] = segment;
     return 1;
@@ -216,6 +159,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     size_t at = q->column_count;
     struct column *grown;
 
+    q->cells++;
     if (cell->last >= q->newest) {
         q->newest = cell->last;
         q->newest_health = cell->health;
@@ -229,7 +173,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     grown = array_grow(q->columns, &q->column_space, q->column_count + 1,
                        sizeof(*q->columns));
     if (!grown)
-        return no_memory(failure);
+        return history_no_memory(failure);
     q->columns = grown;
     memmove(&q->columns[at + 1], &q->columns[at],
             (q->column_count - at) * sizeof(*q->columns));
@@ -273,13 +217,13 @@ static int finish_strip(struct query *q, struct strip *strip, struct failure *fa
 
     q->values += count * q->field_count;
     if (q->values > HISTORY_VALUES_MAX)
-        return too_large(failure);
+        return history_too_large(failure);
     strip->count = count;
     strip->columns = calloc(count + 1, sizeof(*strip->columns));
     strip->health_of = calloc(count + 1, 1);
     strip->values = calloc(count * q->field_count + 1, sizeof(*strip->values));
     if (!strip->columns || !strip->health_of || !strip->values)
-        return no_memory(failure);
+        return history_no_memory(failure);
     for (size_t i = 0; i < count; i++) {
         strip->columns[i] = q->columns[i].number;
         strip->health_of[i] = (uint8_t)q->columns[i].cell.health;
@@ -291,115 +235,31 @@ static int finish_strip(struct query *q, struct strip *strip, struct failure *fa
     return 0;
 }
 
+static bool is_full(const struct query *q)
+{
+    return q->asked->values_max > 0 &&
+           (q->values >= q->asked->values_max || q->cells >= HISTORY_SUMMARIES_MAX);
+}
+
 static int read_layers(struct query *q, struct failure *failure)
 {
+    const char *after = q->asked->after;
     size_t next = 0;
 
-    for (size_t i = 0; i < q->strip_count; i++) {
+    while (after && q->first < q->strip_count &&
+           strcmp(q->strips[q->first].name, after) <= 0)
+        q->first++;
+    while (next < q->segment_count && q->segments[next].layer < q->first)
+        next++;
+    for (q->end = q->first; q->end < q->strip_count && !is_full(q); q->end++) {
         q->column_count = 0;
-        for (; next < q->segment_count && q->segments[next].layer == i; next++)
+        for (; next < q->segment_count && q->segments[next].layer == q->end; next++)
             if (read_segment(q, &q->segments[next], failure))
                 return -1;
-        if (finish_strip(q, &q->strips[i], failure))
+        if (finish_strip(q, &q->strips[q->end], failure))
             return -1;
     }
-    return 0;
-}
-
-/* ---- 3. the answer ------------------------------------------------------------------ */
-
-/* Merges the columns of a strip into those of all. */
-static int unite(uint64_t **all, size_t *count, const struct strip *strip,
-                 struct failure *failure)
-{
-    uint64_t *merged = malloc((*count + strip->count + 1) * sizeof(*merged));
-    size_t a = 0, b = 0, n = 0;
-
-    if (!merged)
-        return no_memory(failure);
-    while (a < *count || b < strip->count) {
-        if (b == strip->count || (a < *count && (*all)[a] < strip->columns[b])) {
-            merged[n++] = (*all)[a++];
-        } else {
-            a += a < *count && (*all)[a] == strip->columns[b];
-            merged[n++] = strip->columns[b++];
-        }
-    }
-    free(*all);
-    *all = merged;
-    *count = n;
-    return 0;
-}
-
-static bool has_all(const struct strip *strip, const uint64_t *columns, size_t count)
-{
-    return strip->count == count &&
-           memcmp(strip->columns, columns, count * sizeof(*columns)) == 0;
-}
-
-/* Places the values of a strip; the layer takes its name. */
-static int place(const struct query *q, struct strip *strip,
-                 struct store_history_layer *layer, struct failure *failure)
-{
-    const size_t count = q->out->column_count;
-    const uint64_t *numbers = q->out->steps;
-    size_t from = 0, at;
-
-    layer->name = strip->name;
-    strip->name = NULL;
-    layer->health = strip->health;
-    layer->step = strip->step;
-    layer->column_health = calloc(count + 1, 1);
-    if (!layer->column_health)
-        return no_memory(failure);
-    at = 0;
-    for (size_t i = 0; i < strip->count; i++) {
-        while (numbers[at] != strip->columns[i])
-            at++;
-        layer->column_health[at] = strip->health_of[i];
-    }
-    for (size_t field = 0; field < STORE_FIELDS; field++) {
-        if (!(q->asked->fields & 1u << field))
-            continue;
-        double *values = malloc((count + 1) * sizeof(*values));
-
-        if (!values)
-            return no_memory(failure);
-        layer->values[field] = values;
-        for (size_t i = 0; i < count; i++)
-            values[i] = NAN;
-        at = 0;
-        for (size_t i = 0; i < strip->count; i++) {
-            while (numbers[at] != strip->columns[i])
-                at++;
-            values[at] = strip->values[from + i];
-        }
-        from += strip->count;
-    }
-    return 0;
-}
-
-static int assemble(struct query *q, struct failure *failure)
-{
-    struct store_history *out = q->out;
-
-    out->layers = calloc(q->strip_count + 1, sizeof(*out->layers));
-    if (!out->layers)
-        return no_memory(failure);
-    for (size_t i = 0; i < q->strip_count; i++)
-        if (!has_all(&q->strips[i], out->steps, out->column_count) &&
-            unite(&out->steps, &out->column_count, &q->strips[i], failure))
-            return -1;
-    if ((uint64_t)out->column_count * q->field_count * q->strip_count >
-        HISTORY_VALUES_MAX)
-        return too_large(failure);
-    for (size_t i = 0; i < q->strip_count; i++) {
-        out->layer_count++;
-        if (place(q, &q->strips[i], &out->layers[i], failure))
-            return -1;
-    }
-    for (size_t i = 0; i < out->column_count; i++)
-        out->steps[i] = q->from + out->steps[i] * out->every;
+    q->out->more = q->end < q->strip_count;
     return 0;
 }
 
@@ -434,7 +294,7 @@ static int answer(struct query *q, struct failure *failure)
     }
     measure(q);
     choose_columns(q);
-    return read_layers(q, failure) || assemble(q, failure) ? -1 : 0;
+    return read_layers(q, failure) || history_assemble(q, failure) ? -1 : 0;
 }
 
 static void query_fini(struct query *q)
@@ -468,7 +328,7 @@ int store_read_history(struct store_reader *reader,
     for (unsigned i = 0; i < STORE_FIELDS; i++)
         q.field_count += asked->fields >> i & 1;
     if (!q.run)
-        no_memory(failure);
+        history_no_memory(failure);
     else if (begin_read(&reader->db, failure) == 0) {
         outcome = answer(&q, failure);
         end_read(&reader->db);

@@ -194,14 +194,22 @@ static void write_pattern(char *pattern, const struct history_query *query)
     *pattern = '\0';
 }
 
-static double value_of(const struct field *field, const struct store_history_layer *layer,
+/* The values of a field; NULL: they are those of its health. */
+static const double *values_of(const struct field *field,
+                               const struct store_history_layer *layer)
+{
+    return field->kind == FIELD_HEALTH ? NULL
+                                       : layer->values[store_field_by_name(field->name)];
+}
+
+static double value_of(const double *values, const struct store_history_layer *layer,
                        size_t column)
 {
-    if (field->kind == FIELD_HEALTH)
-        return layer->column_health[column] == TRIT_HEALTH_ABSENT
-                   ? (double)NAN
-                   : (double)layer->column_health[column];
-    return layer->values[store_field_by_name(field->name)][column];
+    if (values)
+        return values[column];
+    return layer->column_health[column] == TRIT_HEALTH_ABSENT
+               ? (double)NAN
+               : (double)layer->column_health[column];
 }
 
 /* Takes over the columns in which the layer has something. -1: out of memory. 0: the
@@ -210,15 +218,19 @@ static int copy_layer(struct history *history, const struct history_query *query
                       const struct store_history *from,
                       const struct store_history_layer *layer)
 {
+    const double *values[HISTORY_FIELDS_MAX];
+
     if (!add_layer(history, layer->name))
         return -1;
+    for (size_t i = 0; i < query->field_count; i++)
+        values[i] = values_of(query->fields[i], layer);
     last_layer(history)->health = layer->health;
     last_layer(history)->step = layer->step;
     for (size_t column = 0; column < from->column_count; column++) {
         bool empty = true;
 
         for (size_t i = 0; i < query->field_count; i++)
-            empty &= isnan(value_of(query->fields[i], layer, column));
+            empty &= isnan(value_of(values[i], layer, column));
         if (empty)
             continue;
         if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX) {
@@ -229,7 +241,7 @@ static int copy_layer(struct history *history, const struct history_query *query
             return -1;
         for (size_t i = 0; i < query->field_count; i++)
             history->row_values[(history->row_count - 1) * history->field_count + i] =
-                value_of(query->fields[i], layer, column);
+                value_of(values[i], layer, column);
     }
     return 1;
 }
@@ -240,19 +252,42 @@ static int copy_layers(struct history *history, const struct history_query *quer
     history->has_next = from->has_next;
     history->next = from->next;
     for (size_t i = 0; i < from->layer_count; i++) {
-        const struct store_history_layer *layer = &from->layers[i];
-        int copied;
-
-        if (query->after && strcmp(layer->name, query->after) <= 0)
-            continue;
         history->more = history->layer_count == query->layers_max;
         if (history->more)
             return 0;
-        copied = copy_layer(history, query, from, layer);
+        int copied = copy_layer(history, query, from, &from->layers[i]);
+
         if (copied <= 0)
             return copied;
     }
+    history->more = from->more;
     return 0;
+}
+
+/* The axis: the columns that were taken over. */
+static int copy_steps(struct history *history, const struct store_history *from)
+{
+    bool *used = calloc(from->column_count + 1, sizeof(*used));
+
+    history->steps = array_grow(NULL, &history->axis_capacity, from->column_count + 1,
+                                sizeof(history->steps[0]));
+    for (size_t i = 0; used && i < history->layer_count; i++) {
+        const struct history_layer *layer = &history->layers[i];
+        size_t column = 0;
+
+        for (size_t row = layer->first; row < layer->first + layer->rows; row++) {
+            while (from->steps[column] < history->row_steps[row])
+                column++;
+            used[column] = true;
+        }
+    }
+    for (size_t i = 0; used && history->steps && i < from->column_count; i++)
+        if (used[i])
+            history->steps[history->step_count++] = from->steps[i];
+    const bool done = used && history->steps;
+
+    free(used);
+    return done ? 0 : -1;
 }
 
 static int read_summaries(struct history *history, struct store_reader *reader,
@@ -269,13 +304,16 @@ static int read_summaries(struct history *history, struct store_reader *reader,
         .to = query->to,
         .every = query->every ? query->every : 1,
         .fields = wanted,
+        .after = query->after,
+        .values_max = query->values_max,
     };
     struct store_history found = {0};
     int result;
 
     write_pattern(pattern, query);
     result = store_read_history(reader, &asked, &found, failure);
-    if (result == 0 && copy_layers(history, query, &found) < 0)
+    if (result == 0 &&
+        (copy_layers(history, query, &found) < 0 || copy_steps(history, &found) < 0))
         result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     store_history_fini(&found);
     return result;
@@ -318,9 +356,9 @@ int history_read(struct history *history, struct store_reader *reader,
 
     history->field_count = query->field_count;
     history->end = query->to;
-    result = summarized(query, &wanted)
-                 ? read_summaries(history, reader, query, wanted, failure)
-                 : read_reports(history, reader, query, failure);
+    if (summarized(query, &wanted))
+        return read_summaries(history, reader, query, wanted, failure);
+    result = read_reports(history, reader, query, failure);
     if (result == 0 && !make_axis(history))
         result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     return result;

@@ -27,6 +27,8 @@ struct history_query {
     const struct field *const *fields;
     size_t field_count;
     uint32_t layers_max;
+    uint64_t
+        values_max; /* ends with the layer that brings it to so many; 0: as many as fit */
 };
 
 struct history_layer {

@@ -16,8 +16,9 @@
 #include "web/run_state.h"
 #include "json/json.h"
 
-/* A reply stops at a layer once it is so long; it is below TEXT_BYTES_MAX. */
-enum { HISTORY_BYTES_MAX = 6 << 20 };
+/* A reply stops at a layer once it has so many values, or is so long; the latter is below
+ * TEXT_BYTES_MAX. */
+enum { HISTORY_REPLY_VALUES = 1 << 18, HISTORY_BYTES_MAX = 6 << 20 };
 
 static json_t *health_json(enum trit_health health)
 {
@@ -209,6 +210,7 @@ int serve_history_json(const struct web_config *web, const struct request *reque
         .every = request->every,
         .fields = fields,
         .layers_max = request->has_limit ? (uint32_t)request->limit : HISTORY_LAYERS_MAX,
+        .values_max = HISTORY_REPLY_VALUES,
     };
     int count = fields_parse(request->fields, fields, failure);
     struct history history = {0};

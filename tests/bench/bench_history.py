@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports: how fast they are filed, and how fast a long history is read.
 
-Files up to a million reports of 1,000 layers by 64 clients (bench_reports), for at most
-FILE_SECONDS, and takes the rate, the daemon's CPU time and, as what a program reaches that
-flushes once for each report, the rate of flushes. Then reads a history of 1,000 layers and
-10,000 steps, which store_fill makes: pages and JSON by HTTP.
+Fills a store with a million reports of 1,000 layers (store_fill), reads its pages and its
+history by HTTP, and lets 64 clients file more reports there (bench_reports). Takes the rate,
+the daemon's CPU time and, as what a program reaches that flushes once for each report, the
+rate of flushes. Then reads a history of 1,000 layers and 10,000 steps.
 """
 import json
 import os
@@ -17,11 +17,14 @@ import urllib.request
 from tritd import Daemon
 
 LAYERS, CLIENTS, SLICE_STEPS = 1000, 64, 50
-REPORTS = int(os.environ.get("BENCH_REPORTS", 1_000_000))
-FILE_SECONDS = 150
-LONG_STEPS = 10_000
+FILLED_STEPS, LONG_STEPS = 1_000, 10_000
+# Filed by clients, on top of those.
+REPORTS = int(os.environ.get("BENCH_REPORTS", 500_000))
+FILE_SECONDS = 100
 RATE_GOAL, FLUSH_GOAL, QUERY_GOAL_MS, PAGE_GOAL_MS = 20_000, 3, 300, 1000
 ROUNDS = 5
+# Steps of a column. Cells are of 1, 4, 16 and 64 reports.
+WIDTHS = (1, 5, 7, 16, 31, 60, 64)
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -41,7 +44,7 @@ def file_all(program, daemon, folder, flushes):
     begun, cpu = time.monotonic(), cpu_seconds(daemon)
     while reports < REPORTS and time.monotonic() - begun < FILE_SECONDS:
         step = 1 + reports // LAYERS
-        done = run(program, "file", port, "run", str(LAYERS), str(step), str(SLICE_STEPS),
+        done = run(program, "file", port, "filed", str(LAYERS), str(step), str(SLICE_STEPS),
                    str(CLIENTS))
         rates.append(done["reports"] / done["seconds"])
         reports += done["reports"]
@@ -55,17 +58,19 @@ def spread(values):
     return dict(figure=middle, q1=low, q3=high)
 
 
-def filed(program, folder, entry):
+def filed(program, fill, folder, entry):
+    folder.mkdir(parents=True)
+    run(fill, str(folder / "data"), "run", str(LAYERS), str(FILLED_STEPS), str(FILLED_STEPS))
     flushes = []
     daemon = Daemon(folder)
     try:
+        yield from read(daemon, entry, f"{LAYERS} layers x {FILLED_STEPS} steps")
         rates, reports, cpu = file_all(program, daemon, folder, flushes)
-        yield from read(daemon, entry, f"{LAYERS} layers x {reports // LAYERS} filed steps",
-                        goals=False)
     finally:
         daemon.stop()
+    of = f"{LAYERS * FILLED_STEPS} in the store, {reports} more"
     rate = {key: round(value) for key, value in spread(rates).items()}
-    yield entry(f"acknowledged reports, {CLIENTS} clients, {reports} in all", unit="reports/s",
+    yield entry(f"acknowledged reports, {CLIENTS} clients, {of}", unit="reports/s",
                 goal=f">= {RATE_GOAL}", holds=rate["figure"] >= RATE_GOAL, **rate)
     ratio = {key: round(value, 2) for key, value in
              spread([a / b for a, b in zip(rates, flushes)]).items()}
@@ -82,25 +87,38 @@ def took_ms(url):
     return (time.monotonic() - begun) * 1000
 
 
-def read(daemon, entry, of, goals=True):
+def all_answers_ms(daemon, path):
+    """All layers: an answer that is full names the next one."""
+    begun, answers = time.monotonic(), 0
+    while path and (answers == 0 or "after=" in path):
+        with urllib.request.urlopen(f"http://{daemon.http}{path}") as reply:
+            path = json.load(reply)["next"]
+        answers += 1
+    return (time.monotonic() - begun) * 1000, answers
+
+
+def read(daemon, entry, of):
     history = "/v1/runs/run/history?fields=zero_fraction"
     asked = {"page of the run": ("/runs/run", PAGE_GOAL_MS),
-             "start page": ("/", PAGE_GOAL_MS),
-             "history, columns of 64 steps": (history + "&every=64", QUERY_GOAL_MS),
-             "history, columns of 60 steps": (history + "&every=60", QUERY_GOAL_MS),
-             "history, columns by itself": (history, None)}
+             "start page": ("/", PAGE_GOAL_MS)}
+    for every in WIDTHS:
+        asked[f"one answer of the history, columns of {every} steps"] = (
+            f"{history}&every={every}", QUERY_GOAL_MS)
     for name, (path, goal) in asked.items():
         url = f"http://{daemon.http}{path}"
         took = {key: round(value, 1) for key, value in
                 spread([took_ms(url) for _ in range(ROUNDS)]).items()}
-        goal = goal if goals else None
-        yield entry(f"{name}, {of}", unit="ms", goal=goal and f"<= {goal}",
-                    holds=took["figure"] <= goal if goal else None, **took)
+        yield entry(f"{name}, {of}", unit="ms", goal=f"<= {goal}",
+                    holds=took["figure"] <= goal, **took)
+    for every in WIDTHS:
+        took, answers = all_answers_ms(daemon, f"{history}&every={every}")
+        yield entry(f"all {answers} answers of the history, columns of {every} steps, {of}",
+                    round(took, 1), "ms")
 
 
 def long_history(fill, folder, entry):
     folder.mkdir(parents=True)
-    run(fill, str(folder / "data"), "run", str(LAYERS), str(LONG_STEPS))
+    run(fill, str(folder / "data"), "run", str(LAYERS), str(LONG_STEPS), "1")
     daemon = Daemon(folder)
     try:
         yield from read(daemon, entry, f"{LAYERS} layers x {LONG_STEPS} steps")
@@ -110,7 +128,6 @@ def long_history(fill, folder, entry):
 
 def measure(program, folder, entry):
     """`program`: bench_reports; store_fill lies beside it."""
-    folder = pathlib.Path(folder)
-    yield from filed(program, folder / "filed", entry)
-    yield from long_history(str(pathlib.Path(program).parent / "store_fill"), folder / "long",
-                            entry)
+    folder, fill = pathlib.Path(folder), str(pathlib.Path(program).parent / "store_fill")
+    yield from filed(program, fill, folder / "filed", entry)
+    yield from long_history(fill, folder / "long", entry)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes a data directory with a long history, faster than by filing its reports.
  *
- *   store_fill DIRECTORY RUN LAYERS STEPS
+ *   store_fill DIRECTORY RUN LAYERS STEPS KEPT
  *
  * The run has the rows of which its history, its health and its pages are made, for each
- * of STEPS reports of LAYERS layers. Of the reports themselves only the newest of each
- * layer is there. The last tenth of the layers loses groups from the middle on. */
+ * of STEPS reports of LAYERS layers, in the order in which a training run files them. Of
+ * the reports themselves the newest KEPT of each layer are there. The last tenth of the
+ * layers loses groups from the middle on. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,13 +25,19 @@
 #include "store/statements.h"
 #include "store/walk.h"
 
-enum { GROUPS = 256, GROUP = 128, SECONDS_APART = 10 };
+enum { GROUPS = 256, GROUP = 128, SECONDS_APART = 10, STEPS_OF_COMMIT = 50 };
+
+struct layer {
+    struct past_row past;
+    char name[64];
+};
 
 struct filling {
     struct db db;
     struct health_rules rules;
     const char *run;
-    uint64_t layers, steps;
+    uint64_t count, steps, kept;
+    struct layer *layers;
     int64_t sequence;
 };
 
@@ -43,7 +50,7 @@ static int die(const struct failure *failure)
 static void report_of(const struct filling *f, const char *layer, uint64_t number,
                       uint64_t step, struct trit_report *report)
 {
-    const bool sick = number >= f->layers - f->layers / 10 && step > f->steps / 2;
+    const bool sick = number >= f->count - f->count / 10 && step > f->steps / 2;
     const double wave = sin((double)(step + 7 * number) / 50);
 
     *report = (struct trit_report){.step = step, .attempt = 1};
@@ -72,16 +79,17 @@ static void report_of(const struct filling *f, const char *layer, uint64_t numbe
     report->digest[0] = (uint8_t)step;
 }
 
-static int fill_report(struct filling *f, const struct layer_row *layer,
+static int keep_report(struct filling *f, const struct layer_key *key,
                        const struct trit_report *report, struct failure *failure)
 {
     const struct store_question question = {.method = STORE_METHOD_PROJECT};
+    const bool first = report->step == f->steps - f->kept + 1;
     uint8_t bytes[REPORT_BYTES_MAX], asked[QUESTION_BYTES];
     const struct report_row row = {
         .sequence = ++f->sequence,
-        .key = &layer->key,
+        .key = key,
         .step = (int64_t)report->step,
-        .previous = STEP_NONE,
+        .previous = first ? STEP_NONE : (int64_t)report->step - 1,
         .time_unix_ns = report->time_unix_ns,
         .digest = report->digest,
         .digest_bytes = TRIT_DIGEST_BYTES,
@@ -95,39 +103,44 @@ static int fill_report(struct filling *f, const struct layer_row *layer,
     return report_row_insert(&f->db, &row, failure);
 }
 
-static int fill_layer(struct filling *f, uint64_t number, struct failure *failure)
+static int fill_step(struct filling *f, uint64_t step, struct failure *failure)
 {
-    struct layer_key key;
-    struct layer_row layer;
-    struct layer_gap gap;
-    struct past_row past;
-    struct trit_report report;
-    struct cell cell;
-    char name[64];
+    for (uint64_t number = 0; number < f->count; number++) {
+        struct layer *layer = &f->layers[number];
+        struct past_row *past = &layer->past;
+        struct trit_report report;
+        struct cell cell;
 
-    snprintf(name, sizeof(name), "layers.%" PRIu64 ".mlp.up_proj.weight", number);
-    layer_key_set(&key, f->run, name);
-    if (layer_find_or_gap(&f->db, &key, &layer, &gap, failure) < 0)
-        return -1;
-    past_row_init(&past, &key);
-    for (uint64_t step = 1; step <= f->steps; step++) {
-        report_of(f, name, number, step, &report);
-        const double drift = health_judge(&f->rules, &past.past, NULL, &report);
-
-        cell_of_report(&cell, &report, drift);
-        past.step = (int64_t)step;
-        past.health = report.health;
-        if (history_add(&f->db, &past, &cell, failure))
+        report_of(f, layer->name, number, step, &report);
+        cell_of_report(&cell, &report,
+                       health_judge(&f->rules, &past->past, NULL, &report));
+        past->step = (int64_t)step;
+        past->health = report.health;
+        if (history_add(&f->db, past, &cell, failure) ||
+            (step > f->steps - f->kept && keep_report(f, &past->key, &report, failure)))
             return -1;
     }
-    layer.step_min = layer.step_max = (int64_t)f->steps;
+    return 0;
+}
+
+/* The rows of a layer, which come once. */
+static int finish_layer(struct filling *f, uint64_t number, struct failure *failure)
+{
+    struct past_row *past = &f->layers[number].past;
+    struct layer_row layer;
+    struct layer_gap gap;
+    struct trit_report report;
+
+    if (layer_find_or_gap(&f->db, &past->key, &layer, &gap, failure) < 0)
+        return -1;
+    report_of(f, f->layers[number].name, number, f->steps, &report);
     layer.step_min = 1;
+    layer.step_max = (int64_t)f->steps;
     layer.reports = (int64_t)f->steps;
     layer.time_unix_ns = report.time_unix_ns;
     layer.group_size = GROUP;
     codes_shape(&report, layer.shape);
-    return fill_report(f, &layer, &report, failure) ||
-                   past_row_put(&f->db, &past, failure) ||
+    return past_row_put(&f->db, past, failure) ||
                    layer_link_in(&f->db, &layer, &gap, failure)
                ? -1
                : 0;
@@ -141,8 +154,22 @@ static int fill(struct filling *f, struct failure *failure)
         run_add_attempt(&run, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
         statement_run(&f->db, ST_BEGIN, failure) || run_row_put(&f->db, &run, failure))
         return -1;
-    for (uint64_t number = 0; number < f->layers; number++)
-        if (fill_layer(f, number, failure))
+    for (uint64_t number = 0; number < f->count; number++) {
+        struct layer *layer = &f->layers[number];
+        struct layer_key key;
+
+        snprintf(layer->name, sizeof(layer->name),
+                 "layers.%" PRIu64 ".mlp.up_proj.weight", number);
+        layer_key_set(&key, f->run, layer->name);
+        past_row_init(&layer->past, &key);
+    }
+    for (uint64_t step = 1; step <= f->steps; step++)
+        if (fill_step(f, step, failure) ||
+            (step % STEPS_OF_COMMIT == 0 && (statement_run(&f->db, ST_COMMIT, failure) ||
+                                             statement_run(&f->db, ST_BEGIN, failure))))
+            return -1;
+    for (uint64_t number = 0; number < f->count; number++)
+        if (finish_layer(f, number, failure))
             return -1;
     return statement_run(&f->db, ST_COMMIT, failure);
 }
@@ -153,13 +180,17 @@ int main(int argc, char **argv)
     struct failure failure = {0}, damage = {0};
     struct directory directory = {0};
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: store_fill DIRECTORY RUN LAYERS STEPS\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: store_fill DIRECTORY RUN LAYERS STEPS KEPT\n");
         return 2;
     }
     f.run = argv[2];
-    f.layers = strtoull(argv[3], NULL, 10);
+    f.count = strtoull(argv[3], NULL, 10);
     f.steps = strtoull(argv[4], NULL, 10);
+    f.kept = strtoull(argv[5], NULL, 10);
+    f.layers = calloc(f.count, sizeof(*f.layers));
+    if (!f.layers || f.kept < 1 || f.kept > f.steps)
+        return 2;
     if (directory_open(&directory, argv[1], &failure) ||
         db_open(&f.db, directory.database, DB_WRITES, &failure))
         return die(&failure);
@@ -168,5 +199,6 @@ int main(int argc, char **argv)
         return die(&failure);
     db_close(&f.db);
     directory_close(&directory);
+    free(f.layers);
     return 0;
 }

@@ -181,6 +181,39 @@ CASE(pages, "columns beyond the largest number are those of the next query")
     world_fini(&w);
 }
 
+CASE(layer_pages,
+     "an answer ends with the layer that fills it; the next begins behind it")
+{
+    static const char *const names[] = {"a", "b", "c"};
+    struct store_history_query query = all_steps();
+    struct world w;
+
+    world_init(&w);
+    file_steps(&w, "a", 0, 5, 20, 5);
+    file_steps(&w, "b", 0, 0, 20, 5);
+    file_steps(&w, "c", 0, 0, 20, 1);
+    query.every = 10;
+    query.values_max = 2 * STORE_FIELDS;
+    for (size_t i = 0; i < 3; i++) {
+        const struct store_history *history = read(&w, &query);
+
+        CHECK_EQ(history->layer_count, 1);
+        CHECK_STR(history->layers[0].name, names[i]);
+        CHECK_EQ(history->more, i < 2);
+        /* Columns begin where they do for all layers together. */
+        CHECK_EQ(history->column_count, 3);
+        CHECK_EQ(history->steps[1], 10);
+        query.after = names[i];
+    }
+    CHECK_EQ(read(&w, &query)->layer_count, 0);
+    CHECK(!w.history.more);
+    query.after = "a";
+    query.values_max = 0;
+    CHECK_EQ(read(&w, &query)->layer_count, 2);
+    CHECK(!w.history.more);
+    world_fini(&w);
+}
+
 CASE(patterns, "layers are chosen by a pattern; a wrong run or attempt is NOT_FOUND")
 {
     struct store_history_query query = all_steps();
