@@ -23,8 +23,9 @@ struct wire_names {
 
 /* The fields of the requests that start a job. A method has some of them. */
 struct wire_checkpoint {
-    const char *path, *against; /* never NULL */
-    bool detach, allow_dead, accept_record, again;
+    const char *path, *against, *output; /* never NULL */
+    bool detach, allow_dead, accept_record, again, force, allow_lost;
+    uint64_t shard_bytes;
     uint32_t mode;
     bool has_tolerance;
     float tolerance;
@@ -43,7 +44,8 @@ struct wire_checkpoint {
 /* Numbers of fields, as bits: what a method's request has. */
 enum {
     CHECKPOINT_INSPECT_FIELDS = 1 << 1 | 1 << 2 | 1 << 3,
-    CHECKPOINT_PLAN_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 11,
+    CHECKPOINT_PLAN_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 9 | 1 << 11,
+    CHECKPOINT_PROJECT_FIELDS = CHECKPOINT_PLAN_FIELDS | 1 << 10 | 1 << 12 | 1 << 13,
     CHECKPOINT_VERIFY_FIELDS =
         CHECKPOINT_INSPECT_FIELDS | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8,
 };

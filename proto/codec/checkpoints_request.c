@@ -128,6 +128,29 @@ static int take_tolerance(struct wire_checkpoint *out, const struct field *field
     return 0;
 }
 
+/* The fields of requests that write, or plan to. */
+static int take_output(struct wire_checkpoint *out, const struct field *field,
+                       char error[CODEC_ERROR_BYTES])
+{
+    switch (field->number) {
+    case 9:
+        return (out->output = take_text(out, "output", field, error)) ? 0 : -1;
+    case 10:
+        return take_flag(&out->force, "force", field, error);
+    case 11:
+        return take_flag(&out->again, "again", field, error);
+    case 12:
+        return take_flag(&out->allow_lost, "allow_lost_scales", field, error);
+    case 13:
+        if (field->wire != FIELD_VARINT)
+            return refuse(error, "shard_bytes", "malformed");
+        out->shard_bytes = field->value;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
 static int take_field(struct wire_checkpoint *out, const struct field *field,
                       char error[CODEC_ERROR_BYTES])
 {
@@ -148,10 +171,8 @@ static int take_field(struct wire_checkpoint *out, const struct field *field,
         return take_flag(&out->allow_dead, "allow_dead", field, error);
     case 8:
         return take_flag(&out->accept_record, "accept_record", field, error);
-    case 11:
-        return take_flag(&out->again, "again", field, error);
     default:
-        return 0;
+        return take_output(out, field, error);
     }
 }
 
@@ -163,7 +184,7 @@ int decode_checkpoint(const struct scan_part *root, uint32_t fields,
     int found;
 
     memset(out, 0, sizeof(*out));
-    out->path = out->against = "";
+    out->path = out->against = out->output = "";
     while ((found = field_next(&cursor, &field)) > 0)
         if (field.number < 32 && (fields >> field.number & 1) &&
             take_field(out, &field, error) < 0)
@@ -241,8 +262,16 @@ size_t encode_checkpoint(const struct wire_checkpoint *request, uint32_t fields,
         put_u64(&put, 7, request->allow_dead);
     if (fields >> 8 & 1)
         put_u64(&put, 8, request->accept_record);
+    if (fields >> 9 & 1)
+        put_text(&put, 9, request->output, CHECKPOINT_PATH_BYTES_MAX);
+    if (fields >> 10 & 1)
+        put_u64(&put, 10, request->force);
     if (fields >> 11 & 1)
         put_u64(&put, 11, request->again);
+    if (fields >> 12 & 1)
+        put_u64(&put, 12, request->allow_lost);
+    if (fields >> 13 & 1)
+        put_u64(&put, 13, request->shard_bytes);
     return put.full ? 0 : (size_t)(put.at - out);
 }
 

@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
     {"data-dir", OPTION_TEXT, AT(data_dir), "DIR",
      "keep reports and layers here; without it they are lost at exit", false},
     {"checkpoint-root", OPTION_TEXT, AT(checkpoint_root), "DIR",
-     "where the service Checkpoints finds files; without it the service is off", false},
+     "where the service Checkpoints has its files; without it the service is off", false},
     {"token-file", OPTION_TEXT, AT(token_file), "FILE",
      "who may call: lines of NAME sha256:HEX POLICY[,POLICY]; SIGHUP reads it again",
      false},

@@ -52,6 +52,7 @@
     X(checkpoints_inspect, CHECKPOINTS)                                                  \
     X(checkpoints_plan, CHECKPOINTS)                                                     \
     X(checkpoints_verify, CHECKPOINTS)                                                   \
+    X(checkpoints_project, CHECKPOINTS)                                                  \
     X(checkpoints_jobs, CHECKPOINTS)                                                     \
     X(checkpoints_attach, CHECKPOINTS)                                                   \
     X(checkpoints_cancel, CHECKPOINTS)

@@ -18,6 +18,7 @@ static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capaci
         .method = job->kind->name,
         .path = job->asked.path,
         .against = job->asked.against,
+        .output = job->asked.output,
         .state = now.progress.state,
         .detach = job->asked.detach,
         .created_unix_ns = (uint64_t)job->created_ns,

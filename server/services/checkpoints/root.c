@@ -168,6 +168,7 @@ static int hold_folder(const struct root *root, const char *field, const char *p
                        struct rooted *found, struct failure *failure)
 {
     const size_t length = path_length(path);
+    struct stat there = {.st_mode = 0};
     size_t begin = length;
 
     while (begin > 0 && path[begin - 1] != '/')
@@ -175,6 +176,11 @@ static int hold_folder(const struct root *root, const char *field, const char *p
     const int fd = open_beneath(root, path, begin ? begin - 1 : 0);
     if (fd < 0)
         return refuse_open(field, path, failure);
+    if (fstat(fd, &there) != 0 || !S_ISDIR(there.st_mode)) {
+        close(fd);
+        errno = S_ISLNK(there.st_mode) ? ELOOP : ENOTDIR;
+        return refuse_open(field, path, failure);
+    }
     *found = (struct rooted){.fd = fd};
     snprintf(found->path, sizeof(found->path), "/proc/self/fd/%d/%.*s", fd,
              (int)(length - begin), path + begin);
@@ -204,4 +210,25 @@ int root_find(const struct root *root, const char *field, const char *path,
     if (!S_ISREG(there.st_mode))
         return refuse(failure, field, path, "is neither a regular file nor a folder");
     return hold_folder(root, field, path, found, failure);
+}
+
+int root_find_output(const struct root *root, const char *field, const char *path,
+                     struct rooted *found, struct failure *failure)
+{
+    return check_text(field, path, failure) < 0
+               ? -1
+               : hold_folder(root, field, path, found, failure);
+}
+
+void rooted_rename(const struct rooted *found, const char *path, struct failure *failure)
+{
+    const size_t bytes = strlen(found->path);
+    char before[sizeof(failure->message)];
+    const char *at;
+
+    memcpy(before, failure->message, sizeof(before));
+    at = found->fd >= 0 ? strstr(before, found->path) : NULL;
+    if (at)
+        snprintf(failure->message, sizeof(failure->message), "%.*s%.256s%.*s",
+                 (int)(at - before), before, path, 600, at + bytes);
 }

@@ -29,6 +29,14 @@ struct rooted {
  * INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED: see checkpoints.proto. */
 int root_find(const struct root *root, const char *field, const char *path,
               struct rooted *found, struct failure *failure);
+/* Finds the folder of a file or folder that is to be written; the name itself need not
+ * exist. */
+int root_find_output(const struct root *root, const char *field, const char *path,
+                     struct rooted *found, struct failure *failure);
+
+/* In a failure's message, replaces the path that was found by the one that was asked for. */
+void rooted_rename(const struct rooted *found, const char *path, struct failure *failure);
+
 void rooted_close(struct rooted *found); /* harmless on {.fd = -1} */
 
 #endif

@@ -5,6 +5,6 @@
 
 #include "services/checkpoints/job.h"
 
-extern const struct job_kind job_inspect, job_plan, job_verify;
+extern const struct job_kind job_inspect, job_plan, job_verify, job_project;
 
 #endif

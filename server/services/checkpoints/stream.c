@@ -180,6 +180,7 @@ static int start_request(struct call *call)
 const struct method method_checkpoints_inspect = START_METHOD("Inspect", job_inspect);
 const struct method method_checkpoints_plan = START_METHOD("Plan", job_plan);
 const struct method method_checkpoints_verify = START_METHOD("Verify", job_verify);
+const struct method method_checkpoints_project = START_METHOD("Project", job_project);
 
 /* ---- Attach ---------------------------------------------------------------------------------- */
 

@@ -35,6 +35,10 @@ CASE(requests, "a request is read as it was written, and fields of other methods
                                      .allow_dead = true,
                                      .accept_record = true,
                                      .again = true,
+                                     .output = "out",
+                                     .force = true,
+                                     .allow_lost = true,
+                                     .shard_bytes = UINT64_C(1) << 40,
                                      .mode = 1,
                                      .has_tolerance = true,
                                      .tolerance = 0.25F,
@@ -63,6 +67,8 @@ CASE(requests, "a request is read as it was written, and fields of other methods
     check_names(&read.options.rename, "a=b", 1);
     check_names(&read.options.strip_prefix, "model.", 1);
     CHECK(read.detach && read.allow_dead && read.accept_record && read.again);
+    CHECK_STR(read.output, "out");
+    CHECK(read.force && read.allow_lost && read.shard_bytes == UINT64_C(1) << 40);
     CHECK(read.has_tolerance && read.tolerance == 0.25F && read.mode == 1);
     CHECK(read.options.has_encoding && read.options.encoding == 0);
     CHECK(read.options.has_partial_group && read.options.partial_group == 1);
