@@ -17,6 +17,7 @@
 #include "client/cli/project.h"
 #include "client/cli/report_file.h"
 #include "client/cli/show_plan.h"
+#include "client/cli/wording.h"
 #include "drive/planned.h"
 #include "kernels/kernels.h"
 
@@ -64,7 +65,7 @@ static enum exit_code refuse_lost(struct project_command *p)
 
     for (size_t i = 0; i < p->run.findings.count; i++)
         if (p->run.findings.list[i].finding.kind == TRIT_FINDING_SCALE_LOST)
-            complain(MISMATCH, "%s", finding_text(text, &p->run.findings.list[i]));
+            complain(MISMATCH, "%s", finding_words(text, &p->run.findings.list[i]));
     return complain(MISMATCH,
                     "%s: nothing is written: %zu layers lose scales (--allow-lost "
                     "writes them anyway)",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/file.h"
+#include "client/cli/wording.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ enum exit_code input_check(const struct input *input, const char *path)
     findings_init(&findings);
     findings_add_notes(&findings, notes, count);
     for (size_t i = 0; i < findings.count; i++) {
-        complain(DONE, "%s: %s", path, finding_text(text, &findings.list[i]));
+        complain(DONE, "%s: %s", path, finding_words(text, &findings.list[i]));
         if (findings.list[i].finding.severity == TRIT_SEVERITY_ERROR)
             code = MISMATCH;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/show.h"
+#include "client/cli/wording.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ int showing_print(const struct showing *showing, const struct file_findings *fin
     if (showing->layers > 0 && grid_print(showing->grid, stdout) != 0)
         return -1;
     for (size_t i = 0; i < findings->count; i++) {
-        escape_text(escaped, sizeof(escaped), finding_text(text, &findings->list[i]));
+        escape_text(escaped, sizeof(escaped), finding_words(text, &findings->list[i]));
         puts(escaped);
     }
     return 0;

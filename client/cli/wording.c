@@ -38,6 +38,11 @@ static const struct word phrases[] = {
     {"set allow_lost_scales", "use --allow-lost"},
     {"check options.group_size", "check --group-size"},
     {"use group_size ", "use --group-size "},
+    {"check group_size, partial_group", "check --group-size, --partial"},
+    {"check group_size", "check --group-size"},
+    {"use another step, or attempt ", "use another --step, or --attempt "},
+    {"(see Reports.Rewind)", "(see trit reports rewind)"},
+    {"with Reports.Delete", "with trit reports delete"},
 };
 
 static const struct word *word_at(const struct word *words, size_t count,
@@ -66,6 +71,15 @@ void option_words(char *to, size_t size, const char *message)
     }
     if (size > 0)
         to[at < size ? at : size - 1] = '\0';
+}
+
+const char *finding_words(char words[FINDING_TEXT_BYTES],
+                          const struct file_finding *finding)
+{
+    char text[FINDING_TEXT_BYTES];
+
+    option_words(words, FINDING_TEXT_BYTES, finding_text(text, finding));
+    return words;
 }
 
 int call_ended(enum trit_status status, const struct trit_error *error,

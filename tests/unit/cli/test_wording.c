@@ -24,6 +24,11 @@ CASE(options_in_place_of_fields, "a message names the option in place of the fie
     becomes("tensor.data: use group_size 64 to verify each block",
             "use --group-size 64 to verify each block");
     becomes("layer.step: 3 is taken", "--step: 3 is taken");
+    becomes(
+        "report of run \"r\": already exists; use another step, or attempt 2 if the run "
+        "was resumed (see Reports.Rewind)",
+        "report of run \"r\": already exists; use another --step, or --attempt 2 if the "
+        "run was resumed (see trit reports rewind)");
     becomes("spec.in_features: 0", "--in-features: 0");
 }
 
@@ -33,6 +38,18 @@ CASE(other_words_stay, "what a message quotes stays as it is")
     becomes("run \"layer.run: x\", layer.step: 3", "run \"layer.run: x\", layer.step: 3");
     becomes("tensor.shape: [3]", "tensor.shape: [3]");
     becomes("options.group_sizes", "options.group_sizes");
+}
+
+CASE(findings, "a finding's hint names options too")
+{
+    char words[FINDING_TEXT_BYTES];
+    struct file_finding finding = {
+        .layer = "l.weight",
+        .finding = {.kind = TRIT_FINDING_NOT_TERNARY, .severity = TRIT_SEVERITY_ERROR}};
+
+    strcpy(finding.finding.hint, "project the latents, or check group_size");
+    CHECK_STR(finding_words(words, &finding),
+              "error: l.weight: not_ternary: project the latents, or check --group-size");
 }
 
 CASE(is_cut, "a message that is too long is cut, also within an option")
