@@ -243,6 +243,56 @@ static int pair_experts(struct match *match, const struct sides *sides, size_t i
     return 1;
 }
 
+/* ---- experts that are one tensor in the latents ---------------------------------------- */
+
+/* Does the claim have every expert of this tensor of the latents as a layer of its own? */
+static bool has_all_experts(const struct sides *sides, size_t index)
+{
+    const struct content *all = &sides->latents->items[index];
+    const struct matrices matrices = content_matrices(all);
+
+    for (uint64_t i = 0; i < matrices.count; i++) {
+        const size_t part = compared_names_expert(sides->claim_names,
+                                                  sides->latents_names->names[index], i);
+        const struct content *item =
+            part == CONTENT_NONE ? NULL : &sides->claim->items[part];
+
+        if (!item || item->kind != CONTENT_LAYER)
+            return false;
+        const struct matrices own = content_matrices(item);
+        if (own.count != 1 || own.rows != matrices.rows ||
+            own.columns != matrices.columns)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the latents have this layer of the claim, an expert, in a tensor with all of them;
+ * then the pair is filled. */
+static bool pair_expert(struct match *match, const struct sides *sides, size_t index,
+                        struct match_pair *pair)
+{
+    const char *name = sides->claim_names->names[index];
+    uint64_t number;
+
+    if (sides->claim->items[index].kind != CONTENT_LAYER)
+        return false;
+    const size_t answer = compared_names_experts(sides->latents_names, name, &number);
+    if (answer == CONTENT_NONE || sides->latents->items[answer].kind != CONTENT_LAYER ||
+        !layout_is_experts(sides->latents->items[answer].layout) ||
+        !has_all_experts(sides, answer) ||
+        compared_names_expert(sides->claim_names, sides->latents_names->names[answer],
+                              number) != index)
+        return false;
+    match->answered[answer] = true;
+    *pair = (struct match_pair){.kind = MATCH_PROJECTION,
+                                .claim = index,
+                                .latents = answer,
+                                .layout = sides->latents->items[answer].layout,
+                                .first = number};
+    return true;
+}
+
 /* ---- all tensors ----------------------------------------------------------------------- */
 
 static int add_pairs(struct match *match, const struct sides *sides)
@@ -261,7 +311,8 @@ static int add_pairs(struct match *match, const struct sides *sides)
 
         if (experts < 0)
             return -1;
-        if (experts == 0)
+        if (experts == 0 &&
+            (answer != CONTENT_NONE || !pair_expert(match, sides, i, pair)))
             *pair = pair_of(sides, i, answer);
         if (answer != CONTENT_NONE)
             match->answered[answer] = true;

@@ -27,6 +27,9 @@ struct match_pair {
     /* Of experts that are one tensor in the claim and one each in the latents: the latents'
      * tensor of each matrix; `latents` is the first. NULL: `latents` has all of them. */
     const size_t *parts;
+    uint64_t
+        first; /* PROJECTION without parts: the latents' matrix of the claim's first. Of
+                     * an expert that is one tensor in the claim, but not in the latents */
     struct head_order heads; /* in which the latents' rows are compared */
     const char *hint;        /* RENAMED: the option that makes the names equal */
 };
@@ -43,6 +46,12 @@ struct match {
 static inline size_t match_reference(const struct match_pair *pair, uint64_t number)
 {
     return pair->parts ? pair->parts[number] : pair->latents;
+}
+
+/* Its number in that tensor. */
+static inline uint64_t match_number(const struct match_pair *pair, uint64_t number)
+{
+    return pair->parts ? 0 : pair->first + number;
 }
 
 /* The order in which tensor `stored` of a file must be read so that its rows are in the

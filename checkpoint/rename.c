@@ -257,25 +257,51 @@ size_t compared_names_find(const struct compared_names *names, const char *name)
     return found ? found->index : SIZE_MAX;
 }
 
+/* Names of the module that has all experts, and what may follow the expert's own name. */
+static const char *const expert_modules[] = {".experts.", ".switch_mlp."};
+static const char *const expert_leaves[] = {"", ".weight"};
+
 size_t compared_names_expert(const struct compared_names *names, const char *name,
                              uint64_t number)
 {
-    static const char *const modules[] = {".experts.", ".switch_mlp."};
-    static const char *const leaves[] = {"", ".weight"};
     char text[FILES_NAME_BYTES_MAX + 1];
     size_t found = SIZE_MAX;
 
-    for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-        const char *at = strstr(name, modules[i]);
+    for (size_t i = 0; i < sizeof(expert_modules) / sizeof(expert_modules[0]); i++) {
+        const char *at = strstr(name, expert_modules[i]);
 
         for (size_t k = 0; at && found == SIZE_MAX && k < 2; k++) {
-            const int length = snprintf(text, sizeof(text),
-                                        "%.*s.experts.%" PRIu64 ".%s%s", (int)(at - name),
-                                        name, number, at + strlen(modules[i]), leaves[k]);
+            const int length = snprintf(
+                text, sizeof(text), "%.*s.experts.%" PRIu64 ".%s%s", (int)(at - name),
+                name, number, at + strlen(expert_modules[i]), expert_leaves[k]);
 
             if (length < (int)sizeof(text))
                 found = compared_names_find(names, text);
         }
+    }
+    return found;
+}
+
+size_t compared_names_experts(const struct compared_names *names, const char *name,
+                              uint64_t *number)
+{
+    const char *at = strstr(name, expert_modules[0]);
+    char text[FILES_NAME_BYTES_MAX + 1];
+    size_t found = SIZE_MAX;
+    char *rest;
+
+    if (!at || at[strlen(expert_modules[0])] < '0' || at[strlen(expert_modules[0])] > '9')
+        return SIZE_MAX;
+    *number = strtoull(at + strlen(expert_modules[0]), &rest, 10);
+    for (size_t i = 0; i < 4 && *rest == '.' && found == SIZE_MAX; i++) {
+        const char *leaf = expert_leaves[i % 2];
+        const size_t length = strlen(rest + 1), tail = strlen(leaf);
+
+        if (length <= tail || strcmp(rest + 1 + length - tail, leaf) != 0)
+            continue;
+        snprintf(text, sizeof(text), "%.*s%s%.*s", (int)(at - name), name,
+                 expert_modules[i / 2], (int)(length - tail), rest + 1);
+        found = compared_names_find(names, text);
     }
     return found;
 }

@@ -49,4 +49,9 @@ size_t compared_names_find(const struct compared_names *names, const char *name)
 size_t compared_names_expert(const struct compared_names *names, const char *name,
                              uint64_t number);
 
+/* The reverse: index of the tensor that has all experts, for the name of one, whose number it
+ * gives; or SIZE_MAX. */
+size_t compared_names_experts(const struct compared_names *names, const char *name,
+                              uint64_t *number);
+
 #endif

@@ -39,6 +39,16 @@ static const struct tensor_entry *entry_of(const struct tensor_table *table, siz
     return index == CONTENT_NONE ? NULL : &table->entries[index];
 }
 
+/* How many matrices the tensor of the latents has. */
+static uint64_t latents_matrices(const struct trit_verification *v,
+                                 const struct match_pair *pair)
+{
+    if (pair->kind != MATCH_PROJECTION)
+        return 1;
+    const struct tensor_entry *entry = &v->latents->entries[pair->latents];
+    return matrices_of(pair->layout, entry->rank, entry->shape).count;
+}
+
 static int check_parts(const struct trit_verification *v, size_t index,
                        const struct trit_examined *examined, struct failure *failure)
 {
@@ -55,14 +65,15 @@ static int check_parts(const struct trit_verification *v, size_t index,
          examined->scale_bytes, biases || (all && scales)},
         {"biases", biases ? tensor_bytes(v->table, item->biases) : 0, examined->biases,
          examined->bias_bytes, biases},
-        {"latents", pair ? tensor_bytes(v->latents, pair->latents) : 0, examined->latents,
-         examined->latents_bytes, all},
     };
+    const struct matrix_part latents = {
+        "latents", pair ? tensor_bytes(v->latents, pair->latents) : 0, examined->latents,
+        examined->latents_bytes, all};
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (part_check(&parts[i], content_matrices(item).count, failure) < 0)
             return -1;
-    return 0;
+    return part_check(&latents, pair ? latents_matrices(v, pair) : 1, failure);
 }
 
 /* What is given in memory, or by the matrix of a file. */

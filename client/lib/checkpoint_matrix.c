@@ -111,10 +111,9 @@ static int ask_latents(const struct trit_verification *v, struct asked *asked,
                           asked->number);
     asked->contents = &v->of_latents;
     asked->index = match_reference(pair, asked->number);
+    asked->number = match_number(pair, asked->number);
     const struct tensor_entry *entry = &v->latents->entries[asked->index];
     asked->matrices = matrices_of(pair->layout, entry->rank, entry->shape);
-    if (asked->matrices.count == 1) /* one tensor an expert */
-        asked->number = 0;
     asked->matrices.heads = pair->heads;
     return 0;
 }

@@ -233,11 +233,13 @@ static bool put_latents(json_t *object, const struct trit_verification *v,
                                  json_pack("{s:o, s:b}", "rows", json_uint64(heads->rows),
                                            "interleaves", heads->interleaves)))
         return false;
-    return step->check == CHECK_BYTES ||
-           json_put(
-               latents, "transposed",
-               json_boolean(matrices_of(step->pair->layout, entry->rank, entry->shape)
-                                .transposed));
+    if (step->check == CHECK_BYTES)
+        return true;
+    const struct matrices matrices =
+        matrices_of(step->pair->layout, entry->rank, entry->shape);
+    return json_put(latents, "transposed", json_boolean(matrices.transposed)) &&
+           json_put(latents, "matrices", json_uint64(matrices.count)) &&
+           json_put(latents, "first", json_uint64(step->pair->first));
 }
 
 static json_t *step_json(const struct trit_verification *v, size_t index)

@@ -16,6 +16,7 @@ struct subject {
     const struct tensor_entry *reference; /* or NULL */
     struct matrices matrices;             /* as the claim has them */
     struct matrices reference_matrices;   /* as the latents have them */
+    uint64_t reference_number;            /* of them, the matrix to compare with */
     const char *name;                     /* of the matrix */
     uint64_t number;                      /* of the matrix in the layer */
     struct matrix data, scale_data, bias_data, reference_data;

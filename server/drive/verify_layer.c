@@ -33,10 +33,9 @@ static bool is_loaded(const struct subject *subject)
 /* Opens the claim's data or its reference, which are large. */
 static int open_large(const struct subject *subject, struct matrix *matrix,
                       struct reader *reader, const struct tensor_entry *entry,
-                      const struct matrices *matrices, struct failure *failure)
+                      const struct matrices *matrices, uint64_t number,
+                      struct failure *failure)
 {
-    const uint64_t number = matrices->count == 1 ? 0 : subject->number;
-
     return matrix_open(matrix, !is_loaded(subject), reader, entry, matrices, number,
                        failure);
 }
@@ -64,15 +63,16 @@ static int open_parts(struct verifying *v, struct subject *subject,
         matrix_open_packed(&subject->data, file, &v->claim,
                            (size_t)(subject->content - v->claim.items), subject->number,
                            failure);
-    else if (open_large(subject, &subject->data, file, subject->entry, &data, failure) <
-             0)
+    else if (open_large(subject, &subject->data, file, subject->entry, &data,
+                        subject->number, failure) < 0)
         return -1;
     if (open_small(subject, &subject->scale_data, file, subject->scales, failure) < 0 ||
         open_small(subject, &subject->bias_data, file, subject->biases, failure) < 0)
         return -1;
     return subject->reference
                ? open_large(subject, &subject->reference_data, v->against.reader,
-                            subject->reference, &subject->reference_matrices, failure)
+                            subject->reference, &subject->reference_matrices,
+                            subject->reference_number, failure)
                : 0;
 }
 
@@ -95,6 +95,7 @@ static struct subject subject_of(const struct verifying *v,
     if (piece->pair.latents != CONTENT_NONE) {
         subject.reference =
             &v->latents.table->entries[match_reference(&piece->pair, piece->number)];
+        subject.reference_number = match_number(&piece->pair, piece->number);
         subject.reference_matrices = matrices_of(
             piece->pair.layout, subject.reference->rank, subject.reference->shape);
         subject.reference_matrices.heads = piece->pair.heads;

@@ -161,6 +161,10 @@ def test_experts_in_one_tensor_or_one_each(daemon, tmp_path, random, layout, nam
         assert [(layer["layer"], layer["elements"]) for layer in found["layers"]] == [
             (name, experts.size)]
         assert found["equal"] and [other["tensor"] for other in found["tensors"]] == ["norm.weight"]
+    for claim, latents in (("one-dense", "each"), ("each-int8", "one")):
+        done = cli(daemon, "verify", tmp_path / f"{claim}.safetensors", "--against",
+                   tmp_path / f"{latents}.safetensors", *words)
+        assert done.returncode == 0 and "pass: all 3 layers" in done.stdout, done.stdout
     tensors = load(packed)
     codes = tensors[each.format(2)]
     codes[5, 7] = 1 if codes[5, 7] < 1 else 0
@@ -170,6 +174,13 @@ def test_experts_in_one_tensor_or_one_each(daemon, tmp_path, random, layout, nam
     assert (layer["codes_differing"], layer["first"]) == (1, 2 * 2048 + 5 * 256 + 7)
     del tensors[each.format(1)], tensors[each.format(1).replace("weight", "weight.scales")]
     save(tmp_path / "fewer.safetensors", tensors)
+    done = cli(daemon, "verify", tmp_path / "fewer.safetensors", "--against",
+               tmp_path / "one.safetensors", *words)
+    assert done.returncode == 1 and "missing_layer" in done.stdout
+    done = cli(daemon, "verify", tmp_path / "other.safetensors", "--against",
+               tmp_path / "one.safetensors", *words)
+    assert done.returncode == 1 and f"{each.format(2)}: codes_differ at element {5 * 256 + 7}" in \
+        done.stdout
     found = diff(one, tmp_path / "fewer.safetensors", *words)
     what = {other["tensor"]: other.get("what") for other in found["tensors"]}
     assert what[name] == "only in the first" and what[each.format(2)] == "only in the second"

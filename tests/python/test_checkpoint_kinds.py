@@ -108,6 +108,31 @@ def test_packed_experts(daemon, client, tmp_path, drawn, layout, encoding):
     same_as_the_command(daemon, found, out, "--against", path)
 
 
+# Experts in one tensor are compared with one tensor each, whichever side has which.
+@pytest.mark.parametrize("layout", ["out_in", "in_out"])
+def test_experts_in_one_tensor_or_one_each(daemon, client, tmp_path, drawn, layout):
+    experts = drawn(EXPERTS, 16, 256)
+    one = {"l.experts.up_proj": experts}
+    one = save(tmp_path / "one.safetensors", one if layout == "out_in" else turned(one))
+    each = {f"l.experts.{i}.up_proj.weight": experts[i] for i in range(EXPERTS)}
+    each = save(tmp_path / "each.safetensors", each)
+    for claim, latents in ((one, each), (each, one)):
+        out = tmp_path / "out.safetensors"
+        client.checkpoint.project(claim, out, encoding="dense", experts=layout, force=True)
+        found = client.checkpoint.verify(out, against=latents, experts=layout)
+        assert found.passes and len(found.layers) == EXPERTS
+        same_as_the_command(daemon, found, out, "--against", latents, "--experts", layout)
+        tensors, metadata = read(out)
+        name = max(tensors)
+        wrong = np.frombuffer(tensors[name][2], np.float32).copy()
+        wrong[np.flatnonzero(wrong)[-1]] *= -1
+        write(out, {**tensors, name: ("F32", tensors[name][1], wrong.tobytes())}, metadata)
+        found = client.checkpoint.verify(out, against=latents, experts=layout)
+        (one_wrong,) = found.findings
+        assert one_wrong.kind == "codes_differ" and "-> " in one_wrong.hint
+        same_as_the_command(daemon, found, out, "--against", latents, "--experts", layout)
+
+
 # An expert that is wrong is named by its number, with the reason.
 def test_one_wrong_expert(daemon, client, tmp_path, moe):
     path = save(tmp_path / "moe.safetensors", moe)

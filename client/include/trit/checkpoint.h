@@ -213,8 +213,10 @@ trit_verification_free(struct trit_verification *verification); /* or NULL */
  *                 type dtype, come from trit_verification_decode and are verified without
  *                 scales and biases
  *   "projection"  the same, with the latents' tensor as the reference; latents {name,
- *                 dtype, transposed} says which; parts, if they are there, name a tensor
- *                 for each matrix
+ *                 dtype, transposed, matrices, first} says which: its matrix `first` is
+ *                 that of the first matrix (not 0 where it has all experts, and the
+ *                 claim one tensor each); parts, if they are there, name a tensor for
+ *                 each matrix
  *   "bytes"       give both to trit_verification_compare; latents {name}
  * latents may have heads {rows, interleaves}: the reference's rows must be given in another
  * order. Interleaved, row 2 i + j of each `rows` rows is its row j * rows / 2 + i; else the

@@ -1039,6 +1039,8 @@ class _Verifying:
         place = number
         if latents and "parts" in how:  # one tensor an expert
             name, place, count = how["parts"][number], 0, 1
+        elif latents:  # an expert of a tensor with all of them, or the layer itself
+            place, count = number + int(how["first"]), int(how["matrices"])
         if isinstance(side, File):
             dtype = side.tensors[name].dtype
             if "packed_as" in step and not latents:

@@ -239,10 +239,53 @@ CASE(finds_experts, "an expert's tensor is found by the name of the one that has
         if (cases[i].found)
             CHECK_STR(f.table.entries[found].name, cases[i].found);
     }
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t number = 7;
+
+        CHECK(compared_names_experts(&f.names, f.names.names[i], &number) == SIZE_MAX);
+    }
     memset(longest, 'e', FILES_NAME_BYTES_MAX);
     memcpy(longest, "m.experts.", 10);
     longest[FILES_NAME_BYTES_MAX] = '\0';
     CHECK(compared_names_expert(&f.names, longest, 0) == SIZE_MAX);
+    fixture_fini(&f);
+}
+
+CASE(finds_all_experts, "the tensor that has all experts is found by the name of one")
+{
+    static const struct {
+        const char *name, *found;
+        uint64_t number;
+    } cases[] = {
+        {"m.experts.0.up.weight", "m.experts.up", 0},
+        {"m.experts.12.down.weight", "m.experts.down.weight", 12},
+        {"m.experts.3.gate.weight", "m.switch_mlp.gate.weight", 3},
+        {"m.experts.3.other.weight", NULL, 0},
+        {"m.experts.up", NULL, 0},
+        {"m.experts.3", NULL, 0},
+        {"m.experts.-3.up.weight", NULL, 0},
+        {"m.experts.3x.up.weight", NULL, 0},
+        {"n.experts.3.up.weight", NULL, 0},
+        {"m.3.up.weight", NULL, 0},
+    };
+    struct fixture f;
+
+    fixture_init(&f);
+    add(&f.table, "m.experts.up", "F32", 4, 4, 0);
+    add(&f.table, "m.experts.down.weight", "F32", 4, 4, 0);
+    add(&f.table, "m.switch_mlp.gate.weight", "F32", 4, 4, 0);
+    seal(&f.table);
+    CHECK(compared_names_init(&f.names, &f.options, false, &f.table, NULL) == 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t number = 0;
+        const size_t found = compared_names_experts(&f.names, cases[i].name, &number);
+
+        CHECK((found == SIZE_MAX) == !cases[i].found);
+        if (cases[i].found) {
+            CHECK_STR(f.table.entries[found].name, cases[i].found);
+            CHECK_EQ(number, cases[i].number);
+        }
+    }
     fixture_fini(&f);
 }
 
