@@ -57,6 +57,14 @@ static void wake(void *waker)
     (void)waker; /* every turn of the loop pumps anyway */
 }
 
+static void filed(void *arg)
+{
+    struct service *service = arg;
+
+    if (service->services)
+        services_filed(service->services);
+}
+
 static void open_services(struct service *service)
 {
     struct failure failure = {.status = TRIT_OK};
@@ -64,7 +72,9 @@ static void open_services(struct service *service)
     const struct store_config store_config = {.mailbox = service->mailbox,
                                               .kernels = kernels,
                                               .metrics = service->metrics,
-                                              .queue_max = 64};
+                                              .queue_max = 64,
+                                              .filed = filed,
+                                              .filed_arg = service};
     const struct layers_config layers_config = {.directory = service->options.data_dir,
                                                 .budget = &service->budget,
                                                 .metrics = service->metrics};
@@ -189,4 +199,49 @@ void service_wait_idle(struct service *service)
 struct connection *service_connection(struct service *service)
 {
     return service->connection;
+}
+
+/* ---- what it stands on ------------------------------------------------------------------ */
+
+struct put {
+    struct store_put put;
+    struct trit_report report;
+    bool done;
+};
+
+static void put_done(struct store_put *put)
+{
+    ((struct put *)(void *)put)->done = true;
+}
+
+void service_put(struct service *service, const struct trit_report *report)
+{
+    struct put put = {.put = {.done = put_done}, .report = *report};
+    struct failure failure = {.status = TRIT_OK};
+
+    put.put.report = &put.report;
+    CHECK(store_begin(&put.put, service->store, &failure) == 0);
+    store_commit(&put.put);
+    loop_run_until(service->loop, is_true, &put.done);
+    CHECK_EQ(put.put.failure.status, TRIT_OK);
+}
+
+struct services *service_services(struct service *service)
+{
+    return service->services;
+}
+
+struct timers *service_timers(struct service *service)
+{
+    return service->timers;
+}
+
+struct metrics *service_metrics(struct service *service)
+{
+    return service->metrics;
+}
+
+struct uv_loop_s *service_loop(struct service *service)
+{
+    return service->loop;
 }

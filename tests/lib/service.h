@@ -37,6 +37,16 @@ void service_turn(struct service *service);
 /* The connection failed as a whole. */
 bool service_broken(const struct service *service);
 
+/* Files a report with the time that it has, and turns the loop until it is on disk. */
+struct trit_report;
+void service_put(struct service *service, const struct trit_report *report);
+
+/* What it stands on, for tests of its parts. */
+struct services *service_services(struct service *service);
+struct timers *service_timers(struct service *service);
+struct metrics *service_metrics(struct service *service);
+struct uv_loop_s *service_loop(struct service *service);
+
 /* Where calls to the service are started. */
 struct connection *service_connection(struct service *service);
 
