@@ -21,6 +21,7 @@ int store_fixture_open_store(struct store_fixture *fixture, struct failure *fail
         .metrics = fixture->metrics,
         .queue_max = fixture->queue_max,
         .codes_max = fixture->codes_max,
+        .shards_max = 64 << 20,
         .retention = fixture->retention,
         .rules = fixture->rules,
         .filed = fixture->filed,
