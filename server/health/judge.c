@@ -310,9 +310,10 @@ static double judge_scales(struct judgement *j)
               &reason)) {
         reason.value = factor;
         reason.threshold = factor > 1 ? reason.threshold : 1 / reason.threshold;
-        say(&reason, "its %s scale is %.3g; before it was %.3g: %.3g times",
+        say(&reason, "its %s scale is %.3g; before it was %.3g: %.3g times as %s",
             by_max ? "largest" : "mean", exp((double)worse->value),
-            exp((double)worse->usual), factor);
+            exp((double)worse->usual), factor > 1 ? factor : 1 / factor,
+            factor > 1 ? "large" : "small");
         health_add(j->report, &reason);
     }
     add_healthy(j, &mean);

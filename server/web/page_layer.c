@@ -302,7 +302,9 @@ static void put_title(struct text *text, const struct trit_report *report)
     html_condition(text, condition_of(report));
     text_format(text, " step %" PRIu64 ", ", report->step);
     html_time(text, report->time_unix_ns);
-    text_put(text, " UTC, as <a href=\"/v1/runs/");
+    text_put(text, " UTC, ");
+    html_age(text, report->time_unix_ns);
+    text_put(text, ", as <a href=\"/v1/runs/");
     text_url(text, report->run);
     text_put(text, "/layers/");
     text_url(text, report->layer);

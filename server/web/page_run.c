@@ -14,6 +14,7 @@
 
 enum {
     CHANGES_MAX = 12, /* in the list of what changed */
+    NAMED_MAX = 3,    /* layers of one line of it */
     WAITING_MAX = 20, /* layers that wait for shards */
 };
 
@@ -66,6 +67,8 @@ static int compare_changes(const void *a, const void *b)
     const struct layer_state *left = *(const struct layer_state *const *)a;
     const struct layer_state *right = *(const struct layer_state *const *)b;
 
+    if (left->condition != right->condition)
+        return left->condition > right->condition ? -1 : 1;
     if (since_of(left) != since_of(right))
         return since_of(left) > since_of(right) ? -1 : 1;
     return natural_compare(left->name, right->name);
@@ -84,7 +87,66 @@ static void put_change(struct text *text, const char *run,
     text_put(text, "</li>\n");
 }
 
-/* What is not well, the newest change first. */
+static bool is_only_stale(const struct layer_state *layer)
+{
+    return layer->reason_count == 1 && strcmp(layer->reason.rule, "stale") == 0;
+}
+
+/* A run that has ended or hangs has a line for all of its layers, not one for each. */
+static void put_silent(struct text *text, const struct run_state *state,
+                       const struct layer_state *const *list, size_t count)
+{
+    text_put(text, "<li>");
+    html_condition(text, list[0]->condition);
+    text_format(text,
+                " <span class=\"step\">since step %" PRIu64
+                "</span> %s%zu layers have stopped reporting: ",
+                since_of(list[0]), count == state->layer_count ? "all " : "", count);
+    for (size_t i = 0; i < count && i < NAMED_MAX; i++) {
+        text_put(text, i ? ", " : "");
+        html_layer_link(text, state->run, list[i]->name, list[i]->name);
+    }
+    if (count > NAMED_MAX)
+        text_format(text, " and %zu more", count - NAMED_MAX);
+    text_put(text, "; ");
+    put_why(text, list[0]);
+    text_put(text, "</li>\n");
+}
+
+/* Moves those that are only stale behind the others, which keep their order. */
+static size_t part_silent(const struct layer_state **list, size_t count,
+                          const struct layer_state **room)
+{
+    size_t kept = 0, silent = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (is_only_stale(list[i]))
+            room[silent++] = list[i];
+        else
+            list[kept++] = list[i];
+    }
+    for (size_t i = 0; i < silent; i++)
+        list[kept + i] = room[i];
+    return silent;
+}
+
+static void put_list(struct text *text, const struct run_state *state,
+                     const struct layer_state *const *list, size_t count, size_t silent)
+{
+    const size_t single = silent > 1 ? count - silent : count;
+
+    text_put(text, "<ol class=\"changes\">\n");
+    for (size_t i = 0; i < single && i < CHANGES_MAX; i++)
+        put_change(text, state->run, list[i]);
+    if (single < count)
+        put_silent(text, state, list + single, silent);
+    text_put(text, "</ol>\n");
+    if (single > CHANGES_MAX)
+        text_format(text, "<p>And %zu more, in the table below.</p>\n",
+                    single - CHANGES_MAX);
+}
+
+/* What is not well: the worst first, and of those the newest change. */
 static int put_changes(struct text *text, const struct run_state *state,
                        struct failure *failure)
 {
@@ -98,20 +160,14 @@ static int put_changes(struct text *text, const struct run_state *state,
         text_put(text, "<p>No layer is failing or has a warning.</p>\n");
         return 0;
     }
-    list = calloc(sick, sizeof(list[0]));
+    list = calloc(2 * sick, sizeof(list[0]));
     if (!list)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     for (size_t i = 0; i < state->layer_count && count < sick; i++)
         if (state->layers[i].condition >= CONDITION_WARNING)
             list[count++] = &state->layers[i];
     qsort(list, count, sizeof(list[0]), compare_changes);
-    text_put(text, "<ol class=\"changes\">\n");
-    for (size_t i = 0; i < count && i < CHANGES_MAX; i++)
-        put_change(text, state->run, list[i]);
-    text_put(text, "</ol>\n");
-    if (count > CHANGES_MAX)
-        text_format(text, "<p>And %zu more, in the table below.</p>\n",
-                    count - CHANGES_MAX);
+    put_list(text, state, list, count, part_silent(list, count, list + sick));
     free(list);
     return 0;
 }
@@ -233,6 +289,12 @@ static void put_verdict(struct text *text, const struct layer_state *layer)
     }
 }
 
+/* Its newest value is in the column of health; instead the row has the step since when. */
+static bool shows_health(const struct quantity *quantity)
+{
+    return strcmp(quantity->name, "health") == 0;
+}
+
 static void put_row(struct text *text, struct map *map, const char *run,
                     const struct layer_state *layer)
 {
@@ -245,7 +307,12 @@ static void put_row(struct text *text, struct map *map, const char *run,
     text_put(text, "</td><td class=\"map\">");
     put_strip(text, map, layer, &last);
     text_put(text, "</td><td class=\"num\">");
-    heat_value(text, map->quantity, last);
+    if (!shows_health(map->quantity))
+        heat_value(text, map->quantity, last);
+    else if (layer->condition >= CONDITION_WARNING)
+        text_format(text, "%" PRIu64, since_of(layer));
+    else
+        text_put(text, "\xe2\x80\x93");
     text_put(text, "</td><td class=\"more\">");
     put_verdict(text, layer);
     text_format(text,
@@ -276,8 +343,9 @@ static void put_map_heads(struct text *text, const struct map *map)
                     history->steps[0], map->quantity->title, history->end);
     else
         text_format(text, "%s</span>", map->quantity->title);
+    text_format(text, "</span></th><th scope=\"col\" class=\"num\">%s</th>",
+                shows_health(map->quantity) ? "Since" : "Newest");
     text_put(text,
-             "</span></th><th scope=\"col\" class=\"num\">Newest</th>"
              "<th scope=\"col\" class=\"more\">Verdict</th>"
              "<th scope=\"col\" class=\"num more\">Step</th>"
              "<th scope=\"col\" class=\"num more\">Zeros</th>"

@@ -124,6 +124,8 @@ static int put_row(const struct web_config *web, struct text *text,
     html_health(text, health.health);
     text_put(text, "</td><td>");
     html_conditions(text, conditions);
+    text_put(text, "</td><td class=\"num\">");
+    html_age(text, row->time_unix_ns);
     text_put(text, "</td><td>");
     if (put_spark(web, text, row, failure) < 0)
         return -1;
@@ -134,8 +136,6 @@ static int put_row(const struct web_config *web, struct text *text,
     html_duration(text, health.interval_seconds);
     text_put(text, "</td><td class=\"num\">");
     html_count(text, row->reports);
-    text_put(text, "</td><td class=\"num\">");
-    html_age(text, row->time_unix_ns);
     text_put(text, "</td></tr>\n");
     return 0;
 }
@@ -172,9 +172,15 @@ static int put_runs(const struct web_config *web, struct text *text,
 {
     uint64_t page = request->page;
     static const struct html_head heads[] = {
-        {"Run", ""},        {"Health", ""},    {"Layers", ""},
-        {"Zeros", ""},      {"Steps", "num"},  {"A report every", "num"},
-        {"Reports", "num"}, {"Newest", "num"}, {NULL, NULL},
+        {"Run", ""},
+        {"Health", ""},
+        {"Layers", ""},
+        {"Newest", "num"},
+        {"Zeros", ""},
+        {"Steps", "num"},
+        {"A report every", "num"},
+        {"Reports", "num"},
+        {NULL, NULL},
     };
     size_t from = page * RUNS_PAGE < runs->count ? (size_t)page * RUNS_PAGE : runs->count;
     size_t to = runs->count - from > RUNS_PAGE ? from + RUNS_PAGE : runs->count;

@@ -184,3 +184,6 @@ def test_a_report_ends_it_until_the_next_time(server, clock, told):
     last = watched(server, told[1].cursor, 3)[1]
     clock.ahead(700)
     assert watched(server, last, 2)[0] == [(GONE, STEPS + 2), (ON, STEPS + 2)]
+    text = page(server, f"/runs/{RUN}")
+    changes = text[text.index("What changed"):text.index("</ol>")]
+    assert changes.count("<li>") == 1 and "all 2 layers have stopped reporting" in changes
