@@ -58,7 +58,7 @@ def later(grown, tmp_path_factory):
     flags[1:1] = ["-include", str(grown / "trit" / "types.h"), f"-I{grown}"]
     objects = compile_all([path.relative_to(ROOT) for part in PARTS
                            for path in sorted((ROOT / part).glob("*.c"))], folder, flags)
-    modules = ("tls", "files", "base", "proto", "kernels")
+    modules = ("drive", "tls", "files", "base", "proto", "kernels", "json")
     rest = [BINARIES / f"{module}.a" for module in modules]
     libraries = subprocess.run(["pkg-config", "--libs", "libnghttp2", "jansson", "gnutls"],
                                check=True, capture_output=True, text=True).stdout.split()
