@@ -389,19 +389,20 @@ static void own_table(void *arg, size_t index)
 }
 
 /* Makes a packed weight whose values can be decoded a layer; its values are checked. */
-static void read_foreign(struct classifying *c, size_t index)
+static int read_foreign(struct classifying *c, size_t index)
 {
     struct contents *contents = c->contents;
     struct content *item = &contents->items[index];
     const struct checkpoint_options *options = c->options;
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    char name[FILES_NAME_BYTES_MAX + 1];
 
     if (c->side != CONTENTS_CLAIM ||
-        !foreign_form_of(contents->table, &contents->table->entries[index], item->packing,
-                         options, &item->foreign, &item->dense, &item->layout,
-                         &item->scales, &item->biases)) {
+        !foreign_form_of(contents->table, entry, item->packing, options, &item->foreign,
+                         &item->dense, &item->layout, &item->scales, &item->biases)) {
         item->foreign = (struct foreign_form){.packing = PACKING_NONE};
         item->scales = item->biases = CONTENT_NONE;
-        return;
+        return 0;
     }
     item->kind = CONTENT_LAYER;
     item->terms = (struct layer_terms){.partial_group = contents->terms.partial_group};
@@ -415,18 +416,24 @@ static void read_foreign(struct classifying *c, size_t index)
     contents->layers++;
     own_part(contents, item->scales, index);
     own_part(contents, item->biases, index);
+    if (packing_dense_name(contents->table, entry->name, name))
+        item->dense.name = arena_strndup(&contents->strings, name, strlen(name));
+    return item->dense.name
+               ? 0
+               : fail(c->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-static void find_foreign(struct classifying *c, size_t index)
+static int find_foreign(struct classifying *c, size_t index)
 {
     const struct tensor_entry *entry = &c->contents->table->entries[index];
     struct content *item = &c->contents->items[index];
     struct owning owning = {c->contents, index};
+    int result = 0;
     const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
 
     if ((item->kind != CONTENT_KEPT && item->kind != CONTENT_FOREIGN_WEIGHT) ||
         item->owner != CONTENT_NONE || entry->bytes == 0)
-        return;
+        return 0;
     if (item->kind == CONTENT_KEPT)
         item->packing = foreign_packing_of(c->contents->table, entry);
     if (item->packing != PACKING_NONE) {
@@ -435,24 +442,27 @@ static void find_foreign(struct classifying *c, size_t index)
         if (item->role == ROLE_ROUTER) /* is kept, however it is packed */
             item->kind = CONTENT_KEPT;
         else if (!excluded && item->role != ROLE_LORA)
-            read_foreign(c, index);
+            result = read_foreign(c, index);
     } else if (may_hold_weights(entry, item->role)) {
         item->kind = CONTENT_UNKNOWN_DTYPE;
     }
     if (excluded && item->kind != CONTENT_KEPT)
         item->kind = CONTENT_EXCLUDED;
+    return result;
 }
 
-static void find_all_foreign(struct classifying *c)
+static int find_all_foreign(struct classifying *c)
 {
     struct contents *contents = c->contents;
 
     for (size_t i = 0; i < contents->table->count; i++)
-        find_foreign(c, i);
+        if (find_foreign(c, i) < 0)
+            return -1;
     for (size_t i = 0; i < contents->table->count; i++)
         if (contents->items[i].kind == CONTENT_KEPT &&
             contents->items[i].role == ROLE_PACKING_TABLE)
             contents->items[i].kind = CONTENT_FOREIGN_TABLE;
+    return 0;
 }
 
 /* ---- the whole -------------------------------------------------------------------- */
@@ -475,10 +485,7 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
                           sizeof(options->config->quant_method));
     if (!contents->items)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    if (find_layers(&c) < 0)
-        return -1;
-    find_all_foreign(&c);
-    return 0;
+    return find_layers(&c) < 0 ? -1 : find_all_foreign(&c);
 }
 
 void contents_destroy(struct contents *contents)

@@ -8,31 +8,12 @@
 #include "base/checked.h"
 #include "checkpoint/config.h"
 #include "checkpoint/decode.h"
+#include "checkpoint/foreign_tables.h"
+#include "checkpoint/foreign_words.h"
 
-enum {
-    FP8_BLOCK = 128,        /* rows and columns of DeepSeek's blocks */
-    BNB_INT8_LARGEST = 127, /* bitsandbytes' code of a row's largest weight */
-};
+enum { BNB_INT8_LARGEST = 127 }; /* bitsandbytes' code of a row's largest weight */
 
 /* ---- the tables ---------------------------------------------------------------- */
-
-/* Index of the tensor STEM.LEAF for a weight STEM.weight, or SIZE_MAX. */
-static size_t sibling(const struct tensor_table *table, const struct tensor_entry *entry,
-                      const char *leaf)
-{
-    char name[FILES_NAME_BYTES_MAX + 32];
-    const char *dot = strrchr(entry->name, '.');
-    const int stem = dot ? (int)(dot - entry->name) + 1 : 0;
-
-    snprintf(name, sizeof(name), "%.*s%s", stem, entry->name, leaf);
-    const struct tensor_entry *found = table_find(table, name);
-    return found ? (size_t)(found - table->entries) : SIZE_MAX;
-}
-
-static bool is_float(const struct tensor_entry *entry)
-{
-    return type_holds(entry->type, TRIT_ENCODING_DENSE);
-}
 
 /* Tables that do not change the values of the weights. */
 static bool is_irrelevant(const char *name)
@@ -142,14 +123,14 @@ static size_t mlx_find(const struct tensor_table *table, const struct tensor_ent
 {
     const uint32_t last = entry->rank - 1;
 
-    *scales = sibling(table, entry, "scales");
-    *biases = sibling(table, entry, "biases");
+    *scales = foreign_sibling(table, entry, "scales");
+    *biases = foreign_sibling(table, entry, "biases");
     if (*scales == SIZE_MAX || *biases == SIZE_MAX)
         return 0;
     const struct tensor_entry *scale = &table->entries[*scales];
     const struct tensor_entry *bias = &table->entries[*biases];
-    if (!is_float(scale) || scale->type != bias->type || scale->rank != entry->rank ||
-        bias->rank != entry->rank ||
+    if (!foreign_is_float(scale) || scale->type != bias->type ||
+        scale->rank != entry->rank || bias->rank != entry->rank ||
         memcmp(scale->shape, bias->shape, entry->rank * sizeof(scale->shape[0])) != 0 ||
         memcmp(scale->shape, entry->shape, last * sizeof(scale->shape[0])) != 0)
         return 0;
@@ -192,36 +173,6 @@ static bool mlx_form_of(const struct tensor_table *table,
 
 /* ---- 8 bits ---------------------------------------------------------------------- */
 
-static uint64_t shape_at(const struct tensor_entry *entry, uint32_t axis)
-{
-    return axis < entry->rank ? entry->shape[axis] : 1;
-}
-
-/* One scale for the tensor, for a row, for a run of a row, or for a block. */
-static bool find_blocks(const struct tensor_entry *scale, uint64_t rows, uint64_t columns,
-                        bool runs, struct foreign_form *form)
-{
-    uint64_t elements;
-
-    if (!is_float(scale) || scale->rank > 2 || rows == 0 || columns == 0 ||
-        !shape_elements(scale->rank, scale->shape, &elements))
-        return false;
-    const uint64_t down = shape_at(scale, 0), along = shape_at(scale, 1);
-    form->block_rows = elements == 1 ? rows : 1;
-    form->block_columns = columns;
-    form->scale_columns = 1;
-    if (elements == 1 || (down == rows && along == 1))
-        return true;
-    if (runs) {
-        form->block_columns = along ? columns / along : 0;
-        form->scale_columns = along;
-        return down == rows && along > 0 && columns % along == 0;
-    }
-    form->block_rows = form->block_columns = FP8_BLOCK;
-    form->scale_columns = along;
-    return down == div_up(rows, FP8_BLOCK) && along == div_up(columns, FP8_BLOCK);
-}
-
 static bool bytes_form_of(const struct tensor_table *table,
                           const struct tensor_entry *entry, enum packing packing,
                           struct foreign_form *form, size_t *scales)
@@ -230,12 +181,12 @@ static bool bytes_form_of(const struct tensor_table *table,
 
     if (entry->rank != 2)
         return false;
-    *scales =
-        sibling(table, entry, packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
+    *scales = foreign_sibling(table, entry,
+                              packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
     if (*scales == SIZE_MAX && packing == PACKING_FP8)
-        *scales = sibling(table, entry, "weight_scale_inv");
-    if (*scales == SIZE_MAX || !find_blocks(&table->entries[*scales], entry->shape[0],
-                                            entry->shape[1], integers, form))
+        *scales = foreign_sibling(table, entry, "weight_scale_inv");
+    if (*scales == SIZE_MAX || !foreign_blocks(&table->entries[*scales], entry->shape[0],
+                                               entry->shape[1], integers, form))
         return false;
     form->codes = integers                                    ? CODES_INT8
                   : strcmp(entry->type->name, "F8_E4M3") == 0 ? CODES_E4M3
@@ -261,19 +212,22 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
         return false;
     if (packing == PACKING_MLX)
         found = mlx_form_of(table, entry, options, form, dense, scales, biases);
+    else if (packing == PACKING_COMPRESSED_TENSORS &&
+             strcmp(entry->type->name, "I32") == 0)
+        found = foreign_words_of(table, entry, options, form, dense, scales);
+    else if (packing == PACKING_GEMLITE)
+        return foreign_gemlite_of(table, entry, options, form, dense, layout, scales,
+                                  biases);
     else
         found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
                  packing == PACKING_BITSANDBYTES) &&
                 bytes_form_of(table, entry, packing, form, scales);
     if (!found || !has_only(table, entry, *scales, *biases))
         return false;
-    form->packing = packing;
-    form->dtype = table->entries[*scales].type->dtype;
-    dense->type = table->entries[*scales].type;
+    if (form->row_bytes == 0)
+        form->row_bytes = dense->shape[dense->rank - 1] * form->bits / 8;
     *layout = entry->rank == 3 ? LAYOUT_EXPERTS_OUT_IN : LAYOUT_OUT_IN;
-    uint64_t elements;
-    return shape_elements(dense->rank, dense->shape, &elements) &&
-           !mul_overflows(elements, dense->type->bits / 8, &dense->bytes);
+    return foreign_take_type(&table->entries[*scales], packing, form, dense);
 }
 
 /* ---- values ------------------------------------------------------------------------ */
@@ -281,13 +235,18 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
 struct foreign_rows foreign_rows_of(const struct foreign_form *form, uint64_t columns,
                                     uint64_t first, uint64_t count)
 {
-    const uint64_t row_bytes = columns * form->bits / 8;
+    const uint64_t size = dtype_bytes(form->dtype), word = form->word_bytes;
+
+    if (form->codes_a_word)
+        return (struct foreign_rows){
+            {first * word, count * word, form->rows * word, columns / form->codes_a_word},
+            {first * size, count * size, form->rows * size, form->scale_columns}};
     const uint64_t block = first / form->block_rows;
     const uint64_t blocks = div_up(first + count, form->block_rows) - block;
-    const uint64_t width = form->scale_columns * dtype_bytes(form->dtype);
+    const uint64_t width = form->scale_columns * size;
 
-    return (struct foreign_rows){first * row_bytes, count * row_bytes, block * width,
-                                 blocks * width};
+    return (struct foreign_rows){{first * form->row_bytes, count * form->row_bytes, 0, 1},
+                                 {block * width, blocks * width, 0, 1}};
 }
 
 /* OCP 8-bit floats: sign, `exponent` bits, mantissa. */
@@ -336,6 +295,16 @@ static double code_at(const struct foreign_form *form, const uint8_t *row, uint6
     return code & ((1u << form->bits) - 1);
 }
 
+/* Code `index` of row `row`, of `count` rows that were read from words of a column. */
+static double word_code_at(const struct foreign_form *form, const uint8_t *data,
+                           uint64_t count, uint64_t row, uint64_t index)
+{
+    const uint64_t word = index / form->codes_a_word * count + row;
+    const uint64_t at = index % form->codes_a_word * form->bits;
+
+    return data[word * form->word_bytes + at / 8] >> at % 8 & ((1u << form->bits) - 1);
+}
+
 static void put_value(enum trit_dtype dtype, void *values, uint64_t index, double value)
 {
     const float single = (float)value;
@@ -349,25 +318,39 @@ static void put_value(enum trit_dtype dtype, void *values, uint64_t index, doubl
     memcpy((char *)values + 2 * index, &half, sizeof(half));
 }
 
+/* The place of the scale of a weight among those that were read. */
+static uint64_t scale_place(const struct foreign_form *form, uint64_t first,
+                            uint64_t count, uint64_t row, uint64_t index)
+{
+    const uint64_t along = index / form->block_columns;
+
+    if (form->codes_a_word)
+        return along * count + row;
+    return ((first + row) / form->block_rows - first / form->block_rows) *
+               form->scale_columns +
+           along;
+}
+
 void foreign_decode(const struct foreign_form *form, uint64_t columns, uint64_t first,
                     uint64_t count, const void *data, const void *scales,
                     const void *biases, void *values)
 {
-    const uint64_t row_bytes = columns * form->bits / 8;
-    const uint64_t first_block = first / form->block_rows;
-
     for (uint64_t row = 0; row < count; row++) {
-        const uint8_t *codes = (const uint8_t *)data + row * row_bytes;
-        const uint64_t block = (first + row) / form->block_rows - first_block;
+        const uint8_t *codes = (const uint8_t *)data + row * form->row_bytes;
 
         for (uint64_t i = 0; i < columns; i++) {
-            const uint64_t at = block * form->scale_columns + i / form->block_columns;
+            const uint64_t at = scale_place(form, first, count, row, i);
             const double scale =
                 (double)float_at(form->dtype, scales, at) / form->divisor;
             const double bias = biases ? (double)float_at(form->dtype, biases, at) : 0;
+            const double code = form->codes_a_word
+                                    ? word_code_at(form, data, count, row, i)
+                                    : code_at(form, codes, i);
+            const double above =
+                code - (double)form->zero - (form->biases_are_zeros ? bias : 0);
 
             put_value(form->dtype, values, row * columns + i,
-                      code_at(form, codes, i) * scale + bias);
+                      above * scale + (form->biases_are_zeros ? 0 : bias));
         }
     }
 }

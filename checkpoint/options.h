@@ -18,6 +18,7 @@ enum experts_layout {
 };
 
 struct model_config;
+struct tensor_entry;
 
 /* Shell patterns (fnmatch without flags) of tensor names, borrowed. */
 struct name_patterns {
@@ -41,6 +42,11 @@ struct checkpoint_options {
     enum trit_encoding encoding;
     unsigned bits; /* of weights that MLX packed, where neither config.json nor their
                                shapes tell; 0: not known */
+    /* Reads the first bytes of a tensor: shapes and other numbers that a packing stores. NULL:
+     * weights that need them are not decoded. Returns 0 or -1. */
+    int (*read_small)(void *arg, const struct tensor_entry *entry, void *values,
+                      size_t bytes);
+    void *read_arg;
     uint32_t group_size;    /* 0: as the record says, else the encoding's default */
     bool has_partial_group; /* else: as the record says, else padded */
     enum trit_partial_group partial_group;

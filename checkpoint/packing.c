@@ -15,7 +15,8 @@ enum {
     HAS_ABSMAX = 1 << 2,       /* absmax, SCB */
     HAS_WEIGHT_SCALE = 1 << 3, /* weight_scale, weight_scale_inv */
     HAS_OWN_SCALES = 1 << 4,   /* NAME.scales */
-    HAS_OTHER = 1 << 5,
+    HAS_METADATA = 1 << 5,     /* metadata */
+    HAS_OTHER = 1 << 6,
 };
 
 /* Names of tables that belong to a whole module, together with its weight. */
@@ -40,6 +41,9 @@ static const struct {
     {"weight_shape", HAS_OTHER},
     {"weight_g_idx", HAS_OTHER},
     {"weight_scales", HAS_OTHER},
+    {"metadata", HAS_METADATA}, /* gemlite */
+    {"orig_shape", HAS_OTHER},
+    {"meta_scale", HAS_OTHER},
     {"input_scale", HAS_OTHER},
     {"input_global_scale", HAS_OTHER},
     {"scale", HAS_OTHER},
@@ -97,6 +101,8 @@ const char *packing_name(enum packing packing)
         return "trit";
     case PACKING_FSDP:
         return "FSDP's flat parameters";
+    case PACKING_GEMLITE:
+        return "gemlite";
     case PACKING_GGUF:
         return "GGUF";
     case PACKING_OTHER:
@@ -293,6 +299,23 @@ static bool is_flat(const struct tensor_entry *entry)
     return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
 }
 
+const char *packing_dense_name(const struct tensor_table *table, const char *name,
+                               char text[FILES_NAME_BYTES_MAX + 1])
+{
+    static const char *const endings[] = {".weight_packed", ".W_q"};
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (ends_with(name, endings[i])) {
+            const int stem = (int)(strlen(name) - strlen(endings[i]));
+            const int bytes =
+                snprintf(text, FILES_NAME_BYTES_MAX + 1, "%.*s.weight", stem, name);
+
+            return bytes <= FILES_NAME_BYTES_MAX && !table_find(table, text) ? text
+                                                                             : NULL;
+        }
+    return NULL;
+}
+
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry)
 {
@@ -311,6 +334,8 @@ enum packing foreign_packing_of(const struct tensor_table *table,
         return gptq_or_awq(entry, found.scales);
     if (ends_with(entry->name, "weight_packed"))
         return PACKING_COMPRESSED_TENSORS;
+    if (ends_with(entry->name, "W_q") && (found.has & HAS_METADATA))
+        return PACKING_GEMLITE;
     if (ends_with(entry->name, "_qdata"))
         return PACKING_TORCHAO;
     if (ends_with(entry->name, "_blocks"))

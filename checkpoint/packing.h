@@ -20,8 +20,9 @@ enum packing {
     PACKING_MXFP4,     /* blocks and scales, as in gpt-oss */
     PACKING_TRIT,      /* by an earlier projection, according to the file's record */
     PACKING_FSDP,      /* all parameters of a module, one after another */
-    PACKING_GGUF,      /* in blocks of a type of GGUF */
-    PACKING_OTHER,     /* packed integers or small floats with tables */
+    PACKING_GEMLITE,
+    PACKING_GGUF,  /* in blocks of a type of GGUF */
+    PACKING_OTHER, /* packed integers or small floats with tables */
 };
 
 /* "MLX", "GPTQ", ... */
@@ -34,6 +35,12 @@ bool type_is_packed(const struct element_type *type);
  * (sealed) table, or of FSDP's flat parameters; PACKING_NONE for any other entry. */
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
+
+/* The name that the weight has where it is dense: compressed-tensors calls NAME.weight
+ * NAME.weight_packed, gemlite NAME.W_q. Writes it to `text`; NULL: it is the tensor's own, or
+ * another tensor of the table has it. */
+const char *packing_dense_name(const struct tensor_table *table, const char *name,
+                               char text[FILES_NAME_BYTES_MAX + 1]);
 
 /* Visits the companions of a packed weight by their index in the table. One companion may
  * be visited several times. */

@@ -48,11 +48,20 @@ static bool is_taken(const struct planning *p, const char *name, size_t layer)
                     item->owner != layer);
 }
 
+/* The layer's name in the output. */
+static const char *output_name(const struct planning *p, size_t index)
+{
+    const struct content *content = &p->plan->contents.items[index];
+
+    return content_is_foreign(content) ? content->dense.name
+                                       : p->input->entries[index].name;
+}
+
 /* Refuses the layer if the name of its scales or biases is taken. */
 static bool check_names(struct planning *p, size_t index, const struct encoded_form *form)
 {
     const enum trit_encoding encoding = p->plan->terms.encoding;
-    const char *layer = p->input->entries[index].name;
+    const char *layer = output_name(p, index);
     struct plan_item *item = &p->plan->items[index];
     char name[SCALES_NAME_BYTES], reason[SCALES_NAME_BYTES + 64];
 
@@ -82,7 +91,7 @@ static int add_table(struct planning *p, struct tensor_entry *entry, const char 
 static int add_outputs(struct planning *p, size_t index, struct encoded_form *form)
 {
     const enum trit_encoding encoding = p->plan->terms.encoding;
-    const char *layer = p->input->entries[index].name;
+    const char *layer = output_name(p, index);
     struct plan_item *item = &p->plan->items[index];
     char name[SCALES_NAME_BYTES];
 
@@ -134,7 +143,7 @@ static int add_layer(struct planning *p, size_t index)
 
     if (p->dtype != TRIT_DTYPE_UNSPECIFIED)
         dense.type = element_type_of(p->dtype);
-    dense.name = p->input->entries[index].name;
+    dense.name = output_name(p, index);
     if (encoded_form(terms, &dense, content->layout, &form, &why) < 0) {
         refuse(p->plan, item, why.message);
         return 0;

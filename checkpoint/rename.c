@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/packing.h"
 
 enum { STARS_MAX = 16 };
 
@@ -119,6 +120,8 @@ static const char *name_at(const struct tensor_table *table, size_t index,
     const char *name = table->entries[index].name;
     const char *mapped = gguf_name_of(table, name, text);
 
+    if (!mapped)
+        mapped = packing_dense_name(table, name, text);
     return mapped ? mapped : name;
 }
 

@@ -158,10 +158,15 @@ static bool is_layer(const struct side *side, size_t index)
     return content_is_complete(&side->contents.items[index]);
 }
 
-/* The scales of a layer are compared together with it. */
+/* The scales and other tables of a layer are compared together with it. */
 static bool goes_along(const struct side *side, size_t index)
 {
-    return side->contents.items[index].kind == CONTENT_SCALES;
+    const struct content *items = side->contents.items;
+
+    return items[index].kind == CONTENT_SCALES ||
+           (items[index].kind == CONTENT_FOREIGN_TABLE &&
+            items[index].owner != CONTENT_NONE &&
+            items[items[index].owner].kind == CONTENT_LAYER);
 }
 
 /* ---- experts that are one tensor on one side and one each on the other ------------------- */

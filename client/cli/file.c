@@ -40,6 +40,8 @@ struct checkpoint_options input_options(const struct input *input,
     struct checkpoint_options rules = options_checkpoint(options);
 
     rules.config = input->has_config ? &input->config : NULL;
+    rules.read_small = reader_read_small;
+    rules.read_arg = input->reader;
     return rules;
 }
 

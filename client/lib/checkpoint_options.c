@@ -65,6 +65,10 @@ static int take_config(struct options_given *options,
     struct failure why = {.status = TRIT_OK};
 
     options->config = (struct model_config){.bits = 0};
+    if (checkpoint->reader) {
+        options->rules.read_small = reader_read_small;
+        options->rules.read_arg = (void *)(uintptr_t)checkpoint->reader;
+    }
     if (!text)
         options->rules.config = checkpoint->has_config ? &checkpoint->config : NULL;
     else if (model_config_read(&options->config, text, strlen(text), &why) == 0)

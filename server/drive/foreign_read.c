@@ -20,16 +20,19 @@ struct packed_matrix {
     struct failure *failure;
 };
 
-/* `bytes` of the matrix's part of a tensor, malloc'ed. */
+/* The runs of the matrix's part of a tensor, one after another; malloc'ed. */
 static void *load(const struct packed_matrix *m, const struct tensor_entry *entry,
-                  uint64_t offset, uint64_t bytes)
+                  const struct foreign_runs *runs)
 {
-    const uint64_t from = m->number * (entry->bytes / m->matrices.count) + offset;
-    void *loaded = malloc((size_t)bytes + 1);
+    const uint64_t from = m->number * (entry->bytes / m->matrices.count) + runs->offset;
+    char *loaded = malloc((size_t)(runs->bytes * runs->count) + 1);
+    int result =
+        loaded ? 0 : fail(m->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 
-    if (!loaded)
-        fail(m->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    else if (reader_read(m->reader, entry, from, loaded, bytes, m->failure) == 0)
+    for (uint64_t i = 0; result == 0 && i < runs->count; i++)
+        result = reader_read(m->reader, entry, from + i * runs->stride,
+                             loaded + i * runs->bytes, runs->bytes, m->failure);
+    if (result == 0)
         return loaded;
     free(loaded);
     return NULL;
@@ -40,10 +43,9 @@ static int decode_rows(const struct packed_matrix *m, uint64_t first, uint64_t c
 {
     const struct foreign_rows rows =
         foreign_rows_of(m->form, m->matrices.columns, first, count);
-    void *data = load(m, m->data, rows.data, rows.data_bytes);
-    void *scales = data ? load(m, m->scales, rows.scales, rows.scale_bytes) : NULL;
-    void *biases =
-        scales && m->biases ? load(m, m->biases, rows.scales, rows.scale_bytes) : NULL;
+    void *data = load(m, m->data, &rows.data);
+    void *scales = data ? load(m, m->scales, &rows.scales) : NULL;
+    void *biases = scales && m->biases ? load(m, m->biases, &rows.scales) : NULL;
     const bool loaded = scales && (biases || !m->biases);
 
     if (loaded)

@@ -39,6 +39,8 @@ static struct checkpoint_options rules_of(const struct verifying *v,
     struct checkpoint_options rules = v->options;
 
     rules.config = input->has_config ? &input->config : NULL;
+    rules.read_small = reader_read_small;
+    rules.read_arg = input->reader;
     return rules;
 }
 

@@ -53,6 +53,13 @@ int reader_file_read(struct reader *reader, size_t number, uint64_t offset, void
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure);
 
+/* The same from its start; `reader` is a struct reader. For checkpoint_options.read_small. */
+static inline int reader_read_small(void *reader, const struct tensor_entry *entry,
+                                    void *values, size_t bytes)
+{
+    return reader_read(reader, entry, 0, values, bytes, NULL);
+}
+
 /* A pair of a GGUF file's table, pair->bytes as they are stored: key, type, value. */
 int reader_read_pair(struct reader *reader, const struct tensor_pair *pair, void *buffer,
                      struct failure *failure);

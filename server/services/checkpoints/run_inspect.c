@@ -47,6 +47,8 @@ static int inspect(struct checkpoint_job *job, struct inspecting *i,
     if (broken)
         record_fini(&i->record);
     rules.config = i->input.has_config ? &i->input.config : NULL;
+    rules.read_small = reader_read_small;
+    rules.read_arg = i->input.reader;
     terms = terms_of_claim(&rules, &i->record, table);
     if (input_check_options(job->asked.path, &rules, &terms, i->input.reader, NULL,
                             failure) < 0 ||

@@ -171,9 +171,9 @@ static float value_of(const struct foreign_form *form, uint64_t columns, uint64_
     const struct foreign_rows rows = foreign_rows_of(form, columns, first, 1);
     float values[64];
 
-    foreign_decode(form, columns, first, 1, (const char *)data + rows.data,
-                   (const char *)scales + rows.scales,
-                   biases ? (const char *)biases + rows.scales : NULL, values);
+    foreign_decode(form, columns, first, 1, (const char *)data + rows.data.offset,
+                   (const char *)scales + rows.scales.offset,
+                   biases ? (const char *)biases + rows.scales.offset : NULL, values);
     return values[index];
 }
 
@@ -232,6 +232,7 @@ CASE(finds_the_block_of_a_row, "rows of a block share the scales of that block")
                                       .block_rows = 2,
                                       .block_columns = 4,
                                       .scale_columns = 1,
+                                      .row_bytes = 4,
                                       .divisor = 127,
                                       .dtype = TRIT_F32};
     const int8_t data[5][4] = {{127}, {127}, {-127}, {127}, {127}};
@@ -240,6 +241,87 @@ CASE(finds_the_block_of_a_row, "rows of a block share the scales of that block")
     for (uint64_t row = 0; row < 5; row++)
         CHECK(value_of(&form, 4, row, data, scales, NULL, 0) ==
               (row == 2 ? -1.0f : 1.0f) * scales[row / 2]);
+}
+
+/* ---- packings that store numbers -------------------------------------------------------- */
+
+/* Gives every small tensor of I64 the numbers in `arg`. */
+static int give_shape(void *arg, const struct tensor_entry *entry, void *values,
+                      size_t bytes)
+{
+    CHECK_EQ(bytes, entry->bytes);
+    memcpy(values, arg, bytes);
+    return 0;
+}
+
+CASE(reads_words_by_their_shape,
+     "the width of compressed-tensors' codes follows from words and weight_shape")
+{
+    static const struct {
+        int64_t columns;
+        uint64_t words;
+        unsigned given, bits; /* bits 0: it is not read */
+    } cases[] = {
+        {128, 8, 0, 2},       {128, 16, 0, 4}, {128, 32, 0, 8}, {100, 7, 0, 2},
+        {100, 13, 0, 4},      {100, 8, 0, 0},  {2, 1, 0, 0},    {2, 1, 4, 4},
+        {2, 1, 3, 0},         {0, 8, 0, 0},    {-128, 8, 0, 0}, {128, 9, 2, 0},
+        {INT64_MAX, 8, 0, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t shape[] = {8, cases[i].columns};
+        const struct checkpoint_options options = {
+            .bits = cases[i].given, .read_small = give_shape, .read_arg = shape};
+        struct packed p;
+
+        packed_init(&p);
+        add(&p.table, "l.weight_packed", "I32", 8, cases[i].words, 0);
+        add(&p.table, "l.weight_scale", "BF16", 8, 1, 0);
+        add(&p.table, "l.weight_shape", "I64", 2, 0, 0);
+        seal(&p.table);
+        const struct tensor_entry *entry = table_find(&p.table, "l.weight_packed");
+        CHECK_EQ(foreign_form_of(&p.table, entry, PACKING_COMPRESSED_TENSORS, &options,
+                                 &p.form, &p.dense, &p.layout, &p.scales, &p.biases),
+                 cases[i].bits != 0);
+        if (cases[i].bits) {
+            CHECK_EQ(p.form.bits, cases[i].bits);
+            CHECK_EQ(p.form.zero, 1 << (cases[i].bits - 1));
+            CHECK_EQ(p.dense.shape[1], (uint64_t)cases[i].columns);
+        }
+        CHECK(!foreign_form_of(&p.table, entry, PACKING_COMPRESSED_TENSORS,
+                               &(struct checkpoint_options){.bits = 2}, &p.form, &p.dense,
+                               &p.layout, &p.scales, &p.biases));
+        table_fini(&p.table);
+    }
+}
+
+CASE(decodes_words_of_columns, "gemlite's words lie along the columns of [in, out]")
+{
+    const struct foreign_form form = {.codes = CODES_UNSIGNED,
+                                      .bits = 2,
+                                      .block_rows = 1,
+                                      .block_columns = 4,
+                                      .scale_columns = 2,
+                                      .zero = 1,
+                                      .codes_a_word = 4,
+                                      .word_bytes = 1,
+                                      .rows = 3,
+                                      .divisor = 1,
+                                      .dtype = TRIT_F32};
+    /* Columns 0 to 3 and 4 to 7 of three rows; row 1 has +1 in column 2 and -1 in column 7. */
+    const uint8_t data[] = {0x55, 0x65, 0x55, 0x55, 0x15, 0x55};
+    const float scales[] = {1, 2, 3, 4, 5, 6};
+    const struct foreign_rows rows = foreign_rows_of(&form, 8, 1, 2);
+    float values[24];
+
+    CHECK_EQ(rows.data.offset, 1);
+    CHECK_EQ(rows.data.bytes, 2);
+    CHECK_EQ(rows.data.stride, 3);
+    CHECK_EQ(rows.data.count, 2);
+    CHECK_EQ(rows.scales.stride, 12);
+    foreign_decode(&form, 8, 0, 3, data, scales, NULL, values);
+    for (int i = 0; i < 24; i++)
+        CHECK(values[i] == (i == 10 ? 2.0f : i == 15 ? -5.0f : 0.0f));
 }
 
 /* ---- files that do not say how they are encoded ----------------------------------------- */
