@@ -452,6 +452,47 @@ def test_convert_refuses_a_layer_whose_weight_is_read():
         tm.convert(Outer(), exclude="inner.embed")
 
 
+class Hidden(nn.Module):
+    """Reads weights in ways that no search of its bytecode finds."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.parts, self.way = nn.Embedding(8, 64), [nn.Linear(64, 64)], "dtype"
+
+    def __call__(self, ids):
+        x = self.embed(ids).astype(getattr(self.parts[0], "weight").dtype)
+        if self.way == "getattr":
+            return x @ getattr(self.embed, "weight").T
+        if self.way == "list":
+            return [x @ one.weight.T for one in self.parts][0]
+        if self.way == "helper":
+            return tied_logits(self.embed, x)
+        return self.parts[0](x)
+
+
+def tied_logits(embed, x):
+    table = embed.weight
+    return x @ table.T
+
+
+# What the search at the conversion cannot find raises when it happens: a read of a converted
+# layer's weight in a forward pass. Its dtype, and reads outside of one, are nobody's product.
+@pytest.mark.parametrize("way", ["getattr", "list", "helper"])
+def test_a_read_in_a_forward_pass_is_refused(way):
+    model, ids = tm.convert(Hidden()), mx.array([1, 2])
+    assert model(ids).shape == (2, 64)
+    model.way = way
+    name = "parts.0" if way == "list" else "embed"
+    message = rf"^{name}\.weight: Hidden\.__call__ reads the latents .*ternary_weight\(\)"
+    for forward in (model, mx.compile(model), nn.Sequential(model)):
+        with pytest.raises(trit.InvalidArgument, match=message):
+            forward(ids)
+    assert tied_logits(model.embed, mx.ones((2, 64))).shape == (2, 8)
+    model.embed.weight = model.embed.weight * 0.5
+    grad = nn.value_and_grad(model, lambda: (model.embed.weight**2).sum())()[1]
+    assert bits(grad["embed"]["weight"]) == bits(model.embed["weight"] * 2)
+
+
 # The weight of a converted layer is the latents for every reader, in parameters and files too.
 def test_the_weight_is_the_latents(tmp_path):
     layer = nn.Linear(128, 8)

@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import trit  # noqa: E402
 import trit.torch as tt  # noqa: E402
@@ -95,6 +96,44 @@ def test_a_step_is_one_call(counting, group_size):
             for model in (by_rpc, local):
                 for one in model.parameters():
                     one.data.mul_(0.9)  # not counted by torch, and nevertheless seen
+
+
+class Recomputed(Tied):
+    """Its middle is computed again in the backward pass."""
+
+    reentrant = False
+
+    def forward(self, ids):
+        x = checkpoint(self.middle, self.embed(ids), use_reentrant=self.reentrant)
+        return self.head(checkpoint(self.middle, x, use_reentrant=self.reentrant))
+
+    def middle(self, x):
+        return x + self.down(self.up(x).relu())
+
+
+# With gradient checkpoints the layers that are computed again are projected together, once for
+# a whole backward pass.
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_step_with_checkpoints_is_two_calls(counting, reentrant):
+    def model(client):
+        torch.manual_seed(7)
+        found = tt.convert(Recomputed(), client=client)
+        found.reentrant = reentrant
+        return found
+
+    by_rpc, local, plain = model(counting), model(None), made()
+    calls = []
+    for _ in range(3):
+        assert same(step(by_rpc), step(local)) and same(step(by_rpc), step(plain))
+        calls += counting.since()
+        with torch.no_grad():
+            for one in (by_rpc, local, plain):
+                for latents in one.parameters():
+                    latents.data.mul_(0.9)
+    # The first step finds out which layers these are.
+    assert calls[:3] == [3, 1, 1] and calls[3:] == [3, 2] * 5
+    by_rpc.up(torch.ones(100)).sum().backward()  # no pass is left behind
+    assert counting.since() == [1]
 
 
 # Layers of different clients, dtypes and group sizes have calls of their own; so have layers

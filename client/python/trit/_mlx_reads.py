@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which code of a model reads the weight of another module.
 
-Such code would multiply by latents once the module is ternary. The bytecode of each
-`__call__`, and of the methods that it calls, is searched for `self.a.b.weight` and for local
-names of `self.a.b`.
+Such code would multiply by latents once the module is ternary. Before a conversion the
+bytecode of each `__call__`, and of the methods that it calls, is searched for
+`self.a.b.weight` and for local names of `self.a.b`. That finds no other way to the weight, so
+each read of a converted layer's weight also looks at the stack: in a forward pass it raises.
 """
 
 from __future__ import annotations
 
 import dis
+import functools
+import os
 import types
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from .errors import InvalidArgument
 
 Path = Tuple[str, ...]
 
@@ -92,3 +100,51 @@ def readers_of_weights(modules: Iterable[Any]) -> Dict[int, str]:
         for method, path in by_kind[kind]:
             found.setdefault(id(_follow(module, path)), f"{kind.__name__}.{method}")
     return found
+
+
+# ---- reads of a converted layer -------------------------------------------------------------
+
+# MLX's own code and this package read weights to set them up, store or convert them.
+_TRUSTED = tuple(
+    os.path.dirname(os.path.abspath(file)) + os.sep for file in (mx.__file__, nn.__file__, __file__)
+)
+
+
+@functools.lru_cache(maxsize=256)
+def _harmless_offsets(code: types.CodeType) -> frozenset[int]:
+    """Offsets of instructions after whose value only a harmless attribute is read."""
+    found: List[int] = []
+    before: List[int] = []  # the instruction before, which Python 3.11 has in two parts
+    for one in dis.get_instructions(code):
+        if one.opname in ("LOAD_ATTR", "LOAD_METHOD") and one.argval in _HARMLESS:
+            found += before
+        before = [*before, one.offset][-2:] if one.opname == "CALL" else [one.offset]
+    return frozenset(found)
+
+
+def _forward_pass(frame: Optional[types.FrameType]) -> Optional[str]:
+    """The `__call__` of a module that runs on the stack."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__call__" and code.co_argcount:
+            module = frame.f_locals.get(code.co_varnames[0])
+            if isinstance(module, nn.Module):
+                return f"{type(module).__name__}.__call__"
+        frame = frame.f_back
+    return None
+
+
+def check_reader(layer: str, frame: types.FrameType) -> None:
+    """Refuses a read of a layer's weight in a forward pass; `frame` is the reader's."""
+    code = frame.f_code
+    if code.co_filename.startswith(_TRUSTED) or frame.f_lasti in _harmless_offsets(code):
+        return
+    reader = _forward_pass(frame)
+    if reader is None:
+        return
+    raise InvalidArgument(
+        f"{layer}.weight: {reader} reads the latents ({code.co_name}, line {frame.f_lineno}), but "
+        "the layer is ternary: use layer(x), as_linear(x) or layer.ternary_weight(); "
+        'layer["weight"] is the latents',
+        "weight",
+    )

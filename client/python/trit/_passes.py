@@ -57,9 +57,15 @@ class Kept(NamedTuple):
 class _Pass:
     """A forward pass of `root`: the projections that it has made so far, by latents."""
 
-    def __init__(self, root: nn.Module) -> None:
+    def __init__(self, root: nn.Module, backward: bool = False) -> None:
         self.root = weakref.ref(root)
         self.kept: Dict[int, Kept] = {}
+        self.backward, self.over = backward, False
+
+    def end(self) -> None:
+        """Ends it, from any thread."""
+        self.over = True
+        self.kept.clear()
 
 
 class _Passes(threading.local):
@@ -70,6 +76,12 @@ class _Passes(threading.local):
 
 
 _passes = _Passes()
+
+
+def _live() -> List[_Pass]:
+    """The passes that are not over."""
+    _passes.active = [one for one in _passes.active if not one.over]
+    return _passes.active
 
 
 def tracked(latent: Tensor) -> bool:
@@ -89,10 +101,10 @@ def recall(latent: Any, group_size: int, recorded: bool) -> Optional[Tensor]:
     """
     if not keepable(latent):
         return None
-    if recorded:
-        found = [one.kept.get(id(latent)) for one in _passes.active]
-    else:
-        found = [latent.__dict__.get(_KEPT)]
+    # A part of a pass may be without gradients, as reentrant checkpoints are.
+    found = [one.kept.get(id(latent)) for one in _live()]
+    if not recorded:
+        found.append(latent.__dict__.get(_KEPT))
     for kept in found:
         if kept is not None and kept.serves(latent, group_size):
             return kept.ternary.detach()
@@ -103,14 +115,14 @@ def remember(latent: Any, group_size: int, recorded: bool, ternary: Tensor) -> T
     """Keeps a projection, where it can be used again. Returns it as a tensor of its own."""
     if not keepable(latent) or ternary.is_inference():
         return ternary
-    if recorded and not _passes.active:
+    if recorded and not _live():
         latent.__dict__.pop(_KEPT, None)  # its memory is needed for training now
         return ternary
     now = plain(latent)
     kept = Kept(now.detach(), now._version, group_size, ternary, ternary._version)
     if recorded:
         latent.__dict__.pop(_KEPT, None)
-        _passes.active[-1].kept[id(latent)] = kept
+        _live()[-1].kept[id(latent)] = kept
     else:
         latent.__dict__[_KEPT] = kept
     return ternary.detach()
@@ -120,7 +132,7 @@ def forget(latent: Any) -> None:
     """Drops what is kept of latents."""
     if isinstance(latent, TernaryParameter):
         latent.__dict__.pop(_KEPT, None)
-    for one in _passes.active:
+    for one in _live():
         one.kept.pop(id(latent), None)
 
 
@@ -135,7 +147,44 @@ def start(root: nn.Module) -> None:
 
 def stop(root: nn.Module) -> None:
     """Ends the pass of a model, and those of models that no longer exist."""
-    _passes.active = [one for one in _passes.active if one.root() not in (root, None)]
+    _passes.active = [one for one in _live() if one.root() not in (root, None)]
+
+
+# ---- parts that are computed again --------------------------------------------------------
+
+_ROOT, _AGAIN = "_root", "_again"  # attributes of latents: the model, computed in a backward
+
+
+def belongs(latent: Any, root: nn.Module) -> None:
+    """Notes whose pass projects latents."""
+    latent.__dict__[_ROOT] = weakref.ref(root)
+
+
+def is_recomputed(latent: Any) -> bool:
+    """Whether they were projected in a backward pass before."""
+    return bool(latent.__dict__.get(_AGAIN))
+
+
+def start_backward(latent: Any) -> Optional[nn.Module]:
+    """Begins a pass for the rest of the backward pass that this thread is in.
+
+    torch.utils.checkpoint computes parts of a model again there, when the model's own pass is
+    over. Returns the model; None if there is no backward pass, or nothing to begin.
+    """
+    known = latent.__dict__.get(_ROOT)
+    root = None if known is None else known()
+    if root is None or _live():
+        if root is not None and _passes.active[-1].backward:
+            latent.__dict__[_AGAIN] = True
+        return None
+    made = _Pass(root, backward=True)
+    try:
+        torch.autograd.Variable._execution_engine.queue_callback(made.end)
+    except RuntimeError:  # torch has no other way to say that there is no backward pass
+        return None
+    latent.__dict__[_AGAIN] = True
+    _passes.active.append(made)
+    return root
 
 
 def hook(root: nn.Module, before: Any, after: Any) -> None:

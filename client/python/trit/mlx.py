@@ -8,9 +8,10 @@ itself. The bits are the same. The gradient goes through the projection unchange
 Without a client everything works inside of mx.compile, mx.grad and nn.value_and_grad. A
 projection by RPC needs the values of the weights, so it cannot be inside of mx.compile.
 
-`layer.weight` is the latents, for every reader: mx.array has no hook that could tell a product
-from an optimizer. Use `layer(x)`, `as_linear(x)` or `ternary_weight()`. `convert` refuses a
-layer whose `weight` is read by the model's own code.
+`layer.weight` is the latents: mx.array has no hook that could tell a product from an optimizer.
+Code that multiplies uses `layer(x)`, `as_linear(x)` or `ternary_weight()`. `convert` refuses a
+layer whose `weight` is read by the model's own code, and a read of a converted layer's `weight`
+in a forward pass raises.
 
 A layer projects an array of latents once, as long as the array lives and is not written to:
 so tied weights are projected once a step, and a model that is not being trained once in all.
@@ -30,6 +31,7 @@ Example:
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 import weakref
 from typing import (
@@ -54,7 +56,7 @@ from ._arguments import member, positive, real, wrong_type
 from ._arrays import Array
 from ._local_report import local_report
 from ._mlx_projection import project_with, scales_of
-from ._mlx_reads import readers_of_weights
+from ._mlx_reads import check_reader, readers_of_weights
 from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
 from .client import Client
@@ -280,8 +282,8 @@ class _Model:
                 layer is not None
                 and layer.client is asking.client
                 and layer.group_size == asking.group_size
-                and layer._projected.get(layer.weight, layer.group_size) is None
-                and layer._arrived.get(layer.weight, layer.group_size) is None
+                and layer._projected.get(layer["weight"], layer.group_size) is None
+                and layer._arrived.get(layer["weight"], layer.group_size) is None
             ):
                 found[id(layer)] = layer
         return list(found.values())
@@ -309,22 +311,29 @@ class _Ternary(nn.Module):
         self.dotted_name = ""
         self._projected, self._arrived, self._model = _Projected(), _Projected(), _Model()
 
+    def __getattr__(self, key: str) -> Any:
+        # MLX keeps arrays in the dict that a module is, so each read of one comes here.
+        # Optimizers, files and this module use the dict.
+        if key == "weight" and self.dotted_name:
+            check_reader(self.dotted_name, sys._getframe(1))
+        return super().__getattr__(key)
+
     def _by_daemon(self) -> mx.array:
         """Projects by RPC, together with the layers of the model that have not done so."""
         size = self.group_size
-        arrived = self._arrived.get(self.weight, size)
+        arrived = self._arrived.get(self["weight"], size)
         if arrived is not None:
             self._arrived.clear()
             return arrived
         assert self.client is not None
         layers = self._model.waiting(self)
         try:
-            ternary = self.client.project_batch([one.weight for one in layers], group_size=size)
+            ternary = self.client.project_batch([one["weight"] for one in layers], group_size=size)
         except InvalidArgument:
-            layers = [one for one in layers if one is self or _is_finite(one.weight)]
-            ternary = self.client.project_batch([one.weight for one in layers], group_size=size)
+            layers = [one for one in layers if one is self or _is_finite(one["weight"])]
+            ternary = self.client.project_batch([one["weight"] for one in layers], group_size=size)
         for layer, result in zip(layers[1:], ternary[1:]):
-            layer._arrived.put(layer.weight, size, result)
+            layer._arrived.put(layer["weight"], size, result)
         return cast(mx.array, ternary[0])
 
     def _project(self, w: mx.array) -> mx.array:
@@ -337,7 +346,7 @@ class _Ternary(nn.Module):
 
     def _report_nan(self) -> bool:
         """Raises or warns if a latent is a NaN or infinity; says whether it warned."""
-        finite = mx.isfinite(self.weight).reshape(-1)
+        finite = mx.isfinite(self["weight"]).reshape(-1)
         count = finite.size - int(finite.sum().item())
         if count == 0:
             return False
@@ -366,7 +375,7 @@ class _Ternary(nn.Module):
             >>> client.verify(layer.ternary_weight()).is_ternary
             True
         """
-        latent = self.weight
+        latent = self["weight"]
         known = self._projected.get(latent, self.group_size)
         if known is not None:
             return known
@@ -661,10 +670,13 @@ def convert(
     "trit" logs the same: converted layers and what the patterns skip as INFO; other modules
     with a matrix of weights as WARNING.
 
-    `layer.weight` is the latents for every reader. To multiply by the weights of another
-    module, use `layer.ternary_weight()` or `as_linear`. A layer is refused where a `__call__`
-    of the model, or a method that it calls, reads `self.layer.weight`. Reads that go another
-    way, such as `getattr`, are not found.
+    `layer.weight` is the latents. To multiply by the weights of another module, use
+    `layer.ternary_weight()` or `as_linear`. A layer is refused where a `__call__` of the model,
+    or a method that it calls, reads `self.layer.weight`. A read that goes another way, such as
+    `getattr` or a loop over layers, raises InvalidArgument when it happens in a `__call__`,
+    unless it asks for the dtype, shape or the like. `layer["weight"]` is never refused. Code
+    outside of any `__call__`, such as a loss function, is not watched: there a read is allowed,
+    as weight decay needs it.
 
     Args:
         model: The model.

@@ -292,6 +292,11 @@ def _projected(layer: _Ternary) -> Tensor:
     if _passes.keepable(latent):
         size, recorded = layer.group_size, _passes.tracked(latent)
         ternary = _passes.recall(latent, size, recorded)
+        if ternary is None and recorded and layer.client is not None:
+            root = _passes.start_backward(latent)
+            if root is not None:
+                _project_all(root, again=True)
+                ternary = _passes.recall(latent, size, recorded)
         if ternary is None:
             # Inference tensors have no version counter and cannot be used while training.
             with torch.inference_mode(False), torch.no_grad():
@@ -796,8 +801,11 @@ def _end(model: nn.Module) -> None:
     _passes.stop(model)
 
 
-def _project_all(model: nn.Module) -> None:
-    """Projects by RPC what is not kept, in one call for each client and group size."""
+def _project_all(model: nn.Module, again: bool = False) -> None:
+    """Projects by RPC what is not kept, in one call for each client and group size.
+
+    With `again`, only what backward passes have computed again before.
+    """
     batches: Dict[Any, Tuple[Client, Dict[int, Tensor]]] = {}
     owners: Dict[int, _Ternary] = {}
     for layer in model.modules():
@@ -808,6 +816,9 @@ def _project_all(model: nn.Module) -> None:
             adopt(latent, layer)
         # FSDP keeps parts of latents, of rank 1, between its own calls.
         if not _passes.keepable(latent) or plain(latent).ndim != 2 or plain(latent).is_meta:
+            continue
+        _passes.belongs(latent, model)
+        if again and not _passes.is_recomputed(latent):
             continue
         if _passes.recall(latent, layer.group_size, _passes.tracked(latent)) is None:
             key = id(layer.client), layer.group_size, layer.fallback
