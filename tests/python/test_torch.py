@@ -232,3 +232,14 @@ def test_verify_every_files_reports(client, run):
         astray.head.weight.neg_()
     with pytest.raises(trit.AlreadyExists):
         tt.verify_every(astray, run, every=2, strict=True)(4)
+
+
+# A tensor whose memory was freed, as FSDP does, is refused: its address is nobody's.
+def test_freed_memory_is_refused(client):
+    tensor = torch.ones(4, 128)
+    storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()
+    view = tensor[1:]
+    storage.resize_(0)
+    for call in (client.project, client.verify, lambda one: client.project_batch([one])):
+        with pytest.raises(trit.InvalidArgument, match="its memory was freed"):
+            call(view)

@@ -89,6 +89,16 @@ def _view_numpy(array: Array, wrap: Wrap = wrap_numpy) -> View:
 # ---- torch -------------------------------------------------------------------------------
 
 
+def memory_is_freed(tensor: Any) -> bool:
+    """Whether a tensor of torch has less memory than elements.
+
+    FSDP frees the memory of gathered parameters and leaves their views.
+    """
+    storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()
+    needed = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
+    return tensor.numel() > 0 and bool(storage.nbytes() < needed)
+
+
 def _view_torch(tensor: Any, torch: Any) -> View:
     dtypes = {
         torch.float32: DType.F32,
@@ -109,6 +119,10 @@ def _view_torch(tensor: Any, torch: Any) -> View:
             result = result.view(torch.bfloat16)
         return result if device.type == "cpu" else result.to(device)
 
+    if tensor.device.type != "meta" and tensor.is_contiguous() and memory_is_freed(tensor):
+        raise InvalidArgument(
+            "tensor.data: its memory was freed, as FSDP does between passes", "tensor.data"
+        )
     host = tensor.detach().cpu().contiguous()
     return View(
         dtypes.get(tensor.dtype),

@@ -32,13 +32,14 @@ from torch import Tensor, nn
 
 from . import _export, _passes
 from ._arguments import PathLike, flag, member, positive, wrong_type
+from ._arrays import memory_is_freed
 from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
 from ._weight import TernaryParameter, adopt, plain, uncompiled
 from .client import Client
 from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
 from .errors import InvalidArgument
-from .reports import Report
+from .reports import Report, Shard
 from .types import (
     GROUP_SIZE,
     AnyEncoding,
@@ -289,6 +290,14 @@ def _projected(layer: _Ternary) -> Tensor:
         return _project(layer, w) if ternary is None else ternary
 
     ternary = None
+    if torch.jit.is_tracing():
+        warnings.warn(
+            f"{layer.dotted_name or type(layer).__name__}: the trace keeps the ternary weights "
+            "of now, whatever becomes of the latents; trit.torch.materialize(model) is made for "
+            "tracing and export",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if _passes.keepable(latent):
         size, recorded = layer.group_size, _passes.tracked(latent)
         ternary = _passes.recall(latent, size, recorded)
@@ -994,9 +1003,36 @@ def materialize(model: nn.Module) -> nn.Module:
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
     for name, module in model.named_modules():
-        if isinstance(module, _Ternary):
-            rows = _rows(module, plain(module.weight).detach())
-            yield Latents(name, rows, module.group_size, module.client)
+        if not isinstance(module, _Ternary):
+            continue
+        latent = plain(module.weight).detach()
+        shard, refused = None, ""
+        if hasattr(latent, "to_local"):
+            latent, shard = _shard(latent)
+            if latent.numel() == 0:
+                continue  # there are more ranks than rows
+            if module.turned:
+                refused = "a shard of a weight that is [in, out] cannot be verified"
+        elif latent.ndim != 2 or memory_is_freed(latent):
+            refused = (
+                "FSDP has a flat shard of its latents here: verify inside of "
+                "FSDP.summon_full_params(model), or use fully_shard"
+            )
+        if not refused:
+            latent = _rows(module, latent)
+        yield Latents(name, latent, module.group_size, module.client, shard, refused)
+
+
+def _shard(latent: Any) -> Tuple[Tensor, Optional[Shard]]:
+    """This rank's part of a DTensor, and where it lies; None: it is whole."""
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+    local: Tensor = latent.to_local()
+    _, offset = compute_local_shape_and_global_offset(
+        latent.shape, latent.device_mesh, latent.placements
+    )
+    whole = tuple(latent.shape)
+    return local, None if tuple(local.shape) == whole else Shard(whole, tuple(offset))
 
 
 def set_client(model: nn.Module, client: Optional[Client]) -> None:

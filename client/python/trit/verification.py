@@ -10,7 +10,7 @@ from ._arguments import c_text, flag, member, positive, unsigned, wrong_type
 from ._native import ffi, lib
 from .client import Client
 from .errors import DeadlineExceeded, Error, FailedPrecondition, PermissionDenied, Unavailable
-from .reports import Report
+from .reports import Report, Shard
 from .types import AnyVerifyMode, VerifyMode
 
 __all__ = ["VerifyEvery"]
@@ -19,12 +19,17 @@ _log = logging.getLogger("trit")
 
 
 class Latents(NamedTuple):
-    """The latents of a ternary layer, as an array of any library."""
+    """The latents of a ternary layer, as an array of any library.
+
+    `shard`: they are a part of the layer's. `refused`: why they cannot be verified.
+    """
 
     name: str
     weight: Any
     group_size: int
     client: Optional[Client]
+    shard: Optional[Shard] = None
+    refused: str = ""
 
 
 def check_client(client: Optional[Client]) -> None:
@@ -65,6 +70,8 @@ def _verify(
     attempt: int,
     tolerance: Optional[float] = None,
 ) -> Report:
+    if layer.refused:
+        raise FailedPrecondition(f"{layer.name}: {layer.refused}", "model")
     return _daemon(layer, client).verify(
         layer.weight,
         mode=mode,
@@ -72,6 +79,7 @@ def _verify(
         tolerance=tolerance,
         layer=(run, layer.name, step) if run else None,
         attempt=attempt if run else 0,
+        shard=layer.shard if run else None,
     )
 
 
@@ -84,6 +92,11 @@ class VerifyEvery:
     A call that fails does not end the training: it is counted in `failures`, the logger
     "trit" warns once for each status, and the next verification is tried again. With `strict`
     it raises.
+
+    A rank of FSDP2 (`fully_shard`) or of tensor parallelism, whose latents are DTensors, sends
+    its shards, and the shards of all ranks make one report. FullyShardedDataParallel has flat
+    shards between its passes: layers are refused (FAILED_PRECONDITION) unless the call is
+    inside of `FSDP.summon_full_params(model)`.
 
     A step below the run's newest begins the run's next attempt, so that a job that goes on
     from an older checkpoint needs no more than its run's name.
