@@ -98,6 +98,9 @@ def test_a_restart_costs_no_step(tmp_path, random, kind, end):
                 assert report.verdict == "pass", report.findings
                 codes = client.project(w, encoding="int8", report="none")
                 assert (client.unpack(codes) == expected[id(w)]).all()
+            batch = [small, large, large, large]
+            for w, made in zip(batch, client.project_batch(batch)):
+                assert (made == expected[id(w)]).all()
             assert (client.layers.forward("fc", x) == y).all()
             assert client.layers.backward("fc", x, y).weight.shape == small.shape
             taken += 1

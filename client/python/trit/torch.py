@@ -685,8 +685,11 @@ def convert(
 ) -> nn.Module:
     """Makes the nn.Linear and nn.Embedding layers of a model ternary, in place.
 
-    So are the Conv1D layers of transformers (GPT-2), whose weight is [in, out]: their groups
-    lie along the first axis, as in `checkpoint.project` with `transposed`.
+    LoRA factors stay as they are, whether peft comes before or after the conversion. Merging
+    them adds them to the latents, which are projected again, so the outputs change.
+
+    Conv1D layers of transformers (GPT-2) are made ternary, too. Their weight is [in, out], so
+    their groups lie along the first axis, as in `checkpoint.project` with `transposed`.
 
     Modules and parameters stay the same objects, so hooks, attributes, optimizers and tied
     weights keep working. A weight that a converted layer shares with another module is
