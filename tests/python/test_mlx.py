@@ -460,9 +460,10 @@ class Hidden(nn.Module):
         self.embed, self.parts, self.way = nn.Embedding(8, 64), [nn.Linear(64, 64)], "dtype"
 
     def __call__(self, ids):
-        x = self.embed(ids).astype(getattr(self.parts[0], "weight").dtype)
+        name = "weight"
+        x = self.embed(ids).astype(getattr(self.parts[0], name).dtype)
         if self.way == "getattr":
-            return x @ getattr(self.embed, "weight").T
+            return x @ getattr(self.embed, name).T
         if self.way == "list":
             return [x @ one.weight.T for one in self.parts][0]
         if self.way == "helper":

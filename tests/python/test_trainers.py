@@ -61,8 +61,14 @@ def gpt2(transformers):
     torch.manual_seed(6)
     return transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
-            n_layer=1, n_embd=96, n_head=2, vocab_size=32, n_positions=16,
-            attn_pdrop=0, embd_pdrop=0, resid_pdrop=0,
+            n_layer=1,
+            n_embd=96,
+            n_head=2,
+            vocab_size=32,
+            n_positions=16,
+            attn_pdrop=0,
+            embd_pdrop=0,
+            resid_pdrop=0,
         )  # fmt: skip
     )
 

@@ -172,8 +172,8 @@ def trained_on(model):
 
 # FSDP on two ranks trains to the losses of one process, by RPC and locally. The shards of
 # fully_shard make one report for each layer; flat shards, which would look like layers of another
-# shape, and memory that FSDP has freed are refused. CI has torch 1.13, whose FSDP needs CUDA; PyPI's later versions bring CUDA
-# along (5 GB), so this runs with `make test-python-torch`.
+# shape, and memory that FSDP has freed are refused. CI has torch 1.13, whose FSDP needs CUDA;
+# PyPI's later versions bring CUDA along (5 GB), so this runs with `make test-python-torch`.
 @pytest.mark.parametrize("kind", ["fully_shard", "orig", "flat"])
 def test_fsdp_training_has_the_same_bits(daemon, client, tmp_path, monkeypatch, run, kind):
     fsdp = pytest.importorskip("torch.distributed.fsdp")

@@ -73,8 +73,7 @@ def _send(
     places: List[int],
 ) -> None:
     tensors = [
-        c_tensor(view, view.shape, view.element, f"tensors[{i}]")
-        for i, view in zip(places, views)
+        c_tensor(view, view.shape, view.element, f"tensors[{i}]") for i, view in zip(places, views)
     ]
     options = new("struct trit_batch_options *", {"group_size": size})
     call.fill(options.call)

@@ -229,7 +229,7 @@ def _turned_keys(model: nn.Module) -> FrozenSet[str]:
 
 
 def _read(
-    path: str, client: Any, folder: str, turned_keys: FrozenSet[str]
+    path: str, client: Any, folder: str, turned_keys: FrozenSet[str] = frozenset()
 ) -> Tuple[Dict[str, Tensor], Tuple[Mapping[str, int], bool]]:
     """The tensors of a file, dense, and what it says of them.
 

@@ -106,7 +106,8 @@ def readers_of_weights(modules: Iterable[Any]) -> Dict[int, str]:
 
 # MLX's own code and this package read weights to set them up, store or convert them.
 _TRUSTED = tuple(
-    os.path.dirname(os.path.abspath(file)) + os.sep for file in (mx.__file__, nn.__file__, __file__)
+    os.path.dirname(os.path.abspath(file)) + os.sep
+    for file in (mx.__file__, nn.__file__, __file__)
 )
 
 
