@@ -52,6 +52,8 @@ struct h2_session {
     bool block_open;         /* the header block of a request has begun and not ended */
     bool in_io;              /* within receive or produce: the caller looks for output */
     bool output_notified;    /* wake() was called, h2_produce not yet */
+    bool goaway_due;         /* DRAINED: the final GOAWAY is not submitted yet */
+    int32_t final_id;        /* DRAINED: of the last stream that it covers */
     const char *fail_reason; /* in state FAILED */
     struct list streams;
     struct list dead; /* closed streams that wait for the batch with their bytes */
@@ -118,6 +120,13 @@ void session_fail(struct h2_session *session, uint32_t code, const char *reason)
 void session_glitch(struct h2_session *session);
 /* A frame was received or sent: HEADERS, and DATA with enough bytes, allow more
  * control frames. */
+/* Submits the final GOAWAY, if it is due: when the session is about to send, so that it
+ * covers the requests that have come behind the PING's answer. */
+void session_submit_goaway(struct h2_session *session);
+
+/* False: the final GOAWAY tells the peer that this new stream is not processed. */
+bool session_covers(const struct h2_session *session, int32_t id);
+
 void session_useful(struct h2_session *session, uint8_t frame_type, size_t bytes);
 /* False: the session is failed or broken. */
 bool session_takes_input(const struct h2_session *session);

@@ -81,7 +81,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (session->stream_count >= session->streams_max)
+    if (session->stream_count >= session->streams_max ||
+        !session_covers(session, frame->hd.stream_id))
         return refuse(session, frame->hd.stream_id);
     no_memory = !account_has_room(session->account, STREAM_BYTES);
     if (no_memory && account_is_last_short(session->account))

@@ -178,7 +178,7 @@ bool h2_over(const struct h2_session *session)
         return false;
     if (session->state == SESSION_BROKEN)
         return true;
-    return !nghttp2_session_want_write(session->ng) &&
+    return !session->goaway_due && !nghttp2_session_want_write(session->ng) &&
            (session->state == SESSION_FAILED || !nghttp2_session_want_read(session->ng));
 }
 

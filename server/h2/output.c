@@ -215,6 +215,7 @@ int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
     batch_open(&session->batch, iov, *count);
     session->in_io = true;
     account_batch_begin(session->account);
+    session_submit_goaway(session);
     int code = fill(session);
     account_batch_end(session->account);
     session->in_io = false;

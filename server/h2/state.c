@@ -112,9 +112,23 @@ void h2_drain_finish(struct h2_session *session)
 {
     if (!state_try(&session_states, &session->state, SESSION_DRAINED))
         return;
-    session_check(session, nghttp2_submit_goaway(
-                               session->ng, NGHTTP2_FLAG_NONE,
-                               nghttp2_session_get_last_proc_stream_id(session->ng),
-                               NGHTTP2_NO_ERROR, NULL, 0));
+    session->goaway_due = true;
     session_wake(session);
+}
+
+void session_submit_goaway(struct h2_session *session)
+{
+    if (!session->goaway_due || session->state != SESSION_DRAINED)
+        return;
+    session->goaway_due = false;
+    session->final_id = nghttp2_session_get_last_proc_stream_id(session->ng);
+    session_check(session,
+                  nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, session->final_id,
+                                        NGHTTP2_NO_ERROR, NULL, 0));
+}
+
+bool session_covers(const struct h2_session *session, int32_t id)
+{
+    return session->state != SESSION_DRAINED || session->goaway_due ||
+           id <= session->final_id;
 }

@@ -149,6 +149,100 @@ CASE(drains, "a drain sends GOAWAY twice and serves requests that crossed it")
     pair_destroy(pair);
 }
 
+/* A second request whose bytes the client has sent before it heard of the drain, but which
+ * come behind the PING's answer. `between`: what the server sends in between arrives. */
+static void drain_with_a_late_request(struct pair *pair, bool between)
+{
+    uint8_t late[256];
+    const uint8_t *bytes;
+    ssize_t count;
+
+    pair_request(pair, "/early", 0, false);
+    pair_pump(pair);
+    h2_drain(pair->server);
+    pair_request(pair, "/late", 0, false);
+    count = nghttp2_session_mem_send(pair->client, &bytes);
+    CHECK(count > 0 && (size_t)count <= sizeof(late));
+    memcpy(late, bytes, (size_t)count);
+    pair_server_to_client(pair); /* GOAWAY and PING */
+    pair_client_to_server(pair); /* the answer */
+    while (between && pair_server_to_client(pair))
+        continue;
+    CHECK_EQ(h2_receive(pair->server, late, (size_t)count, &pair->failure), 0);
+    pair_pump(pair);
+    CHECK_EQ(pair->goaways, 2);
+}
+
+CASE(drains_behind_the_answer,
+     "a request right behind the PING's answer is served, and the last GOAWAY covers it")
+{
+    struct pair *pair = pair_create();
+
+    drain_with_a_late_request(pair, false);
+    CHECK_EQ(pair->call_count, 2);
+    CHECK_EQ(pair->goaway_last, pair->replies[1].id);
+    CHECK(!h2_over(pair->server));
+    for (size_t i = 0; i < 2; i++) {
+        pair_call_respond(&pair->calls[i]);
+        pair_call_finish(&pair->calls[i]);
+        pair_pump(pair);
+        CHECK_STR(pair->replies[i].grpc_status, "0");
+    }
+    CHECK(h2_over(pair->server));
+    pair_destroy(pair);
+}
+
+CASE(drained, "a request behind the last GOAWAY is not processed, and its client knows")
+{
+    struct pair *pair = pair_create();
+
+    drain_with_a_late_request(pair, true);
+    CHECK_EQ(pair->call_count, 1);
+    CHECK_EQ(pair->goaway_last, pair->replies[0].id);
+    CHECK_EQ(pair->replies[1].close_code, NGHTTP2_REFUSED_STREAM);
+    pair_call_respond(&pair->calls[0]);
+    pair_call_finish(&pair->calls[0]);
+    pair_pump(pair);
+    CHECK(h2_over(pair->server));
+    pair_destroy(pair);
+}
+
+CASE(drains_in_a_full_batch,
+     "a request is refused while the last GOAWAY, which does not cover it, is waiting")
+{
+    enum { PINGS = 800 }; /* their answers, which go first, fill a batch */
+    struct pair *pair = pair_create();
+    uint8_t late[256];
+    const uint8_t *bytes;
+    ssize_t count;
+
+    pair_request(pair, "/early", 0, false);
+    pair_pump(pair);
+    h2_drain(pair->server);
+    pair_request(pair, "/late", 0, false);
+    count = nghttp2_session_mem_send(pair->client, &bytes);
+    CHECK(count > 0 && (size_t)count <= sizeof(late));
+    memcpy(late, bytes, (size_t)count);
+    pair_server_to_client(pair);
+    for (int i = 0; i < PINGS; i++)
+        CHECK_EQ(nghttp2_submit_ping(pair->client, NGHTTP2_FLAG_NONE, NULL), 0);
+    while (pair_client_to_server(pair))
+        continue;
+    pair_server_to_client(pair);
+    CHECK_EQ(pair->goaways, 1);
+    CHECK_EQ(h2_receive(pair->server, late, (size_t)count, &pair->failure), 0);
+    CHECK_EQ(pair->call_count, 1);
+    pair_pump(pair);
+    CHECK_EQ(pair->goaways, 2);
+    CHECK_EQ(pair->goaway_last, pair->replies[0].id);
+    CHECK_EQ(pair->replies[1].close_code, NGHTTP2_REFUSED_STREAM);
+    pair_call_respond(&pair->calls[0]);
+    pair_call_finish(&pair->calls[0]);
+    pair_pump(pair);
+    CHECK(h2_over(pair->server));
+    pair_destroy(pair);
+}
+
 CASE(drains_a_silent_peer, "a drain does not wait for the peer")
 {
     struct pair *pair = pair_create();
