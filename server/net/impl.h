@@ -32,9 +32,6 @@ enum {
      * connections may take: one in CONN_BUDGET_DIVISOR. */
     CONN_BYTES = 36 << 10,
     CONN_BUDGET_DIVISOR = 4,
-    /* Between the two GOAWAYs, if the peer does not answer the PING: a round trip anywhere
-     * on earth, with margin; grpc-go waits for 5 s. */
-    DRAIN_PING_MS = 1000,
 };
 
 enum net_state {
@@ -80,8 +77,8 @@ enum conn_state {
     CONN_STATES
 };
 
-/* How far a connection has come that has reached its age. */
-enum conn_age { AGE_YOUNG, AGE_ASKED, AGE_GRACE };
+/* Whether a connection was asked to end because of its age. */
+enum conn_age { AGE_YOUNG, AGE_ASKED };
 
 struct h2_session;
 
@@ -123,6 +120,7 @@ struct conn {
     struct timer handshake, stall;
     struct timer aging; /* until the next step of its age, if ages are bounded */
     enum conn_age age;
+    uint64_t age_until_ns; /* ASKED: when its running calls end */
     struct timer patience; /* until uploads are stopped; in LINGERING until it closes */
     uint64_t refused_streams; /* as many as the metrics have counted */
     const char *reason;       /* why it closes, for the log */

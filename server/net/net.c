@@ -25,6 +25,11 @@
 #include "net/impl.h"
 #include "obs/log.h"
 
+enum {
+    /* A round trip anywhere on earth, with margin; grpc-go waits for 5 s. */
+    DRAIN_PING_MS = 1000,
+};
+
 static struct conn *conn_of(struct list *node)
 {
     return LIST_OWNER(node, struct conn, link);
