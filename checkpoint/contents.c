@@ -22,30 +22,6 @@ struct classifying {
     struct failure *failure;
 };
 
-struct layer_terms terms_of(const struct checkpoint_options *options,
-                            const struct record *record)
-{
-    struct layer_terms terms = {.encoding = TRIT_ENCODING_DENSE};
-
-    if (record && record->layers)
-        terms = record->terms;
-    else if (record && options->config && options->config->bits == 2)
-        terms = (struct layer_terms){.encoding = TRIT_ENCODING_MLX_2BIT,
-                                     .group_size = options->config->group_size};
-    else if (record && options->config &&
-             strcmp(options->config->quant_method, "bitnet") == 0)
-        terms.encoding = TRIT_ENCODING_HF_BITNET;
-    if (options->has_encoding)
-        terms.encoding = options->encoding;
-    if (options->has_partial_group)
-        terms.partial_group = options->partial_group;
-    if (options->group_size)
-        terms.group_size = options->group_size;
-    else if (terms.group_size == 0 || group_size_default(terms.encoding) == 0)
-        terms.group_size = group_size_default(terms.encoding);
-    return terms;
-}
-
 static bool has_record(const struct contents *contents)
 {
     return contents->record && contents->record->layers;
@@ -132,12 +108,16 @@ static int find_table(const struct classifying *c, const char *name,
     return 0;
 }
 
+static int no_memory(struct failure *failure)
+{
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+}
+
 static int make_unfit(struct classifying *c, struct content *item, const char *why)
 {
     item->kind = CONTENT_UNFIT;
     item->unfit = arena_strndup(&c->contents->strings, why, strlen(why));
-    return item->unfit ? 0
-                       : fail(c->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return item->unfit ? 0 : no_memory(c->failure);
 }
 
 /* Is it the type of the encoding's data, or GGUF's type of the same blocks? */
@@ -418,9 +398,7 @@ static int read_foreign(struct classifying *c, size_t index)
     own_part(contents, item->biases, index);
     if (packing_dense_name(contents->table, entry->name, name))
         item->dense.name = arena_strndup(&contents->strings, name, strlen(name));
-    return item->dense.name
-               ? 0
-               : fail(c->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return item->dense.name ? 0 : no_memory(c->failure);
 }
 
 static int find_foreign(struct classifying *c, size_t index)
@@ -484,7 +462,7 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
             arena_strndup(&contents->strings, options->config->quant_method,
                           sizeof(options->config->quant_method));
     if (!contents->items)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+        return no_memory(failure);
     return find_layers(&c) < 0 ? -1 : find_all_foreign(&c);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The terms of a file that does not say how its layers are encoded. */
+/* The terms of a file, by options, record and config.json, or by its tables. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +7,30 @@
 #include "base/limits.h"
 #include "checkpoint/config.h"
 #include "checkpoint/contents.h"
+
+struct layer_terms terms_of(const struct checkpoint_options *options,
+                            const struct record *record)
+{
+    struct layer_terms terms = {.encoding = TRIT_ENCODING_DENSE};
+
+    if (record && record->layers)
+        terms = record->terms;
+    else if (record && options->config && options->config->bits == 2)
+        terms = (struct layer_terms){.encoding = TRIT_ENCODING_MLX_2BIT,
+                                     .group_size = options->config->group_size};
+    else if (record && options->config &&
+             strcmp(options->config->quant_method, "bitnet") == 0)
+        terms.encoding = TRIT_ENCODING_HF_BITNET;
+    if (options->has_encoding)
+        terms.encoding = options->encoding;
+    if (options->has_partial_group)
+        terms.partial_group = options->partial_group;
+    if (options->group_size)
+        terms.group_size = options->group_size;
+    else if (terms.group_size == 0 || group_size_default(terms.encoding) == 0)
+        terms.group_size = group_size_default(terms.encoding);
+    return terms;
+}
 
 /* Weights in the group of an int8 layer, from the shape of its scales; 0: unknown. */
 static uint32_t int8_group(const struct tensor_table *table,
