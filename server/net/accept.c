@@ -335,6 +335,10 @@ static int adopt_all(struct net *net, char *bound, size_t bound_bytes,
         return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
                     "systemd: no socket was passed to this process (LISTEN_FDS, "
                     "LISTEN_PID)");
+    if (count > ACTIVATION_SOCKETS_MAX)
+        return fail(failure, TRIT_FAILED_PRECONDITION, "listen",
+                    "systemd: %u sockets were passed (LISTEN_FDS); at most %d are served",
+                    count, ACTIVATION_SOCKETS_MAX);
     for (unsigned i = 0; i < count; i++) {
         if (i > 0 && at + 1 < bound_bytes)
             bound[at++] = ',';

@@ -12,7 +12,7 @@
 #include "base/peer.h"
 #include "net/address.h"
 
-enum { FIRST_DESCRIPTOR = 3, SOCKETS_MAX = 16 };
+enum { FIRST_DESCRIPTOR = 3 };
 
 unsigned activation_count(void)
 {
@@ -20,7 +20,7 @@ unsigned activation_count(void)
     uint64_t process, sockets;
 
     if (!pid || !count || !parse_u64(pid, INT32_MAX, &process) ||
-        process != (uint64_t)getpid() || !parse_u64(count, SOCKETS_MAX, &sockets))
+        process != (uint64_t)getpid() || !parse_u64(count, INT32_MAX, &sockets))
         return 0;
     return (unsigned)sockets;
 }
@@ -51,7 +51,11 @@ int activation_socket(unsigned index, struct failure *failure)
 
 bool activation_is_local(void)
 {
-    for (unsigned i = 0; i < activation_count(); i++) {
+    const unsigned count = activation_count();
+
+    if (count > ACTIVATION_SOCKETS_MAX)
+        return true; /* the start refuses them */
+    for (unsigned i = 0; i < count; i++) {
         struct address address = {.bytes = sizeof(address.socket)};
         struct peer self = {.loopback = false};
 

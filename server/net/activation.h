@@ -8,6 +8,8 @@
 
 #include "base/status.h"
 
+enum { ACTIVATION_SOCKETS_MAX = 16 }; /* more are refused */
+
 /* How many there are; 0 when they are another process's. */
 unsigned activation_count(void);
 

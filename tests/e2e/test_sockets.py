@@ -115,3 +115,12 @@ def test_a_public_socket_of_systemd_needs_insecure(tmp_path):
 def test_systemd_without_sockets_is_refused(start):
     with pytest.raises(Refused, match="no socket was passed"):
         start("--listen", "systemd")
+
+
+def test_too_many_sockets_of_systemd_are_refused(tmp_path):
+    """They are not forgotten in favour of the default address."""
+    with listening(("127.0.0.1", 0)) as tcp:
+        own = Activated([tcp] * 17, folder=tmp_path)
+        assert own.process.wait(CALL_SECONDS) == 1
+        own.stop()
+        assert "17 sockets were passed" in (tmp_path / "log").read_text()
