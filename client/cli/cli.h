@@ -31,7 +31,7 @@ struct command {
 };
 
 extern const struct command cmd_project, cmd_verify, cmd_inspect, cmd_diff, cmd_pack,
-    cmd_unpack, cmd_attest, cmd_reports, cmd_layers, cmd_ping, cmd_token;
+    cmd_unpack, cmd_attest, cmd_jobs, cmd_reports, cmd_layers, cmd_ping, cmd_token;
 
 /* Writes "trit: ..." and a newline to standard error, escaped for a terminal.
  * Returns `code`, so that a failing command ends with `return complain(...)`. */

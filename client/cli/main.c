@@ -9,8 +9,9 @@
 #include "client/cli/cli.h"
 
 static const struct command *const commands[] = {
-    &cmd_project, &cmd_verify,  &cmd_inspect, &cmd_diff, &cmd_pack,  &cmd_unpack,
-    &cmd_attest,  &cmd_reports, &cmd_layers,  &cmd_ping, &cmd_token, NULL,
+    &cmd_project, &cmd_verify, &cmd_inspect, &cmd_diff,    &cmd_pack,
+    &cmd_unpack,  &cmd_attest, &cmd_jobs,    &cmd_reports, &cmd_layers,
+    &cmd_ping,    &cmd_token,  NULL,
 };
 
 /* The command of a group is found by the last word of its name. */

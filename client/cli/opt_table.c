@@ -269,6 +269,8 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "go on after this cursor; 0: begin with the oldest report (default: with the next "
      "one)"},
     {OPTION_YES, "yes", 'y', FLAG, "do not ask"},
+    {OPTION_DETACH, "detach", '\0', FLAG,
+     "print the job's name and leave; the daemon goes on"},
     {OPTION_TENSOR, "tensor", '\0', "NAME", VALUE_TEXT, AT(tensor), 0, NULL,
      "a tensor's name",
      "the weights (default: the tensor with the layer's name, or the only one)"},

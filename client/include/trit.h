@@ -39,6 +39,7 @@
 #include <trit/buffer.h>
 #include <trit/checkpoint.h>
 #include <trit/client.h>
+#include <trit/jobs.h>
 #include <trit/layers.h>
 #include <trit/report.h>
 #include <trit/tensor.h>

@@ -44,6 +44,9 @@
     X(report_key, REPORT_KEY, replica)                                                   \
     X(report_range, REPORT_RANGE, step_to)                                               \
     X(comparison, COMPARISON, first_group)                                               \
+    X(job_request, JOB_REQUEST, call)                                                    \
+    X(job_progress, JOB_PROGRESS, seconds_left)                                          \
+    X(job, JOB, bytes_total)                                                             \
     X(watch_options, WATCH_OPTIONS, call)
 
 struct sized {

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trit jobs inspect, plan, verify, project and attach: start a job, or watch one, until it
+ * ends. Without --detach the daemon cancels a job whose command is interrupted. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "checkpoint/form.h"
+#include "client/cli/bar.h"
+#include "client/cli/escape.h"
+#include "client/cli/jobs.h"
+#include "client/cli/summary.h"
+
+struct watching {
+    const struct options *options;
+    struct bar bar;
+    bool has_bar;
+    struct grid *grid; /* of the layers; NULL with --json */
+    size_t layers;
+    char job[64], verdict[32];
+    char *result;
+    size_t result_bytes, result_capacity;
+    bool lost; /* memory ran out */
+};
+
+/* ---- while it runs --------------------------------------------------------------------- */
+
+static void show_bar(struct watching *w, const struct trit_job_progress *progress)
+{
+    struct progress *shown = &w->bar.progress;
+
+    if (!w->has_bar)
+        bar_start(&w->bar, progress->bytes_total);
+    w->has_bar = true;
+    pthread_mutex_lock(&shown->lock);
+    shown->total = progress->bytes_total;
+    shown->done = progress->bytes_done;
+    snprintf(shown->label, sizeof(shown->label), "%.*s", PROGRESS_LABEL_BYTES - 1,
+             progress->layer);
+    shown->ops->changed(shown, false);
+    pthread_mutex_unlock(&shown->lock);
+}
+
+static void take_result(struct watching *w, const char *part)
+{
+    const size_t bytes = strlen(part);
+    char *grown;
+
+    if (bytes == 0)
+        return;
+    grown = array_grow(w->result, &w->result_capacity, w->result_bytes + bytes + 1, 1);
+    if (!grown) {
+        w->lost = true;
+        return;
+    }
+    w->result = grown;
+    memcpy(w->result + w->result_bytes, part, bytes + 1);
+    w->result_bytes += bytes;
+}
+
+static int visit(void *arg, const struct trit_job_progress *progress)
+{
+    struct watching *w = arg;
+    char shape[SHAPE_TEXT_BYTES];
+
+    snprintf(w->job, sizeof(w->job), "%s", progress->job);
+    if (option_given(w->options, OPTION_DETACH))
+        return 1;
+    show_bar(w, progress);
+    if (progress->has_report && w->grid) {
+        const struct trit_report *report = progress->report;
+
+        w->layers++;
+        summary_row(w->grid, progress->layer,
+                    shape_text(shape, report->rank, report->shape), report);
+    }
+    snprintf(w->verdict, sizeof(w->verdict), "%s", progress->verdict);
+    take_result(w, progress->result);
+    return w->lost;
+}
+
+/* ---- at its end ------------------------------------------------------------------------ */
+
+static void print_finding(const json_t *finding)
+{
+    static const char *const members[] = {"layer", "tensor", "hint"};
+    char text[2048], escaped[4096];
+    size_t used =
+        (size_t)snprintf(text, sizeof(text), "%s: %s",
+                         json_string_value(json_object_get(finding, "severity")),
+                         json_string_value(json_object_get(finding, "kind")));
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        const char *value = json_string_value(json_object_get(finding, members[i]));
+
+        if (value && used < sizeof(text))
+            used += (size_t)snprintf(text + used, sizeof(text) - used, ": %s", value);
+    }
+    escape_text(escaped, sizeof(escaped), text);
+    puts(escaped);
+}
+
+static enum exit_code code_of(const char *verdict)
+{
+    return strcmp(verdict, "pass") == 0   ? DONE
+           : strcmp(verdict, "fail") == 0 ? MISMATCH
+                                          : INCONCLUSIVE;
+}
+
+static enum exit_code show_result(struct watching *w)
+{
+    const enum exit_code code = code_of(w->verdict);
+    json_t *result = json_loads(w->result ? w->result : "", 0, NULL);
+    size_t index;
+    json_t *finding;
+
+    if (!result)
+        return complain(FAILED, "the daemon's result is no JSON, or memory ran out");
+    if (!w->grid)
+        return print_json(result, code);
+    if (w->layers > 0 && grid_print(w->grid, stdout) != 0) {
+        json_decref(result);
+        return complain(FAILED, "out of memory");
+    }
+    json_array_foreach(json_object_get(result, "findings"), index, finding)
+    {
+        print_finding(finding);
+    }
+    printf("%s: %s (job %s; --json prints the result)\n",
+           w->options->argument_count ? w->options->arguments[0] : w->job, w->verdict,
+           w->job);
+    json_decref(result);
+    return code;
+}
+
+static enum exit_code end(struct watching *w, enum trit_status status,
+                          const struct trit_error *error)
+{
+    if (w->has_bar)
+        bar_stop(&w->bar);
+    if (w->lost)
+        return complain(FAILED, "out of memory");
+    if (status != TRIT_OK)
+        return complain_of_call(error);
+    if (!option_given(w->options, OPTION_DETACH))
+        return show_result(w);
+    if (option_given(w->options, OPTION_JSON))
+        return print_json(json_pack("{s:s}", "job", w->job), DONE);
+    puts(w->job);
+    return DONE;
+}
+
+/* `request` NULL: attaches to the job that the argument names. */
+static enum exit_code watch(const struct options *options,
+                            const struct trit_job_request *request)
+{
+    struct watching w = {.options = options};
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_job_progress progress = TRIT_JOB_PROGRESS_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_client *client = cli_connect(options);
+    enum trit_status status;
+    enum exit_code code;
+
+    if (!client)
+        return FAILED;
+    progress.report = &report;
+    w.grid = option_given(options, OPTION_JSON) ? NULL : summary_create();
+    w.lost = !w.grid && !option_given(options, OPTION_JSON);
+    status = request ? trit_job_run(client, request, &progress, visit, &w, &error)
+                     : trit_job_attach(client, options->arguments[0], NULL, &progress,
+                                       visit, &w, &error);
+    code = end(&w, status, &error);
+    trit_close(client);
+    grid_destroy(w.grid);
+    free(w.result);
+    return code;
+}
+
+static enum exit_code run_attach(const struct options *options)
+{
+    return watch(options, NULL);
+}
+
+/* ---- starting ---------------------------------------------------------------------------- */
+
+static enum exit_code start(const struct options *options, enum trit_job_method method)
+{
+    const struct trit_checkpoint_options how = {
+        .size = sizeof(how),
+        .include = options->include.patterns,
+        .include_count = options->include.count,
+        .exclude = options->exclude.patterns,
+        .exclude_count = options->exclude.count,
+        .transposed = options->transposed.patterns,
+        .transposed_count = options->transposed.count,
+        .rename = options->rename.patterns,
+        .rename_count = options->rename.count,
+        .strip_prefix = options->strip_prefix.patterns,
+        .strip_prefix_count = options->strip_prefix.count,
+        .convolutions = option_given(options, OPTION_CONVOLUTIONS),
+        .experts = (enum trit_experts)options->experts,
+        .bits = options->bits,
+        .has_encoding = option_given(options, OPTION_ENCODING),
+        .encoding = options->encoding,
+        .group_size = options->group_size,
+        .has_partial_group = option_given(options, OPTION_PARTIAL),
+        .partial_group = options->partial_group,
+        .mode = options->mode,
+        .again = option_given(options, OPTION_AGAIN),
+        .allow_dead = option_given(options, OPTION_ALLOW_DEAD),
+        .accept_record = option_given(options, OPTION_ACCEPT_RECORD),
+    };
+    const struct trit_job_request request = {
+        .size = sizeof(request),
+        .method = method,
+        .detach = option_given(options, OPTION_DETACH),
+        .npy_bf16 = option_given(options, OPTION_NPY_BF16),
+        .has_tolerance = option_given(options, OPTION_TOLERANCE),
+        .tolerance = options->tolerance,
+        .force = option_given(options, OPTION_FORCE),
+        .allow_lost_scales = option_given(options, OPTION_ALLOW_LOST),
+        .path = options->arguments[0],
+        .against = options->against,
+        .output = options->output,
+        .shard_bytes = options->shard_bytes,
+        .options = &how,
+    };
+
+    return watch(options, &request);
+}
+
+static enum exit_code run_inspect(const struct options *options)
+{
+    return start(options, TRIT_JOB_INSPECT);
+}
+
+static enum exit_code run_plan(const struct options *options)
+{
+    return start(options, TRIT_JOB_PLAN);
+}
+
+static enum exit_code run_verify(const struct options *options)
+{
+    return start(options, TRIT_JOB_VERIFY);
+}
+
+static enum exit_code run_project(const struct options *options)
+{
+    if (!options->output)
+        return complain(USAGE, "jobs project: -o OUT is missing");
+    return start(options, TRIT_JOB_PROJECT);
+}
+
+/* ---- the commands ------------------------------------------------------------------------- */
+
+#define READING                                                                          \
+    (JOBS_OPTIONS | OPTION_BIT(OPTION_DETACH) | OPTION_BIT(OPTION_ENCODING) |            \
+     OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_PARTIAL) |                        \
+     OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |                           \
+     OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |                      \
+     OPTION_BIT(OPTION_BITS) | OPTION_BIT(OPTION_TRANSPOSED) |                           \
+     OPTION_BIT(OPTION_NPY_BF16))
+#define DETAILS                                                                          \
+    "Paths are relative to the directory that tritd --checkpoint-root names. With\n"     \
+    "--json the result is that of the command of the same name without jobs."
+
+const struct command cmd_jobs_attach = {
+    .name = "jobs attach",
+    .arguments = "JOB",
+    .summary = "watch a job until it ends, and print its result",
+    .options = JOBS_OPTIONS,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_attach,
+};
+
+const struct command cmd_jobs_inspect = {
+    .name = "jobs inspect",
+    .arguments = "PATH [OPTION...]",
+    .summary = "list the tensors of a checkpoint on the daemon's disk",
+    .details = DETAILS,
+    .options = READING,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_inspect,
+};
+
+const struct command cmd_jobs_plan = {
+    .name = "jobs plan",
+    .arguments = "IN [-o OUT] [OPTION...]",
+    .summary = "say what a projection on the daemon's disk would do",
+    .details = DETAILS,
+    .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_AGAIN),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_plan,
+};
+
+const struct command cmd_jobs_verify = {
+    .name = "jobs verify",
+    .arguments = "PATH [--against LATENTS] [OPTION...]",
+    .summary = "verify a checkpoint on the daemon's disk",
+    .details = DETAILS,
+    .options = READING | OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_MODE) |
+               OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_RENAME) |
+               OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_ALLOW_DEAD) |
+               OPTION_BIT(OPTION_ACCEPT_RECORD),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_verify,
+};
+
+const struct command cmd_jobs_project = {
+    .name = "jobs project",
+    .arguments = "IN -o OUT [OPTION...]",
+    .summary = "ternarize a checkpoint on the daemon's disk into a new file there",
+    .details = DETAILS,
+    .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
+               OPTION_BIT(OPTION_AGAIN) | OPTION_BIT(OPTION_ALLOW_LOST) |
+               OPTION_BIT(OPTION_SHARD_SIZE),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_project,
+};
