@@ -52,6 +52,11 @@ struct pack_work {
 struct trit_pack_options pack_options(struct pack_work *work);
 struct trit_unpack_options unpack_options(struct pack_work *work);
 
+/* Makes the source's separate scales those of the output's groups, which are another size: a
+ * scale stands several times, or the scales within a longer group are equal. INVALID_ARGUMENT:
+ * they are not, or no size divides the other; the message names the first group. */
+int pack_regroup(struct pack_work *work);
+
 /* The type of the dense output. */
 enum trit_dtype pack_dtype(const struct pack_work *work);
 

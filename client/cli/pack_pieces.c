@@ -244,7 +244,11 @@ static int load_scales(struct pack_work *work)
     if (side_load_scales(&work->p->input, what->index, what->number, &work->scales,
                          work->failure) < 0)
         return -1;
-    return matrix_is_whole(work->content->terms.encoding) ? 0 : order_scales(work);
+    if (matrix_is_whole(work->content->terms.encoding))
+        return 0;
+    if (order_scales(work) < 0)
+        return -1;
+    return work->p->plan.terms.encoding == TRIT_ENCODING_DENSE ? 0 : pack_regroup(work);
 }
 
 static int open_source(struct pack_work *work)

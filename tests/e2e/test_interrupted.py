@@ -44,6 +44,9 @@ SCENARIOS = {
     "folder-in-two-steps": Scenario(FOLDER, FOLDER_OUT, True, ("exchange",)),
     "pack": Scenario(PACK, FOLDER_OUT, True),
     "unpack": Scenario(UNPACK, FILE_OUT, True),
+    "gguf": Scenario(("project", "in.safetensors", "-o", "out.gguf", "-e", "pq2_0"),
+                     ("out.gguf",), True),
+    "attest": Scenario(("attest", "packed.safetensors", "-o", "s.json"), ("s.json",), True),
     "report": Scenario((*PROJECT, "--report", "r.md"), ("out.safetensors", "r.md"), True),
     "verify": Scenario(("verify", "packed.safetensors", "--report", "r.csv"), ("r.csv",)),
 }
@@ -75,8 +78,9 @@ def inputs(daemon, tmp_path_factory):
     old = folder / "old"
     old.mkdir()
     save(old / "out.safetensors", {"old.weight": np.zeros(3, np.float32)})
+    (old / "out.gguf").write_bytes(b"GGUF" + bytes(20))
     save_folder(old / "out", [{"old.weight": np.zeros(3, np.float32)}], {"model_type": "old"})
-    for name in ("r.md", "r.csv"):
+    for name in ("r.md", "r.csv", "s.json"):
         (old / name).write_text("old\n")
     return folder
 
