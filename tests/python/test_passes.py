@@ -323,6 +323,28 @@ def test_a_batch_has_the_bits_of_single_calls(client, random, group_size):
     assert client.project_batch([]) == []
 
 
+# The memory of a batch is used again once nobody has a part of it, and not before.
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_results_of_a_batch_are_nobody_elses(daemon, random, kind):
+    steps = [[random.standard_normal((64, 128), np.float32) for _ in range(3)] for _ in range(3)]
+    if kind == "torch":
+        steps = [[torch.from_numpy(one) for one in step] for step in steps]
+    with trit.Client(daemon.rpc, timeout=60) as client:
+
+        def address(step):
+            made = client.project_batch(step)
+            return made[0].ctypes.data if kind == "numpy" else made[0].data_ptr()
+
+        first = client.project_batch(steps[0])
+        kept = first[1][3:5]
+        expected = bytes(np.asarray(kept).tobytes())
+        del first
+        again = address(steps[1])
+        assert np.asarray(kept).tobytes() == expected  # a part is still in use
+        assert address(steps[2]) == again
+        assert np.asarray(kept).tobytes() == expected
+
+
 # A tensor that is not finite is named by its place, with the count and the first index.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_a_batch_names_the_tensor_that_is_not_finite(client, dtype):

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
-import numpy as np
-
 from ._arguments import positive, wrong_type
 from ._arrays import STORAGE, Array, View, view_elements
 from ._call import Call
+from ._memory import Reused
 from ._native import ffi, lib, new
 from ._results import ALIGNMENT
 from ._tensors import address_of, c_tensor
@@ -38,23 +37,22 @@ def project_batch(
     results: List[Any] = [None] * len(views)
     for places in by_dtype.values():
         these = [views[i] for i in places]
-        made = _results(these)
+        made = _results(these, handle.memory)
         _send(handle, call, these, made, size, places)
         for i, one in zip(places, made):
             results[i] = views[i].wrap(one, views[i].dtype)
     return results
 
 
-def _results(views: List[View]) -> List[Array]:
+def _results(views: List[View], memory_of: Reused) -> List[Array]:
     """Memory for the dense results, aligned as `dense_result` aligns one.
 
-    It is one block. The system gives a large block in large pages, which cost little; to get
-    pages of 4 KiB for each result would take as long as the projection.
+    It is one block: the system gives that in large pages, and the next call may reuse it.
     """
     begins = [0]
     for view in views:
         begins.append(begins[-1] + view.nbytes + -view.nbytes % ALIGNMENT)
-    memory = np.empty(begins[-1] + ALIGNMENT - 1, np.uint8)
+    memory = memory_of.take(begins[-1] + ALIGNMENT - 1)
     skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
     return [
         memory[skipped + at : skipped + at + view.nbytes]

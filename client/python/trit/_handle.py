@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
 from ._call import timeout_ms
+from ._memory import Reused
 from ._native import ffi, lib, new
 from ._retry import RetryPolicy, c_policy, c_wait
 from ._secure import AnyTLS, tls_options
@@ -64,6 +65,7 @@ class Handle:
             },
         )
         self._open = True
+        self.memory = Reused()
         self.watches: weakref.WeakSet[Any] = weakref.WeakSet()  # `close` ends them
         self._forked()
         self._connect()
@@ -108,6 +110,7 @@ class Handle:
             watch.close()
         with self._changed:
             self._open = False
+            self.memory = Reused()
             while self._running:
                 self._changed.wait()
             lib.trit_close(self._client)

@@ -345,7 +345,8 @@ class Client:
         """Ternarizes several tensors by one call, dense and without reports.
 
         The bits are those of `project`, which takes a round trip for each tensor. Tensors of
-        another dtype than the first go by a call of their own.
+        another dtype than the first go by a call of their own. The client keeps the memory of
+        the last results, at most 256 MiB, for the next ones.
 
         Args:
             tensors: f32, f16 or bf16 [..., columns] each, of NumPy, torch or mlx.
