@@ -34,7 +34,25 @@ static const char *const table_leaves[] = {
 
 static const char *const bias_leaves[] = {"bias", "*_bias", "bias_*", NULL};
 
-static const char *const lora_parts[] = {"lora_*", "hada_w[0-9]*", "lokr_w[0-9]*", NULL};
+/* And what other adapters of PEFT add to a model. */
+static const char *const lora_parts[] = {
+    "lora_*",
+    "hada_w[0-9]*",
+    "lokr_w[0-9]*",
+    "ia3_*",
+    "vera_*",
+    "oft_*",
+    "boft_*",
+    "hra_u",
+    "bone_*",
+    "randlora_*",
+    "vblora_*",
+    "c3a_kernel",
+    "delora_*",
+    "prompt_embeddings",
+    "trainable_tokens_*",
+    NULL,
+};
 /* diffusers' first ones: to_q_lora.down.weight */
 static const char *const lora_modules[] = {"lora", "*_lora", NULL};
 static const char *const lora_factors[] = {"down", "up", NULL};

@@ -306,7 +306,7 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
     struct planning p = {.plan = plan,
                          .input = input,
                          .action = PLAN_TERNARIZE,
-                         .has_config = options->config != NULL,
+                         .has_config = options->config && options->config->model_type[0],
                          .failure = failure};
     struct record earlier = {.layers = NULL};
     int result = plan_init(plan, input, failure);

@@ -55,6 +55,10 @@ def test_conv1d(daemon, tmp_path, normal):
          {"h.0.attn.c_attn.weight": np.ascontiguousarray(weight.T)})
     done = cli(daemon, "project", tmp_path / "in_out.safetensors", "-o", tmp_path / "x.safetensors")
     assert done.returncode == 0 and "--transposed" in done.stderr
+    (tmp_path / "config.json").write_text("{}")  # tells no architecture
+    done = cli(None, "project", tmp_path / "in_out.safetensors", "-n", "--json")
+    warned, = schemas.read(done.stdout)["tensors"]
+    assert "--transposed" in warned["warning"]
     for name, words in (("in_out", ("--transposed", "*c_attn*")), ("out_in", ())):
         cli(daemon, "project", tmp_path / f"{name}.safetensors", "-o",
             tmp_path / f"{name}.out.safetensors", *words)

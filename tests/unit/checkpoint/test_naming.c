@@ -65,7 +65,8 @@ CASE(knows_what_stays,
         "attn.relative_position_bias_table", "positional_embedding");
     ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_B.default.weight", "lora_embedding_A",
         "x.lora_up.weight", "attn.to_q_lora.down.weight", "to_out.lora.up.weight",
-        "a.hada_w1_a", "a.lokr_w2");
+        "a.hada_w1_a", "a.lokr_w2", "q_proj.ia3_l", "base_model.vera_A.default",
+        "q_proj.oft_R.default.weight", "prompt_embeddings");
     ALL(ROLE_ROUTER, "mlp.router.weight", "ffn.router.layer.weight",
         "mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
         "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");
