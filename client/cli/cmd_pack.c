@@ -38,9 +38,9 @@ static enum exit_code show_result(const struct packing_run *p)
     const bool dense = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
     printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n",
            p->options->output, p->plan.layers, encoding_name(p->plan.terms.encoding),
-           dense        ? "values"
-           : p->rounded ? "trits"
-                        : "trits and scales");
+           p->rounded ? "trits"
+           : dense    ? "values"
+                      : "trits and scales");
     show_gguf(&p->plan);
     if (p->rounded)
         printf("  %" PRIu64 " scales were rounded to the output's type\n", p->rounded);

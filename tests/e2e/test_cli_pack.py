@@ -165,6 +165,7 @@ def test_unpack_is_the_projection(daemon, tmp_path, random):
         assert done.returncode == 0, done.stderr
     done = run(daemon, "unpack", paths["int8"], tmp_path / "back.safetensors")
     assert done.returncode == 0, done.stderr
+    assert "trits as they were" in done.stdout and "16 scales were rounded" in done.stdout
     found, expected = (load(path)["l.weight"] for path in (tmp_path / "back.safetensors",
                                                            paths["dense"]))
     assert isinstance(found, Raw) and found.dtype == "BF16"
