@@ -18,7 +18,7 @@ static int make_tiles(struct pipeline *pipeline)
     struct input *input = &pipeline->tensor;
 
     while (input->next < pipeline->task.plan.tiles &&
-           pipeline->in_flight < TILES_IN_FLIGHT_MAX && goes_on(pipeline->call)) {
+           pipeline->in_flight < pipeline->in_flight_max && goes_on(pipeline->call)) {
         struct tile *tile = pipeline_next_tile(pipeline, input);
 
         if (!tile)

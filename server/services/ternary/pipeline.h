@@ -4,8 +4,8 @@
  * Each byte is copied once, into its tile; of memory that the client shares, by the tile's
  * worker (regions.h). A full tile goes to the pool while the upload
  * continues. Tiles come back in any order and are merged in tile order. At most
- * TILES_IN_FLIGHT_MAX tiles are between the pool and the socket; above that the peer
- * gets no credit. */
+ * in_flight_max tiles are between the pool and the socket; above that the peer gets no
+ * credit. */
 #ifndef TERNARY_PIPELINE_H
 #define TERNARY_PIPELINE_H
 
@@ -16,6 +16,10 @@
 #include "services/ternary/report_write.h"
 
 enum {
+    /* Of a unary call: some for the loop and for each thread. More would not be faster, and
+     * many calls at once would hold much memory. A stream's tiles wait for the socket too. */
+    TILES_IN_FLIGHT_BASE = 4,
+    TILES_IN_FLIGHT_PER_THREAD = 2,
     TILES_IN_FLIGHT_MAX = 32,
     /* A tensor this small is computed on the loop. So is one up to inline_bytes_max, if
      * the method has taken no longer than this for a tile: other calls wait meanwhile. */
@@ -80,6 +84,7 @@ struct pipeline {
     bool non_finite;    /* some tile that was taken has a NaN or infinity */
     uint64_t taken;     /* tiles that are merged and left `tiles` */
     uint32_t in_flight; /* tiles submitted and neither held nor recycled yet */
+    uint32_t in_flight_max;
     struct report_write report_write;
     /* Called once, when the pipeline is COMPLETE. */
     void (*complete)(struct call *call);

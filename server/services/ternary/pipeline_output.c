@@ -11,7 +11,7 @@ void pipeline_recycle(struct pipeline *pipeline, struct tile *tile)
     struct services *services = services_of(pipeline->call);
 
     tiles_put(&services->tiles, tile, services->config.blocks);
-    if (--pipeline->in_flight < TILES_IN_FLIGHT_MAX)
+    if (--pipeline->in_flight < pipeline->in_flight_max)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
 }
 
@@ -143,7 +143,7 @@ void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
 {
     state_move(&tile_states, &tile->state, TILE_HELD);
     list_push(&pipeline->held, &tile->link);
-    if (--pipeline->in_flight < TILES_IN_FLIGHT_MAX)
+    if (--pipeline->in_flight < pipeline->in_flight_max)
         call_throttle(pipeline->call, THROTTLE_TILES, false);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tiles of tensors that lie in the client's memory. A region waits until fewer than
- * TILES_IN_FLIGHT_MAX tiles are under way; then its tiles are given to the pool, and the
+ * in_flight_max tiles are under way; then its tiles are given to the pool, and the
  * workers copy their bytes. A tile that lies in two regions is filled on the loop, and so
  * is one whose latents are hashed for the store, because the hash needs them in order. */
 #include <inttypes.h>
@@ -106,7 +106,7 @@ static int take_all(struct pipeline *pipeline)
 {
     struct regions *regions = pipeline->regions;
 
-    while (regions->count > 0 && pipeline->in_flight < TILES_IN_FLIGHT_MAX) {
+    while (regions->count > 0 && pipeline->in_flight < pipeline->in_flight_max) {
         struct region_waiting *waiting = &regions->waiting[regions->first];
 
         if (take_tile(pipeline, waiting) < 0 || check_apart(pipeline) < 0)

@@ -74,6 +74,16 @@ static bool computes_pieces(const struct pipeline *pipeline)
     return pipeline->emits_chunks || (task->op == TASK_VERIFY && !task->has_reference);
 }
 
+static uint32_t tiles_in_flight(const struct pipeline *pipeline)
+{
+    const uint32_t wanted =
+        TILES_IN_FLIGHT_BASE + TILES_IN_FLIGHT_PER_THREAD *
+                                   pool_threads(services_of(pipeline->call)->config.pool);
+
+    return !pipeline->emits_chunks && wanted < TILES_IN_FLIGHT_MAX ? wanted
+                                                                   : TILES_IN_FLIGHT_MAX;
+}
+
 int pipeline_start(struct pipeline *pipeline)
 {
     struct call *call = pipeline->call;
@@ -86,6 +96,7 @@ int pipeline_start(struct pipeline *pipeline)
     if (merge_init(&pipeline->merge, pipeline->task.wants_codes, &call->failure) < 0)
         return -1;
     order_init(&pipeline->order, plan->tiles);
+    pipeline->in_flight_max = tiles_in_flight(pipeline);
     pipeline->task.in_scales = pipeline->in_scales;
     pipeline->task.cancelled = &call->cancelled;
     pipeline->task.in_pieces = computes_pieces(pipeline);
@@ -383,7 +394,7 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         (prepare_copies(pipeline, tile) < 0 ||
          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
-    if (++pipeline->in_flight >= TILES_IN_FLIGHT_MAX)
+    if (++pipeline->in_flight >= pipeline->in_flight_max)
         call_throttle(call, THROTTLE_TILES, true);
     state_move(&tile_states, &tile->state, TILE_RUNNING);
     tile->job =
