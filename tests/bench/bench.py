@@ -127,7 +127,7 @@ def tls(program, folder):
 
 def shared(program, folder):
     address = f"unix:{folder}/rpc"
-    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address)
+    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address, "--checkpoint-root", folder)
     try:
         done = subprocess.run([program, address], check=True, stdout=subprocess.PIPE, text=True)
     finally:
@@ -151,7 +151,7 @@ def reports(program, folder):
 def whole_checkpoints(program, folder):
     """`program`: trit."""
     address = f"unix:{folder}/rpc"  # the way of clients on the same machine
-    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address)
+    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address, "--checkpoint-root", folder)
     try:
         return list(bench_checkpoints.measure(program, daemon, address, folder, entry))
     finally:

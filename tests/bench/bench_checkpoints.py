@@ -200,7 +200,13 @@ def measure(trit, daemon, address, folder, entry):
         packed = sum(path.stat().st_size for path in (folder / "int8").glob("*.safetensors"))
         words = [str(trit), "verify", str(folder / "int8")]
         note("verify of int8", words, cat, packed)
-    goals = {"project to int8": .35, "verify of int8": .5}
+        # The daemon's own files; its root is `folder`.
+        words = [str(trit), "jobs", "project", "model", "-o", "job.gguf", "-e", "pq2_0", "--force"]
+        note("jobs project to a GGUF of pq2_0", words, cat, size)
+        words = [str(trit), "jobs", "verify", "job.gguf"]
+        note("jobs verify of that GGUF", words, cat, (folder / "job.gguf").stat().st_size)
+    goals = {"project to int8": .35, "verify of int8": .5,
+             "jobs project to a GGUF of pq2_0": .5, "jobs verify of that GGUF": .8}
     for name, found in ratios.items():
         ratio, goal = statistics.median(found), goals.get(name)
         yield entry(f"trit {name}, {size / 1e9:.1f} GB of bf16 shards, of cat", round(ratio, 3),

@@ -15,6 +15,17 @@ static struct checkpoint_job *job_of(const struct list *node)
     return LIST_OWNER(node, struct checkpoint_job, link);
 }
 
+/* The job's thread may be changing it. */
+static enum job_state state_of(struct checkpoint_job *job)
+{
+    enum job_state state;
+
+    pthread_mutex_lock(&job->lock);
+    state = job->state;
+    pthread_mutex_unlock(&job->lock);
+    return state;
+}
+
 static void show_counts(struct jobs *jobs)
 {
     metric_set(jobs->context.metrics, M_JOBS_RUNNING, jobs->running);
@@ -125,7 +136,7 @@ static void forget_oldest(struct jobs *jobs)
 
     for (; node != &jobs->list && jobs->kept > jobs->limits.kept_max; node = next) {
         next = node->next;
-        if (job_has_ended(job_of(node)->state))
+        if (job_has_ended(state_of(job_of(node))))
             forget(jobs, job_of(node));
     }
 }
@@ -162,7 +173,7 @@ static void start_waiting(struct jobs *jobs)
     for (struct list *node = jobs->list.next;
          node != &jobs->list && jobs->running < jobs->limits.running_max;
          node = node->next)
-        if (job_of(node)->state == JOB_WAITING)
+        if (state_of(job_of(node)) == JOB_WAITING)
             start(jobs, job_of(node));
     show_counts(jobs);
 }
@@ -181,14 +192,10 @@ static void deliver_news(struct mailbox_message *message)
 {
     struct checkpoint_job *job = LIST_OWNER(message, struct checkpoint_job, news);
     struct jobs *jobs = job->jobs;
-    bool has_ended;
 
     atomic_store(&job->news_posted, false);
     if (jobs) {
-        pthread_mutex_lock(&job->lock);
-        has_ended = job_has_ended(job->state);
-        pthread_mutex_unlock(&job->lock);
-        if (has_ended && job->has_thread)
+        if (job->has_thread && job_has_ended(state_of(job)))
             ended(jobs, job);
         jobs->news(job);
         forget_oldest(jobs);
@@ -229,7 +236,7 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
     struct failure failure = {.status = TRIT_OK};
 
     atomic_store(&job->cancelled, true);
-    if (job->state != JOB_WAITING)
+    if (state_of(job) != JOB_WAITING)
         return;
     fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled before it began");
     end(job, JOB_CANCELLED, &failure);
