@@ -168,6 +168,8 @@ static int remove_stale(const struct address *address, const char *path, const c
     result = connect(fd, (const struct sockaddr *)&address->socket, address->bytes);
     if (result != 0 && errno == ECONNREFUSED)
         result = unlink(path) == 0 ? 0 : failed(failure, text, "unlink");
+    else if (result != 0 && errno != EAGAIN) /* another user's, for instance */
+        result = failed(failure, text, "connect");
     else
         result = fail(failure, TRIT_FAILED_PRECONDITION, "listen",
                       "\"%.200s\": another process listens there", text);
