@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "client/lib/client.h"
 
 enum { SETTLE_SLICE_MS = 20 }; /* the lock is held for so long while a reply is awaited */
 
@@ -95,7 +94,7 @@ static int map(struct trit_buffer *buffer, bool possible)
     return bytes == MAP_FAILED ? -1 : 0;
 }
 
-static struct trit_buffer *create(struct buffers *buffers, uint64_t bytes)
+struct trit_buffer *buffer_new(struct buffers *buffers, uint64_t bytes)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     struct trit_buffer *buffer = NULL;
@@ -116,26 +115,6 @@ static struct trit_buffer *create(struct buffers *buffers, uint64_t bytes)
     make_known(buffers, buffer);
     pthread_mutex_unlock(&buffers->lock);
     return buffer;
-}
-
-enum trit_status trit_buffer_create(struct trit_client *client, uint64_t bytes,
-                                    struct trit_buffer **buffer, struct trit_error *error)
-{
-    struct failure failure = {.status = TRIT_OK};
-    struct trit_buffer *made;
-
-    if (client_check(client, error, &failure) < 0 ||
-        (!buffer && fail_null(&failure, "buffer") < 0) ||
-        (bytes == 0 && fail_field(&failure, TRIT_INVALID_ARGUMENT, "bytes",
-                                  "0; a buffer has at least 1") < 0))
-        return client_answer(&failure, error);
-    made = create(&client->buffers, bytes);
-    if (made)
-        *buffer = made;
-    else
-        fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-             "out of memory for a buffer of %" PRIu64 " bytes", bytes);
-    return client_answer(&failure, error);
 }
 
 void *trit_buffer_data(const struct trit_buffer *buffer)

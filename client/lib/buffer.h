@@ -24,6 +24,9 @@ void buffers_init(struct buffers *buffers, const struct address *address);
 /* Buffers that the caller still has become ordinary memory. */
 void buffers_fini(struct buffers *buffers);
 
+/* A buffer of at least so many bytes. NULL: out of memory. */
+struct trit_buffer *buffer_new(struct buffers *buffers, uint64_t bytes);
+
 /* Whether the bytes lie in one buffer. NULL lies in none. */
 bool buffers_hold(struct buffers *buffers, const void *bytes, uint64_t count);
 
