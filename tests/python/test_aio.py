@@ -162,6 +162,7 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "checkpoint.pack", client.checkpoint.pack({"w": np.sign(w)}, encoding="int8")
         yield "checkpoint.unpack", client.checkpoint.unpack({"w": w})
         yield "checkpoint.inspect", client.checkpoint.inspect(path)
+        yield "checkpoint.attest", client.checkpoint.attest(path, path + ".json", force=True)
         yield "close", client.close()
 
     async def inside():
