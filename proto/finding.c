@@ -49,6 +49,7 @@ static const struct {
     [TRIT_FINDING_EXTRA_FILE] = {"extra_file", TRIT_SEVERITY_ERROR},
     [TRIT_FINDING_DIGEST_DIFFERS] = {"digest_differs", TRIT_SEVERITY_ERROR},
     [TRIT_FINDING_ATTESTATION_DIFFERS] = {"attestation_differs", TRIT_SEVERITY_ERROR},
+    [TRIT_FINDING_REPLICA_EQUAL] = {"replica_equal", TRIT_SEVERITY_NOTE},
 };
 
 static const char *const severities[] = {

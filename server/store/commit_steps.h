@@ -90,8 +90,8 @@ int commit_compare(struct commit *commit, const struct report_row *row,
 /* Finds the report before this one, if this one is the newest. */
 int commit_find_before(struct commit *commit, struct failure *failure);
 
-/* Compares with the other replicas at this step: a difference becomes a finding. After
- * commit_codes. */
+/* Compares with the other replicas at this step: a difference becomes a finding, equal
+ * digests a note. After commit_codes. */
 int commit_replicas(struct commit *commit, struct failure *failure);
 
 /* The findings that commit_replicas adds are no part of the answer to the question. */

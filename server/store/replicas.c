@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compares a report with those of other replicas at the same step. Whichever is filed
- * later gets the finding. */
+ * later gets the finding: a difference, or the note that the digests are equal. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,13 +21,22 @@ bool replica_finding(const struct trit_finding *finding, uint32_t *replica,
                   replica, since) == 2;
 }
 
-void replica_findings_strip(struct trit_report *report)
+/* Whether comparing with another replica made it. */
+static bool is_of_replicas(const struct trit_finding *finding)
 {
-    uint32_t kept = 0, replica;
+    uint32_t replica;
     uint64_t since;
 
+    return finding->kind == TRIT_FINDING_REPLICA_EQUAL ||
+           replica_finding(finding, &replica, &since);
+}
+
+void replica_findings_strip(struct trit_report *report)
+{
+    uint32_t kept = 0;
+
     for (uint32_t i = 0; i < report->finding_count; i++)
-        if (!replica_finding(&report->findings[i], &replica, &since))
+        if (!is_of_replicas(&report->findings[i]))
             report->findings[kept++] = report->findings[i];
     report->finding_count = kept;
 }
@@ -47,14 +56,36 @@ static void add_finding(struct trit_report *report, const struct trit_finding *f
     report->findings[at] = *finding;
 }
 
+/* Behind all others, if there is room. */
+static void add_note(struct trit_report *report, const struct trit_finding *finding)
+{
+    if (report->finding_count < TRIT_FINDINGS_MAX)
+        report->findings[report->finding_count++] = *finding;
+}
+
 void replica_findings_copy(struct trit_report *to, const struct trit_report *from)
 {
-    uint32_t replica;
-    uint64_t since;
-
-    for (uint32_t i = 0; i < from->finding_count; i++)
-        if (replica_finding(&from->findings[i], &replica, &since))
+    for (uint32_t i = 0; i < from->finding_count; i++) {
+        if (from->findings[i].kind == TRIT_FINDING_REPLICA_EQUAL)
+            add_note(to, &from->findings[i]);
+        else if (is_of_replicas(&from->findings[i]))
             add_finding(to, &from->findings[i]);
+    }
+}
+
+/* `count` replicas, of which `replica` is one, have the digest of replica 0. */
+static void note_equal(struct trit_report *report, uint32_t count, uint32_t replica)
+{
+    struct trit_finding note = {.kind = TRIT_FINDING_REPLICA_EQUAL,
+                                .severity = TRIT_SEVERITY_NOTE};
+
+    if (count == 1)
+        snprintf(note.hint, sizeof(note.hint), "replica %" PRIu32 " equals replica 0",
+                 replica);
+    else
+        snprintf(note.hint, sizeof(note.hint), "%" PRIu32 " replicas equal replica 0",
+                 count);
+    add_note(report, &note);
 }
 
 /* ---- since when ------------------------------------------------------------ */
@@ -162,7 +193,7 @@ static int measure(struct commit *commit, const struct other *other,
     return 0;
 }
 
-/* Adds the finding if the digests differ. */
+/* Adds the finding if the digests differ. 1: they are equal. */
 static int compare_with(struct commit *commit, const struct other *other,
                         struct failure *failure)
 {
@@ -175,7 +206,7 @@ static int compare_with(struct commit *commit, const struct other *other,
     char measured[96];
 
     if (memcmp(report->digest, other->report.digest, TRIT_DIGEST_BYTES) == 0)
-        return 0;
+        return 1;
     if (look_back(commit->db, &commit->layer, commit->previous, replica, &since,
                   failure) ||
         look_back(commit->db, &other->layer, other->previous, replica, &since, failure) ||
@@ -203,7 +234,11 @@ static int compare_reference(struct commit *commit, struct failure *failure)
 
     if (found == 1)
         found = read_other(commit, &other, failure);
-    return found == 1 ? compare_with(commit, &other, failure) : found;
+    if (found == 1)
+        found = compare_with(commit, &other, failure);
+    if (found == 1)
+        note_equal(commit->put->report, 1, commit->put->report->replica);
+    return found < 0 ? -1 : 0;
 }
 
 /* This is replica 0: compares with each other one. */
@@ -211,6 +246,7 @@ static int compare_all(struct commit *commit, struct failure *failure)
 {
     struct layer_key at = commit->layer.key;
     struct other other;
+    uint32_t equal = 0, replica = 0;
 
     for (at.replica = 1, at.attempt = 0;; at.attempt++) {
         int found = find_layer(commit->db, &at, &other.layer, failure);
@@ -220,13 +256,22 @@ static int compare_all(struct commit *commit, struct failure *failure)
         if (found < 0)
             return -1;
         if (!layer_key_same_replica(&at, &other.layer.key))
-            return 0;
+            break;
         if (at.attempt != commit->layer.key.attempt)
             continue;
         found = read_other(commit, &other, failure);
-        if (found < 0 || (found == 1 && compare_with(commit, &other, failure)))
+        if (found == 1)
+            found = compare_with(commit, &other, failure);
+        if (found < 0)
             return -1;
+        if (found == 1) {
+            equal++;
+            replica = other.report.replica;
+        }
     }
+    if (equal > 0)
+        note_equal(commit->put->report, equal, replica);
+    return 0;
 }
 
 int commit_replicas(struct commit *commit, struct failure *failure)

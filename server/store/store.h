@@ -187,8 +187,9 @@ void store_on_drained(struct store_put *put, void (*drained)(struct store_put *)
  * If another replica has a report of the same step and attempt with another digest, this
  * one gets a finding codes_differ or scales_differ of severity error: replica 0 is
  * compared with each other replica, each other one with replica 0. Its hint begins with
- * "replica R differs from replica 0 since step S". These findings are no part of the
- * answer: for `existed` they are not compared.
+ * "replica R differs from replica 0 since step S". If the digests are equal it gets the
+ * note replica_equal. These findings are no part of the answer: for `existed` they are not
+ * compared.
  *
  * A shard waits until the shards of its layer cover it. Then they become one report, as if
  * the whole layer had come at once, and take part in all of the above. The put's report

@@ -15,9 +15,10 @@ from folders import INDEX, save_folder, shard_name
 from tritd import ROOT, cli
 
 EXIT = {"error": 1, "undecided": 4, "warning": 0, "note": 0}
-# Kinds that no file makes: they belong to shards of reports, and to statements (test_attest.py).
+# Kinds that no file makes: they belong to shards and replicas of reports, and to statements
+# (test_attest.py).
 UNUSED = {"shard_cuts_group", "shards_missing", "file_differs", "missing_file", "extra_file",
-          "digest_differs", "attestation_differs"}
+          "digest_differs", "attestation_differs", "replica_equal"}
 
 
 def severities():

@@ -42,15 +42,38 @@ static void begin(struct store_fixture *fixture)
     CHECK(store_fixture_open_store(fixture, NULL) == 0);
 }
 
-CASE(alike, "replicas with equal digests have no finding")
+static void check_note(const char *hint)
+{
+    const struct trit_finding *note = &put.report.findings[0];
+
+    CHECK_EQ(put.report.finding_count, 1);
+    CHECK_EQ(note->kind, TRIT_FINDING_REPLICA_EQUAL);
+    CHECK_EQ(note->severity, TRIT_SEVERITY_NOTE);
+    CHECK_STR(note->hint, hint);
+    CHECK_EQ(put.report.health, TRIT_HEALTHY);
+}
+
+CASE(alike, "equal digests of replicas are noted in the later report")
 {
     struct store_fixture fixture;
 
     begin(&fixture);
-    for (uint32_t replica = 0; replica < 3; replica++) {
+    CHECK_EQ(file(&fixture, 0, 1, 0, 1), TRIT_OK);
+    CHECK_EQ(put.report.finding_count, 0);
+    for (uint32_t replica = 1; replica < 3; replica++) {
         CHECK_EQ(file(&fixture, replica, 1, 0, 1), TRIT_OK);
-        CHECK_EQ(put.report.finding_count, 0);
+        check_note(replica == 1 ? "replica 1 equals replica 0"
+                                : "replica 2 equals replica 0");
     }
+    CHECK_EQ(file(&fixture, 2, 1, 0, 1), TRIT_OK);
+    CHECK(put.put.existed);
+    check_note("replica 2 equals replica 0");
+    for (uint32_t replica = 3; replica-- > 0;)
+        CHECK_EQ(file(&fixture, replica, 2, 0, 1), TRIT_OK);
+    check_note("2 replicas equal replica 0");
+    CHECK_EQ(file(&fixture, 0, 2, 0, 1), TRIT_OK);
+    CHECK(put.put.existed);
+    check_note("2 replicas equal replica 0");
     store_fixture_fini(&fixture);
 }
 
@@ -81,7 +104,7 @@ CASE(differs,
     CHECK_EQ(put.report.finding_count, 1);
     CHECK_EQ(file(&fixture, 0, 5, 0, 1), TRIT_OK);
     CHECK_EQ(file(&fixture, 1, 5, 0, 1), TRIT_OK);
-    CHECK_EQ(put.report.finding_count, 0);
+    check_note("replica 1 equals replica 0");
     store_fixture_fini(&fixture);
 }
 
@@ -94,7 +117,8 @@ CASE(reference_last, "if the reference comes last, its report has the finding")
     CHECK_EQ(put.report.finding_count, 0);
     CHECK_EQ(file(&fixture, 2, 1, 0, 1), TRIT_OK);
     CHECK_EQ(file(&fixture, 0, 1, 0, 1), TRIT_OK);
-    CHECK_EQ(put.report.finding_count, 1);
+    CHECK_EQ(put.report.finding_count, 2);
+    CHECK_STR(put.report.findings[1].hint, "replica 2 equals replica 0");
     CHECK_EQ(put.report.findings[0].kind, TRIT_FINDING_SCALES_DIFFER);
     CHECK_EQ(put.report.findings[0].count, 1);
     CHECK_STR(
