@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fuzz target's kept inputs, so that every compiler and sanitizer of the suite
+ * sees them. */
+#include "tests/fuzz/proto/fuzz_checkpoints.c"
+
+#include "tests/lib/check.h"
+#include "tests/lib/corpus.h"
+
+CASE(kept_inputs, "fuzz_checkpoints passes on its corpus")
+{
+    CHECK(corpus_replay("tests/fuzz/corpus/fuzz_checkpoints", LLVMFuzzerTestOneInput) >
+          0);
+}
