@@ -3,6 +3,7 @@
 each began, wherever health is told. Healthy training raises nothing."""
 import json
 import math
+import re
 import time
 import urllib.parse
 import urllib.request
@@ -133,6 +134,30 @@ def test_http_has_the_reasons(sick):
         assert report["health"] == "failing"
         assert int(next(r for r in report["health_reasons"]
                         if r["rule"] == rule)["since_step"]) == since
+
+
+def test_the_json_of_the_run_counts_exactly_the_sick_layers(sick):
+    run = get_json(sick, "/v1/runs/sick")
+    assert run["health"] == "failing" and run["layers_by_health"] == {
+        "healthy": str(LAYERS - 3), "warning": "0", "failing": "3", "unknown": "0"}
+    layers = get_json(sick, "/v1/runs/sick/history?every=100")["layers"]
+    assert {one["layer"] for one in layers if one["health"] != "healthy"} == set(SICK)
+
+
+def test_the_page_names_exactly_the_sick_layers(sick):
+    """The list of what changed, and the map, where a row has the step since when."""
+    with urllib.request.urlopen(f"http://{sick.http}/runs/sick", timeout=CALL_SECONDS) as reply:
+        page = reply.read().decode()
+    changes = page[page.index('<ol class="changes">'):page.index("</ol>")]
+    found = re.findall(r'badge (\w+)".*?since step (\d+)</span> <a href="[^"]*">([^<]*)</a>', changes)
+    assert changes.count("<li>") == 3
+    assert {layer: int(since) for _, since, layer in found} == {
+        layer: since for layer, (_, since) in SICK.items()}
+    assert {colour for colour, _, _ in found} == {"bad"}
+    rows = page[page.index("<tbody>"):].split("<tr>")[1:]
+    assert len(rows) == LAYERS
+    for number, row in enumerate(rows):
+        assert ("badge good" not in row) == (number < 3), row
 
 
 def samples(daemon, name):
