@@ -15,7 +15,9 @@ enum {
     DB_STATEMENTS_MAX = 96,
     DB_BUSY_MS = 5000,
     DB_VALUE_BYTES_MAX = 4 << 20, /* of a value; the largest is a chunk of codes */
-    DB_CACHE_KIB = 32 << 10, /* of pages: the writer comes back to those of each layer */
+    /* Of pages: the writer comes back to two of each layer. SQLite 3.40 visits all of them
+     * at the end of most transactions, so more would cost time. */
+    DB_CACHE_KIB = 16 << 10,
     DB_WAL_BYTES_KEPT = 64 << 20, /* a checkpoint truncates the log to this */
     DB_WAL_PAGES_MAX = 4000,      /* 16 MB; a longer log is checkpointed. Large uploads
                                      then flush less often than with the default */

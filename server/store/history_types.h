@@ -13,8 +13,7 @@ enum {
     HISTORY_COLUMNS_MAX = 2048,          /* of one answer; more are for the next one */
     HISTORY_VALUES_MAX = 8 << 20,        /* of one answer; RESOURCE_EXHAUSTED */
     HISTORY_EXACT_REPORTS_MAX = 1 << 18, /* so many are summarized to the very step */
-    HISTORY_SUMMARIES_MAX =
-        3 << 18, /* summaries that one answer reads, with `values_max` */
+    HISTORY_SUMMARIES_MAX = 5 << 17,     /* that one answer reads, with `values_max` */
 };
 
 struct store_history_query {
