@@ -56,8 +56,8 @@ $(LLAMA)/stamp: tests/llama-requirements.txt
 	@CMAKE_ARGS='-DLLAVA_BUILD=OFF -DGGML_NATIVE=OFF' $(PYTHON) -m pip install -q --target $(LLAMA) -r $<
 	@touch $@
 .PHONY: test-llama
-test-llama: $(LLAMA)/stamp ## llama.cpp's logits and tokens of GGUF files that trit writes
-	@PYTHONPATH=$(abspath $(LLAMA)) $(MAKE) --no-print-directory e2e E2E='-k llama_cpp'
+test-llama: $(LLAMA)/stamp ## llama.cpp and mlx-lm compute with what trit writes
+	@PYTHONPATH=$(abspath $(LLAMA)) $(MAKE) --no-print-directory e2e E2E='-k "llama_cpp or mlx_lm"'
 docs: wheel $(PYDOCS)/stamp ## the reference of the Python package, in build/docs/
 	@$(PYDOCS)/bin/python -m pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@rm -rf $(BUILD)/docs

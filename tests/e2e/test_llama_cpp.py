@@ -6,12 +6,10 @@ import json
 import numpy as np
 import pytest
 
-import reference as ref
 import transformers_models as models
 from tritd import cli
 
 llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed (make test-llama)")
-TOKENS = [1, 5, 9, 33, 64, 95, 7, 2]
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
 
@@ -21,18 +19,6 @@ def made(daemon, tmp_path, tensors, values, *options, **texts):
     done = cli(daemon, "project", folder, "-o", tmp_path / "o.gguf", *options)
     assert done.returncode == 0 and "a model for llama.cpp" in done.stdout, done.stderr
     return str(tmp_path / "o.gguf")
-
-
-def projected(tensors, group, halves):
-    """The layers as t*s."""
-    found = dict(tensors)
-    for name, value in tensors.items():
-        if value.ndim == 2 and "mlp.gate.weight" not in name:
-            codes, scales = ref.project(value, group)
-            if halves:
-                scales = scales.astype(np.float16)
-            found[name] = (codes.reshape(-1, group) * scales.astype(np.float32).reshape(-1, 1)).reshape(value.shape)
-    return found
 
 
 @pytest.mark.parametrize("kind,encoding,group,more", [
@@ -47,9 +33,9 @@ def test_logits(daemon, random, tmp_path, kind, encoding, group, more):
     tensors = models.weights(random, kind, values["tie_word_embeddings"])
     path = made(daemon, tmp_path, tensors, values, "-e", encoding, "-g", str(group))
     model = llama_cpp.Llama(path, n_ctx=64, n_batch=64, n_threads=1, logits_all=True, verbose=False)
-    model.eval(TOKENS)
-    expected = models.logits(projected(tensors, group, encoding != "dense"), values, TOKENS)
-    apart = np.abs(np.array(model.scores[:len(TOKENS)]) - expected).max()
+    model.eval(models.TOKENS)
+    expected = models.logits(models.projected(tensors, group, encoding != "dense"), values, models.TOKENS)
+    apart = np.abs(np.array(model.scores[:len(models.TOKENS)]) - expected).max()
     assert apart < (.01 if encoding == "dense" else .02) * np.ptp(expected)
 
 

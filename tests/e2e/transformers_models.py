@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 
+import reference as ref
 from checkpoints import save
 
 HIDDEN, HEADS, KEY_HEADS, HEAD, WIDE, VOCABULARY, BLOCKS, EXPERTS = 256, 4, 2, 64, 512, 96, 2, 4
 ROPE, EPSILON = 10000.0, 1e-5
+TOKENS = [1, 5, 9, 33, 64, 95, 7, 2]
 
 
 def config(model_type="llama", **more):
@@ -68,6 +70,18 @@ def folder(path, tensors, values, **texts):
     for name, content in texts.items():
         (path / f"{name}.json").write_text(json.dumps(content))
     return path
+
+
+def projected(tensors, group, halves):
+    """The layers as t*s, with scales in f16 if `halves`."""
+    found = dict(tensors)
+    for name, value in tensors.items():
+        if value.ndim == 2 and "mlp.gate.weight" not in name:
+            codes, scales = ref.project(value, group)
+            if halves:
+                scales = scales.astype(np.float16)
+            found[name] = (codes.reshape(-1, group) * scales.astype(np.float32).reshape(-1, 1)).reshape(value.shape)
+    return found
 
 
 # ---- forward -------------------------------------------------------------------------------
