@@ -144,7 +144,8 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
         !type_is_form(entry->type, form.data.type, item->terms.encoding) ||
         entry->rank != form.data.rank ||
         memcmp(entry->shape, form.data.shape, entry->rank * sizeof(entry->shape[0])) ||
-        entry->bytes != elements * (form.data.type->bits / 8))
+        entry->bytes !=
+            elements * (form.data.type->bits / 8) + form.data.type->tail_bytes)
         return make_unfit(c, item, "its type or shape is not that of its encoding");
     item->kind = CONTENT_LAYER;
     item->wants_scales = form.scales.type != NULL;
@@ -197,8 +198,9 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
     if (type_encoding(entry->type, &blocks))
         item->terms = (struct layer_terms){
             .encoding = blocks,
-            .group_size = c->options->group_size ? c->options->group_size
-                                                 : entry->type->block_values,
+            .group_size = c->options->group_size && group_size_default(blocks)
+                              ? c->options->group_size
+                              : type_group(entry->type),
             .partial_group = c->contents->terms.partial_group};
     else if (type_holds(entry->type, encoding))
         item->terms = c->contents->terms;

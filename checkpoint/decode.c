@@ -25,6 +25,8 @@ enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix)
 {
     if (matrix->terms.encoding == TRIT_ENCODING_DENSE)
         return matrix->dtype;
+    if (encoding_layout(matrix->terms.encoding)->tail_bytes)
+        return TRIT_F32;
     return matrix->scales ? matrix->scales_dtype : TRIT_F16; /* packed in blocks */
 }
 
@@ -80,6 +82,27 @@ static bool decode_interleaved(const struct encoded_matrix *matrix, uint64_t row
     return legal;
 }
 
+/* Codes of the flattened tensor in planes of 32, highest bits first; the scale follows all
+ * codes. Rows are whole blocks. */
+static bool decode_planes(const struct encoded_matrix *matrix, uint64_t row,
+                          float *values)
+{
+    enum { PLANE = 32, BLOCK = 128 };
+    const uint64_t row_bytes = matrix->columns / 4;
+    const uint8_t *data = matrix->data, *bytes = data + row * row_bytes;
+    const float scale = float_at(TRIT_F32, data + matrix->rows * row_bytes, 0);
+    bool legal = true;
+
+    for (uint64_t i = 0; i < matrix->columns; i++) {
+        const uint64_t shift = 6 - 2 * (i % BLOCK / PLANE);
+        const int code = bytes[PLANE * (i / BLOCK) + i % PLANE] >> shift & 3;
+
+        legal &= code != 3;
+        values[i] = (float)(code - 1) * scale;
+    }
+    return legal;
+}
+
 /* One loop a type, which compilers vectorize. */
 static void decode_dense(const struct encoded_matrix *matrix, uint64_t from,
                          uint64_t count, float *values)
@@ -114,6 +137,8 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
     for (uint64_t row = first; row < first + count; row++, values += matrix->columns)
         if (layout->interleaved)
             legal &= decode_interleaved(matrix, row, values);
+        else if (layout->tail_bytes)
+            legal &= decode_planes(matrix, row, values);
         else
             legal &= decode_row(kernels, matrix, row, values);
     return legal;

@@ -99,7 +99,7 @@ struct layer_terms terms_of_claim(const struct checkpoint_options *options,
             return (struct layer_terms){
                 .encoding = blocks,
                 .group_size = options->group_size ? options->group_size
-                                                  : table->entries[i].type->block_values,
+                                                  : type_group(table->entries[i].type),
                 .partial_group = terms.partial_group};
     if (options->has_encoding || options->group_size || (record && record->layers) ||
         terms.encoding != TRIT_ENCODING_DENSE ||

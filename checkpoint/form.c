@@ -124,7 +124,7 @@ int terms_check(const struct layer_terms *terms, struct failure *failure)
 
 bool encoding_keeps_embeddings(enum trit_encoding encoding)
 {
-    return encoding == TRIT_ENCODING_HF_BITNET;
+    return encoding == TRIT_ENCODING_HF_BITNET || encoding == TRIT_ENCODING_I2_S;
 }
 
 /* The length of "STEM." if the name is "STEM.weight", else the length of the name. */
@@ -220,6 +220,24 @@ static int mlx_form(const struct layer_terms *terms, enum layer_layout stacking,
     return 0;
 }
 
+/* Rows of whole blocks, as bitnet.cpp computes with them, in a type that only GGUF has. */
+static int i2_s_form(enum layer_layout stacking, const struct matrices *matrix,
+                     const struct encoding_layout *layout, struct tensor_entry *data,
+                     struct failure *failure)
+{
+    if (matrix->count > 1)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "i2_s does not support experts of rank 3");
+    if (matrix->columns > 0 && matrix->rows > WHOLE_ELEMENTS_MAX / matrix->columns)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "encoding",
+                    "i2_s supports at most %d weights, these are %" PRIu64 " x %" PRIu64,
+                    WHOLE_ELEMENTS_MAX, matrix->rows, matrix->columns);
+    if (packed_form(TRIT_ENCODING_I2_S, stacking, matrix, layout, data, failure) < 0)
+        return -1;
+    data->type = encoding_type(TRIT_ENCODING_I2_S);
+    return 0;
+}
+
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
                  enum layer_layout stacking, struct encoded_form *form,
                  struct failure *failure)
@@ -254,7 +272,7 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
     case TRIT_ENCODING_MLX_2BIT:
         return mlx_form(terms, stacking, &matrix, form, failure);
     case TRIT_ENCODING_I2_S:
-        break;
+        return i2_s_form(stacking, &matrix, layout, &form->data, failure);
     }
     return fail(failure, TRIT_UNIMPLEMENTED, "encoding",
                 "%s has no form in a safetensors file yet",
@@ -267,7 +285,7 @@ static const struct {
 } types[] = {
     {"PQ2_0", TRIT_ENCODING_PQ2_0},   {"Q2_0", TRIT_ENCODING_Q2_0},
     {"PTQ1_0", TRIT_ENCODING_PTQ1_0}, {"TQ1_0", TRIT_ENCODING_TQ1_0},
-    {"TQ2_0", TRIT_ENCODING_TQ2_0},
+    {"TQ2_0", TRIT_ENCODING_TQ2_0},   {"I2_S", TRIT_ENCODING_I2_S},
 };
 
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
@@ -288,6 +306,11 @@ bool type_encoding(const struct element_type *type, enum trit_encoding *encoding
             return true;
         }
     return false;
+}
+
+uint32_t type_group(const struct element_type *type)
+{
+    return type->tail_bytes ? 0 : type->block_values;
 }
 
 bool type_holds(const struct element_type *type, enum trit_encoding encoding)

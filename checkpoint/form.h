@@ -103,6 +103,9 @@ bool type_encoding(const struct element_type *type, enum trit_encoding *encoding
 /* The reverse; NULL: GGUF has no type for the encoding's data. */
 const struct element_type *encoding_type(enum trit_encoding encoding);
 
+/* The weights that share a scale in a type of GGUF's blocks; 0: all of the tensor. */
+uint32_t type_group(const struct element_type *type);
+
 /* Can a tensor of this type hold the data of a layer in this encoding? */
 bool type_holds(const struct element_type *type, enum trit_encoding encoding);
 

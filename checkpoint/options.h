@@ -38,6 +38,7 @@ struct checkpoint_options {
     struct name_patterns renames;    /* "OLD=NEW" of the claim's names, see rename.h */
     struct name_patterns strip_prefixes; /* of the names of both sides */
     const struct model_config *config;   /* of the model, borrowed; NULL: not known */
+    bool to_gguf;                        /* the output of a plan is a GGUF file */
     bool has_encoding;                   /* else: as the record says, else dense */
     enum trit_encoding encoding;
     unsigned bits; /* of weights that MLX packed, where neither config.json nor their

@@ -32,6 +32,7 @@ struct planning {
     enum plan_action action; /* of layers: TERNARIZE or PACK */
     enum trit_dtype dtype;   /* of unpacked layers, or UNSPECIFIED */
     bool has_config;         /* config.json tells the architecture */
+    bool to_gguf;            /* the output is a GGUF file */
     struct record record;    /* of the output */
     struct failure *failure;
 };
@@ -146,6 +147,10 @@ static int add_layer(struct planning *p, size_t index)
     dense.name = output_name(p, index);
     if (encoded_form(terms, &dense, content->layout, &form, &why) < 0) {
         refuse(p->plan, item, why.message);
+        return 0;
+    }
+    if (element_type_is_block(form.data.type) && !p->to_gguf) {
+        refuse(p->plan, item, "i2_s has a form in GGUF files only");
         return 0;
     }
     if (!check_names(p, index, &form))
@@ -307,6 +312,7 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
                          .input = input,
                          .action = PLAN_TERNARIZE,
                          .has_config = options->config && options->config->model_type[0],
+                         .to_gguf = options->to_gguf,
                          .failure = failure};
     struct record earlier = {.layers = NULL};
     int result = plan_init(plan, input, failure);
@@ -358,6 +364,7 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
                          .input = input,
                          .action = PLAN_PACK,
                          .dtype = target->dtype,
+                         .to_gguf = options->to_gguf,
                          .failure = failure};
     const struct layer_terms source = terms_of_claim(options, record, input);
     int result = plan_init(plan, input, failure);

@@ -15,8 +15,8 @@ int plan_store_in_gguf(struct plan *plan, struct failure *failure)
     if (!type)
         return fail(
             failure, TRIT_INVALID_ARGUMENT, "encoding",
-            "GGUF has no type for %s; pq2_0, q2_0, ptq1_0, tq1_0, tq2_0 and dense "
-            "can be stored",
+            "GGUF has no type for %s; pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, i2_s and "
+            "dense can be stored",
             encoding_name(encoding));
     for (size_t i = 0; i < plan->contents.table->count; i++) {
         const struct plan_item *item = &plan->items[i];

@@ -172,6 +172,9 @@ static int add_expert(struct storing *s, size_t index, const struct gguf_place *
     const struct plan_item *item = &s->plan->items[index];
     const char *name = s->plan->contents.table->entries[index].name;
 
+    if (entry->type->tail_bytes)
+        return no_place(s, "%s: experts cannot share a tensor of %s", name,
+                        entry->type->name);
     if (place->expert >= s->model->experts)
         return no_place(s, "%s: config.json says %u experts", name, s->model->experts);
     struct merged *merged = find_merged(s, place);

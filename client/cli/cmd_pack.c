@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/cli/output.h"
 #include "client/cli/pack.h"
@@ -82,6 +83,8 @@ static enum exit_code make_plan(struct packing_run *p, const struct pack_target 
 {
     const char *path = p->options->arguments[0];
 
+    p->input.rules.to_gguf =
+        p->options->output && strcmp(writer_format(p->options->output), "gguf") == 0;
     if (plan_create_pack(&p->plan, &p->input.rules, target, p->input.contents.table,
                          &p->input.record, &p->failure) < 0)
         return complain(USAGE, "%s: %s", p->command, p->failure.message);

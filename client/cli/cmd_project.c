@@ -142,8 +142,10 @@ static enum exit_code run_steps(struct project_command *p)
         code = input_open(&p->run.input, path, p->options);
     if (code != DONE)
         return code;
-    const struct checkpoint_options rules = input_options(&p->run.input, p->options);
+    struct checkpoint_options rules = input_options(&p->run.input, p->options);
     const struct layer_terms terms = terms_of(&rules, NULL);
+    rules.to_gguf =
+        p->options->output && strcmp(writer_format(p->options->output), "gguf") == 0;
     code = file_check_options("project", p->options, &terms, p->run.input.reader, NULL);
     if (code != DONE)
         return code;

@@ -138,6 +138,12 @@ static void count_rounded_scale(struct pack_work *work)
     work->piece->rounded += !floats_fit(TRIT_F32, &scale, pack_dtype(work), 1);
 }
 
+/* Bytes behind the rows that belong to each of them: the scale of i2_s. */
+static uint64_t tail_bytes(const struct pack_work *work)
+{
+    return encoding_layout(work->content->terms.encoding)->tail_bytes;
+}
+
 static int unpack_rows(struct pack_work *work, const struct rows *rows)
 {
     void *data = NULL;
@@ -149,7 +155,7 @@ static int unpack_rows(struct pack_work *work, const struct rows *rows)
     trit_free(data);
     if (result < 0 || pack_dtype(work) == TRIT_F32)
         return result;
-    return work->streamed ? count_rounded(work, rows) : 0;
+    return work->streamed || tail_bytes(work) ? count_rounded(work, rows) : 0;
 }
 
 /* A dense layer in the type that is asked for; rounding is counted as for a packed one. */
@@ -173,16 +179,32 @@ static int convert_rows(struct pack_work *work, const struct rows *rows)
     return result < 0 || to == TRIT_F32 ? result : count_rounded(work, rows);
 }
 
+static int load_piece(struct pack_work *work, struct rows *rows)
+{
+    const uint64_t tail = tail_bytes(work);
+    const uint64_t row_bytes =
+        (work->source.bytes - tail) / work->piece->what.matrices.rows;
+    const uint64_t bytes = rows->count * row_bytes;
+
+    rows->bytes = bytes + tail;
+    rows->data = malloc((size_t)rows->bytes + 1);
+    if (!rows->data)
+        return fail(work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (matrix_read(&work->source, rows->first * row_bytes, rows->data, bytes) == 0 &&
+        (!tail || matrix_read(&work->source, work->source.bytes - tail,
+                              (char *)rows->data + bytes, tail) == 0))
+        return 0;
+    free(rows->data);
+    return -1;
+}
+
 static int unpack_piece(struct pack_work *work, struct rows *rows)
 {
     const bool dense = work->content->terms.encoding == TRIT_ENCODING_DENSE;
     const uint64_t all = work->piece->what.matrices.rows;
-    const uint64_t row_bytes = work->source.bytes / all;
     int result;
 
-    rows->bytes = rows->count * row_bytes;
-    if (matrix_piece(&work->source, rows->first * row_bytes, rows->bytes, &rows->data) <
-        0)
+    if (load_piece(work, rows) < 0)
         return -1;
     result = (dense ? convert_rows : unpack_rows)(work, rows);
     free(rows->data);
@@ -283,6 +305,16 @@ static bool is_whole(const struct pack_work *work)
            matrix_is_whole(work->p->plan.terms.encoding);
 }
 
+/* Does each byte of source or output hold a row of each quarter of the matrix? The daemon
+ * takes i2_s as a whole. */
+static bool has_quarters(const struct pack_work *work)
+{
+    const enum trit_encoding from = work->content->terms.encoding;
+    const enum trit_encoding to = work->p->plan.terms.encoding;
+
+    return is_whole(work) && from != TRIT_ENCODING_I2_S && to != TRIT_ENCODING_I2_S;
+}
+
 static int run_matrix(struct pack_work *work)
 {
     struct packing_run *p = work->p;
@@ -296,7 +328,7 @@ static int run_matrix(struct pack_work *work)
         result = open_source(work);
 
     data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);
-    if (result == 0 && work->streamed && is_whole(work))
+    if (result == 0 && work->streamed && has_quarters(work))
         result = pack_quarters(work);
     else if (result == 0)
         result = (unpack ? unpack_matrix : pack_matrix)(work);

@@ -16,6 +16,7 @@ struct rows {
     uint64_t from; /* first byte of the matrix in the tensor */
     uint64_t all;  /* rows of the matrix */
     uint64_t row_bytes;
+    uint64_t tail_bytes; /* behind all rows: the scale of i2_s */
     const struct head_order *heads;
     uint64_t first, count;
 };
@@ -25,13 +26,15 @@ static struct rows rows_of(const struct side *side, size_t tensor,
                            const struct head_order *heads, uint64_t first, uint64_t count)
 {
     const struct tensor_entry *entry = &side->contents.table->entries[tensor];
-    const uint64_t bytes = entry->bytes / matrices->count;
+    const uint64_t tail = entry->type->tail_bytes;
+    const uint64_t bytes = (entry->bytes - tail) / matrices->count;
 
     return (struct rows){.reader = side->input.reader,
                          .entry = entry,
                          .from = number * bytes,
                          .all = matrices->rows,
                          .row_bytes = bytes / matrices->rows,
+                         .tail_bytes = tail,
                          .heads = heads,
                          .first = first,
                          .count = count};
@@ -50,12 +53,18 @@ static void *allocate(uint64_t bytes, struct failure *failure)
 static int load_rows(const struct rows *rows, void **data, uint64_t *bytes,
                      struct failure *failure)
 {
-    *bytes = rows->count * rows->row_bytes;
+    const uint64_t tail = rows->count * rows->row_bytes;
+
+    *bytes = tail + rows->tail_bytes;
     *data = allocate(*bytes, failure);
-    return *data ? matrix_read_rows(rows->reader, rows->entry, rows->from, rows->heads,
-                                    rows->first, rows->count, rows->row_bytes, *data,
-                                    failure)
-                 : -1;
+    if (!*data ||
+        matrix_read_rows(rows->reader, rows->entry, rows->from, rows->heads, rows->first,
+                         rows->count, rows->row_bytes, *data, failure) < 0)
+        return -1;
+    return rows->tail_bytes ? reader_read(rows->reader, rows->entry,
+                                          rows->from + rows->all * rows->row_bytes,
+                                          (char *)*data + tail, rows->tail_bytes, failure)
+                            : 0;
 }
 
 static int read_columns(const struct rows *rows, uint64_t columns, size_t width,

@@ -73,8 +73,8 @@ static int measure(struct matrix *matrix, enum trit_dtype dtype, float *mean)
 static int explain_scale(struct file_findings *findings,
                          const struct explain_parts *parts)
 {
-    float mean;
-    const struct explained what = {
+    float mean, scale;
+    struct explained what = {
         .claim = {.rows = parts->matrices.rows,
                   .columns = parts->matrices.columns,
                   .terms = parts->content->terms,
@@ -86,6 +86,14 @@ static int explain_scale(struct file_findings *findings,
         .reciprocal = parts->reciprocal,
     };
 
+    const uint32_t tail = encoding_layout(what.claim.terms.encoding)->tail_bytes;
+    if (tail) { /* it begins with the scale */
+        what.claim.scales = &scale;
+        what.claim.scales_dtype = TRIT_F32;
+        if (matrix_read(parts->data, parts->data->bytes - tail, &scale, sizeof(scale)) <
+            0)
+            return -1;
+    }
     if (measure(parts->latents, what.latents_dtype, &mean) < 0)
         return -1;
     findings_explain(findings, parts->name, &what);

@@ -17,6 +17,7 @@ struct element_type {
      * table counts bytes in the last axis of a shape, as for U8 [rows, bytes in a row].
      * 0: it has no blocks. */
     uint32_t block_values, block_bytes;
+    uint32_t tail_bytes; /* behind the blocks of a tensor; not in its shape */
 };
 
 /* A type of safetensors, or NULL. Entries are static: compare them by pointer. */

@@ -22,14 +22,14 @@ enum {
 /* ---- values ------------------------------------------------------------------------- */
 
 /* general.file_type of the first type in blocks (llama.cpp's enum llama_ftype, and
- * PrismML's); 0: all F32, 1: mostly F16, 32: mostly BF16. */
+ * PrismML's and BitNet's); 0: all F32, 1: mostly F16, 32: mostly BF16. */
 static uint32_t file_type(const struct tensor_table *table)
 {
     static const struct {
         const char *type;
         uint32_t number;
-    } types[] = {{"TQ1_0", 36},   {"TQ2_0", 37}, {"Q2_0", 41}, {"PQ2_0", 128},
-                 {"PTQ1_0", 129}, {"F16", 1},    {"BF16", 32}};
+    } types[] = {{"TQ1_0", 36},  {"TQ2_0", 37},   {"I2_S", 40}, {"Q2_0", 41},
+                 {"PQ2_0", 128}, {"PTQ1_0", 129}, {"F16", 1},   {"BF16", 32}};
 
     for (size_t kind = 0; kind < sizeof(types) / sizeof(types[0]); kind++)
         for (size_t i = 0; i < table->count; i++)

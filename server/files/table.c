@@ -81,7 +81,9 @@ static int compute_bytes(struct tensor_entry *entry, struct failure *failure)
     if (bits % 8 != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
                     "tensor %s: its size is not a whole number of bytes", entry->name);
-    entry->bytes = bits / 8;
+    if (add_overflows(bits / 8, entry->type->tail_bytes, &entry->bytes))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
+                    "tensor %s: the product of its shape overflows", entry->name);
     return 0;
 }
 

@@ -211,7 +211,7 @@ def test_a_source_that_changes_is_reported(client, tmp_path, file):
         (
             dict(encoding="i2_s"),
             "source",
-            "blk.0.q: .*no form in a safetensors.*blk.0.k: .*short: ",
+            "blk.0.q: .*a form in GGUF files only.*blk.0.k: .*short: ",
         ),
         (dict(encoding="hf_bitnet"), "source", "short: .*multiple of 4 rows.* 5"),
         (dict(encoding="hf_bitnet", group_size=128), "group_size", "one scale for the whole"),

@@ -371,7 +371,7 @@ class ProjectPlan(_Shown):
 
         Example:
             >>> client.checkpoint.plan({"fc.weight": weights}, encoding="i2_s").refused
-            {'fc.weight': 'i2_s has no form in a safetensors file yet'}
+            {'fc.weight': 'i2_s has a form in GGUF files only'}
         """
         return {
             one.name: one.reason or "" for one in self.tensors.values() if one.action == "refuse"

@@ -140,7 +140,16 @@ CASE(lists_all_that_does_not_fit,
     options.encoding = TRIT_ENCODING_I2_S;
     CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
     CHECK_EQ(plan.refused, 2);
-    CHECK_EQ(plan.layers, 0);
+    CHECK_STR(item_of(&plan, &input, "a.weight")->reason,
+              "i2_s has a form in GGUF files only");
+    plan_destroy(&plan);
+    options.to_gguf = true;
+    CHECK(plan_create(&plan, &options, false, &input, NULL) == 0);
+    CHECK_EQ(plan.refused, 1);
+    CHECK_STR(item_of(&plan, &input, "c.weight")->reason,
+              "i2_s needs rows of a multiple of 128 weights, these have 130");
+    CHECK_EQ(planned(&plan, "a.weight")->bytes, 4 * 256 / 4 + 32);
+    CHECK_EQ(plan.layers, 1);
     plan_destroy(&plan);
     table_fini(&input);
 }
