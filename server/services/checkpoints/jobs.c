@@ -61,17 +61,8 @@ static void *job_main(void *arg)
 {
     struct checkpoint_job *job = arg;
     struct failure failure = {.status = TRIT_OK};
-    int result;
+    int result = job->kind->run(job, &failure);
 
-    if (!budget_reserve(job->context->budget, JOB_BYTES)) {
-        metric_limit(job->context->metrics, L_MEMORY);
-        result = fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                      "the memory budget has no room for a job, which takes %d bytes",
-                      JOB_BYTES);
-    } else {
-        result = job->kind->run(job, &failure);
-        budget_release(job->context->budget, JOB_BYTES);
-    }
     if (failure.status == TRIT_CANCELLED) { /* not where it was */
         failure = (struct failure){.status = TRIT_OK};
         fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled");
@@ -141,11 +132,33 @@ static void forget_oldest(struct jobs *jobs)
     }
 }
 
+/* Starts the job's thread. Its memory is reserved here and released in `ended`, because the
+ * budget belongs to the loop. */
+static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
+                        struct failure *failure)
+{
+    sigset_t all, before;
+
+    if (!budget_reserve(jobs->context.budget, JOB_BYTES)) {
+        metric_limit(jobs->context.metrics, L_MEMORY);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "the memory budget has no room for a job, which takes %d bytes",
+                    JOB_BYTES);
+    }
+    sigfillset(&all); /* only the loop's thread handles signals */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    job->has_thread = pthread_create(&job->thread, NULL, job_main, job) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (job->has_thread)
+        return 0;
+    budget_release(jobs->context.budget, JOB_BYTES);
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no thread can be started");
+}
+
 /* The job runs or could not be started, which ends it. */
 static void start(struct jobs *jobs, struct checkpoint_job *job)
 {
     struct failure failure = {.status = TRIT_OK};
-    sigset_t all, before;
 
     pthread_mutex_lock(&job->lock);
     state_move(&job_states, &job->state, JOB_RUNNING);
@@ -153,15 +166,10 @@ static void start(struct jobs *jobs, struct checkpoint_job *job)
     pthread_mutex_unlock(&job->lock);
     jobs->waiting--;
     jobs->running++;
-    sigfillset(&all); /* only the loop's thread handles signals */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    job->has_thread = pthread_create(&job->thread, NULL, job_main, job) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (job->has_thread) {
+    if (start_thread(jobs, job, &failure) == 0) {
         pthread_setname_np(job->thread, "tritd-job");
         return;
     }
-    fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no thread can be started");
     end(job, JOB_FAILED, &failure);
     jobs->running--;
     jobs->kept++;
@@ -183,6 +191,7 @@ static void ended(struct jobs *jobs, struct checkpoint_job *job)
 {
     pthread_join(job->thread, NULL);
     job->has_thread = false;
+    budget_release(jobs->context.budget, JOB_BYTES);
     jobs->running--;
     jobs->kept++;
     start_waiting(jobs);
@@ -259,6 +268,7 @@ void jobs_stop(struct jobs *jobs)
         if (job_of(node)->has_thread) {
             pthread_join(job_of(node)->thread, NULL);
             job_of(node)->has_thread = false;
+            budget_release(jobs->context.budget, JOB_BYTES);
         }
 }
 
