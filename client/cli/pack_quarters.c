@@ -175,6 +175,37 @@ static int call_unpack(struct quarters *q)
     return result;
 }
 
+static int discard(void *arg, uint64_t offset, const void *from, uint64_t bytes)
+{
+    (void)arg, (void)offset, (void)from, (void)bytes;
+    return 0;
+}
+
+/* A call was refused, and names groups and rows of its own rows. Packs the matrix in one
+ * stream, which is refused for the first group of the matrix that does not fit. Always -1. */
+static int refuse_matrix(struct quarters *q)
+{
+    struct pack_work *work = q->work;
+    const struct failure found = *work->failure;
+    const struct trit_tensor tensor =
+        matrix_tensor(&work->source, work->dtype, &work->piece->what.matrices);
+    struct trit_pack_options options = pack_options(work);
+    struct trit_projection packed = TRIT_PROJECTION_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    if (found.status != TRIT_INVALID_ARGUMENT)
+        return -1;
+    options.write = discard;
+    options.layer = NULL;
+    *work->failure = (struct failure){.status = TRIT_OK};
+    call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error), &error,
+               work->failure);
+    trit_projection_free(&packed);
+    if (work->failure->status != TRIT_INVALID_ARGUMENT)
+        *work->failure = found;
+    return -1;
+}
+
 static int run_calls(struct quarters *q)
 {
     const bool unpack = q->work->p->plan.terms.encoding == TRIT_ENCODING_DENSE;
@@ -193,7 +224,9 @@ static int run_calls(struct quarters *q)
         if (read_data(q) < 0)
             return -1;
         take_scales(q);
-        if ((unpack ? call_unpack : call_pack)(q) < 0)
+        if (!unpack && call_pack(q) < 0)
+            return refuse_matrix(q);
+        if (unpack && call_unpack(q) < 0)
             /* The daemon counts from the first row that it was sent. */
             return fail_context(q->work->failure,
                                 "in rows %" PRIu64 " to %" PRIu64

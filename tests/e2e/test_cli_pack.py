@@ -71,6 +71,27 @@ def test_one_scale_for_the_tensor(daemon, tmp_path, random):
     assert not (tmp_path / "2.safetensors").exists()
 
 
+def test_a_large_matrix_names_its_first_misfit(daemon, tmp_path, random):
+    """hf_bitnet is packed some rows of each quarter at a time; the message counts in the
+    matrix."""
+    t = random.integers(-1, 2, (2048, 2048)).astype(np.int8)
+    t[700, 5 * 128] = 1
+    scales = np.full((2048, 16), np.float32(.375))
+    scales[700, 5] = .75
+    dense = (t * np.repeat(scales, 128, axis=1)).astype(np.float32)
+    save(tmp_path / "in.safetensors", {"l.weight": dense})
+    done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "a.safetensors", "-e", "hf_bitnet")
+    assert done.returncode == 1
+    assert f"0.375 and 0.75, which element {700 * 2048 + 640} is the first" in done.stderr
+    save(tmp_path / "in.safetensors", {"l.weight": t, "l.weight.scales": scales})
+    done = run(daemon, "pack", tmp_path / "in.safetensors", tmp_path / "a.safetensors", "-e", "hf_bitnet",
+               "--from-encoding", "int8")
+    assert done.returncode == 1
+    assert f"group {700 * 16 + 5} (elements {700 * 2048 + 640} to" in done.stderr
+    assert "row 700) needs one scale in hf_bitnet" in done.stderr
+    assert not (tmp_path / "a.safetensors").exists()
+
+
 def test_what_projection_would_shrink(daemon, tmp_path, ternary):
     """project refuses a ternary file and suggests pack, which keeps the scales."""
     out = tmp_path / "out.safetensors"

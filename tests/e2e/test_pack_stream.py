@@ -104,9 +104,14 @@ def test_what_does_not_fit(daemon, random):
             f"group {first} (elements {first * 128} to {first * 128 + 127}, row 200)",
             "needs one scale in hf_bitnet", f"{scales[0, 0]:.9g} and 7"])
     dense = values(t, scales)
+    at = np.flatnonzero(np.abs(dense) == 7)[0]
     refused_alike(daemon, dense.tobytes(), t.shape, DENSE, I2_S, words=[
         "group 0 (elements 0 to 393215, rows 0 to 255)",
-        f"magnitudes {scales[0, 0]:.9g} and 7"])
+        f"magnitudes {scales[0, 0]:.9g} and 7, which element {at} is the first to have"])
+    pair = np.where(np.arange(dense.size) < 3 << 16, np.float32(.5), np.float32(2))
+    pair[3 << 16] = 0  # a piece has one magnitude, but not that of those before
+    refused_alike(daemon, pair.tobytes(), t.shape, DENSE, I2_S, words=[
+        f"0.5 and 2, which element {(3 << 16) + 1} is the first to have"])
     dense[2, 3] = np.nan
     refused_alike(daemon, dense.tobytes(), t.shape, DENSE, I2_S, words=[
         f"element {2 * 1536 + 3} is nan"])

@@ -31,9 +31,9 @@ static void explain(const struct misfit *misfit, const struct plan *plan,
         break;
     case MISFIT_MAGNITUDES:
         snprintf(reason, REASON_BYTES,
-                 "is not ternary: it has the magnitudes %.9g and %.9g; check "
-                 "options.group_size",
-                 a, b);
+                 "is not ternary: it has the magnitudes %.9g and %.9g, which element "
+                 "%" PRIu64 " is the first to have; check options.group_size",
+                 a, b, misfit->at);
         break;
     case MISFIT_CODE:
         snprintf(reason, REASON_BYTES,

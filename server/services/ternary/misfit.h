@@ -11,7 +11,7 @@ struct plan;
 enum misfit_kind {
     MISFIT_NONE,
     MISFIT_NOT_FINITE,    /* dense: element `at` is NaN or infinite */
-    MISFIT_MAGNITUDES,    /* dense: it has the magnitudes a and b */
+    MISFIT_MAGNITUDES,    /* dense: it has the magnitudes a and, at element `at`, b */
     MISFIT_CODE,          /* the code of element `at` is out of range */
     MISFIT_SCALE,         /* the scale a is not finite, negative, or 0 under codes */
     MISFIT_BLOCKS_DIFFER, /* its blocks in the input have the scales a and b */

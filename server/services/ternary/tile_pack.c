@@ -99,6 +99,7 @@ static void blame_values(struct tile *tile, const struct task *task,
                          const struct group_ref *at)
 {
     uint64_t begin = group_begin(tile, at) - tile->span.first_element;
+    uint64_t where = begin;
     float magnitude = 0, other = 0;
 
     for (uint64_t i = begin; i < begin + at->range->group_len; i++) {
@@ -111,10 +112,13 @@ static void blame_values(struct tile *tile, const struct task *task,
         }
         if (magnitude == 0)
             magnitude = fabsf(value);
-        if (other == 0 && value != 0 && fabsf(value) != magnitude)
+        if (other == 0 && value != 0 && fabsf(value) != magnitude) {
             other = fabsf(value);
+            where = i;
+        }
     }
     set_misfit(tile, at, MISFIT_MAGNITUDES, magnitude, other);
+    tile->misfit.at = tile->span.first_element + where;
 }
 
 /* Finds why a group, or a unit of it with this scale, is not ternary. */
@@ -286,6 +290,18 @@ static void refer_to_tensor(struct tile *tile, const struct task *task)
     tile->misfit.end = task->plan.elements;
 }
 
+/* The elements have one magnitude, but not that of those before. */
+static void differ(struct tile *tile, const struct task *task, const struct group_ref *at,
+                   float magnitude)
+{
+    uint64_t first = 0;
+
+    while (dense_value(tile, task->plan.spec.dtype, first) == 0)
+        first++;
+    set_misfit(tile, at, MISFIT_MAGNITUDES, magnitude, tile->scales[0]);
+    tile->misfit.at = tile->span.first_element + first;
+}
+
 /* Some elements of a dense tensor, which is one group. */
 static void take_elements(struct tile *tile, const struct task *task,
                           struct shared_scale *shared)
@@ -299,7 +315,7 @@ static void take_elements(struct tile *tile, const struct task *task,
     if (tile->inexact[0])
         blame_values(tile, task, &at);
     else if (!share(shared, tile->scales[0], tile->scales[0] == 0))
-        set_misfit(tile, &at, MISFIT_MAGNITUDES, shared->scale, tile->scales[0]);
+        differ(tile, task, &at, shared->scale);
     if (!fits(tile))
         refer_to_tensor(tile, task);
 }
