@@ -50,6 +50,12 @@ void findings_add_contents(struct file_findings *findings,
                            const struct contents *claim, const struct contents *latents,
                            bool accept_record);
 
+/* A claim in a rotated basis says nothing about latents in another one: layers that differ
+ * become undecided. `latents`: the table of the other side. Call it after the last report. */
+void findings_judge_rotated(struct file_findings *findings,
+                            const struct tensor_table *claim,
+                            const struct tensor_table *latents);
+
 /* Adds a finding for each missing, extra or renamed tensor of a comparison. */
 void findings_add_match(struct file_findings *findings, const struct match *match,
                         const struct contents *claim, const struct contents *latents);

@@ -161,18 +161,45 @@ static bool experts_are_unknown(const struct contents *claim, size_t index)
            !encoding_keeps_embeddings(claim->terms.encoding);
 }
 
-/* Files of PrismML name the rotation in their metadata. */
-static void add_rotated(struct file_findings *findings, const struct tensor_table *table)
+/* The key by which files of PrismML name the rotation in their metadata, or NULL. */
+static const char *rotation_key(const struct tensor_table *table)
 {
     for (size_t i = 0; i < table->pair_count; i++)
-        if (strstr(table->pairs[i].key, "hadamard")) {
-            finding_set_hint(
-                findings_add(findings, TRIT_FINDING_ROTATED_BASIS, NULL,
-                             table->pairs[i].key),
-                "the metadata says that the weights are in a rotated basis; they are "
-                "checked in that basis");
-            return;
-        }
+        if (strstr(table->pairs[i].key, "hadamard"))
+            return table->pairs[i].key;
+    return NULL;
+}
+
+static void add_rotated(struct file_findings *findings, const struct tensor_table *table)
+{
+    const char *key = rotation_key(table);
+
+    if (key)
+        finding_set_hint(
+            findings_add(findings, TRIT_FINDING_ROTATED_BASIS, NULL, key),
+            "the metadata says that the weights are in a rotated basis; they are "
+            "checked in that basis");
+}
+
+void findings_judge_rotated(struct file_findings *findings,
+                            const struct tensor_table *claim,
+                            const struct tensor_table *latents)
+{
+    if (!rotation_key(claim) || rotation_key(latents))
+        return;
+    for (size_t i = 0; i < findings->count; i++) {
+        struct file_finding *one = &findings->list[i];
+
+        if (!one->layer || (one->finding.kind != TRIT_FINDING_CODES_DIFFER &&
+                            one->finding.kind != TRIT_FINDING_SCALES_DIFFER))
+            continue;
+        one->finding.severity = TRIT_SEVERITY_UNDECIDED;
+        one->hint = NULL;
+        finding_set_hint(
+            &one->finding,
+            "the layer may be in the file's rotated basis; latents in another "
+            "basis do not tell: how its maker rounds the rotation is not known");
+    }
 }
 
 struct missing {

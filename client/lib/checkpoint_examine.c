@@ -316,6 +316,8 @@ int verification_conclude(struct trit_verification *v, struct failure *failure)
                               "\"%s\" has not been examined", v->table->entries[i].name);
     if (!v->concluded && v->reports == 0)
         findings_add_nothing(&v->findings);
+    if (v->latents)
+        findings_judge_rotated(&v->findings, v->table, v->latents);
     v->concluded = true;
     return 0;
 }

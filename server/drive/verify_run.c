@@ -141,6 +141,8 @@ int verify_run(struct verifying *v)
     v->kept -= v->examined;
     if (v->layers == 0)
         findings_add_nothing(&v->findings);
+    if (v->against.reader)
+        findings_judge_rotated(&v->findings, v->claim.table, v->latents.table);
     return 0;
 }
 

@@ -172,6 +172,9 @@ static int take_value(struct values *values, const char *key)
         return -1;
     if (type >= VALUE_TYPES)
         return malformed(values, "a value of a type that is not known:", key);
+    if ((type == VALUE_STRING || type == VALUE_ARRAY) &&
+        strcmp(key, "general.alignment") == 0)
+        return take_alignment(values, (enum value_type)type, 0);
     if (type == VALUE_STRING)
         return take_text(values, key);
     return type == VALUE_ARRAY ? take_array(values, key) : take_number(values, key, type);

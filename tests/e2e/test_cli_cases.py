@@ -359,6 +359,24 @@ def test_rotated_basis(daemon, tmp_path):
     assert done.returncode == 0 and one["kind"] == "rotated_basis" and one["severity"] == "note"
 
 
+def test_rotated_basis_against_latents(daemon, tmp_path, normal):
+    """Latents in another basis do not decide about layers that differ; latents in the same basis
+    do, and layers that are equal pass."""
+    rotated, words = {"prism.hadamard.block_size": "128"}, ["verify", tmp_path / "a.safetensors",
+                                                             "--against", tmp_path / "l.safetensors", "--json"]
+    weight = np.tile(np.float32([.5, -.5]), (4, 64))
+    save(tmp_path / "a.safetensors", {"a.weight": weight}, rotated)
+    for latents, metadata, code in ((-weight, {}, 4), (-weight, rotated, 1), (weight, {}, 0)):
+        save(tmp_path / "l.safetensors", {"a.weight": latents}, metadata)
+        done = cli(daemon, *words)
+        found = schemas.read(done.stdout)["findings"]
+        assert done.returncode == code, found
+        severities = {one["severity"] for one in found if one["kind"] == "codes_differ"}
+        assert severities == {4: {"undecided"}, 1: {"error"}, 0: set()}[code]
+        if code == 4:
+            assert "rotated basis" in next(one["hint"] for one in found if one["kind"] == "codes_differ")
+
+
 @pytest.mark.parametrize("words", [(), ("--experts", "out_in"), ("--accept-record",)])
 def test_experts_of_unknown_layout(daemon, tmp_path, normal, words):
     """A verification that leaves experts out does not pass; the finding says what to do."""

@@ -411,6 +411,11 @@ CASE(refuses_alignments, "an alignment that is no power of two or no u32 is refu
     put_number(&image, 10, 4);
     put_number(&image, 32, 8);
     refused(&image, "general.alignment");
+    begin(&image, 0, 1);
+    put_text(&image, "general.alignment");
+    put_number(&image, 8, 4);
+    put_text(&image, "32");
+    refused(&image, "general.alignment");
 }
 
 CASE(refuses_shapes,
