@@ -58,8 +58,9 @@ static void take_name(char name[128], const char *folder)
     while (start > 0 && folder[start - 1] != '/')
         start--;
     snprintf(name, 128, "%.*s", (int)(end - start), folder + start);
-    if (!name[0] || !utf8_is_name(name) || strcmp(name, ".") == 0 ||
-        strcmp(name, "..") == 0)
+    /* A folder that is held open has a number for a name. */
+    if (!name[0] || name[strspn(name, "0123456789")] == '\0' || !utf8_is_name(name) ||
+        strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         snprintf(name, 128, "model");
 }
 

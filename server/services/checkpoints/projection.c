@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/projection.h"
 
+#include <string.h>
+
 #include "checkpoint/plan_json.h"
 #include "drive/planned.h"
 
@@ -63,6 +65,7 @@ int projection_plan(struct checkpoint_job *job, struct projection *projection,
     run->terms = (struct layer_terms){.encoding = rules.encoding,
                                       .group_size = rules.group_size,
                                       .partial_group = rules.partial_group};
+    rules.to_gguf = strcmp(writer_format(job->asked.output), "gguf") == 0;
     if (plan_create(&run->plan, &rules, job->asked.again, reader_table(run->input.reader),
                     &run->failure) < 0 ||
         (job->asked.output[0] && planned_prepare(&run->plan, projection->held_output.path,
