@@ -23,7 +23,7 @@ enum gguf_token_type {
     GGUF_TOKEN_BYTE = 6,
 };
 
-enum { GGUF_TOKEN_NONE = UINT32_MAX };
+#define GGUF_TOKEN_NONE UINT32_MAX
 
 struct gguf_token {
     const char *text; /* NULL: the number is not used */
