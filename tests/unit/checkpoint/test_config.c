@@ -80,7 +80,7 @@ CASE(reads_odd_types, "a value of an unexpected type is treated as absent")
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        const struct model_config config = config_of(texts[i]);
+        struct model_config config = config_of(texts[i]);
 
         CHECK_STR(config.model_type, "");
         CHECK_STR(config.quant_method, "");
@@ -88,6 +88,7 @@ CASE(reads_odd_types, "a value of an unexpected type is treated as absent")
         CHECK_EQ(config.bits, 0);
         CHECK_EQ(config.group_size, 0);
         CHECK(!config.tied && !config.conv1d);
+        model_config_fini(&config);
     }
 }
 
