@@ -142,7 +142,7 @@ def test_a_failed_call_or_file_is_3(daemon, name, weights, out, tmp_path):
     np.save(sick, np.full((2, 64), np.nan, np.float32))
     for words, part in [
             (["create", name, "--in-features", 64, "--out-features", 2], "ALREADY_EXISTS"),
-            (["create", name + "x", "--in-features", 0, "--out-features", 2], "in_features"),
+            (["create", name + "x", "--in-features", 0, "--out-features", 2], "--in-features"),
             (["load", name, path, "--tensor", "fc.weight"], "ALREADY_EXISTS"),
             (["load", name + "x", path], name + "x"),
             (["load", name + "x", path, "--tensor", "nothing"], "nothing"),
