@@ -17,7 +17,7 @@ import reference as ref
 from streams import CHUNK_BYTES, VALUES, expected
 from tritd import CALL_SECONDS, SLOW, Daemon, ternary_pb2_grpc
 
-TURNS = int(os.environ.get("TRIT_DRAIN_TURNS", 3))
+TURNS = int(os.environ.get("TRIT_DRAIN_TURNS", 1 if SLOW else 3))
 DRAIN_DELAY_MS = 5000 if SLOW else 1000
 SMALL = ref.project_request(np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32))
 CHUNKS = list(ref.stream_requests(VALUES.tobytes(), VALUES.shape, CHUNK_BYTES))

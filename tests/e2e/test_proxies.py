@@ -69,7 +69,7 @@ def test_a_refused_upload_has_status_and_message(proxy, behind):
 
 def test_a_deadline_reaches_the_daemon(proxy, behind):
     """The client's deadline ends the call at both ends."""
-    half = HalfSent(proxy, timeout=1 if not SLOW else 10, metadata=[("x-request-id", f"late-{proxy.kind}")])
+    half = HalfSent(proxy, timeout=1 if not SLOW else 4, metadata=[("x-request-id", f"late-{proxy.kind}")])
     with pytest.raises(grpc.RpcError) as late:
         list(half.call)
     half.abandon()
