@@ -36,7 +36,8 @@ static void make(struct made *made, const char *tokenizer, const char *config,
 
 static bool holds(const struct made *made, const char *text)
 {
-    return memmem(made->keys.bytes, made->keys.size, text, strlen(text)) != NULL;
+    return made->keys.size > 0 &&
+           memmem(made->keys.bytes, made->keys.size, text, strlen(text)) != NULL;
 }
 
 /* Written without a tokenizer, for this reason. */
