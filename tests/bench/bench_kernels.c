@@ -116,7 +116,9 @@ static void base3_f32(const struct kernels *kernels, const struct slice *slice)
     run_project(kernels, slice, TRIT_F32, TRIT_ENCODING_PTQ1_0, TALLY_NONE);
 }
 
-static void verify_f32(const struct kernels *kernels, const struct slice *slice)
+/* `reference`: latents, or NULL. */
+static void run_verify(const struct kernels *kernels, const struct slice *slice,
+                       const uint8_t *claim, const uint8_t *reference)
 {
     struct ternary_counts counts;
     struct ternary_check check;
@@ -128,12 +130,25 @@ static void verify_f32(const struct kernels *kernels, const struct slice *slice)
         .count = slice->bytes / 4 / GROUP,
         .group_len = GROUP,
         .tolerance = 1e-5f,
-        .in = slice->buffers->dense + slice->begin,
+        .in = claim + slice->begin,
+        .reference = reference ? reference + slice->begin : NULL,
+        .reference_dtype = TRIT_F32,
+        .divisor = GROUP,
         .scales = slice->buffers->scales + slice->begin / 4 / GROUP,
     };
     verify(kernels, &job, &counts, &check);
-    if (check.valid != slice->bytes / 4)
+    if (check.valid != slice->bytes / 4 || check.mismatches)
         abort();
+}
+
+static void verify_f32(const struct kernels *kernels, const struct slice *slice)
+{
+    run_verify(kernels, slice, slice->buffers->dense, NULL);
+}
+
+static void verify_reference(const struct kernels *kernels, const struct slice *slice)
+{
+    run_verify(kernels, slice, slice->buffers->claim, slice->buffers->in);
 }
 
 /* All that a full report needs: counts, sums, and codes for the digest. */
@@ -156,30 +171,6 @@ static void pack_reported(const struct kernels *kernels, const struct slice *sli
     };
     ternarize(kernels, &job, &counts);
     if (counts.non_finite)
-        abort();
-}
-
-/* A claim against its latents. */
-static void verify_reference(const struct kernels *kernels, const struct slice *slice)
-{
-    struct ternary_counts counts;
-    struct ternary_check check;
-    ternary_counts_init(&counts);
-    ternary_check_init(&check);
-    const struct verify_job job = {
-        .encoding = TRIT_ENCODING_DENSE,
-        .dtype = TRIT_F32,
-        .count = slice->bytes / 4 / GROUP,
-        .group_len = GROUP,
-        .tolerance = 1e-5f,
-        .in = slice->buffers->claim + slice->begin,
-        .reference = slice->buffers->in + slice->begin,
-        .reference_dtype = TRIT_F32,
-        .divisor = GROUP,
-        .scales = slice->buffers->scales,
-    };
-    verify(kernels, &job, &counts, &check);
-    if (check.mismatches)
         abort();
 }
 
