@@ -81,7 +81,7 @@ def test_a_verification_through_memory_finds_the_same(local, latents, tmp_path, 
     assert with_memory["verdict"] == "pass"
     assert moved < sent / 10
     tensors = load_file(out)
-    tensors["layers.1.weight"][700, 5] = 7
+    tensors["layers.0.weight"][700, 5] = 7
     save_file(tensors, out)
     with_memory, _ = run(local, *words, code=1)
     without, _ = run(local, *words, memory=False, code=1)
