@@ -206,3 +206,26 @@ def test_layers_that_are_not_unpacked_stay_layers(daemon, client, tmp_path):
     found = client.checkpoint.verify(part)
     assert found.verdict == "pass" and sorted(found.reports) == ["a.weight", "b.weight"]
     assert command(daemon, "verify", part).returncode == 0
+
+
+# Scales become those of groups of another size, as by `trit pack`.
+@pytest.mark.parametrize("encoding, group_size", [("int8", 64), ("int8", 512), ("mlx_2bit", 64)])
+def test_groups_of_another_size(daemon, client, ternary, tmp_path, encoding, group_size):
+    source, _ = both(daemon, client, "pack", ternary, tmp_path, ["-e", "int8"], encoding="int8")
+    source = source.rename(tmp_path / "source.safetensors")
+    words = ["-e", encoding, "-g", str(group_size)]
+    options = {"encoding": encoding, "group_size": group_size}
+    both(daemon, client, "pack", source, tmp_path, words, **options)
+
+
+# Scales that differ within a longer group are refused, naming the group.
+def test_groups_that_differ_are_not_joined(client, ternary, tmp_path):
+    source = tmp_path / "source.safetensors"
+    client.checkpoint.pack(ternary, source, encoding="int8")
+    tensors, metadata = read(source)
+    kind, shape, data = tensors["l.weight.scales"]
+    scales = np.frombuffer(data, np.float32).reshape(shape).copy()
+    scales[3, 1] *= 2
+    write(source, {**tensors, "l.weight.scales": (kind, shape, scales.tobytes())}, metadata)
+    with pytest.raises(trit.InvalidArgument, match="group 3: .* different scales"):
+        client.checkpoint.pack(source, tmp_path / "o.safetensors", encoding="int8", group_size=512)
