@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/config.h"
-#include "json/json.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "checkpoint/json.h"
 
 /* Architectures whose experts are tensors of rank 3. In the first ones the expert is
  * applied as linear(x, weight), in the others as x @ weight. */
@@ -132,17 +133,11 @@ static void read_architecture(struct model_config *config)
 int model_config_read(struct model_config *config, const char *text, size_t bytes,
                       struct failure *failure)
 {
-    struct json_fault fault;
-    json_t *root = json_read(text, bytes, 0, &fault);
+    json_t *root = json_read_config(text, bytes, failure);
 
     *config = (struct model_config){.bits = 0};
     if (!root)
-        return fail(failure, json_fault_status(&fault), NULL, "line %zu: %s", fault.line,
-                    fault.words);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a JSON object");
-    }
+        return -1;
     copy_text(config->model_type, json_object_get(root, "model_type"));
     config->tied = json_is_true(json_object_get(root, "tie_word_embeddings"));
     const int result = read_quantization(config, root);

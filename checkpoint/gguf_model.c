@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/json.h"
 #include "files/gguf_keys.h"
-#include "json/json.h"
 
 static const struct {
     const char *model_type, *architecture;
@@ -268,17 +268,11 @@ static void read_model(struct gguf_model *model, const json_t *root)
 int gguf_model_read(struct gguf_model *model, const char *text, size_t bytes,
                     struct failure *failure)
 {
-    struct json_fault fault;
-    json_t *root = json_read(text, bytes, 0, &fault);
+    json_t *root = json_read_config(text, bytes, failure);
 
     *model = (struct gguf_model){.architecture = NULL};
     if (!root)
-        return fail(failure, json_fault_status(&fault), NULL, "line %zu: %s", fault.line,
-                    fault.words);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a JSON object");
-    }
+        return -1;
     read_model(model, root);
     json_decref(root);
     return 0;

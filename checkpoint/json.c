@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "proto/json_value.h"
 #include "proto/names.h"
+#include "json/json.h"
 
 json_t *json_count(size_t tensors)
 {
@@ -15,6 +16,22 @@ json_t *json_count(size_t tensors)
 json_t *json_shape(uint32_t rank, const uint64_t *shape)
 {
     return json_uint64s(shape, rank);
+}
+
+json_t *json_read_config(const char *text, size_t bytes, struct failure *failure)
+{
+    struct json_fault fault;
+    json_t *root = json_read(text, bytes, 0, &fault);
+
+    if (!root) {
+        fail(failure, json_fault_status(&fault), NULL, "line %zu: %s", fault.line,
+             fault.words);
+    } else if (!json_is_object(root)) {
+        json_decref(root);
+        root = NULL;
+        fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it is not a JSON object");
+    }
+    return root;
 }
 
 bool json_put(json_t *object, const char *key, json_t *value)

@@ -15,6 +15,10 @@ struct json_t;
 struct json_t *json_count(size_t tensors);
 struct json_t *json_shape(uint32_t rank, const uint64_t *shape);
 
+/* Reads config.json: an object; later values of a duplicate key count. NULL: *failure has the
+ * line, or says that it is no object. */
+struct json_t *json_read_config(const char *text, size_t bytes, struct failure *failure);
+
 /* Sets a member and takes ownership of its value. False: memory ran out. */
 bool json_put(struct json_t *object, const char *key, struct json_t *value);
 
