@@ -62,15 +62,20 @@ static int write_bytes(struct sink *sink, const uint8_t *bytes, size_t count,
     return 0;
 }
 
+bool output_overlaps(const struct output *output, const void *bytes, uint64_t count)
+{
+    const uintptr_t ours = (uintptr_t)output->bytes, theirs = (uintptr_t)bytes;
+
+    return ours < theirs + count && theirs < ours + output->size;
+}
+
 bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t count)
 {
     const struct output *output = sink->output;
-    const uintptr_t ours = (uintptr_t)output->bytes, theirs = (uintptr_t)request;
 
     if (sink->filled == 0 || output->rewinds)
         return true;
-    return !output->write &&
-           (output->owned || ours + output->size <= theirs || theirs + count <= ours);
+    return !output->write && (output->owned || !output_overlaps(output, request, count));
 }
 
 void sink_rewind(struct sink *sink)

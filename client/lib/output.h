@@ -39,6 +39,9 @@ void output_fini(struct output *output); /* frees allocated memory */
 /* Gives the bytes to the caller; NULL when the output is empty. */
 void *output_give(struct output *output);
 
+/* Whether its memory has some of these bytes. */
+bool output_overlaps(const struct output *output, const void *bytes, uint64_t count);
+
 /* One region of an output, and how many of its bytes are filled. */
 struct sink {
     struct output *output;

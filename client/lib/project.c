@@ -30,13 +30,6 @@ static enum trit_dtype encoded_dtype(enum trit_encoding encoding, enum trit_dtyp
     return TRIT_U8;
 }
 
-static bool overlaps(const struct output *data, const struct trit_tensor *tensor)
-{
-    const uintptr_t ours = (uintptr_t)data->bytes, theirs = (uintptr_t)tensor->data;
-
-    return ours < theirs + tensor->bytes && theirs < ours + data->size;
-}
-
 static bool is_same_region(const struct wire_region *a, const struct wire_region *b)
 {
     return a->present == b->present &&
@@ -77,7 +70,7 @@ static int find_regions(struct projecting *project, struct wire_project *request
     if (buffer_use_request(use, "tensor", tensor->data, tensor->bytes,
                            &request->tensor.region, failure) < 0)
         return -1;
-    if (data->bytes && !overlaps(data, tensor) &&
+    if (data->bytes && !output_overlaps(data, tensor->data, tensor->bytes) &&
         buffer_use_reply(use, "options.out", data->bytes, data->size, &project->reply,
                          failure) < 0)
         return -1;
