@@ -86,28 +86,30 @@ def package(python, script):
     return lines(done.stdout)
 
 
+def printed(program, daemons, *words, after=lambda: []):
+    """What a program prints, and what `after` measures; then the daemons are stopped."""
+    try:
+        done = subprocess.run([program, *words], check=True, stdout=subprocess.PIPE, text=True)
+        return lines(done.stdout) + after()
+    finally:
+        for one in daemons:
+            one.stop()
+
+
 def rpc(program, folder):
     daemon = Daemon(folder)
-    try:
-        done = subprocess.run([program, daemon.rpc, str(STREAM_MIB)], check=True,
-                              stdout=subprocess.PIPE, text=True)
-        found = lines(done.stdout)
-        peak = daemon.memory_kib() / 1024
-        found.append(entry(f"peak memory of tritd over all of it, streams of {STREAM_MIB} MiB",
-                           round(peak, 1), "MiB", f"< {PEAK_MIB_MAX}", peak < PEAK_MIB_MAX))
-    finally:
-        daemon.stop()
-    return found
+
+    def peak():
+        mib = daemon.memory_kib() / 1024
+        return [entry(f"peak memory of tritd over all of it, streams of {STREAM_MIB} MiB",
+                      round(mib, 1), "MiB", f"< {PEAK_MIB_MAX}", mib < PEAK_MIB_MAX)]
+
+    return printed(program, [daemon], daemon.rpc, str(STREAM_MIB), after=peak)
 
 
 def unary(program, folder):
     daemon = Daemon(folder)
-    try:
-        done = subprocess.run([program, daemon.rpc, str(daemon.process.pid)], check=True,
-                              stdout=subprocess.PIPE, text=True)
-    finally:
-        daemon.stop()
-    return lines(done.stdout)
+    return printed(program, [daemon], daemon.rpc, str(daemon.process.pid))
 
 
 def tls(program, folder):
@@ -115,33 +117,18 @@ def tls(program, folder):
     authority = Authority(folder)
     daemons = [Daemon(folder / "plain"),
                Daemon(folder / "tls", *tls_words(authority.issue("server")))]
-    try:
-        words = [word for one in daemons for word in (one.rpc, str(one.process.pid))]
-        done = subprocess.run([program, *words, str(authority.path)], check=True,
-                              stdout=subprocess.PIPE, text=True)
-    finally:
-        for one in daemons:
-            one.stop()
-    return lines(done.stdout)
+    words = [word for one in daemons for word in (one.rpc, str(one.process.pid))]
+    return printed(program, daemons, *words, str(authority.path))
 
 
 def shared(program, folder):
     address = f"unix:{folder}/rpc"
-    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address, "--checkpoint-root", folder)
-    try:
-        done = subprocess.run([program, address], check=True, stdout=subprocess.PIPE, text=True)
-    finally:
-        daemon.stop()
-    return lines(done.stdout)
+    return printed(program, [Daemon(pathlib.Path(folder) / "data", "--listen", address)], address)
 
 
 def forward(program, folder):
     daemon = Daemon(folder, "--threads", "2")
-    try:
-        done = subprocess.run([program, daemon.rpc], check=True, stdout=subprocess.PIPE, text=True)
-    finally:
-        daemon.stop()
-    return lines(done.stdout)
+    return printed(program, [daemon], daemon.rpc)
 
 
 def reports(program, folder):
