@@ -65,8 +65,8 @@ int db_open(struct db *db, const char *path, enum db_access access,
     flags |= access == DB_READS && !memory ? SQLITE_OPEN_READONLY
                                            : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     *db = (struct db){0};
-    /* Sums of what is allocated, which nobody reads, would cost a lock for each allocation.
-     * Once SQLite is in use this has no effect. */
+    /* SQLite shall not sum up its allocations: this takes a lock for each, and tritd does not
+     * use the sums. Once SQLite is in use this has no effect. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     result = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
     if (result == SQLITE_OK)

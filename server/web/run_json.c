@@ -16,7 +16,7 @@
 #include "web/run_state.h"
 #include "json/json.h"
 
-/* A reply stops at a layer once it has so many values, or is so long; the latter is below
+/* A reply takes no further layer once it has so many values or bytes. It stays below
  * TEXT_BYTES_MAX. */
 enum { HISTORY_REPLY_VALUES = 1 << 18, HISTORY_BYTES_MAX = 6 << 20 };
 

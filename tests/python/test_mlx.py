@@ -477,7 +477,8 @@ def tied_logits(embed, x):
 
 
 # What the search at the conversion cannot find raises when it happens: a read of a converted
-# layer's weight in a forward pass. Its dtype, and reads outside of one, are nobody's product.
+# layer's weight in a forward pass. Reading its dtype is allowed, and so is reading the weight
+# outside of a forward pass.
 @pytest.mark.parametrize("way", ["getattr", "list", "helper"])
 def test_a_read_in_a_forward_pass_is_refused(way):
     model, ids = tm.convert(Hidden()), mx.array([1, 2])

@@ -323,9 +323,9 @@ def test_a_batch_has_the_bits_of_single_calls(client, random, group_size):
     assert client.project_batch([]) == []
 
 
-# The memory of a batch is used again once nobody has a part of it, and not before.
+# The memory of a batch is used again when no array uses a part of it, and not before.
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
-def test_results_of_a_batch_are_nobody_elses(daemon, random, kind):
+def test_batches_do_not_share_memory(daemon, random, kind):
     steps = [[random.standard_normal((64, 128), np.float32) for _ in range(3)] for _ in range(3)]
     if kind == "torch":
         steps = [[torch.from_numpy(one) for one in step] for step in steps]

@@ -234,7 +234,7 @@ def test_verify_every_files_reports(client, run):
         tt.verify_every(astray, run, every=2, strict=True)(4)
 
 
-# A tensor whose memory was freed, as FSDP does, is refused: its address is nobody's.
+# A tensor whose memory was freed, as FSDP does, is refused.
 def test_freed_memory_is_refused(client):
     tensor = torch.ones(4, 128)
     storage = tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()

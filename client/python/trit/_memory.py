@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Reused:
-    """Memory of the last large result, for the next one when nobody has it any more.
+    """Memory of the last large result; the next one gets it if no array uses it any more.
 
     The system gives memory page by page and fills it with zeros, which takes as long as a
     projection. A training step needs the same memory as the step before.

@@ -41,7 +41,7 @@ static int finish(struct checkpoint_job *job, const struct projecting *run,
     return job_finish(job, project_verdict(run), result, true, failure);
 }
 
-/* Lost scales, which nobody allowed. */
+/* Refuses scales that the output's type rounds to 0 or infinity. */
 static int refuse_lost(const struct projecting *run, struct failure *failure)
 {
     char text[FINDING_TEXT_BYTES];
