@@ -138,12 +138,14 @@ static uint64_t unary_bytes(struct projecting *project)
     struct buffers *buffers = &project->call.client->buffers;
     const struct trit_tensor *tensor = project->tensor;
     const struct output *data = &project->data;
-    const uint64_t sent = buffers_hold(buffers, tensor->data, tensor->bytes)
-                              ? 0
-                              : tensor->bytes,
-                   received =
-                       buffers_hold(buffers, data->bytes, data->size) ? 0 : data->size;
+    uint64_t sent = tensor->bytes, received = data->size;
 
+    if (sent < project->call.client->stream_bytes_min)
+        return sent; /* one message in any case */
+    if (buffers_hold(buffers, tensor->data, tensor->bytes))
+        sent = 0;
+    if (buffers_hold(buffers, data->bytes, data->size))
+        received = 0;
     return sent > received ? sent : received;
 }
 

@@ -246,6 +246,8 @@ static uint64_t unary_bytes(const struct verifying *verify)
     const struct trit_tensor *tensor = verify->tensor, *reference = verify->reference;
     uint64_t bytes = verify->call.bytes_total;
 
+    if (bytes < verify->call.client->stream_bytes_min)
+        return bytes; /* one message in any case */
     if (buffers_hold(buffers, tensor->data, tensor->bytes))
         bytes -= tensor->bytes;
     if (reference && buffers_hold(buffers, reference->data, reference->bytes))
