@@ -17,6 +17,8 @@ static const struct method_row {
     [TRIT_JOB_PLAN] = {"/trit.v1.Checkpoints/Plan", CHECKPOINT_PLAN_FIELDS},
     [TRIT_JOB_VERIFY] = {"/trit.v1.Checkpoints/Verify", CHECKPOINT_VERIFY_FIELDS},
     [TRIT_JOB_PROJECT] = {"/trit.v1.Checkpoints/Project", CHECKPOINT_PROJECT_FIELDS},
+    [TRIT_JOB_PACK] = {"/trit.v1.Checkpoints/Pack", CHECKPOINT_PACK_FIELDS},
+    [TRIT_JOB_DIFF] = {"/trit.v1.Checkpoints/Diff", CHECKPOINT_DIFF_FIELDS},
 };
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 
@@ -77,6 +79,23 @@ static int take_options(const struct trit_checkpoint_options *given,
     return 0;
 }
 
+static int take_target(const struct trit_job_request *r, struct wire_pack_target *out,
+                       struct failure *failure)
+{
+    struct trit_pack_target target;
+
+    if (r->method != TRIT_JOB_PACK)
+        return 0;
+    if (sized_take(&sized_pack_target, "request.target", r->target, &target, failure) < 0)
+        return -1;
+    out->encoding = (uint32_t)target.encoding;
+    out->group_size = target.group_size;
+    out->dtype = (uint32_t)target.dtype;
+    out->allow_rounded = r->allow_rounded_scales;
+    out->dry_run = r->dry_run;
+    return 0;
+}
+
 static int take_path(const char *field, const char *path, const char **out,
                      struct failure *failure)
 {
@@ -97,7 +116,8 @@ static int take_request(const struct trit_job_request *r, struct wire_checkpoint
     if (take_path("request.path", r->path, &out->path, failure) < 0 ||
         take_path("request.against", r->against, &out->against, failure) < 0 ||
         take_path("request.output", r->output, &out->output, failure) < 0 ||
-        take_options(r->options, out, failure) < 0)
+        take_options(r->options, out, failure) < 0 ||
+        take_target(r, &out->target, failure) < 0)
         return -1;
     out->detach = r->detach;
     out->force = r->force;

@@ -29,6 +29,10 @@ struct wire_checkpoint {
     uint32_t mode;
     bool has_tolerance;
     float tolerance;
+    struct wire_pack_target { /* of Pack's output */
+        uint32_t encoding, group_size, dtype;
+        bool allow_rounded, dry_run;
+    } target;
     struct wire_checkpoint_options {
         struct wire_names include, exclude, transposed, rename, strip_prefix;
         bool convolutions, npy_bf16;
@@ -48,6 +52,9 @@ enum {
     CHECKPOINT_PROJECT_FIELDS = CHECKPOINT_PLAN_FIELDS | 1 << 10 | 1 << 12 | 1 << 13,
     CHECKPOINT_VERIFY_FIELDS =
         CHECKPOINT_INSPECT_FIELDS | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8,
+    CHECKPOINT_PACK_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 9 | 1 << 10 | 1 << 13 |
+                             1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18,
+    CHECKPOINT_DIFF_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 4,
 };
 
 /* A CheckpointProgress. Texts are borrowed; NULL: empty. */

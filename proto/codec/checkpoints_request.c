@@ -128,6 +128,25 @@ static int take_tolerance(struct wire_checkpoint *out, const struct field *field
     return 0;
 }
 
+static int take_target(struct wire_pack_target *target, const struct field *field,
+                       char error[CODEC_ERROR_BYTES])
+{
+    switch (field->number) {
+    case 14:
+        return take_number(&target->encoding, "encoding", field, error);
+    case 15:
+        return take_number(&target->group_size, "group_size", field, error);
+    case 16:
+        return take_number(&target->dtype, "dtype", field, error);
+    case 17:
+        return take_flag(&target->allow_rounded, "allow_rounded_scales", field, error);
+    case 18:
+        return take_flag(&target->dry_run, "dry_run", field, error);
+    default:
+        return 0;
+    }
+}
+
 /* The fields of requests that write, or plan to. */
 static int take_output(struct wire_checkpoint *out, const struct field *field,
                        char error[CODEC_ERROR_BYTES])
@@ -147,7 +166,7 @@ static int take_output(struct wire_checkpoint *out, const struct field *field,
         out->shard_bytes = field->value;
         return 0;
     default:
-        return 0;
+        return take_target(&out->target, field, error);
     }
 }
 
@@ -244,6 +263,15 @@ static void put_options(struct put *put, const struct wire_checkpoint_options *o
     put_message_end(put, begin);
 }
 
+static void put_target(struct put *put, const struct wire_pack_target *target)
+{
+    put_u64(put, 14, target->encoding);
+    put_u64(put, 15, target->group_size);
+    put_u64(put, 16, target->dtype);
+    put_u64(put, 17, target->allow_rounded);
+    put_u64(put, 18, target->dry_run);
+}
+
 size_t encode_checkpoint(const struct wire_checkpoint *request, uint32_t fields,
                          uint8_t *out, size_t capacity)
 {
@@ -272,6 +300,8 @@ size_t encode_checkpoint(const struct wire_checkpoint *request, uint32_t fields,
         put_u64(&put, 12, request->allow_lost);
     if (fields >> 13 & 1)
         put_u64(&put, 13, request->shard_bytes);
+    if (fields >> 14 & 1)
+        put_target(&put, &request->target);
     return put.full ? 0 : (size_t)(put.at - out);
 }
 

@@ -18,24 +18,30 @@ enum trit_job_method {
     TRIT_JOB_PLAN,    /* what a projection would do */
     TRIT_JOB_VERIFY,
     TRIT_JOB_PROJECT,
+    TRIT_JOB_PACK, /* another encoding of layers that are ternary already, or dense ones */
+    TRIT_JOB_DIFF, /* what differs between two checkpoints */
 };
 
 /* Strings are borrowed for the call; paths are relative to the daemon's root. */
 struct trit_job_request {
     size_t size;
     enum trit_job_method method;
-    bool detach;            /* the job goes on when its client goes */
-    bool npy_bf16;          /* .npy: 2-byte void is bf16 */
-    bool has_tolerance;     /* else 1e-5 */
-    bool force;             /* PROJECT: replace an output that exists */
-    float tolerance;        /* VERIFY */
-    bool allow_lost_scales; /* PROJECT */
-    bool reserved[3];       /* false */
-    const char *path;       /* the input */
-    const char *against;    /* VERIFY: the latents; NULL: none */
-    const char *output;     /* PROJECT; of PLAN or NULL */
-    uint64_t shard_bytes;   /* PROJECT, of a file in a folder; 0: 5 GB */
-    /* As for local checkpoints, except `config`, which must be NULL. NULL: none. */
+    bool detach;               /* the job goes on when its client goes */
+    bool npy_bf16;             /* .npy: 2-byte void is bf16 */
+    bool has_tolerance;        /* else 1e-5 */
+    bool force;                /* PROJECT, PACK: replace an output that exists */
+    float tolerance;           /* VERIFY */
+    bool allow_lost_scales;    /* PROJECT */
+    bool allow_rounded_scales; /* PACK: scales that the encoding does not hold */
+    bool dry_run;              /* PACK: only the plan */
+    bool reserved[1];          /* false */
+    const char *path;          /* the input */
+    const char *against;  /* VERIFY: the latents; NULL: none. DIFF: the second input */
+    const char *output;   /* PROJECT, PACK; of PLAN or NULL */
+    uint64_t shard_bytes; /* PROJECT, PACK, of a file in a folder; 0: 5 GB */
+    const struct trit_pack_target *target; /* PACK: what the layers become */
+    /* As for local checkpoints, except `config`, which must be NULL. NULL: none. With PACK,
+     * `encoding` is that of the input if its record does not say. */
     const struct trit_checkpoint_options *options;
     const struct trit_call_options *call; /* its timeout is for the whole stream */
 };
@@ -47,7 +53,8 @@ struct trit_job_progress {
     /* Set it before the call to a report of the caller, initialized with
      * TRIT_REPORT_INIT, or leave it NULL. */
     struct trit_report *report;
-    bool has_report; /* `report` has that of a layer that is done */
+    bool has_report; /* `report` has that of a layer that is done; DIFF and unpacking
+                        have none */
     bool reserved[7];
     const char *job;
     const char *layer; /* of the report; else the tensor that began last */

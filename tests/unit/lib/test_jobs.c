@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/codec/checkpoints.h"
+#include "proto/framing.h"
 #include "tests/lib/fault.h"
 #include "tests/unit/lib/layers.h"
 
@@ -109,6 +110,46 @@ CASE(lists, "jobs are visited as the daemon lists them")
     stop(&f);
 }
 
+CASE(packs, "the daemon gets how the input is encoded and what its layers become")
+{
+    static struct wire_checkpoint read;
+    struct fixture f = {.client = NULL};
+    struct seen seen = {.messages = 0};
+    struct trit_job_progress progress = TRIT_JOB_PROGRESS_INIT;
+    const struct trit_checkpoint_options options = {
+        .size = sizeof(options), .has_encoding = true, .encoding = TRIT_ENCODING_INT8};
+    const struct trit_pack_target target = {.size = sizeof(target),
+                                            .encoding = TRIT_ENCODING_TQ2_0,
+                                            .group_size = 256,
+                                            .dtype = TRIT_F16};
+    const struct trit_job_request request = {.size = sizeof(request),
+                                             .method = TRIT_JOB_PACK,
+                                             .allow_rounded_scales = true,
+                                             .dry_run = true,
+                                             .path = "a",
+                                             .output = "b",
+                                             .target = &target,
+                                             .options = &options};
+    struct fake_request asked;
+    char error[CODEC_ERROR_BYTES];
+
+    reply_stream(&f.replies[0]);
+    start(&f);
+    CHECK_EQ(trit_job_run(f.client, &request, &progress, visit, &seen, &f.error),
+             TRIT_OK);
+    CHECK_STR(path_of(&f, 0, &asked), "/trit.v1.Checkpoints/Pack");
+    const struct scan_part root = {.bytes = asked.body + GRPC_PREFIX_BYTES,
+                                   .count = (size_t)asked.body_bytes - GRPC_PREFIX_BYTES};
+    CHECK_EQ(decode_checkpoint(&root, CHECKPOINT_PACK_FIELDS, &read, error), 0);
+    CHECK_STR(read.output, "b");
+    CHECK_EQ(read.options.encoding, TRIT_ENCODING_INT8);
+    CHECK_EQ(read.target.encoding, TRIT_ENCODING_TQ2_0);
+    CHECK_EQ(read.target.group_size, 256);
+    CHECK_EQ(read.target.dtype, TRIT_F16);
+    CHECK(read.target.allow_rounded && read.target.dry_run);
+    stop(&f);
+}
+
 static void check_refused(struct fixture *f, const struct trit_job_request *request,
                           const char *field)
 {
@@ -151,6 +192,9 @@ CASE(refusals, "a request that no daemon would take is not sent")
              TRIT_INVALID_ARGUMENT);
     CHECK_EQ(trit_job_attach(f.client, NULL, NULL, &progress, visit, NULL, &f.error),
              TRIT_INVALID_ARGUMENT);
+    request.options = NULL;
+    request.method = TRIT_JOB_PACK; /* without a target */
+    check_refused(&f, &request, "request.target");
     path[100] = '\0';
     CHECK_EQ(trit_job_cancel(f.client, path, NULL, &f.error), TRIT_NOT_FOUND);
     stop(&f);

@@ -42,6 +42,11 @@ CASE(requests, "a request is read as it was written, and fields of other methods
                                      .mode = 1,
                                      .has_tolerance = true,
                                      .tolerance = 0.25F,
+                                     .target = {.encoding = 2,
+                                                .group_size = 256,
+                                                .dtype = 3,
+                                                .allow_rounded = true,
+                                                .dry_run = true},
                                      .options = {.include = {{"x*", "y"}, 2},
                                                  .exclude = {{"z"}, 1},
                                                  .transposed = {{"t"}, 1},
@@ -70,6 +75,10 @@ CASE(requests, "a request is read as it was written, and fields of other methods
     CHECK_STR(read.output, "out");
     CHECK(read.force && read.allow_lost && read.shard_bytes == UINT64_C(1) << 40);
     CHECK(read.has_tolerance && read.tolerance == 0.25F && read.mode == 1);
+    CHECK_EQ(read.target.encoding, 2);
+    CHECK_EQ(read.target.group_size, 256);
+    CHECK_EQ(read.target.dtype, 3);
+    CHECK(read.target.allow_rounded && read.target.dry_run);
     CHECK(read.options.has_encoding && read.options.encoding == 0);
     CHECK(read.options.has_partial_group && read.options.partial_group == 1);
     CHECK_EQ(read.options.group_size, 64);
@@ -78,7 +87,7 @@ CASE(requests, "a request is read as it was written, and fields of other methods
     CHECK(read.options.convolutions && read.options.npy_bf16);
     CHECK_EQ(decode_checkpoint(&root, CHECKPOINT_INSPECT_FIELDS, &read, error), 0);
     CHECK_STR(read.against, "");
-    CHECK(!read.again && !read.has_tolerance);
+    CHECK(!read.again && !read.has_tolerance && !read.target.dry_run);
 }
 
 CASE(refusals, "long, many and malformed texts are refused, naming the field")
