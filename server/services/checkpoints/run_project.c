@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
 #include <jansson.h>
-#include <string.h>
 
-#include "drive/planned.h"
-#include "kernels/kernels.h"
+#include "services/checkpoints/output.h"
 #include "services/checkpoints/projection.h"
 #include "services/checkpoints/runs.h"
-
-static int check(const struct checkpoint_job *job, const struct projection *projection,
-                 struct failure *failure)
-{
-    const char *output = job->asked.output, *path = projection->held_output.path;
-    const char *other = writer_other_format(output);
-
-    if (other)
-        return fail_field(
-            failure, TRIT_INVALID_ARGUMENT, "output",
-            "the name of \"%.512s\" says %s, but safetensors, .npy or .gguf "
-            "is written",
-            output, other);
-    if (paths_are_same(path, projection->held.path))
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "output",
-                          "\"%.512s\" is the input itself; name another file", output);
-    if (strcmp(writer_format(output), "npy") == 0 &&
-        projection->run.terms.encoding != TRIT_ENCODING_DENSE)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "output",
-                          "a .npy file cannot hold %s; name the output .safetensors",
-                          encoding_name(projection->run.terms.encoding));
-    return 0;
-}
 
 static int finish(struct checkpoint_job *job, const struct projecting *run,
                   struct failure *failure)
@@ -66,23 +40,16 @@ static int write_output(struct checkpoint_job *job, struct projection *projectio
     run->allow_lost = job->asked.allow_lost;
     run->layer = job_layer;
     run->owner = job;
-    if (planned_create(&run->writer, projection->held_output.path,
-                       job->asked.force ? TARGET_REPLACE : TARGET_NEW, &run->plan,
-                       run->input.reader, job->asked.shard_bytes, &run->failure) < 0) {
-        fail_context(&run->failure, "%.512s", job->asked.output);
+    if (job_output_create(job, &projection->held_output, &run->plan, run->input.reader,
+                          &run->writer, &run->failure) < 0)
         return projection_failed(job, projection, failure);
-    }
     job_expect(job, run->plan.bytes, project_piece_count(run));
     if (project_run(run) < 0)
         return projection_failed(job, projection, failure);
     if (run->lost)
         return refuse_lost(run, failure);
-    if (progress_check(&job->progress, failure) < 0)
-        return -1;
-    if (writer_commit(run->writer, &run->failure) < 0) {
-        fail_context(&run->failure, "%.512s", job->asked.output);
+    if (job_output_commit(job, run->writer, &run->failure) < 0)
         return projection_failed(job, projection, failure);
-    }
     return finish(job, run, failure);
 }
 
@@ -92,7 +59,8 @@ static int project(struct checkpoint_job *job, struct projection *projection,
     if (job->asked.output[0] == '\0')
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "output", "is missing");
     if (projection_plan(job, projection, failure) < 0 ||
-        check(job, projection, failure) < 0)
+        job_output_check(job, &projection->held_output, &projection->held,
+                         projection->run.terms.encoding, failure) < 0)
         return -1;
     return projection_is_refused(projection) ? projection_show(job, projection, failure)
                                              : write_output(job, projection, failure);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a job writes: the file or folder that `output` of its request names. It gets its name
+ * when it is whole and on disk. */
+#ifndef CHECKPOINTS_OUTPUT_H
+#define CHECKPOINTS_OUTPUT_H
+
+#include "checkpoint/plan.h"
+#include "files/reader.h"
+#include "files/writer.h"
+#include "services/checkpoints/context.h"
+#include "services/checkpoints/job.h"
+
+/* INVALID_ARGUMENT: the name has the ending of another format, or one that cannot hold the
+ * encoding; or it is that of the input. */
+int job_output_check(const struct checkpoint_job *job, const struct rooted *output,
+                     const struct rooted *input, enum trit_encoding encoding,
+                     struct failure *failure);
+
+/* Opens the output of the plan. ALREADY_EXISTS: see checkpoints.proto. */
+int job_output_create(const struct checkpoint_job *job, const struct rooted *output,
+                      struct plan *plan, struct reader *source, struct writer **writer,
+                      struct failure *failure);
+
+/* Gives it its name, unless the job was cancelled meanwhile. */
+int job_output_commit(struct checkpoint_job *job, struct writer *writer,
+                      struct failure *failure);
+
+#endif
