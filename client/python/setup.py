@@ -34,6 +34,7 @@ TOPICS = (
     "ternary",
     "layers",
     "checkpoint",
+    "jobs",
 )
 # In the order in which they need each other.
 HEADERS = [

@@ -16,7 +16,9 @@ DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory):
-    subject = Daemon(tmp_path_factory.mktemp("daemon"))
+    root = tmp_path_factory.mktemp("root")
+    subject = Daemon(tmp_path_factory.mktemp("daemon"), "--checkpoint-root", str(root))
+    subject.root = root
     yield subject
     assert subject.stop() == 0, subject.log()
 

@@ -111,6 +111,7 @@ def methods(client):
         "reports.": client.reports,
         "layers.": client.layers,
         "checkpoint.": client.checkpoint,
+        "checkpoints.": client.checkpoints,
     }
     return {
         prefix + name
@@ -163,7 +164,29 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "checkpoint.unpack", client.checkpoint.unpack({"w": w})
         yield "checkpoint.inspect", client.checkpoint.inspect(path)
         yield "checkpoint.attest", client.checkpoint.attest(path, path + ".json", force=True)
+        jobs, name = client.checkpoints, "loop.safetensors"
+        yield "checkpoints.inspect", finished(jobs.inspect(name))
+        yield "checkpoints.plan", finished(jobs.plan(name))
+        yield "checkpoints.verify", finished(jobs.verify(name))
+        yield "checkpoints.project", finished(jobs.project(name, "loop.gguf", force=True))
+        yield "checkpoints.jobs", jobs.jobs()
+        yield "checkpoints.attach", again(jobs)
+        yield "checkpoints.cancel", jobs.cancel(last.pop())
         yield "close", client.close()
+
+    last = []
+
+    async def finished(starting):
+        job = await starting
+        async with job:
+            await job.result()
+        await job.cancel()
+        last[:] = [job.job]
+
+    async def again(jobs):
+        job = await jobs.attach(last[0])
+        await job.result()
+        await job.close()
 
     async def inside():
         async with relay(daemon.rpc) as address:
@@ -181,7 +204,9 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
                         await again.layers.delete(name)
         assert sum(bar) == 2 * w.nbytes
 
-    pytest.importorskip("safetensors.numpy").save_file({"w": w}, path)
+    save = pytest.importorskip("safetensors.numpy").save_file
+    save({"w": w}, path)
+    save({"w": w}, daemon.root / "loop.safetensors")
     asyncio.run(asyncio.wait_for(inside(), 120))
 
 

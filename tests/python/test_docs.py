@@ -18,6 +18,7 @@ import pytest
 import trit
 import trit.aio
 import trit.checkpoint
+import trit.checkpoints
 import trit.conversion
 import trit.layers
 import trit.local
@@ -29,6 +30,7 @@ MODULES = [
     trit,
     trit.aio,
     trit.checkpoint,
+    trit.checkpoints,
     trit.conversion,
     trit.errors,
     trit.layers,
@@ -159,9 +161,11 @@ def names(daemon, client, tmp_path, monkeypatch):
     with contextlib.suppress(ImportError):
         from safetensors.numpy import save_file
 
-        save_file(
-            {"body.weight": weights, "head.weight": weights[:10].copy()}, "model.safetensors"
-        )
+        for folder in (tmp_path, daemon.root):
+            save_file(
+                {"body.weight": weights, "head.weight": weights[:10].copy()},
+                folder / "model.safetensors",
+            )
     loop = asyncio.new_event_loop()
     yield {
         "trit": trit,

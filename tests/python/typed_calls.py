@@ -27,6 +27,10 @@ def blocking(client: trit.Client, weights: np.ndarray[Any, np.dtype[np.float32]]
     result = client.checkpoint.verify("model.safetensors", against={"w": weights})
     assert_type(result, trit.VerifyResult)
     assert_type(client.checkpoint.inspect("model.safetensors"), trit.CheckpointInfo)
+    job = client.checkpoints.verify("model.safetensors", against="latents")
+    assert_type(list(job), List[trit.JobProgress])
+    assert_type(job.result(), trit.VerifyResult)
+    assert_type(client.checkpoints.jobs(), List[trit.JobInfo])
 
 
 def wrong(client: trit.Client, weights: Any) -> None:
@@ -36,6 +40,7 @@ def wrong(client: trit.Client, weights: Any) -> None:
     client.pack(weights)  # type: ignore[call-arg]
     client.unpack(weights, dtype="i8")  # type: ignore[arg-type]
     client.checkpoint.project("model.safetensors", include=3)  # type: ignore[arg-type]
+    client.checkpoints.project("model.safetensors")  # type: ignore[call-arg]
     trit.Client(7661)  # type: ignore[arg-type]
 
 
@@ -53,6 +58,10 @@ async def asynchronous(client: trit.aio.Client, weights: Any) -> None:
     assert_type(await client.layers.delete("fc"), None)
     result = await client.checkpoint.project("in.safetensors", "out.safetensors", step=3)
     assert_type(result, trit.ProjectResult)
+    job = await client.checkpoints.project("in.safetensors", "out.gguf", detach=True)
+    async for progress in job:
+        assert_type(progress, trit.JobProgress)
+    assert_type(await job.result(), trit.ProjectResult)
 
 
 async def asynchronously_wrong(client: trit.aio.Client, weights: Any) -> None:

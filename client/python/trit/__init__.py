@@ -24,6 +24,7 @@ from ._retry import RetryPolicy
 from ._secure import TLS
 from ._version import VERSION as __version__
 from .checkpoint import CheckpointInfo, PackResult, ProjectResult, VerifyResult
+from .checkpoints import Job, JobInfo, JobProgress
 from .client import Client
 from .errors import (
     Aborted,
@@ -99,6 +100,9 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "InvalidType",
+    "Job",
+    "JobInfo",
+    "JobProgress",
     "LayerKind",
     "LayerPart",
     "LayerRef",

@@ -155,6 +155,7 @@ class Call:
     """The options of one call, and the memory that must outlive it.
 
     A `probe` fails immediately if the daemon cannot be reached, whatever the client's options.
+    `cancelled` ends the call in place of what cancels calls of this thread.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class Call:
         timeout: Optional[float],
         progress: Optional[Progress] = None,
         probe: bool = False,
+        cancelled: Optional[threading.Event] = None,
     ) -> None:
         self._timeout_ms = timeout_ms(timeout)
         left = _time_left()
@@ -172,7 +174,7 @@ class Call:
         self.watch: Optional[Watch] = None
         self._handle: Any = None
         self.error = new("struct trit_error *")
-        cancelled = cancellation()
+        cancelled = cancelled or cancellation()
         main = threading.current_thread() is threading.main_thread()
         if progress is not None or cancelled is not None or main:
             self.watch = Watch(progress, cancelled)

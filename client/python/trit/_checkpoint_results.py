@@ -415,6 +415,40 @@ class ProjectPlan(_Shown):
         return _table(("tensor", "dtype", "shape", "action", "why"), rows)
 
 
+def plan_of(found: Dict[str, Any]) -> ProjectPlan:
+    """The plan that libtrit's or the daemon's JSON describes; its findings are objects."""
+    tensors = {
+        one["name"]: PlannedTensor(
+            one["name"],
+            one["dtype"],
+            tuple(one["shape"]),
+            one["parameters"],
+            one["action"],
+            one.get("reason"),
+            one.get("matrices", 0),
+            one.get("transposed", False),
+            {
+                output["name"]: Tensor(
+                    output["name"], output["dtype"], tuple(output["shape"]), output["bytes"]
+                )
+                for output in one["outputs"]
+            },
+            one.get("warning"),
+        )
+        for one in found["tensors"]
+    }
+    return ProjectPlan(
+        tensors,
+        found["parameters"]["ternary"],
+        found["parameters"]["kept"],
+        found["bytes"]["before"],
+        found["bytes"]["after"],
+        found.get("bits_per_weight"),
+        found.get("refusal"),
+        found["findings"],
+    )
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class CheckpointInfo(_Shown):
     """What is in a checkpoint.

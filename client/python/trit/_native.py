@@ -54,6 +54,8 @@ _POINTED = {
     "struct trit_layer_get_options *": {"call": "call_options"},
     "struct trit_layer *": {"spec": "layer_spec", "weight": "array", "bias": "array"},
     "struct trit_layer_verify_options *": {"call": "call_options"},
+    "struct trit_job_request *": {"call": "call_options"},
+    "struct trit_job_progress *": {"report": "report"},
 }
 # What a struct points to lives as long as the struct.
 _parts: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()

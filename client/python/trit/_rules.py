@@ -53,7 +53,7 @@ def _json(function: Any, *arguments: Any) -> Any:
     out = ffi.new("char **")
     check(function, *arguments, out)
     try:
-        return _with_integers(json.loads(ffi.string(out[0])))
+        return with_integers(json.loads(ffi.string(out[0])))
     finally:
         lib.trit_free(out[0])
 
@@ -67,15 +67,15 @@ _INTEGERS = frozenset(
 )
 
 
-def _with_integers(value: Any, name: str = "") -> Any:
+def with_integers(value: Any, name: str = "") -> Any:
     """`value` with ints where JSON has strings of digits."""
     if isinstance(value, dict):
         return {
-            key: one if key == "metadata" else _with_integers(one, key)
+            key: one if key == "metadata" else with_integers(one, key)
             for key, one in value.items()
         }
     if isinstance(value, list):
-        return [_with_integers(one, name) for one in value]
+        return [with_integers(one, name) for one in value]
     return int(value) if name in _INTEGERS and isinstance(value, str) else value
 
 

@@ -13,9 +13,19 @@ import concurrent.futures
 import functools
 import re
 import threading
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Coroutine, Optional, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generic,
+    Optional,
+    TypeVar,
+)
 
 from . import checkpoint as _checkpoint
+from . import checkpoints as _checkpoints
 from . import client as _client
 from . import layers as _layers
 from . import reports as _reports
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 
     _Parameters = ParamSpec("_Parameters")
 
-__all__ = ["Checkpoint", "Client", "Layers", "Reports"]
+__all__ = ["Checkpoint", "Checkpoints", "Client", "Job", "Layers", "Reports"]
 
 THREADS = 8
 
@@ -97,12 +107,13 @@ def _awaited(
 
 
 def _with_await(doc: str) -> str:
-    """A docstring whose example awaits each call of `client`."""
+    """A docstring whose example awaits each call of `client` and results of jobs."""
     text, example, code = doc.partition("Example:\n")
     begin = 0
     while True:
         call = re.compile(r"\bclient\.(?:\w+\.)?\w+\(").search(code, begin)
         if call is None:
+            code = code.replace("job.result()", "(await job.result())")
             return text + example + code
         end, depth = call.end(), 1
         while depth:
@@ -186,6 +197,128 @@ class Checkpoint(_Twin):
     inspect = _awaited(_checkpoint.Checkpoint.inspect)
 
 
+class Job(AsyncIterator[_checkpoints.JobProgress], Generic[_Result]):
+    """`trit.Job` for asyncio: `async for`, then `await job.result()`.
+
+    When it is dropped or closed before the end, the daemon cancels the job, unless it was
+    started with `detach` or comes from `attach`. A cancelled task that waits for it leaves it
+    as it is.
+
+    Attributes:
+        job: Name of the job.
+
+    Example:
+        >>> job = await client.checkpoints.verify("model.safetensors", mode="latent")
+        >>> layers = [one.layer async for one in job if one.report is not None]
+        >>> layers, (await job.result()).verdict
+        (['body.weight', 'head.weight'], 'pass')
+    """
+
+    def __init__(self, job: _checkpoints.Job[_Result], owner: _Twin) -> None:
+        """Made by the methods of `Checkpoints`.
+
+        Args:
+            job: The blocking job.
+            owner: What runs its calls on threads.
+
+        Raises:
+            Nothing.
+
+        Example:
+            >>> job = await client.checkpoints.inspect("model.safetensors")
+        """
+        self._job, self._owner = job, owner
+        self.job = job.job
+
+    async def __anext__(self) -> _checkpoints.JobProgress:
+        await self._job._stream.wait_ready()
+        try:
+            return next(self._job)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Job[_Result]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def result(self) -> _Result:
+        """Waits for the end of the job.
+
+        Returns:
+            As `trit.Job.result`.
+
+        Raises:
+            Error: As `trit.Job.result`.
+
+        Example:
+            >>> job = await client.checkpoints.plan("model.safetensors")
+            >>> (await job.result()).layers
+            ('body.weight', 'head.weight')
+        """
+        async for _ in self:
+            pass
+        return self._job.result()
+
+    async def cancel(self, *, timeout: Optional[float] = None) -> None:
+        """Has the daemon cancel the job, detached or not.
+
+        Args:
+            timeout: Seconds for the call; None for the client's, math.inf for no limit.
+
+        Raises:
+            NotFound: The job ended and is no longer kept.
+
+        Example:
+            >>> job = await client.checkpoints.verify("model.safetensors", detach=True)
+            >>> await job.cancel()
+        """
+        await self._owner._run(functools.partial(self._job.cancel, timeout=timeout), timeout)
+
+    async def close(self) -> None:
+        """Ends the call; the iteration ends, too.
+
+        Example:
+            >>> job = await client.checkpoints.verify("model.safetensors")
+            >>> await job.close()
+        """
+        await asyncio.to_thread(self._job.close)
+
+
+def _job_of(
+    method: Callable[Concatenate[Any, _Parameters], _checkpoints.Job[_Result]],
+) -> Callable[Concatenate[_Twin, _Parameters], Coroutine[Any, Any, Job[_Result]]]:
+    """A method of a twin class whose blocking twin gives a job."""
+    blocking = _awaited(method)
+
+    @functools.wraps(blocking)
+    async def started(
+        self: _Twin, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> Job[_Result]:
+        return Job(await blocking(self, *args, **kwargs), self)
+
+    return started
+
+
+class Checkpoints(_Twin):
+    """`client.checkpoints`: `trit.checkpoints.Checkpoints`, awaited.
+
+    Example:
+        >>> job = await client.checkpoints.verify("model.safetensors", mode="latent")
+        >>> (await job.result()).verdict
+        'pass'
+    """
+
+    inspect = _job_of(_checkpoints.Checkpoints.inspect)
+    plan = _job_of(_checkpoints.Checkpoints.plan)
+    verify = _job_of(_checkpoints.Checkpoints.verify)
+    project = _job_of(_checkpoints.Checkpoints.project)
+    jobs = _awaited(_checkpoints.Checkpoints.jobs)
+    attach = _job_of(_checkpoints.Checkpoints.attach)
+    cancel = _awaited(_checkpoints.Checkpoints.cancel)
+
+
 class Layers(_Twin):
     """`client.layers`: `trit.layers.Layers`, awaited.
 
@@ -220,6 +353,7 @@ class Client(_Twin):
         reports: The stored reports.
         checkpoint: Calls over whole checkpoints.
         layers: The layers that the daemon holds.
+        checkpoints: Jobs over checkpoints on the daemon's disk.
 
     Example:
         >>> async with trit.aio.Client(address, timeout=30) as client:
@@ -296,6 +430,7 @@ class Client(_Twin):
         self.reports = Reports(client.reports, executor, timeout)
         self.checkpoint = Checkpoint(client.checkpoint, executor, timeout)
         self.layers = Layers(client.layers, executor, timeout)
+        self.checkpoints = Checkpoints(client.checkpoints, executor, timeout)
 
     async def __aenter__(self) -> Client:
         return self

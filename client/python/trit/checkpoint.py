@@ -55,6 +55,7 @@ from ._checkpoint_results import (
     ProjectPlan,
     ProjectResult,
     VerifyResult,
+    plan_of,
 )
 from ._models import of_model
 from ._native import ffi
@@ -244,7 +245,7 @@ class Checkpoint:
         source, options = of_model(source, options)
         with _opened(source, "source", npy_bf16) as opened:
             planned = Planned(opened, options, CheckpointProgress(None, 0))
-            return _project_plan(planned)
+            return plan_of(planned.found)
 
     def project(
         self,
@@ -930,40 +931,6 @@ def _pack_result(
         rounded,
         parameters["ternary"],
         parameters["kept"],
-    )
-
-
-def _project_plan(planned: Planned) -> ProjectPlan:
-    found = planned.found
-    tensors = {
-        one["name"]: PlannedTensor(
-            one["name"],
-            one["dtype"],
-            tuple(one["shape"]),
-            one["parameters"],
-            one["action"],
-            one.get("reason"),
-            one.get("matrices", 0),
-            one.get("transposed", False),
-            {
-                output["name"]: Tensor(
-                    output["name"], output["dtype"], tuple(output["shape"]), output["bytes"]
-                )
-                for output in one["outputs"]
-            },
-            one.get("warning"),
-        )
-        for one in found["tensors"]
-    }
-    return ProjectPlan(
-        tensors,
-        found["parameters"]["ternary"],
-        found["parameters"]["kept"],
-        found["bytes"]["before"],
-        found["bytes"]["after"],
-        found.get("bits_per_weight"),
-        found.get("refusal"),
-        planned.findings,
     )
 
 

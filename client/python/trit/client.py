@@ -22,6 +22,7 @@ from ._retry import Fallback, Outage, RetryPolicy, check_fallback
 from ._secure import AnyTLS
 from ._tensors import address_of, c_tensor, take
 from .checkpoint import Checkpoint
+from .checkpoints import Checkpoints
 from .errors import Error, InvalidArgument
 from .layers import Layers
 from .reports import Report, Reports, Shard, report_of
@@ -55,6 +56,8 @@ class Client:
     Attributes:
         reports: The stored reports, see `trit.reports.Reports`.
         layers: The layers that the daemon holds, see `trit.layers.Layers`.
+        checkpoints: Jobs over checkpoints on the daemon's disk, see
+            `trit.checkpoints.Checkpoints`.
 
     Example:
         >>> with trit.Client(address, timeout=30) as client:
@@ -137,6 +140,7 @@ class Client:
         self._outage = Outage(self._is_reachable)
         self.reports = Reports(self._handle)
         self.layers = Layers(self._handle)
+        self.checkpoints = Checkpoints(self._handle)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return _make, (type(self), {**self._options, "fallback": self._fallback})
