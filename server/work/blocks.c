@@ -6,12 +6,17 @@
  * only free blocks is in `kept` and belongs to no class. A slab with only used blocks is
  * in no list. Blocks come from open slabs first, so that other slabs become empty and
  * can be unmapped. So the mapped memory never exceeds the largest amount that was handed
- * out at one time, rounded up to slabs, plus BLOCKS_KEPT_BYTES_MAX. */
+ * out at one time, rounded up to slabs, plus BLOCKS_KEPT_BYTES_MAX.
+ *
+ * A block above the largest class is a mapping of its own. The last few that were put back are
+ * kept for requests of the same number of pages, because calls repeat their sizes and a new
+ * mapping costs a page fault for every 4 KiB. */
 #include "work/blocks.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #ifdef TRIT_ASAN
 #include <sanitizer/asan_interface.h>
@@ -37,6 +42,8 @@ enum {
     SLAB_BYTES = BLOCKS_SLAB_BYTES, /* a huge page: x86-64, aarch64 with 4 KiB pages */
     SLAB_HEAD_BYTES = 4096,
     KEPT_BUDGET_DIVISOR = 16,
+    MAPPINGS_KEPT_MAX = 8,
+    MAPPINGS_BUDGET_DIVISOR = 32,
     PAGE_BYTES = 4096,
     UNUSED_END = UINT16_MAX,
 };
@@ -51,8 +58,15 @@ struct slab {
 };
 _Static_assert(sizeof(struct slab) <= SLAB_HEAD_BYTES, "a slab's head fits its page");
 
+struct mapping {
+    uint8_t *bytes;
+    size_t size;
+};
+
 struct blocks {
     struct budget *budget;
+    struct mapping mappings[MAPPINGS_KEPT_MAX]; /* kept, the oldest first */
+    size_t mappings_kept, mappings_bytes, mappings_bytes_max;
     struct list open[CLASSES];
     struct list kept;
     size_t kept_slabs, kept_slabs_max;
@@ -70,6 +84,8 @@ struct blocks *blocks_create(struct budget *budget)
     blocks->kept_slabs_max =
         (size_t)u64_min(BLOCKS_KEPT_BYTES_MAX, budget->bytes_max / KEPT_BUDGET_DIVISOR) /
         SLAB_BYTES;
+    blocks->mappings_bytes_max = (size_t)u64_min(
+        BLOCKS_KEPT_MAPPINGS_BYTES_MAX, budget->bytes_max / MAPPINGS_BUDGET_DIVISOR);
     list_init(&blocks->kept);
     for (size_t i = 0; i < CLASSES; i++)
         list_init(&blocks->open[i]);
@@ -210,12 +226,59 @@ static size_t page_round(size_t size)
     return align_up(size, PAGE_BYTES);
 }
 
+/* Takes a kept mapping out of the list. */
+static struct mapping mapping_remove(struct blocks *blocks, size_t at)
+{
+    const struct mapping found = blocks->mappings[at];
+
+    blocks->mappings_kept--;
+    blocks->mappings_bytes -= found.size;
+    memmove(&blocks->mappings[at], &blocks->mappings[at + 1],
+            (blocks->mappings_kept - at) * sizeof(found));
+    ASAN_UNPOISON_MEMORY_REGION(found.bytes, found.size);
+    return found;
+}
+
+/* The newest kept mapping of exactly that size. NULL: none. */
+static uint8_t *mapping_find(struct blocks *blocks, size_t size)
+{
+    for (size_t at = blocks->mappings_kept; at-- > 0;)
+        if (blocks->mappings[at].size == size)
+            return mapping_remove(blocks, at).bytes;
+    return NULL;
+}
+
+static void mapping_unmap_oldest(struct blocks *blocks)
+{
+    const struct mapping oldest = mapping_remove(blocks, 0);
+
+    munmap(oldest.bytes, oldest.size);
+}
+
+/* Keeps a mapping in place of older ones, or unmaps it where it is too large. */
+static void mapping_keep(struct blocks *blocks, uint8_t *bytes, size_t size)
+{
+    if (size > blocks->mappings_bytes_max) {
+        munmap(bytes, size);
+        return;
+    }
+    while (blocks->mappings_kept == MAPPINGS_KEPT_MAX ||
+           blocks->mappings_bytes + size > blocks->mappings_bytes_max)
+        mapping_unmap_oldest(blocks);
+    ASAN_POISON_MEMORY_REGION(bytes, size);
+    blocks->mappings[blocks->mappings_kept++] = (struct mapping){bytes, size};
+    blocks->mappings_bytes += size;
+}
+
 static uint8_t *take_unpooled(struct blocks *blocks, size_t size)
 {
     uint8_t *bytes;
 
     if (!budget_reserve(blocks->budget, page_round(size)))
         return NULL;
+    bytes = mapping_find(blocks, page_round(size));
+    if (bytes)
+        return bytes;
     bytes = map(page_round(size));
     if (!bytes)
         budget_release(blocks->budget, page_round(size));
@@ -257,7 +320,7 @@ void blocks_put(struct blocks *blocks, struct block *block)
     if (class_of(block->size) < CLASSES) {
         put_pooled(blocks, block->bytes);
     } else {
-        munmap(block->bytes, page_round(block->size));
+        mapping_keep(blocks, block->bytes, page_round(block->size));
         budget_release(blocks->budget, page_round(block->size));
     }
     account_drop(block->account, block->size);
@@ -267,7 +330,7 @@ void blocks_put(struct blocks *blocks, struct block *block)
 
 size_t blocks_mapped_bytes(const struct blocks *blocks)
 {
-    return blocks->mapped_bytes;
+    return blocks->mapped_bytes + blocks->mappings_bytes;
 }
 
 void blocks_destroy(struct blocks *blocks)
@@ -279,5 +342,7 @@ void blocks_destroy(struct blocks *blocks)
     assert(blocks->blocks_out == 0);
     while ((link = list_pop(&blocks->kept)))
         slab_unmap(blocks, LIST_OWNER(link, struct slab, link));
+    while (blocks->mappings_kept > 0)
+        mapping_unmap_oldest(blocks);
     free(blocks);
 }

@@ -3,7 +3,8 @@
  * are a few size classes, cut from slabs. A slab with a used block is charged to the
  * budget as a whole, because the system gives it as a whole; an account is charged with
  * its blocks. Free slabs are kept, uncharged, up to BLOCKS_KEPT_BYTES_MAX and 1/16 of the
- * budget; the others go back to the system. Only the loop's thread calls these
+ * budget, and free mappings of larger blocks up to BLOCKS_KEPT_MAPPINGS_BYTES_MAX and 1/32;
+ * the others go back to the system. Only the loop's thread calls these
  * functions; any thread may use the bytes. */
 #ifndef WORK_BLOCKS_H
 #define WORK_BLOCKS_H
@@ -16,7 +17,8 @@ struct blocks;
 struct budget;
 
 enum {
-    BLOCKS_KEPT_BYTES_MAX = 64 << 20, /* of slabs without a used block */
+    BLOCKS_KEPT_BYTES_MAX = 64 << 20,          /* of slabs without a used block */
+    BLOCKS_KEPT_MAPPINGS_BYTES_MAX = 32 << 20, /* of larger blocks that were put back */
     BLOCKS_SLAB_BYTES = 2 << 20,
 };
 
@@ -43,7 +45,7 @@ int blocks_get_for(struct blocks *blocks, struct account *account, size_t size,
 /* Gives the memory back and clears *block. Harmless on an empty block. */
 void blocks_put(struct blocks *blocks, struct block *block);
 
-/* Bytes of all slabs, used or kept. */
+/* Bytes of all slabs, used or kept, and of the mappings that are kept. */
 size_t blocks_mapped_bytes(const struct blocks *blocks);
 
 #endif

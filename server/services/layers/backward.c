@@ -41,9 +41,8 @@ static struct operand *operand_of(struct call *call, uint32_t blob)
 
 static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
-    (void)length;
     return bulk_begin(&operand_of(call, blob)->data, call,
-                      blob == BLOB_DATA ? "grad_output.data" : "x.data");
+                      blob == BLOB_DATA ? "grad_output.data" : "x.data", length);
 }
 
 static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,

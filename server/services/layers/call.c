@@ -6,22 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/account.h"
 #include "base/checked.h"
 #include "obs/metrics.h"
 #include "services/ternary/tensor_call.h"
 
 enum {
     BULK_BYTES_FIRST = 4096,
+    BULK_GROWTH = 4,
 };
 
 /* ---- bytes of a request ---------------------------------------------------------- */
 
-int bulk_begin(struct bulk *bulk, struct call *call, const char *field)
+int bulk_begin(struct bulk *bulk, struct call *call, const char *field, uint64_t length)
 {
     if (bulk->seen)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field, "given twice");
     bulk->seen = true;
+    bulk->length = length;
     return 0;
 }
 
@@ -31,20 +32,30 @@ int bulk_end(struct call *call, uint32_t blob)
     return 0;
 }
 
+/* The declared length only ends the growth early; it reserves nothing. */
+static int bulk_grow(struct bulk *bulk, struct call *call, size_t needed)
+{
+    size_t size =
+        needed < BULK_BYTES_FIRST / BULK_GROWTH ? BULK_BYTES_FIRST : needed * BULK_GROWTH;
+    struct block grown;
+
+    if (bulk->length >= needed && bulk->length < size)
+        size = (size_t)bulk->length;
+    if (call_block(call, size, &grown) < 0)
+        return memory_spent(call);
+    if (bulk->count)
+        memcpy(grown.bytes, bulk->block.bytes, bulk->count);
+    blocks_put(services_of(call)->config.blocks, &bulk->block);
+    bulk->block = grown;
+    return 0;
+}
+
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count)
 {
-    if (bulk->capacity - bulk->count < count) {
-        size_t needed = bulk->count + count;
-        size_t capacity = needed < BULK_BYTES_FIRST ? BULK_BYTES_FIRST : needed * 2;
-        uint8_t *grown;
-
-        grown = account_realloc(call->account, bulk->bytes, capacity);
-        if (!grown)
-            return memory_spent(call);
-        bulk->bytes = grown;
-        bulk->capacity = capacity;
-    }
-    memcpy(bulk->bytes + bulk->count, bytes, count);
+    if (bulk->block.size - bulk->count < count &&
+        bulk_grow(bulk, call, bulk->count + count) < 0)
+        return -1;
+    memcpy(bulk->block.bytes + bulk->count, bytes, count);
     bulk->count += count;
     metric_add(call->config->metrics, M_TENSOR_IN_BYTES, count);
     return 0;
@@ -52,7 +63,7 @@ int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t 
 
 void bulk_fini(struct bulk *bulk, struct call *call)
 {
-    account_free(call->account, bulk->bytes);
+    blocks_put(services_of(call)->config.blocks, &bulk->block);
     *bulk = (struct bulk){0};
 }
 
@@ -172,7 +183,7 @@ uint64_t operand_elements(const struct operand *operand)
 int operand_prepare(struct operand *operand, struct call *call)
 {
     if (operand->tensor.dtype == TRIT_F32) {
-        operand->values = (const float *)(const void *)operand->data.bytes;
+        operand->values = (const float *)(const void *)operand->data.block.bytes;
         return 0;
     }
     if (call_block(call, (size_t)operand_elements(operand) * sizeof(float),
@@ -187,7 +198,7 @@ void operand_widen(struct operand *operand, uint64_t first, uint64_t count)
     enum trit_dtype dtype = (enum trit_dtype)operand->tensor.dtype;
 
     if (operand->wide.bytes)
-        widen(dtype, operand->data.bytes + first * dtype_bytes(dtype), count,
+        widen(dtype, operand->data.block.bytes + first * dtype_bytes(dtype), count,
               (float *)(void *)operand->wide.bytes + first);
 }
 

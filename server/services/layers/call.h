@@ -9,15 +9,16 @@
 #include "services/shared.h"
 #include "work/blocks.h"
 
-/* Bytes of a request, kept as a whole. The memory grows as they arrive, and is charged to
- * the budget. */
+/* Bytes of a request, kept as a whole. The memory grows as they arrive, to at most four times
+ * what has arrived. */
 struct bulk {
-    uint8_t *bytes;
-    size_t count, capacity;
+    struct block block;
+    size_t count;
+    uint64_t length; /* as the peer declared; 0: not known */
     bool seen;
 };
 /* A blob begins. Fails if it is the second one; the message names `field`. */
-int bulk_begin(struct bulk *bulk, struct call *call, const char *field);
+int bulk_begin(struct bulk *bulk, struct call *call, const char *field, uint64_t length);
 int bulk_put(struct bulk *bulk, struct call *call, const uint8_t *bytes, size_t count);
 /* `blob_end` of a method that has nothing to check there. */
 int bulk_end(struct call *call, uint32_t blob);

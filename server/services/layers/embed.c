@@ -96,7 +96,7 @@ static int rows_run(struct call *call, uint64_t piece, struct worker *worker)
     for (uint64_t i = first; i < end; i++) {
         uint32_t id;
 
-        memcpy(&id, embed->ids.bytes + i * sizeof(id), sizeof(id));
+        memcpy(&id, embed->ids.block.bytes + i * sizeof(id), sizeof(id));
         linear_rows(services_of(call)->config.kernels, &embed->layer->matrix, id, 1,
                     result_values(&embed->rows) + i * columns);
     }
@@ -122,7 +122,7 @@ static int check_ids(struct call *call, const struct embed *embed)
     for (uint64_t i = 0; i < count; i++) {
         uint32_t id;
 
-        memcpy(&id, embed->ids.bytes + i * sizeof(id), sizeof(id));
+        memcpy(&id, embed->ids.block.bytes + i * sizeof(id), sizeof(id));
         if (id >= embed->layer->spec.out_features)
             return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "ids",
                               "%u (at index %" PRIu64

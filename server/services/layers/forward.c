@@ -19,7 +19,11 @@
 #include "services/ternary/tensor_call.h"
 
 enum {
-    BATCH_ROWS = 64, /* rows of x in a piece */
+    BATCH_ROWS = 64,        /* rows of x in a piece */
+    F32_BATCH_ROWS = 8,     /* the same for f32 activations */
+    F32_ROWS_WANTED = 1024, /* rows of Wt for which the kernel builds its tables once */
+    F32_PIECES_A_THREAD = 4,
+    QUANTIZED_A_PRODUCT = 8, /* elements that are quantized in the time of a product */
     /* As in layers.proto. */
     FIELD_Y = 15,
     FIELD_LOGITS = 1,
@@ -31,7 +35,8 @@ struct forward {
     struct operand x;
     struct result y;
     struct parallel_for pieces;
-    uint64_t rows_at_once; /* rows of Wt in a piece */
+    uint64_t rows_at_once;    /* rows of Wt in a piece */
+    uint64_t batches_at_once; /* rows of x in a piece */
     uint64_t row_pieces;
     /* INT8: each row of x as int8, the sums of its groups, and its largest magnitude */
     struct block quantized;
@@ -48,8 +53,8 @@ static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
 {
     struct forward *forward = call->method_state;
 
-    (void)blob, (void)length;
-    return bulk_begin(&forward->x.data, call, "x.data");
+    (void)blob;
+    return bulk_begin(&forward->x.data, call, "x.data", length);
 }
 
 static int blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes,
@@ -131,9 +136,9 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     const struct layer *layer = forward->layer;
     uint64_t out = layer->spec.out_features, in = layer->spec.in_features;
     uint64_t first = piece % forward->row_pieces * forward->rows_at_once;
-    uint64_t batch = piece / forward->row_pieces * BATCH_ROWS;
+    uint64_t batch = piece / forward->row_pieces * forward->batches_at_once;
     uint64_t rows = piece_length(out, first, forward->rows_at_once);
-    uint64_t batches = piece_length(forward->x.rows, batch, BATCH_ROWS);
+    uint64_t batches = piece_length(forward->x.rows, batch, forward->batches_at_once);
     const float *x = forward->x.values + batch * in;
     float *y = result_values(&forward->y) + batch * out;
     struct product_part part = {&layer->matrix, x, batches, layer->bias, first, rows, y};
@@ -151,17 +156,39 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     return 0;
 }
 
+/* The f32 kernel takes few rows of x at a time in any case, and builds tables of them for
+ * many rows of Wt. So its pieces have as many rows of Wt as threads allow. */
+static uint64_t f32_rows(struct call *call, uint64_t least_rows)
+{
+    const struct forward *forward = call->method_state;
+    const uint64_t batches = div_up(forward->x.rows, F32_BATCH_ROWS),
+                   pieces = (uint64_t)pool_threads(services_of(call)->config.pool) *
+                            F32_PIECES_A_THREAD;
+    uint64_t rows = F32_ROWS_WANTED;
+
+    while (rows > least_rows &&
+           div_up(forward->layer->spec.out_features, rows) * batches < pieces)
+        rows /= 2;
+    return rows > least_rows ? rows : least_rows;
+}
+
 static int multiply(struct call *call)
 {
     struct forward *forward = call->method_state;
     const struct layer_spec *spec = &forward->layer->spec;
-    uint64_t batches = piece_length(forward->x.rows, 0, BATCH_ROWS);
-    struct parallel_for_spec pieces = {.run = multiply_run, .done = multiply_done};
+    const bool f32 = forward->asked.activations == TRIT_ACTIVATIONS_F32;
+    uint64_t batches_max = f32 ? F32_BATCH_ROWS : BATCH_ROWS;
+    uint64_t batches = piece_length(forward->x.rows, 0, batches_max);
+    struct parallel_for_spec pieces = {
+        .run = multiply_run, .done = multiply_done, .short_pieces = true};
 
     forward->rows_at_once =
         piece_rows(call, spec->out_features, spec->in_features * batches);
+    if (f32 && forward->x.rows > 1)
+        forward->rows_at_once = f32_rows(call, forward->rows_at_once);
+    forward->batches_at_once = batches_max;
     forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
-    pieces.count = forward->row_pieces * div_up(forward->x.rows, BATCH_ROWS);
+    pieces.count = forward->row_pieces * div_up(forward->x.rows, batches_max);
     pieces.cost = spec->out_features * spec->in_features * forward->x.rows;
     if (compares(forward))
         pieces.scratch_bytes = product_error_scratch_bytes(
@@ -201,15 +228,17 @@ static void prepare_done(struct call *call)
 static int prepare(struct call *call)
 {
     struct forward *forward = call->method_state;
+    const bool f32 = forward->x.tensor.dtype == TRIT_F32;
     const struct parallel_for_spec pieces = {.count = forward->x.rows,
-                                             .cost = operand_elements(&forward->x),
+                                             .cost = operand_elements(&forward->x) /
+                                                     (f32 ? QUANTIZED_A_PRODUCT : 1),
+                                             .short_pieces = true,
                                              .run = prepare_run,
                                              .done = prepare_done};
 
     if (operand_prepare(&forward->x, call) < 0)
         return -1;
-    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 &&
-        forward->x.tensor.dtype == TRIT_F32)
+    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 && f32)
         return multiply(call);
     return parallel_for_start(&forward->pieces, call, &pieces);
 }

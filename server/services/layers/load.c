@@ -82,7 +82,7 @@ static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
     struct load *load = call->method_state;
 
     return blob == BLOB_DATA ? weight_begin(call, length)
-                             : bulk_begin(&load->bias, call, "bias.data");
+                             : bulk_begin(&load->bias, call, "bias.data", length);
 }
 
 int load_blob_bytes(struct call *call, uint32_t blob, const uint8_t *bytes, size_t count)
@@ -114,8 +114,8 @@ int load_take_bias(struct call *call, struct load *load)
     if (bias.tensor.rank != 1)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "bias.shape",
                           "rank %u is not 1", (unsigned)bias.tensor.rank);
-    widen((enum trit_dtype)bias.tensor.dtype, bias.data.bytes, load->spec.out_features,
-          load->build.layer->bias);
+    widen((enum trit_dtype)bias.tensor.dtype, bias.data.block.bytes,
+          load->spec.out_features, load->build.layer->bias);
     return 0;
 }
 

@@ -22,7 +22,7 @@ static int blob_begin(struct call *call, uint32_t blob, uint64_t length)
     struct load *load = call->method_state;
 
     return blob == BLOB_DATA ? weight_begin(call, length)
-                             : bulk_begin(&load->bias, call, "start.bias.data");
+                             : bulk_begin(&load->bias, call, "start.bias.data", length);
 }
 
 static int blob_end(struct call *call, uint32_t blob)

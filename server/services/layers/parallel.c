@@ -12,7 +12,10 @@
 #include "services/layers/call.h"
 #include "work/plan.h"
 
-enum { WORKER_NS_MAX = 2000000 }; /* after that, a worker queues again */
+enum {
+    WORKER_NS_MAX = 2000000, /* after that, a worker queues again */
+    LOOP_NS_MAX = 200000,    /* after that, the loop leaves the rest to the workers */
+};
 
 bool parallel_for_cancelled(const struct parallel_for *pieces)
 {
@@ -26,10 +29,9 @@ static bool pieces_left(struct parallel_for *pieces)
 }
 
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
-                        uint64_t begin_ns)
+                        uint64_t until_ns)
 {
-    while (!parallel_for_cancelled(pieces) &&
-           clock_monotonic_ns() - begin_ns < WORKER_NS_MAX) {
+    while (!parallel_for_cancelled(pieces) && clock_monotonic_ns() < until_ns) {
         uint64_t piece = atomic_fetch_add(&pieces->next, 1);
 
         if (piece >= pieces->spec.count)
@@ -43,14 +45,19 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
     }
 }
 
+static uint64_t run_for(struct worker *worker, uint64_t ns_max)
+{
+    uint64_t begin_ns = clock_monotonic_ns(), ns;
+
+    take_pieces(worker->pieces, worker, begin_ns + ns_max);
+    ns = clock_monotonic_ns() - begin_ns;
+    metric_add(worker->pieces->call->config->metrics, M_LAYER_NS, ns);
+    return ns;
+}
+
 static void worker_ran(struct call_job *job)
 {
-    struct worker *worker = LIST_OWNER(job, struct worker, job);
-    uint64_t begin_ns = clock_monotonic_ns();
-
-    take_pieces(worker->pieces, worker, begin_ns);
-    metric_add(worker->pieces->call->config->metrics, M_LAYER_NS,
-               clock_monotonic_ns() - begin_ns);
+    run_for(LIST_OWNER(job, struct worker, job), WORKER_NS_MAX);
 }
 
 /* The failure of the first piece that failed. */
@@ -123,6 +130,22 @@ static int make_workers(struct parallel_for *pieces, uint32_t wanted)
     return 0;
 }
 
+/* Takes pieces for a short time, on the loop. */
+static void loop_ran(struct call_job *job)
+{
+    struct worker *worker = LIST_OWNER(job, struct worker, job);
+
+    job->ns = run_for(worker, LOOP_NS_MAX);
+    job->run = worker_ran; /* should it be submitted again */
+}
+
+/* Only while no other call waits for a worker: then the loop has little else to do. */
+static bool loop_helps(const struct parallel_for_spec *spec, struct pool *pool)
+{
+    return spec->short_pieces && spec->cost <= PARALLEL_FOR_SHARED_COST &&
+           pool_busy(pool) == 0 && pool_queued(pool) == 0;
+}
+
 /* Takes all pieces, on the loop. */
 static void worker_ran_inline(struct call_job *job)
 {
@@ -135,8 +158,10 @@ static void worker_ran_inline(struct call_job *job)
 int parallel_for_start(struct parallel_for *pieces, struct call *call,
                        const struct parallel_for_spec *spec)
 {
+    struct pool *pool = services_of(call)->config.pool;
     bool here = spec->cost <= PARALLEL_FOR_INLINE_COST;
-    uint32_t threads = here ? 1 : pool_threads(services_of(call)->config.pool);
+    bool helps = !here && loop_helps(spec, pool);
+    uint32_t threads = here ? 1 : pool_threads(pool);
     uint32_t wanted = spec->count < threads ? (uint32_t)spec->count : threads;
 
     if (!here && call_admit(call, pool_units(spec)) < 0)
@@ -152,14 +177,16 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     pieces->running = wanted = pieces->worker_count;
     if (here) {
         pieces->workers[0].job.run = worker_ran_inline;
-        call_submit_inline(&pieces->workers[0].job, services_of(call)->config.pool, 0);
+        call_submit_inline(&pieces->workers[0].job, pool, 0);
         return 0;
     }
-    call_ticket_open(call, &pieces->ticket, services_of(call)->config.pool,
-                     pool_units(spec));
-    for (uint32_t i = 0; i < wanted; i++)
-        call_submit_part(&pieces->workers[i].job, services_of(call)->config.pool,
-                         &pieces->ticket);
+    call_ticket_open(call, &pieces->ticket, pool, pool_units(spec));
+    for (uint32_t i = helps ? 1 : 0; i < wanted; i++)
+        call_submit_part(&pieces->workers[i].job, pool, &pieces->ticket);
+    if (helps) {
+        pieces->workers[0].job.run = loop_ran;
+        call_submit_inline(&pieces->workers[0].job, pool, 0);
+    }
     return 0;
 }
 

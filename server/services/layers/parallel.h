@@ -6,7 +6,7 @@
  *   IDLE --parallel_for_start--> RUNNING --last worker is back--> done(), IDLE again
  *
  * A worker is a job of the pool. It takes pieces until none is left. After 2 ms it queues
- * again, so that jobs of other calls can run. */
+ * again, so that jobs of other calls can run. The loop may be one of the workers for 0.2 ms. */
 #ifndef SERVICES_LAYERS_PARALLEL_H
 #define SERVICES_LAYERS_PARALLEL_H
 
@@ -18,6 +18,9 @@ enum {
     PIECE_COST = 1 << 20,               /* products in a piece, about */
     PIECE_COST_MAX = 1 << 27,           /* at most, unless 16 rows cost more */
     PARALLEL_FOR_INLINE_COST = 1 << 15, /* up to this cost, the loop computes it */
+    /* Up to this cost, and where all workers are idle, the loop computes along with them: it
+     * takes longer to wake a worker than to compute such a piece. */
+    PARALLEL_FOR_SHARED_COST = 1 << 25,
 };
 #define PARALLEL_FOR_NEVER_INLINE UINT64_MAX /* it waits for a disk, not for workers */
 
@@ -35,6 +38,9 @@ struct parallel_for_spec {
     uint64_t count;
     size_t scratch_bytes; /* of each worker, 64-byte aligned */
     uint64_t cost;        /* of all pieces, in products */
+    /* A piece takes some microseconds: the loop may compute along, see
+     * PARALLEL_FOR_SHARED_COST. */
+    bool short_pieces;
     /* Runs on a worker. -1 with worker->failure: no further piece begins. */
     int (*run)(struct call *call, uint64_t piece, struct worker *worker);
     /* Runs on the loop, once, after the last worker. If the call has ended by then, its

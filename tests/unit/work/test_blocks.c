@@ -158,6 +158,41 @@ CASE(free_memory_is_kept_to_a_cap, "free memory is kept up to a cap, in every si
     blocks_destroy(blocks);
 }
 
+CASE(large_memory_is_kept_to_a_cap,
+     "a large block that was put back serves the next one of its size, up to a cap")
+{
+    enum { HELD = 40, SIZE = 1 << 20 };
+    static struct block held[HELD];
+    struct budget budget;
+    struct blocks *blocks;
+
+    budget_init(&budget, (uint64_t)1 << 30);
+    blocks = blocks_create(&budget);
+    CHECK(blocks_get(blocks, SIZE, &held[0]) == 0);
+    blocks_put(blocks, &held[0]);
+    CHECK_EQ(budget.bytes_used, 0);
+    CHECK_EQ(blocks_mapped_bytes(blocks), SIZE);
+    fault_arm(FAULT_MAP, 1, FAULT_STICKY);
+    CHECK(blocks_get(blocks, SIZE - 1, &held[0]) == 0);
+    CHECK_EQ(held[0].size, SIZE - 1);
+    CHECK_EQ(budget.bytes_used, SIZE);
+    CHECK_EQ(blocks_mapped_bytes(blocks), 0);
+    CHECK(blocks_get(blocks, SIZE, &held[1]) == -1);
+    CHECK(fault_disarm());
+
+    for (size_t i = 1; i < HELD; i++)
+        CHECK(blocks_get(blocks, i % 2 ? 4 * SIZE : SIZE, &held[i]) == 0);
+    for (size_t i = 0; i < HELD; i++)
+        blocks_put(blocks, &held[i]);
+    CHECK(blocks_mapped_bytes(blocks) <= BLOCKS_KEPT_MAPPINGS_BYTES_MAX);
+    CHECK_EQ(budget.bytes_used, 0);
+
+    CHECK(blocks_get(blocks, 64 * SIZE, &held[0]) == 0);
+    blocks_put(blocks, &held[0]); /* too large to be kept, and takes no other's place */
+    CHECK(blocks_mapped_bytes(blocks) >= SIZE);
+    blocks_destroy(blocks);
+}
+
 CASE(survives_lack_of_memory, "a failed mmap is an error without a leak")
 {
     struct budget budget;
