@@ -65,6 +65,8 @@ bool account_has_room(const struct account *account, uint64_t bytes)
 
     if (!account || !charges)
         return true;
+    if (bytes <= account->slack)
+        return true;
     left = budget_free(account->budget) + account->slack;
     if (bytes > left)
         return false;
@@ -73,7 +75,8 @@ bool account_has_room(const struct account *account, uint64_t bytes)
                left - bytes >= account->budget->bytes_max / ACCOUNT_TINY_DIVISOR;
     kept = account->budget->bytes_max / ACCOUNT_SMALL_DIVISOR + bytes;
     for (; account; account = account->parent)
-        if (left < kept || (in_use(account) + bytes) / account->times_free > left - kept)
+        if (left < kept ||
+            in_use(account) + bytes >= (left - kept + 1) * account->times_free)
             return false;
     return true;
 }

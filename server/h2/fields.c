@@ -7,26 +7,27 @@
 
 #include "base/limits.h"
 
-void header_block_fini(struct header_block *block, struct account *account)
+void header_block_fini(struct header_block *block, struct recycler *recycler)
 {
-    account_free(account, block->fields);
-    account_free(account, block->text);
+    recycler_free(recycler, block->fields);
+    recycler_free(recycler, block->text);
     block->fields = NULL;
     block->text = NULL;
     block->count = block->capacity = block->text_used = block->text_capacity = 0;
 }
 
-static int reserve(struct header_block *block, struct account *account, size_t text_bytes)
+static int reserve(struct header_block *block, struct recycler *recycler,
+                   size_t text_bytes)
 {
-    struct h2_header *fields = account_grow(account, block->fields, &block->capacity,
-                                            block->count + 1, sizeof(*fields));
+    struct h2_header *fields = recycler_grow(recycler, block->fields, &block->capacity,
+                                             block->count + 1, sizeof(*fields));
     char *text;
 
     if (!fields)
         return -1;
     block->fields = fields;
-    text = account_grow(account, block->text, &block->text_capacity,
-                        block->text_used + text_bytes, 1);
+    text = recycler_grow(recycler, block->text, &block->text_capacity,
+                         block->text_used + text_bytes, 1);
     if (!text)
         return -1;
     block->text = text;
@@ -45,7 +46,7 @@ bool header_block_too_large(const struct header_block *block)
     return block->seen > HEADER_FIELDS_MAX || block->bytes_seen > HEADER_BYTES_MAX;
 }
 
-int header_block_add(struct header_block *block, struct account *account,
+int header_block_add(struct header_block *block, struct recycler *recycler,
                      const uint8_t *name, size_t name_len, const uint8_t *value,
                      size_t value_len)
 {
@@ -53,7 +54,7 @@ int header_block_add(struct header_block *block, struct account *account,
     block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     if (header_block_too_large(block))
         return 0;
-    if (reserve(block, account, name_len + value_len + 2) < 0)
+    if (reserve(block, recycler, name_len + value_len + 2) < 0)
         return -1;
     block->fields[block->count++] =
         (struct h2_header){.name_len = name_len, .value_len = value_len};
@@ -97,7 +98,7 @@ static uint8_t *copy_text(uint8_t **text, const char *bytes, size_t count)
 }
 
 struct fields *fields_copy(const struct h2_header *fields, size_t count,
-                           struct account *account)
+                           struct recycler *recycler)
 {
     size_t bytes = sizeof(struct fields) + count * sizeof(nghttp2_nv);
     struct fields *copy;
@@ -106,7 +107,7 @@ struct fields *fields_copy(const struct h2_header *fields, size_t count,
     assert(count <= RESPONSE_FIELDS_MAX);
     for (size_t i = 0; i < count; i++)
         bytes += fields[i].name_len + fields[i].value_len;
-    copy = account_alloc_last(account, bytes);
+    copy = recycler_alloc(recycler, bytes);
     if (!copy)
         return NULL;
     copy->count = count;

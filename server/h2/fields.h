@@ -6,7 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "base/account.h"
+#include "h2/recycler.h"
 #include "h2/session.h"
 
 enum {
@@ -30,10 +30,10 @@ struct header_block {
 };
 
 /* Frees the fields; the counts stay. */
-void header_block_fini(struct header_block *block, struct account *account);
+void header_block_fini(struct header_block *block, struct recycler *recycler);
 
-/* The memory is charged to `account`. -1: out of memory. Beyond the limits it counts the field and does not keep it. */
-int header_block_add(struct header_block *block, struct account *account,
+/* -1: out of memory. Beyond the limits it counts the field and does not keep it. */
+int header_block_add(struct header_block *block, struct recycler *recycler,
                      const uint8_t *name, size_t name_len, const uint8_t *value,
                      size_t value_len);
 
@@ -44,12 +44,12 @@ void header_block_seal(struct header_block *block);
 /* Points `nv` to the fields; borrows their text. */
 void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count);
 
-/* A copy in one allocation; the caller frees it with account_free. NULL: out of memory. */
+/* A copy in one allocation; the caller frees it with recycler_free. NULL: out of memory. */
 struct fields {
     size_t count;
     nghttp2_nv nv[]; /* the text follows */
 };
 struct fields *fields_copy(const struct h2_header *fields, size_t count,
-                           struct account *account);
+                           struct recycler *recycler);
 
 #endif

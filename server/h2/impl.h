@@ -12,6 +12,7 @@
 #include "h2/fates.h"
 #include "h2/fields.h"
 #include "h2/meter.h"
+#include "h2/recycler.h"
 #include "h2/session.h"
 
 enum {
@@ -45,6 +46,7 @@ struct h2_session {
     void *owner;
     const struct peer *peer;
     struct account *account; /* the peer's */
+    struct recycler recycler;
     void (*wake)(void *waker);
     void *waker;
     enum session_state state;
@@ -111,6 +113,8 @@ extern const struct states stream_states;
 void session_wake(struct h2_session *session);
 /* Memory ran out inside nghttp2. Harmless on a broken session. */
 void session_break(struct h2_session *session);
+/* Ends a batch of the account. A session without streams keeps no memory for them. */
+void session_batch_end(struct h2_session *session);
 /* Handles the return code of nghttp2_submit_* and similar functions. NOMEM breaks the
  * session. Any other error is ignored: it means that the stream is already closed. */
 void session_check(struct h2_session *session, int nghttp2_code);

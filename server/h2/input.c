@@ -112,8 +112,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         return callback_result(session);
     }
     if (stream->state == STREAM_OPENING && !stream->refused)
-        return header_block_add(&stream->headers, session->account, name, name_len, value,
-                                value_len) == 0
+        return header_block_add(&stream->headers, &session->recycler, name, name_len,
+                                value, value_len) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     /* trailers, which are not kept: gRPC requests have none */
@@ -135,7 +135,7 @@ static void announce(struct h2_stream *stream)
     else
         session->events->request(session->owner, stream, stream->headers.fields,
                                  stream->headers.count);
-    header_block_fini(&stream->headers, session->account);
+    header_block_fini(&stream->headers, &session->recycler);
 }
 
 /* Whether the owner still wants the request's body. */

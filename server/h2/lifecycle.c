@@ -19,29 +19,29 @@ enum {
 /* nghttp2 allocates through the peer's account. Its memory is charged, and a test which
  * makes our allocations fail makes nghttp2's fail too. A failure ends the connection, so
  * nghttp2 may use the last part of the budget; streams are refused before it is needed. */
-static void *mem_malloc(size_t bytes, void *account)
+static void *mem_malloc(size_t bytes, void *recycler)
 {
-    return account_alloc_last(account, bytes);
+    return recycler_alloc(recycler, bytes);
 }
 
-static void mem_free(void *memory, void *account)
+static void mem_free(void *memory, void *recycler)
 {
-    account_free(account, memory);
+    recycler_free(recycler, memory);
 }
 
-static void *mem_calloc(size_t count, size_t bytes, void *account)
+static void *mem_calloc(size_t count, size_t bytes, void *recycler)
 {
-    return account_calloc_last(account, count, bytes);
+    return recycler_calloc(recycler, count, bytes);
 }
 
-static void *mem_realloc(void *memory, size_t bytes, void *account)
+static void *mem_realloc(void *memory, size_t bytes, void *recycler)
 {
-    return account_realloc_last(account, memory, bytes);
+    return recycler_realloc(recycler, memory, bytes);
 }
 
 static int create_ng(struct h2_session *session)
 {
-    nghttp2_mem mem = {session->account, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = {&session->recycler, mem_malloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     int code = NGHTTP2_ERR_NOMEM;
@@ -92,6 +92,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
     if (!session)
         return NULL;
     session->account = account;
+    session->recycler.account = account;
     session->events = events;
     session->owner = owner;
     session->peer = peer;
@@ -114,6 +115,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
 del_ng:
     nghttp2_session_del(session->ng);
 free_session:
+    recycler_empty(&session->recycler);
     account_free(account, session);
     return NULL;
 }
@@ -137,6 +139,7 @@ void h2_destroy(struct h2_session *session)
     end_all(&session->dead);
     end_all(&session->streams);
     nghttp2_session_del(session->ng);
+    recycler_empty(&session->recycler);
     account_free(session->account, session);
 }
 
@@ -161,7 +164,7 @@ int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
     session->in_io = true;
     account_batch_begin(session->account);
     int code = feed(session, bytes, count);
-    account_batch_end(session->account);
+    session_batch_end(session);
     if (nghttp2_session_get_outbound_queue_size(session->ng) > QUEUED_FRAMES_MAX)
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");
     session->in_io = false;

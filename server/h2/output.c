@@ -65,7 +65,7 @@ static int end_body(struct h2_stream *stream, uint32_t *flags)
         code = nghttp2_submit_trailer(stream->session->ng, stream->id, trailers->nv,
                                       trailers->count);
     }
-    account_free(stream->session->account, trailers);
+    recycler_free(&stream->session->recycler, trailers);
     stream->trailers = NULL;
     state_move(&stream_states, &stream->state, STREAM_ENDING);
     return code;
@@ -217,7 +217,7 @@ int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
     account_batch_begin(session->account);
     session_submit_goaway(session);
     int code = fill(session);
-    account_batch_end(session->account);
+    session_batch_end(session);
     session->in_io = false;
     if (code < 0) {
         session_break(session);
@@ -238,8 +238,10 @@ void h2_produced(struct h2_session *session)
 
     assert(session->batch.state == BATCH_OUT);
     batch_close(&session->batch);
+    if (list_empty(node))
+        return;
     account_batch_begin(session->account);
     while (node->next != node)
         stream_end(LIST_OWNER(node->next, struct h2_stream, link));
-    account_batch_end(session->account);
+    session_batch_end(session);
 }

@@ -70,7 +70,7 @@ int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t c
     }
     if (stream->state != STREAM_RESPONDING)
         return 0;
-    struct fields *trailers = fields_copy(fields, count, stream->session->account);
+    struct fields *trailers = fields_copy(fields, count, &stream->session->recycler);
     if (!trailers) {
         session_check(stream->session, NGHTTP2_ERR_NOMEM);
         return -1;

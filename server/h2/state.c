@@ -66,6 +66,13 @@ void session_break(struct h2_session *session)
         state_move(&session_states, &session->state, SESSION_BROKEN);
 }
 
+void session_batch_end(struct h2_session *session)
+{
+    if (session->stream_count == 0)
+        recycler_empty(&session->recycler);
+    account_batch_end(session->account);
+}
+
 void session_check(struct h2_session *session, int nghttp2_code)
 {
     if (nghttp2_is_fatal(nghttp2_code)) {

@@ -7,7 +7,7 @@
 
 struct h2_stream *stream_create(struct h2_session *session, int32_t id)
 {
-    struct h2_stream *stream = account_calloc_last(session->account, 1, sizeof(*stream));
+    struct h2_stream *stream = recycler_calloc(&session->recycler, 1, sizeof(*stream));
 
     if (!stream)
         return NULL;
@@ -34,9 +34,9 @@ void stream_end(struct h2_stream *stream)
     }
     if (stream->announced)
         session->events->closed(stream, stream->close_code);
-    header_block_fini(&stream->headers, session->account);
-    account_free(session->account, stream->trailers);
-    account_free(session->account, stream);
+    header_block_fini(&stream->headers, &session->recycler);
+    recycler_free(&session->recycler, stream->trailers);
+    recycler_free(&session->recycler, stream);
 }
 
 static bool stream_in_batch(const struct h2_stream *stream)
