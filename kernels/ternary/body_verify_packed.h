@@ -108,22 +108,53 @@ static enum trit_dtype stored_scale_type(const struct verify_job *job,
     return encoding_scales_dtype(job->encoding) == TRIT_F16 ? TRIT_F16 : TRIT_F32;
 }
 
-/* A group's scale is that of its first block; in a sound file all its blocks have it. */
-INLINE void verify_packed(struct claims *claims, const struct packing *packing)
+/* clang-format off */
+#include "kernels/ternary/body_verify_2bit.h"
+/* clang-format on */
+
+/* A group's scale is that of its first block; in a sound file all its blocks have it. Lanes
+ * without a group get the scale 1. */
+INLINE void find_stored_scales(struct claims *claims, const struct packing *packing)
 {
     const struct verify_job *job = claims->job;
     const size_t bytes = job->group_len / packing->elements * packing->bytes;
+    const size_t count = claims->end - claims->begin;
+    uint16_t bits[LANES];
+    if (packing->scale_at < 0) {
+        fill_scales(&claims->scales, 1.0f);
+        for (size_t i = 0; i < count; i++)
+            claims->scales.s[i] = job->in_scales ? job->in_scales[claims->begin + i] : 0;
+        return;
+    }
+    const uint8_t *at =
+        (const uint8_t *)job->in + claims->begin * bytes + packing->scale_at;
+    for (size_t i = 0; i < count; i++)
+        memcpy(&bits[i], at + i * bytes, sizeof(bits[i]));
+    for (size_t i = count; i < LANES; i++)
+        bits[i] = 0x3c00;
+    f32x16_store_f32((uint8_t *)claims->scales.s, f32x16_load_f16((const uint8_t *)bits));
+}
+
+static void taint_groups(struct claims *claims)
+{
+    const size_t len = claims->job->group_len;
     for (size_t g = claims->begin; g < claims->end; g++) {
-        const size_t i = g - claims->begin;
-        claims->scales.s[i] = block_scale((const uint8_t *)job->in + g * bytes, packing,
-                                          job->in_scales ? job->in_scales[g] : 0.0f);
-        claims->tainted[i] = !isfinite(claims->scales.s[i]);
-        if (!claims->tainted[i])
+        claims->tainted[g - claims->begin] =
+            !isfinite(claims->scales.s[g - claims->begin]);
+        if (!claims->tainted[g - claims->begin])
             continue;
         if (claims->counts->non_finite == 0) /* its elements are NaN or infinite */
-            claims->counts->first_non_finite = g * job->group_len;
-        claims->counts->non_finite += job->group_len;
+            claims->counts->first_non_finite = g * len;
+        claims->counts->non_finite += len;
     }
+}
+
+INLINE void verify_packed(struct claims *claims, const struct packing *packing)
+{
+    find_stored_scales(claims, packing);
+    if (packing->order == ORDER_LSB && !claims->latents && verify_2bit(claims, packing))
+        return;
+    taint_groups(claims);
     begin_claims(claims);
     if (claims->latents)
         project_reference(claims);

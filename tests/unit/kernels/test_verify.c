@@ -271,6 +271,129 @@ CASE(by_definition, "counts, trits and exactness equal those of the definition")
     }
 }
 
+/* Some groups in blocks of PQ2_0, with what verification has to say about them. */
+enum { PACKED_GROUPS = 40, PACKED_BLOCK = 34, PACKED_LEN = 128 };
+
+struct packed_truth {
+    uint64_t signs[3], valid, code_threes, zero_groups, bad[3]; /* NaN, negative, zero */
+    uint32_t trits;
+};
+
+static uint16_t any_scale(uint64_t *seed)
+{
+    static const uint16_t odd[] = {0x0000, 0x8000, 0xb800, 0x7e01, 0x7c00, 0x0001};
+    const uint64_t random = check_random(seed);
+
+    return random % 12 ? (uint16_t)(0x3000 + random / 12 % 0x1000)
+                       : odd[random / 12 % (sizeof(odd) / sizeof(odd[0]))];
+}
+
+/* Mostly codes of -1, 0 and +1; sometimes none but 0, and sometimes a code 3. */
+static void fill_block(uint8_t block[PACKED_BLOCK], uint64_t *seed)
+{
+    const bool zeros = check_random(seed) % 6 == 0, odd = check_random(seed) % 20 == 0;
+    const uint16_t scale = any_scale(seed);
+
+    memset(block, 0, PACKED_BLOCK);
+    memcpy(block, &scale, sizeof(scale));
+    for (unsigned i = 0; i < PACKED_LEN; i++) {
+        const unsigned code = zeros ? 1 : (unsigned)(check_random(seed) % 3);
+
+        block[2 + i / 4] |= (uint8_t)(code << 2 * (i % 4));
+    }
+    if (odd)
+        block[2 + check_random(seed) % 32] |= 0xc;
+}
+
+static void add_truth(struct packed_truth *truth, const uint8_t block[PACKED_BLOCK],
+                      uint8_t *inexact)
+{
+    uint64_t codes[4] = {0};
+    uint16_t bits;
+
+    memcpy(&bits, block, sizeof(bits));
+    const float scale = f16_to_f32(bits);
+    for (unsigned i = 0; i < PACKED_LEN; i++)
+        codes[block[2 + i / 4] >> 2 * (i % 4) & 3]++;
+    const bool tainted = !isfinite(scale), negative = scale < 0,
+               zero = scale == 0 && codes[1] < PACKED_LEN;
+    truth->signs[0] += codes[0];
+    truth->signs[1] += codes[1];
+    truth->signs[2] += codes[2] + codes[3];
+    truth->code_threes += tainted ? 0 : codes[3];
+    truth->valid += tainted ? 0 : PACKED_LEN - codes[3];
+    truth->zero_groups += !tainted && (scale == 0 || codes[1] == PACKED_LEN);
+    truth->bad[0] += tainted;
+    truth->bad[1] += negative;
+    truth->bad[2] += zero;
+    for (unsigned i = 0; i < 3 && !tainted; i++)
+        truth->trits |= codes[i] ? 1u << i : 0;
+    *inexact = tainted || negative || zero || codes[3];
+}
+
+static void verify_blocks(const struct kernels *table, size_t count,
+                          const uint8_t in[][PACKED_BLOCK],
+                          const struct packed_truth *truth, const uint8_t *want)
+{
+    uint8_t codes[PACKED_GROUPS][PACKED_LEN / 4], inexact[PACKED_GROUPS];
+    float scales[PACKED_GROUPS];
+    struct ternary_counts counts;
+    struct ternary_check check;
+    const struct verify_job job = {.encoding = TRIT_ENCODING_PQ2_0,
+                                   .count = count,
+                                   .group_len = PACKED_LEN,
+                                   .in = in,
+                                   .divisor = PACKED_LEN,
+                                   .scales = scales,
+                                   .codes = codes[0],
+                                   .inexact = inexact};
+
+    ternary_counts_init(&counts);
+    ternary_check_init(&check);
+    verify(table, &job, &counts, &check);
+    CHECK_EQ(counts.negatives, truth->signs[0]);
+    CHECK_EQ(counts.zeros, truth->signs[1]);
+    CHECK_EQ(counts.positives, truth->signs[2]);
+    CHECK_EQ(counts.zero_groups, truth->zero_groups);
+    CHECK_EQ(check.valid, truth->valid);
+    CHECK_EQ(check.invalid.count, truth->code_threes);
+    CHECK_EQ(check.scales_non_finite.count, truth->bad[0]);
+    CHECK_EQ(check.scales_negative.count, truth->bad[1]);
+    CHECK_EQ(check.scales_zero.count, truth->bad[2]);
+    CHECK_EQ(check.trits_seen, truth->trits);
+    CHECK_MEM(inexact, want, count);
+    for (size_t g = 0; g < count; g++) {
+        uint16_t bits;
+
+        memcpy(&bits, in[g], sizeof(bits));
+        CHECK(isnan(scales[g]) || scales[g] == f16_to_f32(bits));
+        if (!want[g])
+            CHECK_MEM(codes[g], in[g] + 2, sizeof(codes[g]));
+    }
+}
+
+CASE(packed_by_definition,
+     "of packed groups, counts, codes and exactness are those of each code and scale")
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t table_count = kernels_available(tables);
+    uint64_t seed = check_seed();
+
+    for (int round = 0; round < 200; round++) {
+        const size_t count = 1 + check_random(&seed) % PACKED_GROUPS;
+        uint8_t in[PACKED_GROUPS][PACKED_BLOCK], want[PACKED_GROUPS];
+        struct packed_truth truth = {.trits = 0};
+
+        for (size_t g = 0; g < count; g++) {
+            fill_block(in[g], &seed);
+            add_truth(&truth, in[g], &want[g]);
+        }
+        for (size_t i = 0; i < table_count; i++)
+            verify_blocks(tables[i], count, (const uint8_t(*)[PACKED_BLOCK])in, &truth,
+                          want);
+    }
+}
+
 /* Scales of int8 codes that are negative, not finite, or 0 with codes that are not. */
 CASE(stored_scales, "bad stored scales are found, and their groups do not count as exact")
 {
