@@ -49,6 +49,7 @@ struct metrics {
     _Atomic uint64_t limits[LIMIT_COUNT];
     struct histogram histograms[HISTOGRAM_COUNT];
     _Atomic uint64_t rows[PRODUCT_COUNT], products[PRODUCT_COUNT];
+    _Atomic uint64_t jobs[JOB_KIND_COUNT][JOB_RESULT_COUNT];
     const char *const *http_paths; /* HTTP requests, by path and code; the row behind the
                                     * last path is for all others */
     size_t http_path_count;

@@ -47,6 +47,18 @@ static const char *const product_names[] = {
 #undef PRODUCT
 };
 
+static const char *const job_kind_names[] = {
+#define JOB_KIND(id, name) [id] = name,
+#include "obs/job_kinds.def"
+#undef JOB_KIND
+};
+
+static const char *const job_result_names[] = {
+#define JOB_RESULT(id, name) [id] = name,
+#include "obs/job_results.def"
+#undef JOB_RESULT
+};
+
 static uint64_t load(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
@@ -104,6 +116,18 @@ static void put_labelled(const struct exposition *to, const struct metrics *metr
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         put_counters(to, &all[i]);
+}
+
+static void put_jobs(const struct exposition *to, const struct metrics *metrics)
+{
+    put_family(to, "tritd_jobs_finished_total", "counter",
+               "Jobs over checkpoints that ended, by kind and result.");
+    for (size_t kind = 0; kind < JOB_KIND_COUNT; kind++)
+        for (size_t result = 0; result < JOB_RESULT_COUNT; result++)
+            fprintf(to->out,
+                    "tritd_jobs_finished_total{kind=\"%s\",result=\"%s\"} %" PRIu64 "\n",
+                    job_kind_names[kind], job_result_names[result],
+                    load(&metrics->jobs[kind][result]));
 }
 
 static void put_method(const struct exposition *to, const struct metrics *metrics,
@@ -267,6 +291,7 @@ char *metrics_render(struct metrics *metrics, bool openmetrics, size_t *bytes)
     put_build(&to, metrics);
     put_table(&to, metrics);
     put_labelled(&to, metrics);
+    put_jobs(&to, metrics);
     put_calls(&to, metrics);
     put_histograms(&to, metrics);
     put_http(&to, metrics);

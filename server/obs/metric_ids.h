@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers of metrics, histograms, limits and kinds of product, from the tables in the .def
- * files. */
+/* The numbers of metrics, histograms, limits, kinds of product, and kinds and results of jobs,
+ * from the tables in the .def files. */
 #ifndef OBS_METRIC_IDS_H
 #define OBS_METRIC_IDS_H
 
@@ -33,6 +33,20 @@ enum product_id {
 #include "obs/products.def"
 #undef PRODUCT
     PRODUCT_COUNT
+};
+
+/* Jobs over checkpoints: the labels of tritd_jobs_finished_total. */
+enum job_kind_id {
+#define JOB_KIND(id, name) id,
+#include "obs/job_kinds.def"
+#undef JOB_KIND
+    JOB_KIND_COUNT
+};
+enum job_result_id {
+#define JOB_RESULT(id, name) id,
+#include "obs/job_results.def"
+#undef JOB_RESULT
+    JOB_RESULT_COUNT
 };
 
 #endif

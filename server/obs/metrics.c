@@ -2,6 +2,7 @@
 #include "obs/metrics.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/number.h"
@@ -106,6 +107,19 @@ void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
         return;
     raise(&metrics->rows[id], rows);
     raise(&metrics->products[id], products);
+}
+
+void metric_job(struct metrics *metrics, const char *method, enum job_result_id result)
+{
+    static const char *const kinds[] = {
+#define JOB_KIND(id, name) [id] = name,
+#include "obs/job_kinds.def"
+#undef JOB_KIND
+    };
+
+    for (size_t i = 0; metrics && i < JOB_KIND_COUNT; i++)
+        if (strcasecmp(kinds[i], method) == 0)
+            raise(&metrics->jobs[i][result], 1);
 }
 
 static size_t bucket_of(uint64_t duration_ns)

@@ -45,6 +45,10 @@ void metric_limit(struct metrics *metrics, enum limit_id id);
 void metric_product(struct metrics *metrics, enum product_id id, uint64_t rows,
                     uint64_t products);
 
+/* tritd_jobs_finished_total{kind,result}: a job over a checkpoint has ended. `method` is that
+ * which started it, "Verify"; one that job_kinds.def lacks is not counted. */
+void metric_job(struct metrics *metrics, const char *method, enum job_result_id result);
+
 void metric_observe(struct metrics *metrics, enum histogram_id id, uint64_t duration_ns);
 
 /* tritd_rpc_in_flight{method}: a call began, or ended. */

@@ -57,10 +57,15 @@ class Checkpoints:
 
 
 def metric(daemon, name):
-    """The value of a metric without labels."""
+    """The value of a metric; the name has its labels."""
     with urllib.request.urlopen(f"http://{daemon.http}/metrics", timeout=CALL_SECONDS) as reply:
-        return next(float(line.split()[1]) for line in reply.read().decode().splitlines()
+        return next(float(line.split()[-1]) for line in reply.read().decode().splitlines()
                     if line.startswith(name + " "))
+
+
+def finished(daemon, kind, result):
+    """How many jobs ended so."""
+    return metric(daemon, f'tritd_jobs_finished_total{{kind="{kind}",result="{result}"}}')
 
 
 def wait_for(condition):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from checkpoints import save
-from jobs import Checkpoints, gathered, metric, wait_for
+from jobs import Checkpoints, finished, gathered, metric, wait_for
 from tritd import CALL_SECONDS, Daemon, refused
 
 CANCELLED, EXHAUSTED = grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -32,6 +32,8 @@ def own(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     save_endless(root / ENDLESS)
     save(root / "a.safetensors", {"l.weight": np.ones((4, 128), np.float32)})
+    save(root / "latents.safetensors", {"l.weight": np.linspace(-1, 1, 512, dtype=np.float32)
+                                        .reshape(4, 128)})
     daemon = Daemon(tmp_path_factory.mktemp("jobs"), "--checkpoint-root", root, "--jobs-max", 1,
                     "--jobs-waiting-max", 2, "--jobs-kept-max", 3)
     yield daemon
@@ -100,11 +102,13 @@ def test_a_detached_job_goes_on_without_its_client(service):
 
 
 def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
+    refusals = metric(own, 'tritd_limit_refusals_total{limit="jobs_waiting"}')
     _, running = begin(service, detach=True)
     kept = [begin(service, "a.safetensors") for _ in range(2)]
     assert [state(service, job) for _, job in kept] == ["waiting"] * 2
     assert metric(own, "tritd_jobs_waiting") == 2
     refused(lambda: list(service.stream("Inspect", "a.safetensors")), EXHAUSTED, "jobs-waiting-max")
+    assert metric(own, 'tritd_limit_refusals_total{limit="jobs_waiting"}') > refusals
     service.cancel(kept[1][1])
     refused(lambda: list(kept[1][0]), CANCELLED)
     service.cancel(running)
@@ -116,7 +120,32 @@ def test_results_of_the_newest_jobs_are_kept(own, service):
     names = [gathered(service.stream("Verify", "a.safetensors")).messages[0].job for _ in range(5)]
     assert [job.job for job in service.jobs()] == names[:1:-1]
     refused(lambda: list(service.attach(names[0])), grpc.StatusCode.NOT_FOUND, names[0])
-    assert metric(own, "tritd_jobs_done_total") >= 5
+    assert finished(own, "verify", "pass") >= 5
+
+
+def test_metrics_count_jobs_by_kind_and_result(own, service, tmp_path):
+    """And the bytes and tensors of those that came to a result."""
+    totals = [f"tritd_jobs_{name}_total" for name in ("read_bytes", "written_bytes", "tensors")]
+    counted = [("verify", "pass"), ("verify", "fail"), ("verify", "failed"), ("inspect", "pass"),
+               ("project", "pass"), ("plan", "fail"), ("verify", "cancelled")]
+
+    def all_counts():
+        return [finished(own, *one) for one in counted], [metric(own, name) for name in totals]
+
+    before, sums = all_counts()
+    assert service.run("Verify", "a.safetensors").verdict == "pass"
+    assert service.run("Inspect", "a.safetensors").verdict == "pass"
+    assert service.run("Plan", "a.safetensors", {"exclude": ["*"]}).verdict == "fail"
+    assert service.run("Project", "latents.safetensors", output="a.out", force=True).verdict == "pass"
+    assert service.run("Verify", "latents.safetensors").verdict == "fail"
+    refused(lambda: service.run("Verify", "missing"), grpc.StatusCode.NOT_FOUND)
+    after, new_sums = all_counts()
+    assert [new - old for new, old in zip(after, before)] == [1, 1, 1, 1, 1, 1, 0]
+    assert [new - old for new, old in zip(new_sums, sums)] == [3 * 2048, 2048, 3]
+    stream, _ = begin(service)
+    wait_for(lambda: metric(own, totals[0]) > new_sums[0])  # counted while the job runs
+    stream.cancel()
+    wait_for(lambda: finished(own, *counted[-1]) == before[-1] + 1)
 
 
 def test_without_a_root_the_service_says_what_to_set(start):

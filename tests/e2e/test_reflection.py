@@ -5,6 +5,7 @@ import json
 import subprocess
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_reflection.v1alpha import reflection_pb2
@@ -12,6 +13,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase)
 
 import tools
+from checkpoints import save
 from tritd import BINARIES, CALL_SECONDS, ROOT
 
 SERVICES = {"trit.v1.Ternary", "trit.v1.Reports", "trit.v1.Layers", "trit.v1.Checkpoints",
@@ -123,6 +125,36 @@ def test_grpcurl_lists_describes_and_calls(daemon):
     reply = json.loads(grpcurl(daemon, "trit.v1.Ternary/Project", data={
         "tensor": {"dtype": "DTYPE_F32", "shape": [1, 128], "data": base64.b64encode(bytes(512)).decode()}}))
     assert reply["report"]["zeros"] == "128"
+
+
+def messages(text):
+    """The JSON objects that grpcurl prints one behind the other."""
+    decoder, found = json.JSONDecoder(), []
+    while text.strip():
+        text = text.lstrip()
+        message, end = decoder.raw_decode(text)
+        found.append(message)
+        text = text[end:]
+    return found
+
+
+def test_grpcurl_runs_jobs_over_checkpoints(daemon):
+    """Their progress comes as it is streamed, with reports; the list has them."""
+    save(daemon.root / "grpcurl.safetensors",
+         {"l.weight": np.linspace(-1, 1, 512, dtype=np.float32).reshape(4, 128)})
+    path = {"path": "grpcurl.safetensors"}
+    told = messages(grpcurl(daemon, "trit.v1.Checkpoints/Inspect", data=path))
+    listed = json.loads("".join(one.get("result", "") for one in told))
+    assert [one["name"] for one in listed["tensors"] if one["layer"]] == ["l.weight"]
+    told = messages(grpcurl(daemon, "trit.v1.Checkpoints/Project",
+                            data={**path, "output": "grpcurl.gguf", "force": True,
+                                  "options": {"encoding": "ENCODING_PQ2_0"}}))
+    report = next(one for one in told if "report" in one)
+    assert (report["layer"], report["report"]["elements"]) == ("l.weight", "512")
+    assert (told[-1]["verdict"], told[-1]["tensorsDone"]) == ("pass", "1")
+    jobs = json.loads(grpcurl(daemon, "trit.v1.Checkpoints/Jobs"))["jobs"]
+    done = next(one for one in jobs if one["job"] == told[0]["job"])
+    assert (done["method"], done["output"], done["state"]) == ("Project", "grpcurl.gguf", "done")
 
 
 def test_grpcurl_shows_the_details_of_an_error(daemon):

@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "drive/input.h"
+#include "obs/metrics.h"
 #include "proto/finding.h"
 #include "services/checkpoints/context.h"
 
@@ -49,6 +50,11 @@ static void progress_changed(struct progress *progress, bool due)
     struct checkpoint_job *job = LIST_OWNER(progress, struct checkpoint_job, progress);
     const uint64_t now = clock_monotonic_ns();
 
+    if (progress->done > job->read_bytes) {
+        metric_add(job->context->metrics, M_JOBS_READ_BYTES,
+                   progress->done - job->read_bytes);
+        job->read_bytes = progress->done;
+    }
     if (!due && now - job->told_ns < (uint64_t)JOB_NEWS_MS * 1000000)
         return;
     job->told_ns = now;

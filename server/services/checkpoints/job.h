@@ -71,8 +71,10 @@ struct checkpoint_job {
     _Atomic bool cancelled;
     int64_t created_ns, started_ns, ended_ns; /* Unix time; 0: not yet */
     uint64_t begun_ns, told_ns;               /* monotonic */
-    struct progress progress;                 /* its lock guards it, and `told_ns` */
-    pthread_mutex_t lock;                     /* guards the rest, and the times above */
+    uint64_t read_bytes;                      /* that are counted; as `told_ns` */
+    uint64_t output_bytes;    /* of the output's tensors; the job's thread */
+    struct progress progress; /* its lock guards it, and `told_ns` */
+    pthread_mutex_t lock;     /* guards the rest, and the times above */
     enum job_state state;
     struct failure failure;
     enum trit_verdict verdict;

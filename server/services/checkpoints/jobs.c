@@ -34,16 +34,29 @@ static void show_counts(struct jobs *jobs)
 
 /* ---- on a job's thread ------------------------------------------------------------------ */
 
+static enum job_result_id result_of(const struct checkpoint_job *job,
+                                    enum job_state state)
+{
+    if (state != JOB_DONE)
+        return state == JOB_FAILED ? R_FAILED : R_CANCELLED;
+    switch (job->verdict) {
+    case TRIT_VERDICT_PASS:
+        return R_PASS;
+    case TRIT_VERDICT_INCONCLUSIVE:
+        return R_INCONCLUSIVE;
+    case TRIT_VERDICT_FAIL:
+        break;
+    }
+    return R_FAIL;
+}
+
 static void count_end(const struct checkpoint_job *job, enum job_state state)
 {
     struct metrics *metrics = job->context->metrics;
 
-    metric_add(metrics,
-               state == JOB_DONE     ? M_JOBS_DONE
-               : state == JOB_FAILED ? M_JOBS_FAILED
-                                     : M_JOBS_CANCELLED,
-               1);
-    metric_add(metrics, M_JOBS_BYTES, job->progress.done);
+    metric_job(metrics, job->kind->name, result_of(job, state));
+    if (state == JOB_DONE)
+        metric_add(metrics, M_JOBS_TENSORS, job->tensors_total);
 }
 
 static void end(struct checkpoint_job *job, enum job_state state,

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "checkpoint/plan_json.h"
 #include "drive/planned.h"
 #include "kernels/kernels.h"
+#include "obs/metrics.h"
 
 int job_output_check(const struct checkpoint_job *job, const struct rooted *output,
                      const struct rooted *input, enum trit_encoding encoding,
@@ -29,10 +31,11 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
     return 0;
 }
 
-int job_output_create(const struct checkpoint_job *job, const struct rooted *output,
+int job_output_create(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct failure *failure)
 {
+    job->output_bytes = plan_sizes(plan).all;
     return planned_create(writer, output->path,
                           job->asked.force ? TARGET_REPLACE : TARGET_NEW, plan, source,
                           job->asked.shard_bytes, failure) < 0
@@ -45,7 +48,8 @@ int job_output_commit(struct checkpoint_job *job, struct writer *writer,
 {
     if (progress_check(&job->progress, failure) < 0)
         return -1;
-    return writer_commit(writer, failure) < 0
-               ? fail_context(failure, "%.512s", job->asked.output)
-               : 0;
+    if (writer_commit(writer, failure) < 0)
+        return fail_context(failure, "%.512s", job->asked.output);
+    metric_add(job->context->metrics, M_JOBS_WRITTEN_BYTES, job->output_bytes);
+    return 0;
 }

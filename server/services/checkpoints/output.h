@@ -17,7 +17,7 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
                      struct failure *failure);
 
 /* Opens the output of the plan. ALREADY_EXISTS: see checkpoints.proto. */
-int job_output_create(const struct checkpoint_job *job, const struct rooted *output,
+int job_output_create(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct failure *failure);
 

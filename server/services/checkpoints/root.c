@@ -13,7 +13,7 @@
 
 int root_open(struct root *root, const char *directory, struct failure *failure)
 {
-    root->fd = -1;
+    *root = (struct root){.fd = -1};
     if (!directory)
         return 0;
     if (access("/proc/self/fd", X_OK) != 0)
@@ -135,9 +135,11 @@ static int open_beneath(const struct root *root, const char *path, size_t length
     }
     memcpy(text, path, length);
     text[length] = '\0';
-    fd = openat2_beneath(root->fd, text);
-    if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) /* a sandbox may forbid it */
-        return fd;
+    if (!root->walks) {
+        fd = openat2_beneath(root->fd, text);
+        if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) /* a sandbox may forbid it */
+            return fd;
+    }
     return walk_beneath(root->fd, path, length);
 }
 

@@ -5,10 +5,13 @@
 #ifndef CHECKPOINTS_ROOT_H
 #define CHECKPOINTS_ROOT_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 struct root {
-    int fd; /* of the directory; -1: the service is off */
+    int fd;     /* of the directory; -1: the service is off */
+    bool walks; /* without openat2, as on systems that lack it; tests set it */
 };
 
 /* `directory` NULL: the service is off. INVALID_ARGUMENT: it is not a directory that can be

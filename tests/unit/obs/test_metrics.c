@@ -130,6 +130,26 @@ static void check_families(char *text, bool openmetrics)
     CHECK(count >= METRIC_COUNT);
 }
 
+CASE(jobs_have_kind_and_result, "jobs are counted by kind and result, from 0 on")
+{
+    struct metrics *metrics = create();
+    char *text;
+
+    metric_job(metrics, "Verify", R_INCONCLUSIVE);
+    metric_job(metrics, "Verify", R_INCONCLUSIVE);
+    metric_job(metrics, "Project", R_CANCELLED);
+    metric_job(metrics, "Unheard", R_PASS);
+    text = render(metrics, false);
+    CHECK(has_line(
+        text, "tritd_jobs_finished_total{kind=\"verify\",result=\"inconclusive\"} 2"));
+    CHECK(has_line(text,
+                   "tritd_jobs_finished_total{kind=\"project\",result=\"cancelled\"} 1"));
+    CHECK(has_line(text, "tritd_jobs_finished_total{kind=\"diff\",result=\"pass\"} 0"));
+    CHECK(!strstr(text, "Unheard"));
+    free(text);
+    metrics_destroy(metrics);
+}
+
 CASE(families_are_whole, "every family is declared once, with help, before its samples")
 {
     for (int openmetrics = 0; openmetrics <= 1; openmetrics++) {
@@ -269,6 +289,7 @@ CASE(null_is_harmless, "counting without metrics does nothing")
 {
     size_t bytes = 0;
 
+    metric_job(NULL, "Verify", R_PASS);
     metric_add(NULL, M_TILES, 1);
     metric_set(NULL, M_QUEUE, 1);
     metric_up(NULL, M_QUEUE);

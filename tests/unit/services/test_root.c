@@ -12,8 +12,9 @@
 #include "files/source.h"
 #include "tests/lib/check.h"
 
-/* A folder with a file, a folder with a file, links and a FIFO. */
-static struct root rooted_folder(char folder[64])
+/* A folder with a file, a folder with a file, links and a FIFO. `walks`: paths are opened
+ * without openat2. */
+static struct root rooted_folder(char folder[64], bool walks)
 {
     struct root root;
     int at;
@@ -31,6 +32,7 @@ static struct root rooted_folder(char folder[64])
     CHECK(mkfifoat(at, "pipe", 0600) == 0);
     close(at);
     CHECK(root_open(&root, folder, NULL) == 0);
+    root.walks = walks;
     return root;
 }
 
@@ -57,10 +59,10 @@ static enum trit_status found(const struct root *root, const char *path)
     return failure.status;
 }
 
-CASE(finds, "regular files and folders are found, and nothing that leads elsewhere")
+static void check_finds(bool walks)
 {
     char folder[64];
-    struct root root = rooted_folder(folder);
+    struct root root = rooted_folder(folder, walks);
     static const struct {
         const char *path;
         enum trit_status status;
@@ -99,10 +101,20 @@ CASE(finds, "regular files and folders are found, and nothing that leads elsewhe
     remove_folder(&root, folder);
 }
 
-CASE(long_paths, "a component above 255 bytes and a path above 4096 are refused")
+CASE(finds, "regular files and folders are found, and nothing that leads elsewhere")
+{
+    check_finds(false);
+}
+
+CASE(walks, "the same is found and refused where the system lacks openat2")
+{
+    check_finds(true);
+}
+
+static void check_long_paths(bool walks)
 {
     char folder[64], path[5000];
-    struct root root = rooted_folder(folder);
+    struct root root = rooted_folder(folder, walks);
 
     memset(path, 'x', sizeof(path));
     path[256] = '\0';
@@ -115,10 +127,16 @@ CASE(long_paths, "a component above 255 bytes and a path above 4096 are refused"
     remove_folder(&root, folder);
 }
 
-CASE(held, "a file that is replaced by a link after it was found is not opened")
+CASE(long_paths, "a component above 255 bytes and a path above 4096 are refused")
+{
+    check_long_paths(false);
+    check_long_paths(true);
+}
+
+static void check_held(bool walks)
 {
     char folder[64];
-    struct root root = rooted_folder(folder);
+    struct root root = rooted_folder(folder, walks);
     struct failure failure = {.status = TRIT_OK};
     struct rooted rooted;
     struct source *source;
@@ -136,10 +154,16 @@ CASE(held, "a file that is replaced by a link after it was found is not opened")
     remove_folder(&root, folder);
 }
 
-CASE(renamed, "a folder that is renamed after it was found stays the one that is read")
+CASE(held, "a file that is replaced by a link after it was found is not opened")
+{
+    check_held(false);
+    check_held(true);
+}
+
+static void check_renamed(bool walks)
 {
     char folder[64];
-    struct root root = rooted_folder(folder);
+    struct root root = rooted_folder(folder, walks);
     struct rooted rooted;
     struct source *source;
 
@@ -152,6 +176,12 @@ CASE(renamed, "a folder that is renamed after it was found stays the one that is
     CHECK(unlinkat(root.fd, "deep", 0) == 0);
     CHECK(renameat(root.fd, "moved", root.fd, "deep") == 0);
     remove_folder(&root, folder);
+}
+
+CASE(renamed, "a folder that is renamed after it was found stays the one that is read")
+{
+    check_renamed(false);
+    check_renamed(true);
 }
 
 CASE(no_root, "a root that is missing or a file is refused, naming the option")
