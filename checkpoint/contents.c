@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "checkpoint/config.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/keras_names.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
 
@@ -46,8 +47,10 @@ static enum layer_layout layout_of(const struct classifying *c,
     if (role == ROLE_EXPERTS)
         return experts_layout(c) == EXPERTS_IN_OUT ? LAYOUT_EXPERTS_IN_OUT
                                                    : LAYOUT_EXPERTS_OUT_IN;
-    if (entry->rank == 2 && (patterns_match(&c->options->transposed, entry->name) ||
-                             config_transposes(c->options->config, entry->name)))
+    if (entry->rank == 2 &&
+        (patterns_match(&c->options->transposed, entry->name) ||
+         config_transposes(c->options->config, entry->name) ||
+         (table_is_keras(c->contents->table) && keras_kind(entry) == KERAS_KERNEL)))
         return LAYOUT_IN_OUT;
     return LAYOUT_OUT_IN;
 }

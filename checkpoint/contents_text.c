@@ -120,6 +120,9 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
                  contents->table->entries[index].type->name);
         return text;
     }
+    if (item->packing == PACKING_KERAS)
+        return "packed as Keras's ternary kernel, without the number of its inputs; that is "
+               "in the model's .keras file";
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
     const bool by_config = item->packing == PACKING_OTHER && contents->quant_method;
@@ -166,6 +169,8 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
     case CONTENT_LAYER:
         if (!content_is_foreign(item))
             return "a layer";
+        if (item->packing == PACKING_KERAS)
+            return "a layer, packed as Keras's ternary kernel";
         snprintf(text, CONTENT_TEXT_BYTES, "a layer, packed as %s with %u bits",
                  packing_name(item->packing), item->foreign.bits);
         return text;

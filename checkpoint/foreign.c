@@ -10,6 +10,7 @@
 #include "checkpoint/decode.h"
 #include "checkpoint/foreign_tables.h"
 #include "checkpoint/foreign_words.h"
+#include "checkpoint/keras.h"
 
 enum { BNB_INT8_LARGEST = 127 }; /* bitsandbytes' code of a row's largest weight */
 
@@ -218,6 +219,8 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
     else if (packing == PACKING_GEMLITE)
         return foreign_gemlite_of(table, entry, options, form, dense, layout, scales,
                                   biases);
+    else if (packing == PACKING_KERAS)
+        return keras_form_of(table, entry, form, dense, scales);
     else
         found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
                  packing == PACKING_BITSANDBYTES) &&
@@ -232,15 +235,26 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
 
 /* ---- values ------------------------------------------------------------------------ */
 
+/* Of words of a column: one scale for the tensor, or one for each row and block? */
+static bool has_one_scale(const struct foreign_form *form)
+{
+    return form->block_rows > 1;
+}
+
 struct foreign_rows foreign_rows_of(const struct foreign_form *form, uint64_t columns,
                                     uint64_t first, uint64_t count)
 {
     const uint64_t size = dtype_bytes(form->dtype), word = form->word_bytes;
 
-    if (form->codes_a_word)
+    if (form->codes_a_word) {
+        const struct foreign_runs codes = {first * word, count * word, form->rows * word,
+                                           div_up(columns, form->codes_a_word)};
+
+        if (has_one_scale(form))
+            return (struct foreign_rows){codes, {0, size, 0, 1}};
         return (struct foreign_rows){
-            {first * word, count * word, form->rows * word, columns / form->codes_a_word},
-            {first * size, count * size, form->rows * size, form->scale_columns}};
+            codes, {first * size, count * size, form->rows * size, form->scale_columns}};
+    }
     const uint64_t block = first / form->block_rows;
     const uint64_t blocks = div_up(first + count, form->block_rows) - block;
     const uint64_t width = form->scale_columns * size;
@@ -287,6 +301,7 @@ static double code_at(const struct foreign_form *form, const uint8_t *row, uint6
     case CODES_E5M2:
         return e5m2(row[index]);
     case CODES_UNSIGNED:
+    case CODES_BASE3: /* in words only */
         break;
     }
     code = row[at / 8] >> at % 8;
@@ -302,6 +317,8 @@ static double word_code_at(const struct foreign_form *form, const uint8_t *data,
     const uint64_t word = index / form->codes_a_word * count + row;
     const uint64_t at = index % form->codes_a_word * form->bits;
 
+    if (form->codes == CODES_BASE3)
+        return keras_code(data[word], index % form->codes_a_word);
     return data[word * form->word_bytes + at / 8] >> at % 8 & ((1u << form->bits) - 1);
 }
 
@@ -325,7 +342,7 @@ static uint64_t scale_place(const struct foreign_form *form, uint64_t first,
     const uint64_t along = index / form->block_columns;
 
     if (form->codes_a_word)
-        return along * count + row;
+        return has_one_scale(form) ? 0 : along * count + row;
     return ((first + row) / form->block_rows - first / form->block_rows) *
                form->scale_columns +
            along;

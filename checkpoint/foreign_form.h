@@ -11,6 +11,7 @@ enum foreign_codes {
     CODES_INT8,
     CODES_E4M3, /* fp8 as in OCP's format: no infinity, NaN is 0x7f */
     CODES_E5M2,
+    CODES_BASE3, /* Keras: five in a byte, the first one is the lowest digit */
 };
 
 /* How a packed weight is decoded. */
@@ -24,7 +25,8 @@ struct foreign_form {
     int64_t zero;                       /* the code of a weight of 0 */
     bool biases_are_zeros;              /* `biases` has the codes of 0 instead */
     /* Codes and scales lie as [in, out]: `codes_a_word` codes of a column, the first one
-     * lowest, in words of `word_bytes`, of which a row has `rows`. 0: they lie row by row. */
+     * lowest, in words of `word_bytes`, of which a row has `rows`. 0: they lie row by row.
+     * The last word of a column may be filled up. */
     uint64_t codes_a_word, word_bytes, rows;
     double divisor;        /* of the scales */
     enum trit_dtype dtype; /* of scales, biases and values */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "checkpoint/keras_names.h"
+
 struct name {
     char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
     size_t bytes;
@@ -268,11 +270,30 @@ static enum tensor_role weight_role(const struct tensor_table *table,
     return matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
 }
 
+static enum tensor_role keras_role(enum keras_kind kind)
+{
+    switch (kind) {
+    case KERAS_KERNEL:
+        return ROLE_LINEAR;
+    case KERAS_EMBEDDING:
+        return ROLE_EMBEDDING;
+    case KERAS_POSITIONS:
+        return ROLE_POSITION;
+    case KERAS_NORM:
+        return ROLE_NORM;
+    case KERAS_OTHER:
+        break;
+    }
+    return ROLE_OTHER;
+}
+
 enum tensor_role tensor_role(const struct tensor_table *table,
                              const struct tensor_entry *entry)
 {
     struct name name;
 
+    if (table && table_is_keras(table))
+        return keras_role(keras_kind(entry));
     name_split(&name, entry->name);
     if (is_lora(&name))
         return ROLE_LORA;

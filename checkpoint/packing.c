@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/keras_names.h"
 #include "checkpoint/naming.h"
 
 /* Companions that several rules need. */
@@ -103,6 +104,8 @@ const char *packing_name(enum packing packing)
         return "FSDP's flat parameters";
     case PACKING_GEMLITE:
         return "gemlite";
+    case PACKING_KERAS:
+        return "Keras's ternary kernel";
     case PACKING_GGUF:
         return "GGUF";
     case PACKING_OTHER:
@@ -229,7 +232,10 @@ void packing_visit(const struct tensor_table *table, const struct tensor_entry *
                    void (*visit)(void *arg, size_t index), void *arg)
 {
     struct forward forward = {visit, arg};
+    const size_t scale = keras_scale(table, weight);
 
+    if (scale != SIZE_MAX)
+        visit(arg, scale);
     visit_companions(table, weight, forward_visit, &forward);
 }
 
@@ -327,6 +333,8 @@ enum packing foreign_packing_of(const struct tensor_table *table,
         return PACKING_GGUF;
     if (!type_is_packed(entry->type))
         return PACKING_NONE;
+    if (keras_scale(table, entry) != SIZE_MAX)
+        return PACKING_KERAS;
     visit_companions(table, entry, note_companion, &found);
     if (!found.has)
         return PACKING_NONE;

@@ -8,7 +8,7 @@
 #include "files/source.h"
 #include "files/table.h"
 
-enum { PROBE_BYTES = 16 }; /* bytes of the file that a probe gets */
+enum { PROBE_BYTES = 48 }; /* bytes of the file that a probe gets */
 
 struct reader_ops {
     const char *format;
@@ -28,7 +28,7 @@ struct writer_ops {
                 struct failure *failure);
 };
 
-extern const struct reader_ops safetensors_reader, npy_reader, gguf_reader;
+extern const struct reader_ops safetensors_reader, npy_reader, gguf_reader, keras_reader;
 extern const struct writer_ops safetensors_writer, npy_writer, gguf_writer;
 
 #endif

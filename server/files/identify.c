@@ -16,7 +16,7 @@ enum {
     LFS_BYTES_MAX = 1024,        /* of a pointer; git-lfs's own bound */
 };
 
-#define READ_ARE "; only safetensors, GGUF and .npy are read"
+#define READ_ARE "; only safetensors, GGUF, .npy and Keras 3 files are read"
 #define UNPACK ": unpack it first"
 #define PICKLE_IS_CODE                                                                   \
     ", which is not opened because unpickling can run code; convert it to safetensors"
@@ -37,8 +37,6 @@ struct magic {
 static const struct magic magics[] = {
     {0, 4, "lmgg", "is a GGML file, the forerunner of GGUF" READ_ARE},
     {0, 4, "tjgg", "is a GGML file, the forerunner of GGUF" READ_ARE},
-    {0, 8, "\x89HDF\r\n\x1a\n",
-     "is an HDF5 file, as Keras and TensorFlow write" READ_ARE},
     {0, 14, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
      "is PyTorch's pickle file of before version 1.6" PICKLE_IS_CODE},
     {0, 3, "\x1f\x8b\x08", "is compressed by gzip" UNPACK},
@@ -163,7 +161,8 @@ static int identify_zip(struct source *source, const struct piece *head,
     } kinds[] = {
         {"data.pkl", "is PyTorch's pickle archive" PICKLE_IS_CODE},
         {".npy", "is NumPy's archive (.npz); save each array as .npy"},
-        {"model.weights.h5", "is a Keras archive" READ_ARE},
+        {"model.weights.h5",
+         "is a Keras archive with its members in another order; save it again with Keras"},
         {".safetensors", "is a zip archive that holds safetensors" UNPACK},
     };
     uint64_t bytes = source_bytes(source);
@@ -309,5 +308,5 @@ int fail_unknown_format(struct source *source, struct failure *failure)
     if (known < 0)
         return -1;
     return fail(failure, TRIT_INVALID_ARGUMENT, NULL, "it %s",
-                known ? text : "is neither safetensors, GGUF nor .npy");
+                known ? text : "is neither safetensors, GGUF, .npy nor of Keras 3");
 }

@@ -26,7 +26,7 @@ struct reader {
 
 /* Tried in order. safetensors has no magic number, so it comes last. */
 static const struct reader_ops *const probes[] = {&npy_reader, &gguf_reader,
-                                                  &safetensors_reader};
+                                                  &keras_reader, &safetensors_reader};
 
 static int no_memory(struct failure *failure)
 {

@@ -28,8 +28,9 @@ struct tensor_entry {
                                       bytes */
     uint32_t
         shard; /* number of the checkpoint's file that holds it; 0 if there is one file */
-    uint64_t offset; /* of the first byte, from the start of the file */
-    uint64_t bytes;  /* from shape and type; never more than the file has */
+    uint64_t offset;   /* of the first byte, from the start of the file */
+    uint64_t bytes;    /* from shape and type; never more than the file has */
+    uint64_t unpacked; /* of a kernel that Keras packed: its inputs; 0: not known */
 };
 
 /* A tensor that the header lists, but of which the file holds only a part. */

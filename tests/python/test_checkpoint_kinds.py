@@ -3,6 +3,7 @@
 claims that differ as `trit` does."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -457,3 +458,15 @@ def test_a_file_that_is_cut_fails_as_with_the_command(daemon, client, drawn, tmp
     same_as_the_command(daemon, found, ours)
     with pytest.raises(trit.InvalidArgument, match="truncated"):
         client.checkpoint.inspect(ours)
+
+
+def test_keras(daemon, client, tmp_path):
+    """A .keras file's ternary kernels are verified and unpacked as by trit."""
+    data = pathlib.Path(__file__).resolve().parents[1] / "data"
+    found = client.checkpoint.verify(data / "keras_ternary.keras")
+    assert found.verdict == "pass" and len(found.reports) == 3
+    same_as_the_command(daemon, found, data / "keras_ternary.keras")
+    client.checkpoint.unpack(data / "keras_ternary.keras", tmp_path / "a.safetensors")
+    dense, _ = read(tmp_path / "a.safetensors")
+    for name, value in read(data / "keras_ternary.safetensors")[0].items():
+        assert dense[name] == value

@@ -324,6 +324,92 @@ CASE(decodes_words_of_columns, "gemlite's words lie along the columns of [in, ou
         CHECK(values[i] == (i == 10 ? 2.0f : i == 15 ? -5.0f : 0.0f));
 }
 
+/* A table of Keras with a ternary kernel of 13 inputs and 3 units, and its bias. */
+static void keras_init(struct packed *p, const char *kernel, bool bias, uint64_t unpacked)
+{
+    packed_init(p);
+    p->table.format = "keras";
+    add(&p->table, "layers/dense/vars/0", kernel, 3, 3, 0);
+    if (bias)
+        add(&p->table, "layers/dense/vars/1", "F32", 3, 0, 0);
+    add(&p->table, bias ? "layers/dense/vars/2" : "layers/dense/vars/1", "F32", 1, 0, 0);
+    p->table.entries[p->table.count - 1].rank = 0;
+    p->table.entries[0].unpacked = unpacked;
+    seal(&p->table);
+}
+
+static enum packing keras_packing(const struct packed *p)
+{
+    return foreign_packing_of(&p->table, table_find(&p->table, "layers/dense/vars/0"));
+}
+
+static bool keras_is_read(struct packed *p)
+{
+    const struct checkpoint_options options = {.bits = 0};
+
+    return foreign_form_of(&p->table, table_find(&p->table, "layers/dense/vars/0"),
+                           PACKING_KERAS, &options, &p->form, &p->dense, &p->layout,
+                           &p->scales, &p->biases);
+}
+
+CASE(reads_keras_kernels,
+     "Keras's kernels are known by their tables and read with inputs")
+{
+    struct packed p;
+
+    for (int bias = 0; bias < 2; bias++) {
+        keras_init(&p, "U8", bias, 13);
+        CHECK_EQ(keras_packing(&p), PACKING_KERAS);
+        CHECK(keras_is_read(&p));
+        CHECK_EQ(p.dense.shape[0], 3);
+        CHECK_EQ(p.dense.shape[1], 13);
+        CHECK_EQ(p.dense.bytes, 3 * 13 * 4);
+        CHECK_STR(p.table.entries[p.scales].name,
+                  bias ? "layers/dense/vars/2" : "layers/dense/vars/1");
+        table_fini(&p.table);
+    }
+    keras_init(&p, "U8", true, 0); /* the inputs are not known */
+    CHECK_EQ(keras_packing(&p), PACKING_KERAS);
+    CHECK(!keras_is_read(&p));
+    table_fini(&p.table);
+    keras_init(&p, "U8", true, 16); /* inputs of another shape */
+    CHECK(!keras_is_read(&p));
+    table_fini(&p.table);
+    keras_init(&p, "I8", true, 13); /* as int8 kernels of Keras are */
+    CHECK_EQ(keras_packing(&p), PACKING_NONE);
+    table_fini(&p.table);
+}
+
+CASE(decodes_keras_codes,
+     "a single +1 is decoded at its own place for every place in a byte")
+{
+    static const uint8_t places[] = {1, 3, 9, 27, 81};
+    struct packed p;
+
+    keras_init(&p, "U8", true, 13);
+    CHECK(keras_is_read(&p));
+    for (uint64_t place = 0; place < 39; place++) {
+        const uint64_t unit = place / 13, input = place % 13;
+        uint8_t data[9];
+        const float scale = 0.5f;
+        float values[39];
+
+        memset(data, 121, sizeof(data));
+        data[input / 5 * 3 + unit] += places[input % 5];
+        foreign_decode(&p.form, 13, 0, 3, data, &scale, NULL, values);
+        for (uint64_t i = 0; i < 39; i++)
+            CHECK(values[i] == (i == place ? 0.5f : 0.0f));
+    }
+    const struct foreign_rows rows = foreign_rows_of(&p.form, 13, 1, 2);
+    CHECK_EQ(rows.data.offset, 1);
+    CHECK_EQ(rows.data.bytes, 2);
+    CHECK_EQ(rows.data.stride, 3);
+    CHECK_EQ(rows.data.count, 3);
+    CHECK_EQ(rows.scales.bytes, 4);
+    CHECK_EQ(rows.scales.count, 1);
+    table_fini(&p.table);
+}
+
 /* ---- files that do not say how they are encoded ----------------------------------------- */
 
 static struct layer_terms terms_found(const struct tensor_table *table,

@@ -2,6 +2,7 @@
 /* The role of a tensor by its name, rank and neighbours. */
 #include <string.h>
 
+#include "checkpoint/keras_names.h"
 #include "checkpoint/naming.h"
 #include "checkpoint/selection.h"
 #include "tests/unit/checkpoint/tables.h"
@@ -160,4 +161,38 @@ CASE(names_a_pattern_without_a_match, "a pattern that matches no tensor is repor
     CHECK_STR(selection_unused(&options, tables, 2), "none");
     table_fini(&one);
     table_fini(&two);
+}
+
+CASE(knows_keras, "variables of Keras are known by the class of their layer")
+{
+    static const struct {
+        const char *name;
+        uint32_t rank;
+        enum tensor_role role;
+    } cases[] = {
+        {"layers/dense_1/vars/0", 2, ROLE_LINEAR},
+        {"layers/functional/layers/dense/vars/0", 2, ROLE_LINEAR},
+        {"layers/dense/vars/1", 1, ROLE_OTHER},
+        {"layers/embedding/vars/0", 2, ROLE_EMBEDDING},
+        {"layers/position_embedding/vars/0", 2, ROLE_POSITION},
+        {"layers/layer_normalization/vars/0", 1, ROLE_NORM},
+        {"layers/conv2d/vars/0", 4, ROLE_OTHER},
+        {"optimizer/vars/3", 2, ROLE_OTHER},
+        {"vars/0", 2, ROLE_LINEAR},
+        {"/0", 2, ROLE_LINEAR},
+    };
+    struct tensor_table table;
+
+    table_init(&table);
+    table.format = "keras";
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct tensor_entry entry = {.name = cases[i].name,
+                                           .type = element_type_by_name("F32"),
+                                           .rank = cases[i].rank,
+                                           .shape = {8, 8, 8, 8}};
+
+        CHECK_EQ(tensor_role(&table, &entry), cases[i].role);
+        CHECK_EQ(keras_kind(&entry) == KERAS_KERNEL, cases[i].role == ROLE_LINEAR);
+    }
+    table_fini(&table);
 }

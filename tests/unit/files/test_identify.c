@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that are neither safetensors, GGUF nor .npy are refused as what they are. */
+/* Files of other formats are refused as what they are. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,8 @@ CASE(names_lfs_pointers,
     refused_as(
         "file", large, sizeof(large),
         "it is text that begins with \"version https://git-lfs.github.com/spec/v1\""
-        "; only safetensors, GGUF and .npy are read");
+        "; only safetensors, GGUF, .npy and "
+        "Keras 3 files are read");
 }
 
 CASE(names_what_servers_send, "HTML, XML and text instead of weights are named")
@@ -86,16 +87,18 @@ CASE(names_what_servers_send, "HTML, XML and text instead of weights are named")
                  "again");
     refused_text(
         "Entry not found\nor so",
-        "it is text that begins with \"Entry not found\"; only safetensors, GGUF "
-        "and .npy are read");
+        "it is text that begins with \"Entry not found\"; only safetensors, GGUF, .npy and "
+        "Keras 3 files are read");
     refused_text("caf\xc3\xa9",
-                 "it is text that begins with \"caf\"; only safetensors, GGUF and .npy "
-                 "are read");
-    refused_text("\xc3\xa9t\xc3\xa9", "it is neither safetensors, GGUF nor .npy");
-    refused_text("plain\xff", "it is neither safetensors, GGUF nor .npy");
+                 "it is text that begins with \"caf\"; only safetensors, GGUF, .npy and "
+                 "Keras 3 files are read");
+    refused_text("\xc3\xa9t\xc3\xa9",
+                 "it is neither safetensors, GGUF, .npy nor of Keras 3");
+    refused_text("plain\xff", "it is neither safetensors, GGUF, .npy nor of Keras 3");
     refused_text("a line of more than forty-eight characters is cut there, before this",
                  "it is text that begins with \"a line of more than forty-eight "
-                 "characters is cu\"; only safetensors, GGUF and .npy are read");
+                 "characters is cu\"; only safetensors, GGUF, .npy and "
+                 "Keras 3 files are read");
 }
 
 CASE(names_json, "an index, a configuration and other JSON are named")
@@ -105,13 +108,15 @@ CASE(names_json, "an index, a configuration and other JSON are named")
                  "folder");
     refused_text("{\"architectures\": [\"LlamaForCausalLM\"]}",
                  "it is the configuration of a model, not its weights");
-    refused_text(" [1, 2, 3, 4]",
-                 "it is JSON text; only safetensors, GGUF and .npy are read");
+    refused_text(" [1, 2, 3, 4]", "it is JSON text; only safetensors, GGUF, .npy and "
+                                  "Keras 3 files are read");
     refused_text("{\"error\":{\"code\":401}}",
-                 "it is JSON text; only safetensors, GGUF and .npy are read");
+                 "it is JSON text; only safetensors, GGUF, .npy and "
+                 "Keras 3 files are read");
     /* The ninth byte is a brace. */
     refused_text("{\"abcd\":{\"code\":401}}",
-                 "it is JSON text; only safetensors, GGUF and .npy are read");
+                 "it is JSON text; only safetensors, GGUF, .npy and "
+                 "Keras 3 files are read");
 }
 
 /* A zip archive of one empty member: its header, its entry in the directory. */
@@ -136,8 +141,8 @@ CASE(names_zip_archives, "zip archives are named by what they hold")
          "code; convert it to safetensors"},
         {"x", "w.npy", "it is NumPy's archive (.npz); save each array as .npy"},
         {"x.NPZ", "w", "it is NumPy's archive (.npz); save each array as .npy"},
-        {"x", "model.weights.h5",
-         "it is a Keras archive; only safetensors, GGUF and .npy are read"},
+        {"x", "m/model.weights.h5",
+         "it is a Keras archive with its members in another order; save it again with Keras"},
         {"x", "a/model.safetensors",
          "it is a zip archive that holds safetensors: unpack it first"},
         {"x", "data.pkl.txt", "it is a zip archive: unpack it first"},
@@ -177,7 +182,8 @@ CASE(names_pickles, "pickles are named, with the reason why they are not opened"
         "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14, '.', 20,
         "it is PyTorch's pickle file of before version 1.6, which is not opened "
         "because unpickling can run code; convert it to safetensors");
-    refused_start("\x80\x06", 2, 'x', 20, "it is neither safetensors, GGUF nor .npy");
+    refused_start("\x80\x06", 2, 'x', 20,
+                  "it is neither safetensors, GGUF, .npy nor of Keras 3");
 }
 
 CASE(names_other_formats, "other formats are identified by their magic bytes")
@@ -188,16 +194,15 @@ CASE(names_other_formats, "other formats are identified by their magic bytes")
         const char *message;
     } cases[] = {
         {"tjgg\3\0\0\0", 8,
-         "it is a GGML file, the forerunner of GGUF; only safetensors, GGUF and .npy are read"},
-        {"\x89HDF\r\n\x1a\n", 8,
-         "it is an HDF5 file, as Keras and TensorFlow write; only safetensors, GGUF and "
-         ".npy are read"},
+         "it is a GGML file, the forerunner of GGUF; only safetensors, GGUF, .npy and "
+         "Keras 3 files are read"},
         {"\x1f\x8b\x08", 3, "it is compressed by gzip: unpack it first"},
         {"\xfd\x37\x7aXZ\0", 6, "it is compressed by xz: unpack it first"},
         {"\x28\xb5\x2f\xfd", 4, "it is compressed by zstd: unpack it first"},
         {"BZh9", 4, "it is compressed by bzip2: unpack it first"},
         {"xxxxTFL3", 8,
-         "it is a TensorFlow Lite model; only safetensors, GGUF and .npy are read"},
+         "it is a TensorFlow Lite model; only safetensors, GGUF, .npy and "
+         "Keras 3 files are read"},
     };
     char tar[512] = "model.safetensors";
 
@@ -205,7 +210,8 @@ CASE(names_other_formats, "other formats are identified by their magic bytes")
         refused_start(cases[i].start, cases[i].count, '\0', 64, cases[i].message);
     memcpy(tar + 257, "ustar", 5);
     refused_as("x.tar", tar, sizeof(tar), "it is a tar archive: unpack it first");
-    refused_start("\x93NUMP", 5, '\1', 64, "it is neither safetensors, GGUF nor .npy");
+    refused_start("\x93NUMP", 5, '\1', 64,
+                  "it is neither safetensors, GGUF, .npy nor of Keras 3");
 }
 
 CASE(counts_zeros_at_the_start, "zeros at the start are counted")
@@ -230,7 +236,7 @@ CASE(counts_zeros_at_the_start, "zeros at the start are counted")
     refused_as("x", large, sizeof(large),
                "it starts with at least 1048576 zero bytes: an interrupted or sparse "
                "download; fetch it again");
-    refused_start("", 0, '\0', 7, "it is neither safetensors, GGUF nor .npy");
+    refused_start("", 0, '\0', 7, "it is neither safetensors, GGUF, .npy nor of Keras 3");
     refused_start("\2\0\0\0\0\0\0\0{\0}", 11, '\0', 20,
                   "safetensors header: a zero byte, as in an interrupted download, at "
                   "byte 1");
