@@ -229,32 +229,9 @@ check-kernels: ## kernel checks, here and as aarch64
 
 include make/python.mk
 
-# ---- bench, fuzz, lint, coverage ---------------------------------------------------
-BENCHES := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-$(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
-	@echo "  LINK  $@"
-	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
+include make/bench.mk
 
-# Links with the daemon's store.
-$(O)/tests/bench/store_fill: $(O)/tests/bench/store_fill.o $(LINK_store)
-	@echo "  LINK  $@"
-	@$(CC) -o $@ $< -Wl,--start-group $(LINK_store) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_store)
-
-.PHONY: bench
-bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(O)/tests/bench/store_fill $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench ## measure; writes build/bench.json
-	@$(PYMLX)/bin/pip install -q gguf
-	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
-	@CC='$(CC)' $(PYMLX)/bin/python tests/bench/ggml.py $(BUILD)/bench-peers/libggml.so
-	@TRIT_O=$(abspath $(O)) TRIT_STUBS=$(abspath $(BUILD)/stubs) \
-	  GGML_CPU_LIBRARY=$(abspath $(BUILD))/bench-peers/libggml.so $(BUILD)/venv/bin/python \
-	  tests/bench/bench.py $(BUILD)/bench.json $(PYMLX)/bin/python $(BENCHES)
-
-.PHONY: bench-accounts
-bench-accounts: bins $(STUBS) $(BUILD)/deps/bench ## what charging bytes to accounts costs a call of 1 KiB
-	@$(MAKE) --no-print-directory VARIANT=uncharged build/uncharged/tritd
-	@TRIT_STUBS=$(abspath $(BUILD)/stubs) $(BUILD)/venv/bin/python tests/bench/accounts.py \
-	  $(O)/tritd build/uncharged/tritd
-
+# ---- fuzz, lint, coverage ----------------------------------------------------------
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))
 .PHONY: fuzz fuzzers
 fuzz: ## every fuzzer for FUZZ_SECONDS

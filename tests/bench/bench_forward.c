@@ -2,8 +2,9 @@
 /* Layers.Forward of 4096 x 4096 weights by libtrit against its kernel on as many threads.
  * Rounds of both alternate, so that other load meets both.
  *
- *   bench_forward ADDRESS
+ *   bench_forward ADDRESS WAY [ADDRESS WAY]...
  *
+ * WAY names the transport in words, such as "TCP".
  * The daemon has as many threads as the kernel here. Prints one JSON object a line: the median
  * of the rounds' ratios, with quartiles. */
 #include <trit.h>
@@ -12,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernels/linear/linear.h"
+#include "tests/bench/rows.h"
 
 enum { SIZE = 4096, GROUP = 128, BATCH_MAX = 64, THREADS = 2, ROUNDS = 21 };
 
@@ -26,16 +27,9 @@ static void die(const char *what, const char *why)
     exit(1);
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 struct bench {
     struct trit_client *client;
+    const char *way;
     const struct kernels *kernels;
     struct linear_matrix matrix;
     float *x, *y;
@@ -114,44 +108,38 @@ static void call(struct bench *b)
 
 static double seconds_each(struct bench *b, void (*run)(struct bench *))
 {
-    const double begun = now();
+    const double begun = seconds_now();
     double spent;
     int count = 0;
 
     do {
         run(b);
         count++;
-    } while ((spent = now() - begun) < round_seconds);
+    } while ((spent = seconds_now() - begun) < round_seconds);
     return spent / count;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
 }
 
 static void measure(struct bench *b, uint64_t batch, bool int8, double goal)
 {
-    double ratios[ROUNDS], kernels[ROUNDS];
+    struct samples ratios = {.count = 0}, kernels = {.count = 0};
+    char name[128], against[32];
 
     b->batch = batch;
     b->int8 = int8;
     call(b);
     kernel(b);
     for (int i = 0; i < ROUNDS; i++) {
-        kernels[i] = seconds_each(b, kernel);
-        ratios[i] = seconds_each(b, call) / kernels[i];
+        const double alone = seconds_each(b, kernel);
+
+        samples_add(&kernels, alone);
+        samples_add(&ratios, seconds_each(b, call) / alone);
     }
-    qsort(ratios, ROUNDS, sizeof(double), ascending);
-    qsort(kernels, ROUNDS, sizeof(double), ascending);
-    printf("{\"measure\": \"Layers.Forward 4096 x 4096, batch %d, %s, of its kernel, %d "
-           "threads\", \"figure\": %.2f, \"unit\": \"ratio\", \"goal\": \"<= %.2f\", "
-           "\"holds\": %s, \"q1\": %.2f, \"q3\": %.2f, \"against\": \"%.3f ms\"}\n",
-           (int)batch, int8 ? "int8" : "f32", (int)THREADS, ratios[ROUNDS / 2], goal,
-           ratios[ROUNDS / 2] <= goal ? "true" : "false", ratios[ROUNDS / 4],
-           ratios[ROUNDS * 3 / 4], kernels[ROUNDS / 2] * 1e3);
+    snprintf(
+        name, sizeof(name),
+        "Layers.Forward 4096 x 4096, batch %d, %s, over %s, of its kernel, %d threads",
+        (int)batch, int8 ? "int8" : "f32", b->way, (int)THREADS);
+    snprintf(against, sizeof(against), "%.3f ms", samples_median(&kernels) * 1e3);
+    row_print(stdout, name, &ratios, "ratio", at_most(goal), against);
 }
 
 static void *memory(size_t bytes)
@@ -190,7 +178,7 @@ static void fill(struct bench *b)
     linear_draw(1, 1.0, 0, (uint64_t)BATCH_MAX * SIZE, b->x);
 }
 
-static void connect_to(struct bench *b, const char *address)
+static void connect_to(struct bench *b, const char *address, bool create)
 {
     struct trit_connect_options options = TRIT_CONNECT_OPTIONS_INIT;
     struct trit_layer_spec spec = TRIT_LAYER_SPEC_INIT;
@@ -201,7 +189,7 @@ static void connect_to(struct bench *b, const char *address)
     spec.kind = TRIT_LAYER_LINEAR;
     spec.in_features = spec.out_features = SIZE;
     if (trit_connect(&b->client, &options, &error) != TRIT_OK ||
-        trit_layer_create(b->client, &spec, 1, NULL, NULL, &error) != TRIT_OK)
+        (create && trit_layer_create(b->client, &spec, 1, NULL, NULL, &error) != TRIT_OK))
         die(address, error.message);
 }
 
@@ -211,22 +199,25 @@ int main(int argc, char **argv)
     struct kernels_env env;
     pthread_t helper;
 
-    if (argc != 2)
-        die("usage", "bench_forward ADDRESS");
+    if (argc < 3 || argc % 2 == 0)
+        die("usage", "bench_forward ADDRESS WAY [ADDRESS WAY]...");
     kernels_enter(&env);
     fill(&b);
-    connect_to(&b, argv[1]);
     pthread_barrier_init(&b.begin, NULL, THREADS);
     pthread_barrier_init(&b.end, NULL, THREADS);
     if (pthread_create(&helper, NULL, help, &b) != 0)
         die("thread", "none");
-    measure(&b, 64, false, 1.2);
-    measure(&b, 64, true, 1.4);
-    measure(&b, 1, false, 1.25);
-    measure(&b, 1, true, 1.5);
+    for (int i = 1; i + 1 < argc; i += 2) {
+        connect_to(&b, argv[i], i == 1);
+        b.way = argv[i + 1];
+        measure(&b, 64, false, 1.2);
+        measure(&b, 64, true, 1.4);
+        measure(&b, 1, false, 1.25);
+        measure(&b, 1, true, 1.5);
+        trit_close(b.client);
+    }
     b.over = true;
     pthread_barrier_wait(&b.begin);
     pthread_join(helper, NULL);
-    trit_close(b.client);
     return 0;
 }

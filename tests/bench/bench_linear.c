@@ -20,6 +20,7 @@
 
 #include "kernels/linear/linear.h"
 #include "tests/bench/linear_peers.h"
+#include "tests/bench/rows.h"
 
 #define GGML_APART_MAX 0.02
 
@@ -60,8 +61,7 @@ struct measure {
     uint64_t batch;
     int threads;
     bool blas;            /* which has threads of its own */
-    double rates[ROUNDS]; /* weights times batch a nanosecond */
-    double median;
+    struct samples rates; /* one for each round */
 };
 
 static void f32(const struct part *part)
@@ -249,26 +249,15 @@ static void fill_list(struct list *list, const struct bench *bench, const char *
     }
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void run_all(struct list *list, struct helper *helper, const struct bench *bench)
 {
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < list->count; i++)
-            list->measures[i].rates[round] = sample(helper, &list->measures[i], bench);
-    for (size_t i = 0; i < list->count; i++) {
-        struct measure *m = &list->measures[i];
-        qsort(m->rates, ROUNDS, sizeof(m->rates[0]), ascending);
-        m->median = m->rates[ROUNDS / 2];
-        fprintf(bench->out,
-                "{\"measure\": \"%s\", \"figure\": %.2f, \"unit\": \"G weights/s\", "
-                "\"goal\": null, \"holds\": null, \"against\": null}\n",
-                m->name, m->median);
-    }
+            samples_add(&list->measures[i].rates,
+                        sample(helper, &list->measures[i], bench));
+    for (size_t i = 0; i < list->count; i++)
+        row_print(bench->out, list->measures[i].name, &list->measures[i].rates,
+                  "G weights/s", no_goal(), NULL);
 }
 
 /* ---- goals ---- */
@@ -279,11 +268,12 @@ static void ratio(const struct list *list, const struct bench *bench, const char
     const struct measure *m = find(list, name), *other = find(list, against);
     if (!m || !other)
         return;
-    const double value = m->median / other->median;
-    fprintf(bench->out,
-            "{\"measure\": \"%s\", \"figure\": %.2f, \"unit\": \"ratio\", "
-            "\"goal\": \">= %.2f\", \"holds\": %s, \"against\": \"%s %.1f\"}\n",
-            name, value, goal, value >= goal ? "true" : "false", against, other->median);
+    struct samples ratios = {.count = 0};
+    char words[96];
+    for (int i = 0; i < ROUNDS; i++)
+        samples_add(&ratios, m->rates.at[i] / other->rates.at[i]);
+    snprintf(words, sizeof(words), "%s %.1f", against, samples_median(&other->rates));
+    row_print(bench->out, name, &ratios, "ratio", at_least(goal), words);
 }
 
 /* Half the lead, on AVX2: the share of the goal that is above 1, halved. */

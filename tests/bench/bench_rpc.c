@@ -14,26 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/rows.h"
 
 enum {
     BLOCK_BYTES = 64 << 20,
     ROW_ELEMENTS = 4096,
     SMALL_ROWS = 8,
     SMALL_COLUMNS = 128,
-    RATE_SECONDS = 3,
-    ROUNDS = 3,
+    LARGE_ROUNDS = 5,
+    SMALL_ROUNDS = 9,
     THREADS_MAX = 16,
 };
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+static const double round_seconds = 0.4;
 
 static void die(const char *what, const struct trit_error *error)
 {
@@ -74,7 +69,6 @@ static void *mirror(size_t bytes)
     return base;
 }
 
-/* The best of ROUNDS: other load only ever slows a round down. */
 static void large(struct trit_client *client, const void *values, void *out, size_t bytes,
                   enum trit_encoding encoding)
 {
@@ -87,24 +81,22 @@ static void large(struct trit_client *client, const void *values, void *out, siz
         .bytes = bytes};
     struct trit_project_options options = {
         .size = sizeof(options), .encoding = encoding, .out = out, .out_bytes = bytes};
-    double best = 0;
+    struct samples rates = {.count = 0};
+    char measure[96];
 
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < LARGE_ROUNDS; round++) {
         struct trit_projection projection = TRIT_PROJECTION_INIT;
         struct trit_error error = TRIT_ERROR_INIT;
-        double begun = now(), rate;
+        double begun = seconds_now();
 
         if (trit_project(client, &tensor, &options, &projection, &error) != TRIT_OK)
             die("project", &error);
-        rate = (double)bytes / (now() - begun) * 1e-9;
+        samples_add(&rates, (double)bytes / (seconds_now() - begun) * 1e-9);
         trit_projection_free(&projection);
-        if (rate > best)
-            best = rate;
     }
-    printf("{\"measure\": \"project stream, %s reply, %zu MiB f32\", \"figure\": %.3f, "
-           "\"unit\": \"GB/s\"}\n",
-           trit_encoding_name(encoding), bytes >> 20, best);
-    fflush(stdout);
+    snprintf(measure, sizeof(measure), "project stream, %s reply, %zu MiB f32",
+             trit_encoding_name(encoding), bytes >> 20);
+    row_print(stdout, measure, &rates, "GB/s", no_goal(), NULL);
 }
 
 struct caller {
@@ -128,7 +120,7 @@ static void *call_until(void *arg)
                                            .encoding = TRIT_ENCODING_PQ2_0};
 
     fill(values, sizeof(values) / sizeof(values[0]));
-    while (now() < caller->until) {
+    while (seconds_now() < caller->until) {
         struct trit_projection projection = TRIT_PROJECTION_INIT;
         struct trit_error error = TRIT_ERROR_INIT;
 
@@ -141,15 +133,16 @@ static void *call_until(void *arg)
     return NULL;
 }
 
-static void small(struct trit_client *client, size_t threads)
+/* Requests a second of one round. */
+static double rate(struct trit_client *client, size_t threads)
 {
     struct caller callers[THREADS_MAX] = {0};
-    double begun = now();
+    const double begun = seconds_now();
     uint64_t calls = 0;
 
     for (size_t i = 0; i < threads; i++) {
         callers[i].client = client;
-        callers[i].until = begun + RATE_SECONDS;
+        callers[i].until = begun + round_seconds;
         if (pthread_create(&callers[i].thread, NULL, call_until, &callers[i]) != 0)
             abort();
     }
@@ -157,11 +150,19 @@ static void small(struct trit_client *client, size_t threads)
         pthread_join(callers[i].thread, NULL);
         calls += callers[i].calls;
     }
-    printf(
-        "{\"measure\": \"project unary, %d x %d f32, %zu concurrent\", \"figure\": %.0f, "
-        "\"unit\": \"requests/s\"}\n",
-        SMALL_ROWS, SMALL_COLUMNS, threads, (double)calls / (now() - begun));
-    fflush(stdout);
+    return (double)calls / (seconds_now() - begun);
+}
+
+static void small(struct trit_client *client, size_t threads)
+{
+    struct samples rates = {.count = 0};
+    char measure[96];
+
+    for (int round = 0; round < SMALL_ROUNDS; round++)
+        samples_add(&rates, rate(client, threads));
+    snprintf(measure, sizeof(measure), "project unary, %d x %d f32, %zu concurrent",
+             SMALL_ROWS, SMALL_COLUMNS, threads);
+    row_print(stdout, measure, &rates, "requests/s", no_goal(), NULL);
 }
 
 int main(int argc, char **argv)

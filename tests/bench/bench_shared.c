@@ -5,28 +5,20 @@
  *
  *   bench_shared UNIX_ADDRESS
  *
- * Prints one JSON object a line. Throughput is the median round's; a ratio has its quartiles. */
+ * Prints one JSON object a line. Medians of the rounds, with quartiles. */
 #include <trit.h>
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernels/kernels.h"
+#include "tests/bench/rows.h"
 
 enum { GROUP = 128, COLUMNS = 4096, THREADS = 2, ROUNDS = 15 };
 
 static const uint64_t bytes = (uint64_t)512 << 20;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void die(const char *what, const struct trit_error *error)
 {
@@ -77,7 +69,7 @@ static void *run_part(void *arg)
 
 static double kernel_seconds(struct part parts[THREADS], bool report)
 {
-    const double begun = now();
+    const double begun = seconds_now();
     pthread_t threads[THREADS];
 
     for (int i = 0; i < THREADS; i++) {
@@ -87,7 +79,7 @@ static double kernel_seconds(struct part parts[THREADS], bool report)
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    return now() - begun;
+    return seconds_now() - begun;
 }
 
 /* ---- the daemon ------------------------------------------------------------------------ */
@@ -110,46 +102,40 @@ static double call_seconds(struct trit_client *client, const void *in, void *out
     struct trit_report found = TRIT_REPORT_INIT;
     struct trit_projection projection = TRIT_PROJECTION_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
-    const double begun = now();
+    const double begun = seconds_now();
 
     projection.report = report ? &found : NULL;
     if (trit_project(client, &tensor, &options, &projection, &error) != TRIT_OK)
         die("trit_project", &error);
     trit_projection_free(&projection);
-    return now() - begun;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
+    return seconds_now() - begun;
 }
 
 static void print(struct trit_client *client, const struct part *first, void *shared_out,
                   struct part parts[THREADS], bool report, double goal)
 {
     const char *name = report ? "full report" : "no report";
-    double ratios[ROUNDS], times[ROUNDS];
+    struct samples ratios = {.count = 0}, rates = {.count = 0}, kernels = {.count = 0};
+    char measure[128], against[32];
 
     call_seconds(client, first->in, shared_out, report);
     for (int i = 0; i < ROUNDS; i++) {
-        times[i] = call_seconds(client, first->in, shared_out, report);
-        ratios[i] = kernel_seconds(parts, report) / times[i];
+        const double call = call_seconds(client, first->in, shared_out, report),
+                     kernel = kernel_seconds(parts, report);
+
+        samples_add(&ratios, kernel / call);
+        samples_add(&rates, (double)bytes / 1e9 / call);
+        samples_add(&kernels, (double)bytes / 1e9 / kernel);
     }
-    qsort(ratios, ROUNDS, sizeof(double), compare);
-    qsort(times, ROUNDS, sizeof(double), compare);
-    printf("{\"measure\": \"project, 512 MiB f32 to pq2_0 in shared memory, %s, of its "
-           "kernel, %d threads\", \"figure\": %.3f, \"unit\": \"ratio\", \"goal\": \">= "
-           "%.2f\", \"holds\": %s, \"q1\": %.3f, \"q3\": %.3f, \"against\": \"%.1f "
-           "GB/s\"}\n",
-           name, (int)THREADS, ratios[ROUNDS / 2], goal,
-           ratios[ROUNDS / 2] >= goal ? "true" : "false", ratios[ROUNDS / 4],
-           ratios[ROUNDS * 3 / 4],
-           (double)bytes / 1e9 / times[ROUNDS / 2] / ratios[ROUNDS / 2]);
-    printf("{\"measure\": \"project, 512 MiB f32 to pq2_0 in shared memory, %s\", "
-           "\"figure\": %.2f, \"unit\": \"GB/s\"}\n",
-           name, (double)bytes / 1e9 / times[ROUNDS / 2]);
+    snprintf(
+        measure, sizeof(measure),
+        "project, 512 MiB f32 to pq2_0 in shared memory, %s, of its kernel, %d threads",
+        name, (int)THREADS);
+    snprintf(against, sizeof(against), "%.1f GB/s", samples_median(&kernels));
+    row_print(stdout, measure, &ratios, "ratio", at_least(goal), against);
+    snprintf(measure, sizeof(measure),
+             "project, 512 MiB f32 to pq2_0 in shared memory, %s", name);
+    row_print(stdout, measure, &rates, "GB/s", no_goal(), NULL);
 }
 
 static void *must_memory(size_t count)

@@ -4,16 +4,15 @@
  *
  *   bench_tls PLAIN_ADDRESS PLAIN_PID TLS_ADDRESS TLS_PID CA_FILE
  *
- * Prints one JSON object a line. Throughput is the best round's, because other load only
- * ever slows a round down. CPU seconds, of client and daemon together, are of all rounds. */
+ * Prints one JSON object a line: medians of the rounds, with quartiles. CPU time is that of client
+ * and daemon together. */
 #include <trit.h>
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "tests/bench/rows.h"
 
 enum {
     LARGE_BYTES = 64 << 20,
@@ -21,16 +20,14 @@ enum {
     ROW_ELEMENTS = 4096,
     LARGE_CALLS = 4, /* in a round */
     SMALL_CALLS = 3000,
-    ROUNDS = 8,
+    ROUNDS = 9,
 };
 
 static const double throughput_goal = 0.6, rate_goal = 0.7;
 
 struct side {
     struct trit_client *client;
-    long pid;        /* of the daemon */
-    double best;     /* calls a second */
-    double cpu_used; /* seconds, over all rounds */
+    clockid_t cpu; /* of the daemon */
 };
 
 static void die(const char *what, const struct trit_error *error)
@@ -40,52 +37,32 @@ static void die(const char *what, const struct trit_error *error)
     exit(1);
 }
 
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double seconds(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
-}
-
 /* Of this process and the daemon. */
-static double cpu(long pid)
+static double cpu(clockid_t daemon)
 {
-    unsigned long user, kernel;
-    struct rusage usage;
-    char path[64];
-    FILE *file;
+    struct timespec ours, theirs;
 
-    snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-    file = fopen(path, "r");
-    if (!file ||
-        fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-               &kernel) != 2) {
-        perror(path);
-        exit(1);
-    }
-    fclose(file);
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK) +
-           seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ours);
+    clock_gettime(daemon, &theirs);
+    return (double)(ours.tv_sec + theirs.tv_sec) +
+           (double)(ours.tv_nsec + theirs.tv_nsec) * 1e-9;
 }
 
 static struct side open_side(const char *address, const char *pid, const char *ca)
 {
     struct trit_connect_options options = {
         .size = sizeof(options), .address = address, .tls_ca = ca};
-    struct side side = {.pid = strtol(pid, NULL, 10)};
+    struct side side = {0};
     struct trit_error error = TRIT_ERROR_INIT;
 
     if (!ca)
         options.tls = TRIT_TLS_OFF;
     if (trit_connect(&side.client, &options, &error) != TRIT_OK)
         die(address, &error);
+    if (clock_getcpuclockid((pid_t)strtol(pid, NULL, 10), &side.cpu) != 0) {
+        fprintf(stderr, "bench_tls: %s: no such process\n", pid);
+        exit(1);
+    }
     return side;
 }
 
@@ -96,7 +73,7 @@ struct work {
     size_t bytes;
     enum trit_encoding encoding; /* of the reply */
     int calls;                   /* in a round */
-    double goal;                 /* 0: none */
+    double goal;
 };
 
 static void call(struct side *side, const struct work *work)
@@ -123,43 +100,35 @@ static void call(struct side *side, const struct work *work)
     trit_projection_free(&projection);
 }
 
-static void round_of(struct side *side, const struct work *work)
+/* Seconds and microseconds of CPU time for a call, of one round. */
+static double round_of(struct side *side, const struct work *work, struct samples *used)
 {
-    double cpu_begun = cpu(side->pid), begun = now(), rate;
+    const double cpu_begun = cpu(side->cpu), begun = seconds_now();
 
     for (int i = 0; i < work->calls; i++)
         call(side, work);
-    rate = work->calls / (now() - begun);
-    side->cpu_used += cpu(side->pid) - cpu_begun;
-    if (rate > side->best)
-        side->best = rate;
-}
+    const double spent = seconds_now() - begun;
 
-static void row(const char *measure, double figure, const char *unit, double goal)
-{
-    printf("{\"measure\": \"%s\", \"figure\": %.3f, \"unit\": \"%s\"", measure, figure,
-           unit);
-    if (goal > 0)
-        printf(", \"goal\": \">= %.1f\", \"holds\": %s", goal,
-               figure >= goal ? "true" : "false");
-    printf("}\n");
-    fflush(stdout);
+    samples_add(used, (cpu(side->cpu) - cpu_begun) / work->calls * 1e6);
+    return spent / work->calls;
 }
 
 static void compare(struct side sides[2], const struct work *work)
 {
+    struct samples ratios = {.count = 0}, used[2] = {{.count = 0}};
     char measure[96];
 
-    sides[0].best = sides[1].best = sides[0].cpu_used = sides[1].cpu_used = 0;
-    for (int i = 0; i < ROUNDS; i++)
-        for (int side = 0; side < 2; side++)
-            round_of(&sides[side], work);
+    for (int i = 0; i < ROUNDS; i++) {
+        const double plain = round_of(&sides[0], work, &used[0]);
+
+        samples_add(&ratios, plain / round_of(&sides[1], work, &used[1]));
+    }
     snprintf(measure, sizeof(measure), "%s over TLS, relative to plain TCP", work->name);
-    row(measure, sides[1].best / sides[0].best, "ratio", work->goal);
+    row_print(stdout, measure, &ratios, "ratio", at_least(work->goal), NULL);
     for (int side = 0; side < 2; side++) {
         snprintf(measure, sizeof(measure), "%s, CPU of client and daemon, %s", work->name,
                  side ? "TLS" : "plain");
-        row(measure, sides[side].cpu_used / (ROUNDS * work->calls) * 1e6, "us/call", 0);
+        row_print(stdout, measure, &used[side], "us/call", no_goal(), NULL);
     }
 }
 

@@ -89,7 +89,11 @@ def entries(program, path):
                      against=f"{name}: missing here ({missing.get(name)})")
         if name in present:
             theirs, our = present[name].median(), ours[encoding].median()
-            entry.update(figure=round(theirs / our, 1), holds=goal and theirs / our >= goal,
+            ratios = sorted(t / o for t, o in zip(present[name].seconds, ours[encoding].seconds))
+            figure = statistics.median(ratios)
+            entry.update(figure=round(figure, 1), holds=goal and figure >= goal,
+                         q1=round(ratios[len(ratios) // 4], 2),
+                         q3=round(ratios[-1 - len(ratios) // 4], 2),
                          against=f"{name} {theirs * 1000:.0f} ms, ours {our * 1000:.2f} ms, "
                                  f"medians of {rounds} and {ROUNDS} rounds")
         yield entry

@@ -25,7 +25,7 @@ GOAL = 0.5
 
 
 def measure(address):
-    """The median milliseconds of a step: by one call, by a call for each layer."""
+    """The milliseconds of each step: by one call, by a call for each layer."""
     draw, together, singly = np.random.default_rng(1), [], []
     with trit.Client(address, timeout=60) as client:
         latents = [draw.standard_normal((WIDTH, WIDTH), np.float32) for _ in range(LAYERS)]
@@ -37,7 +37,7 @@ def measure(address):
                 began = time.perf_counter()
                 project()
                 times.append((time.perf_counter() - began) * 1e3)
-    return statistics.median(together[1:]), statistics.median(singly[1:])
+    return together[1:], singly[1:]
 
 
 UP = LAYERS * WIDTH * WIDTH * 4
@@ -88,7 +88,9 @@ def main():
         tcp = daemon.rpc.split(",")[0]
         try:
             for way, address in (("a Unix socket", unix), ("TCP", tcp)):
-                together, singly = measure(address)
+                times, times_singly = measure(address)
+                together, singly = statistics.median(times), statistics.median(times_singly)
+                times.sort()
                 print(
                     json.dumps(
                         {
@@ -99,6 +101,8 @@ def main():
                             "goal": f"<= {GOAL} of a call for each",
                             "holds": together <= GOAL * singly,
                             "against": f"{singly:.2f} ms, a ratio of {together / singly:.2f}",
+                            "q1": round(times[TURNS // 4], 2),
+                            "q3": round(times[-1 - TURNS // 4], 2),
                         }
                     )
                 )

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw TCP, to compare the daemon with: the least that a server must do. A thread a connection
+ * reads a tensor of f32 in pieces into one warm buffer and projects each piece. It writes the
+ * reply at the end, or, as a stream, a part after each piece. Server and clients are in one
+ * process. */
+#ifndef BENCH_RAW_PEER_H
+#define BENCH_RAW_PEER_H
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernels/kernels.h"
+
+enum {
+    PIECE_BYTES = 256 << 10,
+    GROUP_BYTES = 512, /* of f32 */
+    PACKED_BYTES = 34, /* of such a group */
+    CONNECTIONS_MAX = 8,
+};
+
+/* What a connection sends first. */
+struct raw_hello {
+    uint64_t bytes; /* of a tensor: whole pieces */
+    bool stream, dense;
+};
+
+static inline void raw_die(const char *why)
+{
+    fprintf(stderr, "raw TCP: %s\n", why);
+    exit(1);
+}
+
+static inline bool read_all(int fd, void *to, size_t bytes)
+{
+    for (uint8_t *at = to; bytes > 0;) {
+        const ssize_t got = read(fd, at, bytes);
+
+        if (got <= 0)
+            return false;
+        at += got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+static inline bool write_all(int fd, const void *from, size_t bytes)
+{
+    for (const uint8_t *at = from; bytes > 0;) {
+        const ssize_t put = write(fd, at, bytes);
+
+        if (put <= 0)
+            return false;
+        at += put;
+        bytes -= (size_t)put;
+    }
+    return true;
+}
+
+/* The bytes of the reply to that many of a tensor. */
+static inline uint64_t raw_reply_bytes(const struct raw_hello *hello, uint64_t bytes)
+{
+    return hello->dense ? bytes : bytes / GROUP_BYTES * PACKED_BYTES;
+}
+
+static inline void raw_project(const struct raw_hello *hello, const uint8_t *in,
+                               uint8_t *out)
+{
+    float scales[PIECE_BYTES / GROUP_BYTES];
+    struct ternary_counts counts;
+    const struct ternarize_job job = {
+        .dtype = TRIT_F32,
+        .count = PIECE_BYTES / GROUP_BYTES,
+        .group_len = GROUP_BYTES / sizeof(float),
+        .divisor = GROUP_BYTES / sizeof(float),
+        .in = in,
+        .encoding = hello->dense ? TRIT_ENCODING_DENSE : TRIT_ENCODING_PQ2_0,
+        .out = out,
+        .scales = scales,
+    };
+
+    ternary_counts_init(&counts);
+    ternarize(kernels_select(NULL), &job, &counts);
+}
+
+static inline void *raw_serve(void *arg)
+{
+    const int fd = (int)(intptr_t)arg;
+    uint8_t *in = aligned_alloc(64, PIECE_BYTES);
+    struct kernels_env env;
+    struct raw_hello hello;
+
+    kernels_enter(&env);
+    if (!in || !read_all(fd, &hello, sizeof(hello)))
+        raw_die("no hello");
+    const uint64_t part = raw_reply_bytes(&hello, PIECE_BYTES);
+    const uint64_t kept = hello.stream ? part : raw_reply_bytes(&hello, hello.bytes);
+    uint8_t *out = aligned_alloc(64, (kept + 63) / 64 * 64);
+
+    if (!out)
+        raw_die("no memory");
+    for (uint64_t at = 0; read_all(fd, in, PIECE_BYTES); at %= hello.bytes) {
+        raw_project(&hello, in, out + (hello.stream ? 0 : raw_reply_bytes(&hello, at)));
+        at += PIECE_BYTES;
+        if ((hello.stream || at == hello.bytes) && !write_all(fd, out, kept))
+            break;
+    }
+    kernels_leave(&env);
+    close(fd);
+    free(in);
+    free(out);
+    return NULL;
+}
+
+static inline void *raw_accept(void *arg)
+{
+    const int listener = (int)(intptr_t)arg, one = 1;
+
+    for (;;) {
+        const int fd = accept(listener, NULL, NULL);
+        pthread_t thread;
+
+        if (fd < 0)
+            raw_die("accept failed");
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        if (pthread_create(&thread, NULL, raw_serve, (void *)(intptr_t)fd) != 0)
+            raw_die("cannot start a thread");
+        pthread_detach(thread);
+    }
+    return NULL;
+}
+
+/* Starts it and returns where it listens. It ends with the process. */
+static inline struct sockaddr_in raw_start(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t length = sizeof(address);
+    pthread_t thread;
+
+    if (bind(listener, (struct sockaddr *)&address, length) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) != 0 ||
+        listen(listener, CONNECTIONS_MAX) != 0 ||
+        pthread_create(&thread, NULL, raw_accept, (void *)(intptr_t)listener) != 0)
+        raw_die("cannot listen");
+    pthread_detach(thread);
+    return address;
+}
+
+static inline int raw_connect(const struct sockaddr_in *address,
+                              const struct raw_hello *hello)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+        !write_all(fd, hello, sizeof(*hello)))
+        raw_die("cannot connect");
+    return fd;
+}
+
+#endif
