@@ -74,6 +74,7 @@ struct wire_job { /* a CheckpointJob; texts as above */
 };
 enum {
     PROGRESS_BYTES_MAX = 8192 + PROGRESS_RESULT_BYTES_MAX, /* of a message */
+    CHECKPOINT_BYTES_MAX = 2 * CHECKPOINT_TEXT_BYTES,      /* of an encoded request */
     JOB_BYTES_MAX = 3 * CHECKPOINT_PATH_BYTES_MAX + TRIT_MESSAGE_BYTES_MAX + 512,
 };
 

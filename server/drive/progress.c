@@ -63,6 +63,14 @@ int progress_update(void *arg, uint64_t bytes_done, uint64_t bytes_total)
            (piece->stopped && atomic_load(piece->stopped));
 }
 
+void progress_piece_reused(struct progress_piece *piece, uint64_t bytes)
+{
+    pthread_mutex_lock(&piece->progress->lock);
+    piece->progress->reused++;
+    pthread_mutex_unlock(&piece->progress->lock);
+    piece_done(piece, bytes, true);
+}
+
 void progress_piece_end(struct progress_piece *piece, uint64_t bytes)
 {
     piece_done(piece, bytes, true);

@@ -28,6 +28,7 @@ struct progress {
     pthread_mutex_t lock;
     uint64_t total, done;             /* bytes of the input */
     uint64_t pieces;                  /* that have ended */
+    uint64_t reused;                  /* of those: done by an earlier run */
     char label[PROGRESS_LABEL_BYTES]; /* of the piece that began last, cut */
 };
 
@@ -52,5 +53,7 @@ void progress_piece_begin(struct progress_piece *piece, struct progress *progres
  * again. It is a trit_progress callback: other than 0 cancels the call. */
 int progress_update(void *piece, uint64_t bytes_done, uint64_t bytes_total);
 void progress_piece_end(struct progress_piece *piece, uint64_t bytes);
+/* In its place for a piece that an earlier run did. */
+void progress_piece_reused(struct progress_piece *piece, uint64_t bytes);
 
 #endif

@@ -16,6 +16,7 @@
 #include "drive/input.h"
 #include "drive/plan_cursor.h"
 #include "drive/progress.h"
+#include "drive/resume.h"
 #include "files/writer.h"
 
 struct json_t;
@@ -27,6 +28,7 @@ struct projecting {
     bool allow_lost;          /* a lost scale is a warning */
     struct input input;
     struct writer *writer;
+    struct resume *resume; /* the caller's, begun with the writer; NULL: none */
     /* As that of struct verifying. */
     int (*layer)(void *owner, const char *name, const struct tensor_entry *dense,
                  struct trit_report *report, struct failure *failure);

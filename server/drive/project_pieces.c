@@ -99,15 +99,22 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
                         .piece = piece,
                         .entry = &p->plan.contents.table->entries[what->index],
                         .failure = failure};
+    const uint64_t bytes = work.entry->bytes / what->matrices.count;
     int result;
 
     progress_piece_begin(&work.progress, p->progress, what->name, stopped);
     result = progress_check(p->progress, failure);
+    if (result == 0 && p->resume)
+        result = resume_has(p->resume, what, &piece->report, failure);
+    if (result > 0) {
+        progress_piece_reused(&work.progress, bytes);
+        return 0;
+    }
     if (result == 0)
         result = what->is_layer ? run_matrix(&work)
                                 : put_kept(p->writer, &p->plan, what->index,
                                            p->input.reader, &work.progress, failure);
-    progress_piece_end(&work.progress, work.entry->bytes / what->matrices.count);
+    progress_piece_end(&work.progress, bytes);
     return result < 0 ? plan_piece_failed(&p->plan, what, failure) : 0;
 }
 
@@ -151,6 +158,10 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
     const struct tensor_entry expert = {
         .type = entry->type, .rank = 2, .shape = {entry->shape[1], entry->shape[2]}};
 
+    if (p->resume &&
+        resume_took(p->resume, &piece->what, piece->what.is_layer ? &piece->report : NULL,
+                    failure) < 0)
+        return -1;
     if (!piece->what.is_layer)
         return 0;
     add_findings(p, piece);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "files/source.h"
@@ -24,6 +25,23 @@ int folder_file_create(int folder, const char *name, struct failure *failure)
         openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
 
     return fd >= 0 ? fd : fail_file(failure, name, "create it");
+}
+
+int folder_file_reopen(int folder, const char *name, uint64_t bytes,
+                       struct failure *failure)
+{
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    struct stat there;
+
+    if (fd < 0)
+        return fail_file(failure, name, "create it");
+    if (fstat(fd, &there) == 0 && (uint64_t)there.st_size > bytes &&
+        ftruncate(fd, (off_t)bytes) != 0) {
+        fail_file(failure, name, "cut it");
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 int folder_file_reserve(int fd, const char *name, uint64_t bytes, struct failure *failure)
@@ -50,6 +68,21 @@ int folder_file_write(int fd, const char *name, uint64_t offset, const void *dat
         count -= (uint64_t)put;
     }
     return 0;
+}
+
+int folder_file_read(int folder, const char *name, uint64_t offset, void *buffer,
+                     uint64_t count, struct failure *failure)
+{
+    struct source *source;
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), result;
+
+    if (fd < 0)
+        return fail_file(failure, name, "open it");
+    if (source_adopt(&source, fd, name, failure) < 0)
+        return -1;
+    result = source_read(source, offset, buffer, count, failure);
+    source_close(source);
+    return result;
 }
 
 int folder_file_finish(int fd, const char *name, struct failure *failure)

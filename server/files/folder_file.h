@@ -11,12 +11,20 @@
  * -1. Permissions follow the umask. */
 int folder_file_create(int folder, const char *name, struct failure *failure);
 
+/* The same for a file that may be there, of which the first `bytes` stay. */
+int folder_file_reopen(int folder, const char *name, uint64_t bytes,
+                       struct failure *failure);
+
 /* How large the file will be. RESOURCE_EXHAUSTED: the disk has no space for it. */
 int folder_file_reserve(int fd, const char *name, uint64_t bytes,
                         struct failure *failure);
 
 int folder_file_write(int fd, const char *name, uint64_t offset, const void *data,
                       uint64_t count, struct failure *failure);
+
+/* Bytes of a file that is there. -1: it has less, or cannot be read. */
+int folder_file_read(int folder, const char *name, uint64_t offset, void *buffer,
+                     uint64_t count, struct failure *failure);
 
 /* Flushes the file to the disk and closes it, in any case. */
 int folder_file_finish(int fd, const char *name, struct failure *failure);

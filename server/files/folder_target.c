@@ -15,9 +15,10 @@
 #include "files/system.h"
 
 struct folder_target {
-    int parent; /* descriptor of the folder that contains the target */
-    int fd;     /* of the temporary folder */
-    enum target_mode mode;
+    int parent;               /* descriptor of the folder that contains the target */
+    int fd;                   /* of the temporary folder */
+    enum target_mode mode;    /* NEW or REPLACE */
+    bool kept, stays;         /* as those of struct target */
     mode_t permissions;       /* of the folder that is replaced; 0: there is none */
     char *name;               /* of the target in its parent */
     char temporary[NAME_MAX]; /* what close removes: the temporary folder, after the
@@ -144,6 +145,24 @@ static int check_existing(struct folder_target *target, struct failure *failure)
 
 /* ---- opening and removing --------------------------------------------------------- */
 
+/* The folder that an earlier process left unfinished, or a new one. */
+static int open_kept(struct folder_target *target)
+{
+    struct stat there;
+
+    kept_name(target->temporary, target->name);
+    if (mkdirat(target->parent, target->temporary, 0777) == 0 || errno == EEXIST)
+        target->fd = openat(target->parent, target->temporary, FOLDER_FLAGS);
+    if (target->fd >= 0 && fstat(target->fd, &there) == 0 && there.st_uid == geteuid() &&
+        leftover_lock(target->fd, true))
+        return 0;
+    if (target->fd >= 0)
+        close(target->fd);
+    target->fd = -1;
+    target->temporary[0] = '\0';
+    return -1;
+}
+
 /* Creates, opens and locks it. 1: another process removed it meanwhile. */
 static int try_temporary(struct folder_target *target)
 {
@@ -180,18 +199,23 @@ int folder_target_open(struct folder_target **out, const char *path,
                        enum target_mode mode, struct failure *failure)
 {
     struct folder_target *target = calloc(1, sizeof(*target));
+    char kept[NAME_MAX];
 
     if (!target)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     target->parent = target->fd = -1;
-    target->mode = mode;
+    target->mode = mode & TARGET_REPLACE;
+    target->kept = mode & TARGET_KEPT;
     int result = open_parent(target, path, failure);
 
     if (result == 0)
         result = check_existing(target, failure);
-    if (result == 0)
-        leftovers_remove(target->parent, target->name);
-    if (result < 0 || make_temporary(target, failure) < 0) {
+    if (result == 0) {
+        kept_name(kept, target->name);
+        leftovers_remove(target->parent, target->name, target->kept ? kept : NULL);
+        target->kept = target->kept && open_kept(target) == 0;
+    }
+    if (result < 0 || (!target->kept && make_temporary(target, failure) < 0)) {
         folder_target_close(target);
         return -1;
     }
@@ -202,6 +226,16 @@ int folder_target_open(struct folder_target **out, const char *path,
 int folder_target_fd(const struct folder_target *target)
 {
     return target->fd;
+}
+
+bool folder_target_is_kept(const struct folder_target *target)
+{
+    return target->kept;
+}
+
+void folder_target_keep(struct folder_target *target)
+{
+    target->stays = target->kept;
 }
 
 /* Removes a folder with its files, or a link. Returns -1 and errno if something stays. */
@@ -322,7 +356,7 @@ void folder_target_close(struct folder_target *target)
 {
     if (!target)
         return;
-    if (target->temporary[0])
+    if (target->temporary[0] && !target->stays)
         remove_temporary(target);
     if (target->fd >= 0)
         close(target->fd);

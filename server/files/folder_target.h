@@ -23,6 +23,9 @@ struct folder_target;
 int folder_target_open(struct folder_target **target, const char *path,
                        enum target_mode mode, struct failure *failure);
 
+bool folder_target_is_kept(const struct folder_target *target); /* see TARGET_KEPT */
+void folder_target_keep(struct folder_target *target); /* close will leave it there */
+
 /* The descriptor of the temporary folder. The caller creates files in it, and flushes and
  * closes them before the commit. */
 int folder_target_fd(const struct folder_target *target);

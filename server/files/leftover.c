@@ -71,13 +71,14 @@ static int may_be_temporary(const struct dirent *entry)
     return entry->d_name[0] == '.' && strstr(entry->d_name, TEMPORARY_MARK) != NULL;
 }
 
-void leftovers_remove(int parent, const char *name)
+void leftovers_remove(int parent, const char *name, const char *kept)
 {
     struct dirent **entries;
     const int count = scandirat(parent, ".", &entries, may_be_temporary, NULL);
 
     for (int i = 0; i < count; i++) {
-        if (is_temporary_name(entries[i]->d_name, name))
+        if (is_temporary_name(entries[i]->d_name, name) &&
+            (!kept || strncmp(entries[i]->d_name, kept, strlen(kept)) != 0))
             remove_leftover(parent, entries[i]->d_name);
         free(entries[i]);
     }

@@ -15,8 +15,8 @@ bool leftover_lock(int fd, bool named);
 
 /* Removes the leftovers of an output NAME in the folder `parent`: files, links and files in
  * folders; never what lies deeper, what another user owns, or what is locked. What cannot
- * be removed stays. */
-void leftovers_remove(int parent, const char *name);
+ * be removed stays, and so does what begins with `kept` (NULL: nothing). */
+void leftovers_remove(int parent, const char *name, const char *kept);
 
 /* Removes the files and links in the folder `name`, but no folders. */
 void remove_files(int parent, const char *name);

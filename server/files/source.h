@@ -38,6 +38,14 @@ int source_wake(struct source *source, struct failure *failure);
 const char *source_name(const struct source *source); /* last part of the path */
 uint64_t source_bytes(const struct source *source);   /* as it was when opened */
 
+/* Which file it is, and which content. A file that was changed since has another one, if the
+ * system's clock for files had passed `changed_ns` when it was opened. Of memory: zeros. */
+struct source_identity {
+    uint64_t device, inode, bytes;
+    int64_t modified_ns, changed_ns; /* Unix time */
+};
+struct source_identity source_identity(const struct source *source);
+
 /* Reads all `count` bytes or fails: ABORTED if the file has become shorter, UNAVAILABLE
  * if the system cannot read it. */
 int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t count,

@@ -64,12 +64,22 @@ int aside_name(char aside[NAME_MAX], const char *name)
     return marked_name(aside, name, ".old-");
 }
 
+void kept_name(char kept[NAME_MAX], const char *name)
+{
+    uint32_t hash = 2166136261; /* FNV-1a */
+
+    for (const char *at = name; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619;
+    snprintf(kept, NAME_MAX, ".%.*s%s%08x", NAME_KEPT, name, TEMPORARY_MARK, hash);
+}
+
 bool is_temporary_name(const char *temporary, const char *name)
 {
     const size_t kept = strnlen(name, NAME_KEPT), mark = strlen(TEMPORARY_MARK);
 
     return temporary[0] == '.' && strncmp(temporary + 1, name, kept) == 0 &&
            strncmp(temporary + 1 + kept, TEMPORARY_MARK, mark) == 0 &&
-           strlen(temporary) == 1 + kept + mark + HEX_DIGITS &&
-           strspn(temporary + 1 + kept + mark, "0123456789abcdef") == HEX_DIGITS;
+           strspn(temporary + 1 + kept + mark, "0123456789abcdef") == HEX_DIGITS &&
+           (strlen(temporary) == 1 + kept + mark + HEX_DIGITS ||
+            strcmp(temporary + 1 + kept + mark + HEX_DIGITS, KEPT_NOTES) == 0);
 }

@@ -30,7 +30,13 @@ int temporary_name(char temporary[NAME_MAX], const char *name);
  * is complete, so it is not removed as a leftover. */
 int aside_name(char aside[NAME_MAX], const char *name);
 
-/* Is it a temporary name of `name`? */
+/* `.NAME.trit-XXXXXXXX` of an unfinished output that another process may go on with: the
+ * digits are a hash of the name. */
+void kept_name(char kept[NAME_MAX], const char *name);
+/* That of the notes about it: with this behind it. */
+#define KEPT_NOTES ".log"
+
+/* Is it a temporary name of `name`? That of notes is one, too. */
 bool is_temporary_name(const char *temporary, const char *name);
 
 #endif

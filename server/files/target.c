@@ -18,8 +18,10 @@
 struct target {
     int folder; /* descriptor of the folder that contains the target */
     int fd;
-    enum target_mode mode;
-    char *name; /* the target's name in that folder */
+    enum target_mode mode; /* NEW or REPLACE */
+    bool kept;             /* others can go on with it */
+    bool stays;            /* after target_close */
+    char *name;            /* the target's name in that folder */
     char temporary
         [NAME_MAX]; /* the name before the rename; "" while the file has no name */
 };
@@ -43,6 +45,36 @@ static int open_named(struct target *target)
         } else if (errno != EEXIST) {
             break;
         }
+    }
+    target->temporary[0] = '\0';
+    return -1;
+}
+
+/* The file that an earlier process left unfinished, or a new one. A second name, or another
+ * owner, means that it is not ours alone. */
+static int open_kept(struct target *target)
+{
+    for (int i = 0; i < 2; i++) {
+        struct stat there = {.st_nlink = 0};
+
+        kept_name(target->temporary, target->name);
+        target->fd = openat(target->folder, target->temporary,
+                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+        if (target->fd < 0)
+            break;
+        const bool ours = leftover_lock(target->fd, true) &&
+                          fstat(target->fd, &there) == 0 && S_ISREG(there.st_mode) &&
+                          there.st_uid == geteuid();
+
+        if (ours && there.st_nlink == 1)
+            return 0;
+        /* A crash between the two steps of take_new_name. */
+        if (ours)
+            unlinkat(target->folder, target->temporary, 0);
+        close(target->fd);
+        target->fd = -1;
+        if (!ours)
+            break;
     }
     target->temporary[0] = '\0';
     return -1;
@@ -137,13 +169,16 @@ static int check_existing(struct target *target, struct failure *failure, mode_t
 
 static int open_target(struct target *target, const char *path, struct failure *failure)
 {
+    char kept[NAME_MAX];
     mode_t mode;
 
     if (open_folder(target, path, failure) != 0 ||
         check_existing(target, failure, &mode) != 0)
         return -1;
-    leftovers_remove(target->folder, target->name);
-    if (!can_link_nameless() || open_nameless(target) != 0)
+    kept_name(kept, target->name);
+    leftovers_remove(target->folder, target->name, target->kept ? kept : NULL);
+    target->kept = target->kept && open_kept(target) == 0;
+    if (!target->kept && (!can_link_nameless() || open_nameless(target) != 0))
         if (open_named(target) != 0)
             return fail_errno(failure, "create a temporary file next to it");
     if (mode && fchmod(target->fd, mode) != 0)
@@ -159,7 +194,8 @@ int target_open(struct target **out, const char *path, enum target_mode mode,
     if (!target)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     target->folder = target->fd = -1;
-    target->mode = mode;
+    target->mode = mode & TARGET_REPLACE;
+    target->kept = mode & TARGET_KEPT;
     if (open_target(target, path, failure) != 0) {
         target_close(target);
         return -1;
@@ -170,6 +206,11 @@ int target_open(struct target **out, const char *path, enum target_mode mode,
 
 int target_reserve(struct target *target, uint64_t bytes, struct failure *failure)
 {
+    struct stat there;
+
+    if (target->kept && fstat(target->fd, &there) == 0 &&
+        (uint64_t)there.st_size > bytes && ftruncate(target->fd, (off_t)bytes) != 0)
+        return fail_errno(failure, "cut it");
     return reserve_space(target->fd, bytes, failure);
 }
 
@@ -192,6 +233,43 @@ int target_write(struct target *target, uint64_t offset, const void *data, uint6
         count -= (uint64_t)put;
     }
     return 0;
+}
+
+int target_read(struct target *target, uint64_t offset, void *buffer, uint64_t count,
+                struct failure *failure)
+{
+    uint8_t *at = buffer;
+
+    while (count) {
+        const ssize_t got =
+            pread(target->fd, at, u64_min(count, PIECE_BYTES_MAX), (off_t)offset);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail_errno(failure, "read what was written");
+        if (got == 0)
+            return fail(failure, TRIT_DATA_LOSS, NULL, "it is shorter than it was");
+        at += got;
+        offset += (uint64_t)got;
+        count -= (uint64_t)got;
+    }
+    return 0;
+}
+
+bool target_is_kept(const struct target *target)
+{
+    return target->kept;
+}
+
+int target_flush(struct target *target, struct failure *failure)
+{
+    return fdatasync(target->fd) == 0 ? 0 : fail_errno(failure, "flush it to the disk");
+}
+
+void target_keep(struct target *target)
+{
+    target->stays = target->kept;
 }
 
 static int replace_name(struct target *target, struct failure *failure)
@@ -255,7 +333,7 @@ void target_close(struct target *target)
 {
     if (!target)
         return;
-    if (target->temporary[0])
+    if (target->temporary[0] && !target->stays)
         unlinkat(target->folder, target->temporary, 0);
     if (target->fd >= 0)
         close(target->fd);

@@ -4,11 +4,12 @@
  * it the target's name (through a temporary name if it replaces another file) and flushes
  * the folder. A failure before that leaves the target unchanged, and target_close removes
  * the new file. A crash leaves nothing, because a file without a name is deleted with its
- * descriptor. Where the file system has no such files, a crash may leave one
+ * descriptor, except with TARGET_KEPT. Where the file system has no such files, a crash may leave one
  * `.NAME.trit-XXXXXXXX`, which the next target_open of the name removes (leftover.h). */
 #ifndef FILES_TARGET_H
 #define FILES_TARGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -19,6 +20,11 @@ enum target_mode {
     TARGET_NEW,     /* ALREADY_EXISTS if the name exists, even as a link */
     TARGET_REPLACE, /* replaces a regular file or a symbolic link, never the link's
                        target */
+    /* With either of them: what is unfinished has a name that follows from the target's, so
+     * that it outlives its process and another one can go on with it. Where another process
+     * is at work on the same target, or the system does not allow it, the target is one as
+     * any other. */
+    TARGET_KEPT = 2,
 };
 
 int target_open(struct target **target, const char *path, enum target_mode mode,
@@ -29,6 +35,15 @@ int target_reserve(struct target *target, uint64_t bytes, struct failure *failur
 
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure);
+
+/* Of a target that is kept: what it has. -1: it has less, or cannot be read. */
+int target_read(struct target *target, uint64_t offset, void *buffer, uint64_t count,
+                struct failure *failure);
+bool target_is_kept(const struct target *target);
+/* What was written is on the disk afterwards. A failure is final, as that of the commit. */
+int target_flush(struct target *target, struct failure *failure);
+/* target_close will leave the unfinished file where it is. */
+void target_keep(struct target *target);
 
 /* Call it once. A failed fsync is final: the data may be lost, and a second fsync
  * would report success. */

@@ -21,6 +21,9 @@ struct writer {
      * would spin. A folder has one for each shard. */
     pthread_mutex_t writing;
     uint64_t *filled; /* for each tensor: bytes written so far */
+    void (*watch)(void *arg, size_t index, uint64_t offset, const void *data,
+                  uint64_t count);
+    void *watch_arg;
 };
 
 /* A path with another suffix gets the first one. */
@@ -209,12 +212,18 @@ static int write_file(struct writer *writer, uint64_t offset, const void *data,
 int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const void *data,
                   uint64_t count, struct failure *failure)
 {
+    int result;
+
     if (claim_bytes(writer, index, offset, count, failure) < 0)
         return -1;
-    return writer->folder
-               ? writer_folder_write(writer->folder, index, offset, data, count, failure)
-               : write_file(writer, writer->table->entries[index].offset + offset, data,
-                            count, failure);
+    result =
+        writer->folder
+            ? writer_folder_write(writer->folder, index, offset, data, count, failure)
+            : write_file(writer, writer->table->entries[index].offset + offset, data,
+                         count, failure);
+    if (result == 0 && writer->watch)
+        writer->watch(writer->watch_arg, index, offset, data, count);
+    return result;
 }
 
 int writer_put(struct writer *writer, size_t index, const void *data, uint64_t count,
@@ -222,6 +231,58 @@ int writer_put(struct writer *writer, size_t index, const void *data, uint64_t c
 {
     return writer_put_at(writer, index, writer->filled[index], data, count, failure);
 }
+
+/* ---- what another process can go on with ------------------------------------------ */
+
+bool writer_is_kept(const struct writer *writer)
+{
+    return writer->folder ? writer_folder_is_kept(writer->folder)
+                          : target_is_kept(writer->target);
+}
+
+int writer_read(struct writer *writer, size_t index, uint64_t offset, void *buffer,
+                uint64_t count, struct failure *failure)
+{
+    return writer->folder
+               ? writer_folder_read(writer->folder, index, offset, buffer, count, failure)
+               : target_read(writer->target,
+                             writer->table->entries[index].offset + offset, buffer, count,
+                             failure);
+}
+
+void writer_reuse(struct writer *writer, size_t index)
+{
+    const uint64_t bytes = writer->table->entries[index].bytes;
+
+    if (writer->folder)
+        writer_folder_reuse(writer->folder, index, bytes - writer->filled[index]);
+    writer->filled[index] = bytes;
+}
+
+void writer_watch(struct writer *writer,
+                  void (*put)(void *arg, size_t index, uint64_t offset, const void *data,
+                              uint64_t count),
+                  void *arg)
+{
+    writer->watch = put;
+    writer->watch_arg = arg;
+}
+
+int writer_flush(struct writer *writer, struct failure *failure)
+{
+    return writer->folder ? writer_folder_flush(writer->folder, failure)
+                          : target_flush(writer->target, failure);
+}
+
+void writer_keep(struct writer *writer)
+{
+    if (writer->folder)
+        writer_folder_keep(writer->folder);
+    else
+        target_keep(writer->target);
+}
+
+/* ---- the end ----------------------------------------------------------------------- */
 
 int writer_commit(struct writer *writer, struct failure *failure)
 {

@@ -48,6 +48,33 @@ int writer_put(struct writer *writer, size_t index, const void *data, uint64_t c
 int writer_put_at(struct writer *writer, size_t index, uint64_t offset, const void *data,
                   uint64_t count, struct failure *failure);
 
+/* ---- an output that another process can go on with (TARGET_KEPT) ---- */
+
+/* False: it is like any other output, and none of the following may be called. */
+bool writer_is_kept(const struct writer *writer);
+
+/* What the unfinished output has as bytes of tensor `index`, perhaps of an earlier process.
+ * -1: it has less, or cannot be read. Before the first put. */
+int writer_read(struct writer *writer, size_t index, uint64_t offset, void *buffer,
+                uint64_t count, struct failure *failure);
+
+/* All bytes of the tensor are those that it has; nothing is put. Before the first put into
+ * it. */
+void writer_reuse(struct writer *writer, size_t index);
+
+/* From now on calls put() after each put, on its thread. */
+void writer_watch(struct writer *writer,
+                  void (*put)(void *arg, size_t index, uint64_t offset, const void *data,
+                              uint64_t count),
+                  void *arg);
+
+/* What was put is on the disk afterwards. A failure is final, as that of the commit. While
+ * others put, too. */
+int writer_flush(struct writer *writer, struct failure *failure);
+
+/* writer_destroy will leave the unfinished output where it is. */
+void writer_keep(struct writer *writer);
+
 /* Every tensor must be complete. After success the output has its name and survives a
  * power failure. After a failure the name refers to what it referred to before, except if
  * flushing the parent folder or removing the replaced folder failed; then it may refer to

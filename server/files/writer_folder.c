@@ -5,6 +5,8 @@
  * its last, so that few are open at a time. */
 #include "files/writer_folder.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -20,6 +22,7 @@
 #include "files/folder_target.h"
 #include "files/formats.h"
 #include "files/shards.h"
+#include "files/system.h"
 #include "json/json.h"
 
 enum { SHARD_NAME_BYTES = 64 };
@@ -31,7 +34,8 @@ static const char NUMBERED[] = "model-%05zu-of-%05zu.safetensors";
 
 struct output_shard {
     char name[SHARD_NAME_BYTES];
-    uint64_t left;   /* bytes of its tensors that are still to come */
+    uint64_t bytes;  /* of its tensors */
+    uint64_t left;   /* those that are still to come */
     uint8_t *header; /* until the file exists */
     uint64_t header_bytes;
     int fd;                  /* -1: not open */
@@ -95,8 +99,9 @@ static int fill_shard_table(struct writer_folder *folder, size_t number, size_t 
     for (size_t i = first; i < end; i++) {
         if (table_add(part, &table->entries[i], failure) < 0)
             return -1;
-        folder->shards[number].left += table->entries[i].bytes;
+        folder->shards[number].bytes += table->entries[i].bytes;
     }
+    folder->shards[number].left = folder->shards[number].bytes;
     return 0;
 }
 
@@ -269,11 +274,14 @@ static int put_small_files(const struct writer_folder *folder,
 static int open_shard(struct writer_folder *folder, struct output_shard *shard,
                       struct failure *failure)
 {
-    shard->fd =
-        folder_file_create(folder_target_fd(folder->target), shard->name, failure);
+    const uint64_t bytes = shard->header_bytes + shard->bytes;
+    const int parent = folder_target_fd(folder->target);
+
+    shard->fd = folder_target_is_kept(folder->target)
+                    ? folder_file_reopen(parent, shard->name, bytes, failure)
+                    : folder_file_create(parent, shard->name, failure);
     if (shard->fd < 0 ||
-        folder_file_reserve(shard->fd, shard->name, shard->header_bytes + shard->left,
-                            failure) < 0 ||
+        folder_file_reserve(shard->fd, shard->name, bytes, failure) < 0 ||
         folder_file_write(shard->fd, shard->name, 0, shard->header, shard->header_bytes,
                           failure) < 0)
         return -1;
@@ -282,11 +290,15 @@ static int open_shard(struct writer_folder *folder, struct output_shard *shard,
     return 0;
 }
 
-static int finish_shard(struct output_shard *shard, struct failure *failure)
+static int finish_shard(struct writer_folder *folder, struct output_shard *shard,
+                        struct failure *failure)
 {
-    int fd = shard->fd;
+    int fd;
 
+    pthread_mutex_lock(&folder->lock);
+    fd = shard->fd;
     shard->fd = -1;
+    pthread_mutex_unlock(&folder->lock);
     return folder_file_finish(fd, shard->name, failure);
 }
 
@@ -321,7 +333,7 @@ int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t off
     pthread_mutex_lock(&folder->lock);
     left = shard->left -= count;
     pthread_mutex_unlock(&folder->lock);
-    return left ? 0 : finish_shard(shard, failure);
+    return left ? 0 : finish_shard(folder, shard, failure);
 }
 
 int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
@@ -329,12 +341,95 @@ int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
     for (size_t i = 0; i < folder->shard_count; i++) {
         struct output_shard *shard = &folder->shards[i];
 
-        /* All its tensors are empty, so no put opened it. */
-        if (shard->header &&
-            (open_shard(folder, shard, failure) < 0 || finish_shard(shard, failure) < 0))
+        /* All its tensors are empty or reused, so no put opened it. */
+        if (shard->header && (open_shard(folder, shard, failure) < 0 ||
+                              finish_shard(folder, shard, failure) < 0))
             return -1;
     }
     return folder_target_commit(folder->target, failure);
+}
+
+/* ---- what another process can go on with ------------------------------------------ */
+
+/* Removes what an earlier process left in the folder, except shards. */
+static int clear(const struct writer_folder *folder, struct failure *failure)
+{
+    const int fd = dup(folder_target_fd(folder->target));
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    size_t shard;
+
+    if (!stream) {
+        fail_errno(failure, "read the unfinished output");
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    rewinddir(stream);
+    while ((entry = readdir(stream))) {
+        for (shard = 0; shard < folder->shard_count; shard++)
+            if (strcmp(entry->d_name, folder->shards[shard].name) == 0)
+                break;
+        if (shard == folder->shard_count && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0)
+            unlinkat(fd, entry->d_name, 0);
+    }
+    closedir(stream);
+    return 0;
+}
+
+bool writer_folder_is_kept(const struct writer_folder *folder)
+{
+    return folder_target_is_kept(folder->target);
+}
+
+int writer_folder_read(struct writer_folder *folder, size_t index, uint64_t offset,
+                       void *buffer, uint64_t count, struct failure *failure)
+{
+    return folder_file_read(
+        folder_target_fd(folder->target), folder->shards[folder->shard_of[index]].name,
+        folder->table->entries[index].offset + offset, buffer, count, failure);
+}
+
+void writer_folder_reuse(struct writer_folder *folder, size_t index, uint64_t bytes)
+{
+    folder->shards[folder->shard_of[index]].left -= bytes;
+}
+
+/* A shard that another thread is about to finish is flushed by that. */
+static int flush_shard(struct writer_folder *folder, const struct output_shard *shard,
+                       struct failure *failure)
+{
+    int fd, result;
+
+    pthread_mutex_lock(&folder->lock);
+    fd = shard->fd < 0 ? -1 : fcntl(shard->fd, F_DUPFD_CLOEXEC, 0);
+    result = fd < 0 && shard->fd >= 0 ? -1 : 0;
+    pthread_mutex_unlock(&folder->lock);
+    if (result == 0 && fd >= 0)
+        result = fdatasync(fd);
+    if (result < 0) {
+        fail_errno(failure, "flush it to the disk");
+        fail_context(failure, "%s", shard->name);
+    }
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+int writer_folder_flush(struct writer_folder *folder, struct failure *failure)
+{
+    for (size_t i = 0; i < folder->shard_count; i++)
+        if (flush_shard(folder, &folder->shards[i], failure) < 0)
+            return -1;
+    return fsync(folder_target_fd(folder->target)) == 0
+               ? 0
+               : fail_errno(failure, "flush it to the disk");
+}
+
+void writer_folder_keep(struct writer_folder *folder)
+{
+    folder_target_keep(folder->target);
 }
 
 /* ---- the whole -------------------------------------------------------------------- */
@@ -354,6 +449,7 @@ int writer_folder_create(struct writer_folder **out, const char *path,
     if (check_small_names(chosen, failure) < 0 ||
         plan_shards(folder, chosen->shard_bytes_max, failure) < 0 ||
         folder_target_open(&folder->target, path, mode, failure) < 0 ||
+        (folder_target_is_kept(folder->target) && clear(folder, failure) < 0) ||
         put_small_files(folder, chosen, failure) < 0) {
         writer_folder_destroy(folder);
         return -1;

@@ -20,6 +20,14 @@ int writer_folder_create(struct writer_folder **folder, const char *path,
 int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t offset,
                         const void *data, uint64_t count, struct failure *failure);
 
+/* The functions of writer.h for outputs that are kept. `bytes`: that were not written. */
+bool writer_folder_is_kept(const struct writer_folder *folder);
+int writer_folder_read(struct writer_folder *folder, size_t index, uint64_t offset,
+                       void *buffer, uint64_t count, struct failure *failure);
+void writer_folder_reuse(struct writer_folder *folder, size_t index, uint64_t bytes);
+int writer_folder_flush(struct writer_folder *folder, struct failure *failure);
+void writer_folder_keep(struct writer_folder *folder);
+
 /* Every byte of every tensor must have been written. */
 int writer_folder_commit(struct writer_folder *folder, struct failure *failure);
 

@@ -102,7 +102,8 @@ static int create_jobs(struct services *services, struct failure *failure)
         jobs.limits =
             (struct jobs_limits){.running_max = config->limits->jobs_max,
                                  .waiting_max = config->limits->jobs_waiting_max,
-                                 .kept_max = config->limits->jobs_kept_max};
+                                 .kept_max = config->limits->jobs_kept_max,
+                                 .flush_ms = config->limits->jobs_flush_ms};
     return jobs_create(&services->jobs, &jobs, failure);
 }
 

@@ -16,6 +16,7 @@ struct job_context {
     struct mailbox *mailbox;
     struct budget *budget;
     struct metrics *metrics;
+    uint64_t flush_ns; /* see drive/resume.h */
 };
 
 #endif

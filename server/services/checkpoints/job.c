@@ -162,6 +162,7 @@ static struct wire_progress progress_of(struct checkpoint_job *job)
     shown.bytes_done = job->progress.done;
     shown.bytes_total = job->progress.total;
     shown.tensors_done = job->progress.pieces;
+    shown.tensors_reused = job->progress.reused;
     pthread_mutex_unlock(&job->progress.lock);
     pthread_mutex_lock(&job->lock);
     shown.tensors_total = job->tensors_total;

@@ -69,6 +69,7 @@ struct checkpoint_job {
     struct mailbox_message news; /* to the loop: there is something to show */
     _Atomic bool news_posted;
     _Atomic bool cancelled;
+    _Atomic bool interrupted;                 /* the daemon stops; another one goes on */
     int64_t created_ns, started_ns, ended_ns; /* Unix time; 0: not yet */
     uint64_t begun_ns, told_ns;               /* monotonic */
     uint64_t read_bytes;                      /* that are counted; as `told_ns` */

@@ -55,8 +55,10 @@ static void count_end(const struct checkpoint_job *job, enum job_state state)
     struct metrics *metrics = job->context->metrics;
 
     metric_job(metrics, job->kind->name, result_of(job, state));
-    if (state == JOB_DONE)
+    if (state == JOB_DONE) {
         metric_add(metrics, M_JOBS_TENSORS, job->tensors_total);
+        metric_add(metrics, M_JOBS_REUSED, job->progress.reused);
+    }
 }
 
 static void end(struct checkpoint_job *job, enum job_state state,
@@ -107,6 +109,7 @@ int jobs_create(struct jobs **out, const struct jobs_config *config,
     jobs->context.mailbox = config->mailbox;
     jobs->context.budget = config->budget;
     jobs->context.metrics = config->metrics;
+    jobs->context.flush_ns = (uint64_t)config->limits.flush_ms * 1000000;
     kernel_engine_init(&jobs->context.engine, config->kernels, config->pool,
                        config->metrics, config->version);
     if (root_open(&jobs->context.root, config->directory, failure) < 0) {

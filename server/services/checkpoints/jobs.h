@@ -11,6 +11,7 @@ struct jobs_limits {
     uint32_t running_max; /* further ones wait */
     uint32_t waiting_max; /* RESOURCE_EXHAUSTED */
     uint32_t kept_max;    /* that have ended; the oldest are forgotten */
+    uint32_t flush_ms;    /* see drive/resume.h */
 };
 
 enum {

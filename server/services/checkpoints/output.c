@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/output.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint/plan_json.h"
@@ -29,6 +30,50 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
                           "a .npy file cannot hold %s; name the output .safetensors",
                           encoding_name(encoding));
     return 0;
+}
+
+/* Opens the journal. */
+static int open_journal(const struct checkpoint_job *job, const char *output,
+                        const struct plan *plan, const struct reader *reader,
+                        enum target_mode *mode, struct resume **resume,
+                        struct failure *failure)
+{
+    struct wire_checkpoint *asked = malloc(sizeof(*asked));
+    uint8_t *bytes = malloc(CHECKPOINT_BYTES_MAX);
+    struct resume_asked how = {.output = output,
+                               .version = job->context->engine.version,
+                               .request = bytes,
+                               .flush_ns = job->context->flush_ns};
+    int result = -1;
+
+    if (asked && bytes) {
+        *asked = job->asked;
+        asked->detach = false; /* the output is the same */
+        how.request_bytes =
+            encode_checkpoint(asked, job->kind->fields, bytes, CHECKPOINT_BYTES_MAX);
+        result = how.request_bytes
+                     ? resume_open(resume, &how, plan, reader, mode, failure)
+                     : 0;
+    } else {
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    }
+    free(bytes);
+    free(asked);
+    return result;
+}
+
+int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
+                      struct plan *plan, struct reader *source, struct writer **writer,
+                      struct resume **resume, struct failure *failure)
+{
+    enum target_mode mode = job->asked.force ? TARGET_REPLACE : TARGET_NEW;
+
+    job->output_bytes = plan_sizes(plan).all;
+    if (open_journal(job, output->path, plan, source, &mode, resume, failure) < 0 ||
+        planned_create(writer, output->path, mode, plan, source, job->asked.shard_bytes,
+                       failure) < 0)
+        return fail_context(failure, "%.512s", job->asked.output);
+    return *resume ? resume_begin(*resume, *writer, &job->progress, failure) : 0;
 }
 
 int job_output_create(struct checkpoint_job *job, const struct rooted *output,

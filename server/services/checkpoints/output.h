@@ -5,6 +5,7 @@
 #define CHECKPOINTS_OUTPUT_H
 
 #include "checkpoint/plan.h"
+#include "drive/resume.h"
 #include "files/reader.h"
 #include "files/writer.h"
 #include "services/checkpoints/context.h"
@@ -20,6 +21,12 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
 int job_output_create(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct failure *failure);
+
+/* The same where a run can go on with what a job of an earlier daemon left unfinished. Close
+ * *resume (may be NULL) before the writer. */
+int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
+                      struct plan *plan, struct reader *source, struct writer **writer,
+                      struct resume **resume, struct failure *failure);
 
 /* Gives it its name, unless the job was cancelled meanwhile. */
 int job_output_commit(struct checkpoint_job *job, struct writer *writer,

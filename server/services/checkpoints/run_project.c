@@ -40,8 +40,8 @@ static int write_output(struct checkpoint_job *job, struct projection *projectio
     run->allow_lost = job->asked.allow_lost;
     run->layer = job_layer;
     run->owner = job;
-    if (job_output_create(job, &projection->held_output, &run->plan, run->input.reader,
-                          &run->writer, &run->failure) < 0)
+    if (job_output_resume(job, &projection->held_output, &run->plan, run->input.reader,
+                          &run->writer, &run->resume, &run->failure) < 0)
         return projection_failed(job, projection, failure);
     job_expect(job, run->plan.bytes, project_piece_count(run));
     if (project_run(run) < 0)
@@ -73,6 +73,7 @@ static int run_job(struct checkpoint_job *job, struct failure *failure)
 
     projection_init(&projection);
     result = project(job, &projection, failure);
+    resume_close(projection.run.resume, result < 0 && atomic_load(&job->interrupted));
     projection_fini(&projection);
     return result;
 }

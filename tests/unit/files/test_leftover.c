@@ -64,7 +64,7 @@ CASE(removes_leftovers, "files and folders of the same output are removed, nothi
     CHECK_EQ(symlink("/dev/null", model_path(&model, ".out.trit-00000005")), 0);
     parent = open(model.folder, O_RDONLY | O_DIRECTORY);
     CHECK(parent >= 0);
-    leftovers_remove(parent, "out");
+    leftovers_remove(parent, "out", NULL);
     close(parent);
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
         CHECK(exists(&model, kept[i]));

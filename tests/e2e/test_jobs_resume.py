@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job whose daemon was killed goes on where it was: the output has the same bytes, and what was
+done is not done again."""
+import grpc
+import pytest
+
+from checkpoints import save
+from failing import LIBRARY, leftovers
+from folders import save_folder
+from jobs import Checkpoints, gathered, wait_for
+from test_checkpoints import tensors, timeless
+from test_jobs_project import contents
+from tritd import VARIANT, refused
+
+pytestmark = pytest.mark.skipif(VARIANT not in ("release", "cov"), reason="a library that is loaded first disturbs sanitizers and emulators")
+
+LAYERS = 6
+
+
+class Crash:
+    """Daemons over one root; the first one dies by itself at its nth call of a kind."""
+
+    def __init__(self, root, start):
+        self.root, self.start = root, start
+
+    def daemon(self, *words, **fields):
+        return self.start("--checkpoint-root", self.root, "--jobs-flush-ms", 0, *words, durable=False, **fields)
+
+    def dies(self, nth, path, output, calls="fsync", options=None, **fields):
+        own = self.daemon(env={"LD_PRELOAD": str(LIBRARY), "FAILING_CALLS": calls, "FAILING_NTH": str(nth),
+                               "FAILING_HOW": "signal 9"})
+        refused(lambda: list(Checkpoints(own).stream("Project", path, options or {"encoding": 2}, output=output,
+                                                     **fields)), grpc.StatusCode.UNAVAILABLE)
+        assert own.process.wait() == -9
+
+    def project(self, own, path, output, options=None, **fields):
+        result = gathered(Checkpoints(own).stream("Project", path, options or {"encoding": 2}, output=output,
+                                                  **fields))
+        assert result.verdict == "pass"
+        return result
+
+
+@pytest.fixture
+def crash(tmp_path, start):
+    root = tmp_path / "root"
+    root.mkdir()
+    return Crash(root, start)
+
+
+@pytest.mark.parametrize("output", ["out.safetensors", "out.gguf", "out"])
+def test_a_job_goes_on_where_the_daemon_was_killed(crash, random, output):
+    parts = tensors(random, LAYERS)
+    names = list(parts)
+    save_folder(crash.root / "model", [{name: parts[name] for name in names[:3]},
+                                       {name: parts[name] for name in names[3:]}], {"model_type": "some"})
+    shards = {"shard_bytes": 4096} if output == "out" else {}
+    crash.dies(11, "model", output, **shards)
+    assert not (crash.root / output).exists() and len(leftovers(crash.root)) == 2
+    own = crash.daemon()
+    result = crash.project(own, "model", output, **shards)
+    last = result.messages[-1]
+    assert 0 < last.tensors_reused < last.tensors_done == LAYERS + 1
+    assert not leftovers(crash.root)
+    (crash.root / output).rename(crash.root / f"resumed-{output}")
+    fresh = crash.project(own, "model", output, **shards)
+    assert fresh.messages[-1].tensors_reused == 0
+    assert contents(crash.root / output) == contents(crash.root / f"resumed-{output}")
+    assert timeless(fresh.json) == timeless(result.json)
+    assert [message.report.layer for message in result.reports] == \
+        [message.report.layer for message in fresh.reports]
+
+
+def other_options(crash, parts):
+    return {"options": {"encoding": 2, "exclude": ["layers.0*"]}}
+
+
+def changed_source(crash, parts):
+    save(crash.root / "a.safetensors", {**parts, "layers.5.fc.weight": -parts["layers.5.fc.weight"]})
+    return {}
+
+
+@pytest.mark.parametrize("change", [other_options, changed_source])
+def test_another_request_or_input_begins_anew(crash, random, change):
+    parts = tensors(random, LAYERS)
+    save(crash.root / "a.safetensors", parts)
+    crash.dies(8, "a.safetensors", "out.gguf")
+    fields = change(crash, parts)
+    own = crash.daemon()
+    result = crash.project(own, "a.safetensors", "out.gguf", **fields)
+    assert result.messages[-1].tensors_reused == 0
+    fresh = crash.project(own, "a.safetensors", "fresh.gguf", **fields)
+    assert contents(crash.root / "out.gguf") == contents(crash.root / "fresh.gguf")
+    assert len(fresh.reports) == len(result.reports) and not leftovers(crash.root)
+
+
+def test_a_job_that_is_cancelled_leaves_no_file(crash, random, tmp_path):
+    """It is cancelled while its first tensor is flushed, which takes until then."""
+    save(crash.root / "a.safetensors", tensors(random, LAYERS))
+    hang = tmp_path / "hang"
+    hang.touch()
+    own = crash.daemon(env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    service = Checkpoints(own)
+    stream = service.stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
+    job = next(iter(stream)).job
+    wait_for(lambda: len(leftovers(crash.root)) == 2)
+    service.cancel(job)
+    hang.unlink()
+    refused(lambda: list(stream), grpc.StatusCode.CANCELLED)
+    assert [file.name for file in crash.root.iterdir()] == ["a.safetensors"]
