@@ -12,6 +12,8 @@ MODULE    ?= *
 # Words for pytest: make e2e E2E='-k golden'.
 E2E     ?=
 FUZZ_SECONDS ?= 60
+# Of all fuzzers of the network together.
+FUZZ_SHARED_SECONDS ?= 80
 # make test-python-torch TORCH=2.4.1 (PyTorch before 2.3 supports only NumPy 1)
 TORCH ?=
 # make run CHECKPOINT=model.safetensors
@@ -233,11 +235,29 @@ include make/bench.mk
 
 # ---- fuzz, lint, coverage ----------------------------------------------------------
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/*/fuzz_*.c))
-.PHONY: fuzz fuzzers
+# Of what comes from the network; the others read files.
+FUZZERS_NETWORK := $(filter $(foreach m,access grpc h2 proto tls web,$(O)/tests/fuzz/$m/%),$(FUZZERS))
+# The three files of web that it calls, without the modules below web.
+$(O)/tests/fuzz/web/fuzz_head: $(addprefix $(O)/,tests/fuzz/web/fuzz_head.o \
+  server/web/head.o server/web/host.o server/web/network.o base.a)
+	@echo "  LINK  $@"
+	@$(CC) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS_ALL)
+
+.PHONY: fuzz fuzzers fuzz-network fuzzers-network
 fuzz: ## every fuzzer for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
 fuzzers: $(FUZZERS)
 	@sh tests/tools/fuzz.sh $(BUILD)/corpus $(FUZZ_SECONDS) $^
+fuzz-network: $(BUILD)/deps/lint ## the fuzzers of the network for FUZZ_SHARED_SECONDS together
+	@if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+	  clang -fsanitize=fuzzer -w -x c -o /dev/null - 2>/dev/null; then \
+	  $(MAKE) --no-print-directory VARIANT=fuzz fuzzers-network; \
+	else \
+	  echo 'skipped: clang has no libFuzzer here (Debian: libclang-rt-14-dev)'; \
+	  echo '0 passed, 0 failed'; \
+	fi
+fuzzers-network: $(FUZZERS_NETWORK)
+	@sh tests/tools/fuzz.sh --shared $(BUILD)/corpus-network $(FUZZ_SHARED_SECONDS) $^
 
 FORMATTED := $(shell find kernels proto server checkpoint client tests -name '*.[ch]' 2>/dev/null)
 .PHONY: lint format
