@@ -26,7 +26,9 @@
  * libuv calls on_written, with ECANCELED, before on_closed; the batch that it was
  * writing belongs to the session until h2_destroy. The session may call conn_wake
  * at any time except while it is being destroyed. */
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/account.h"
@@ -41,6 +43,8 @@ enum {
     UPLOAD_STOP_MS = 100,
     /* How long a connection without calls waits for its peer to close. */
     LINGER_MS = 1000,
+    /* How long the drain waits for a busy peer without a call. grpc-go waits as long. */
+    DRAIN_IDLE_MS = 5000,
 };
 
 static void free_tls(struct conn *conn)
@@ -164,6 +168,33 @@ void conn_drain(struct conn *conn)
 {
     if (conn->state == CONN_OPEN)
         h2_drain(conn->session);
+}
+
+/* False: bytes that were sent are not acknowledged, or will never be. */
+static bool is_reached(const struct conn *conn)
+{
+    int unacknowledged = 0;
+    uv_os_fd_t fd;
+
+    if (conn->peer.unix_socket)
+        return true;
+    return uv_fileno(&conn->io.handle, &fd) == 0 &&
+           ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+}
+
+bool conn_is_awaited(const struct conn *conn, uint64_t now)
+{
+    const struct net *net = conn->net;
+    const uint64_t half = (net->drain_until_ns - net->drain_from_ns) / 2;
+    const uint64_t active =
+        conn->active_ns > net->drain_from_ns ? conn->active_ns : net->drain_from_ns;
+
+    if (conn->state != CONN_OPEN || now >= net->drain_from_ns + half)
+        return false;
+    if (h2_streams(conn->session) > 0)
+        return true;
+    return h2_counters(conn->session)->streams_opened > 0 &&
+           now < active + DRAIN_IDLE_MS * 1000000ull && is_reached(conn);
 }
 
 void conn_drain_finish(struct conn *conn)

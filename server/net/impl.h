@@ -61,7 +61,7 @@ struct net {
     uint8_t *read_buffer;
     struct tls_buffer cipher; /* ciphertext on its way out; empty between calls */
     struct timer drain_timer;
-    uint64_t drain_until_ns;
+    uint64_t drain_from_ns, drain_until_ns;
     uint64_t jitter; /* state of the generator for ages */
     void (*drained)(void *arg);
     void *drained_arg;
@@ -164,6 +164,12 @@ void conn_on_patience(struct timer *timer);
  * conn_drain_finish, because its peer may have sent them already. */
 void conn_drain(struct conn *conn);
 void conn_drain_finish(struct conn *conn);
+
+/* Whether net's drain waits for the answer to the connection's PING: while it has calls,
+ * up to half of the drain's time; and up to DRAIN_IDLE_MS after its last byte, if it has
+ * made calls and its machine acknowledges what it is sent. Its process may be busy, and
+ * make its next call before it reads the GOAWAY. */
+bool conn_is_awaited(const struct conn *conn, uint64_t now);
 
 /* ---- age.c ---- */
 

@@ -9,8 +9,9 @@
  *
  * The end. net_drain accepts what waits in the backlogs, closes the listeners and asks
  * every session to drain; one whose preface is still on its way does so when it comes. A
- * session says its second GOAWAY when the peer has answered its PING; those that
- * do not answer within DRAIN_PING_MS are made to. Connections close as their
+ * session says its second GOAWAY when the peer has answered its PING. Every
+ * DRAIN_PING_MS those that have not, and that conn_is_awaited does not wait for, are
+ * made to. Connections close as their
  * last stream does. What is left at drain_ms_max, or at net_abort, is closed.
  * Whenever a listener or connection has gone, net_close_if_idle looks: with none left,
  * the two handles are closed, and in the last close callback `drained` is
@@ -26,7 +27,7 @@
 #include "obs/log.h"
 
 enum {
-    /* A round trip anywhere on earth, with margin; grpc-go waits for 5 s. */
+    /* A round trip anywhere on earth, with margin. */
     DRAIN_PING_MS = 1000,
 };
 
@@ -54,17 +55,20 @@ static void on_flush(uv_check_t *check)
 static void on_drain_timer(struct timer *timer)
 {
     struct net *net = LIST_OWNER(timer, struct net, drain_timer);
+    const uint64_t now = clock_monotonic_ns();
     struct list *node;
 
-    if (clock_monotonic_ns() >= net->drain_until_ns) {
+    if (now >= net->drain_until_ns) {
         log_event(net->config.log, LOG_WARN, "drain_timeout",
                   LOG_FIELDS(LOG_U64("connections", net->conn_count)));
         net_abort(net);
         return;
     }
     for (node = net->conns.next; node != &net->conns; node = node->next)
-        conn_drain_finish(conn_of(node));
-    timer_arm(net->config.timers, &net->drain_timer, net->drain_until_ns);
+        if (!conn_is_awaited(conn_of(node), now))
+            conn_drain_finish(conn_of(node));
+    timer_arm(net->config.timers, &net->drain_timer,
+              u64_min(net->drain_until_ns, after_ms(DRAIN_PING_MS)));
 }
 
 int net_create(struct net **out, const struct net_config *config, struct failure *failure)
@@ -128,6 +132,7 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
     net->drained_arg = arg;
     if (!state_try(&net_states, &net->state, NET_DRAINING))
         return;
+    net->drain_from_ns = clock_monotonic_ns();
     net->drain_until_ns = after_ms(drain_ms);
     timer_arm(net->config.timers, &net->drain_timer,
               after_ms(u64_min(drain_ms, DRAIN_PING_MS)));

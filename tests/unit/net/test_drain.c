@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "tests/lib/check.h"
 #include "tests/lib/loop.h"
 #include "tests/lib/net_bench.h"
@@ -103,6 +104,96 @@ CASE(drains_before_the_preface,
     loop_run_until(bench->loop, inbox_is_over, &inbox);
     loop_run_until(bench->loop, bench_is_drained, bench);
     inbox_fini(&inbox);
+    bench_destroy(bench);
+}
+
+CASE(waits_for_calls,
+     "a peer with a call has longer for the answer to its PING than one that made none")
+{
+    struct limits limits = limits_default();
+    struct inbox busy, unused;
+    struct bench *bench;
+    uint8_t ack[PING_BYTES];
+
+    limits.drain_ms_max = 3600 * 1000;
+    bench = bench_create_holding(&limits, &busy);
+    inbox_init(&unused, bench, client_connect(bench));
+    client_send_preface(unused.fd);
+    while (metric_get(bench->metrics, M_CONNECTIONS) < 2)
+        uv_run(bench->loop, UV_RUN_ONCE);
+    net_drain(bench->net, bench_on_drained, bench);
+    loop_run_until(bench->loop, inbox_is_over, &unused);
+    inbox_read(&busy);
+    CHECK_EQ(inbox_frames(&busy, 7, 0), 1);
+    client_request(busy.fd, 3); /* before it has read the GOAWAY */
+    inbox_answer_ping(&busy, ack);
+    loop_run_until(bench->loop, inbox_has_two_goaways, &busy);
+    CHECK_EQ(bench->requests, 2);
+    bench_answer(bench, bench->held[0]);
+    bench_answer(bench, bench->held[1]);
+    loop_run_until(bench->loop, inbox_is_over, &busy);
+    CHECK_EQ(inbox_frames(&busy, 1, 1), 2);
+    CHECK(!bench->drained);
+    inbox_fini(&busy);
+    inbox_fini(&unused);
+    loop_run_until(bench->loop, bench_is_drained, bench);
+    bench_destroy(bench);
+}
+
+CASE(
+    waits_between_calls,
+    "a peer that has made calls may make another one some seconds into the drain, before "
+    "it reads the GOAWAY")
+{
+    const struct limits limits = limits_default();
+    struct bench *bench = bench_create(&limits);
+    struct inbox between, unused;
+    uint8_t ack[PING_BYTES];
+    uint64_t begun;
+
+    bench_listen(bench, "127.0.0.1:0");
+    inbox_init(&between, bench, client_connect(bench));
+    client_send_preface_wide(between.fd);
+    client_request(between.fd, 1);
+    loop_run_until(bench->loop, inbox_has_trailers, &between);
+    inbox_init(&unused, bench, client_connect(bench));
+    client_send_preface(unused.fd);
+    while (metric_get(bench->metrics, M_CONNECTIONS) < 2)
+        uv_run(bench->loop, UV_RUN_ONCE);
+    begun = clock_monotonic_ns();
+    net_drain(bench->net, bench_on_drained, bench);
+    loop_run_until(bench->loop, inbox_is_over, &unused);
+    client_request(between.fd, 3);
+    inbox_read(&between);
+    inbox_answer_ping(&between, ack);
+    loop_run_until(bench->loop, inbox_is_over, &between);
+    CHECK_EQ(inbox_frames(&between, 7, 0), 2);
+    /* the daemon waits for 5 s; this machine may be slower */
+    CHECK(inbox_frames(&between, 1, 1) == 2 ||
+          clock_monotonic_ns() - begun > 4000000000u);
+    inbox_fini(&between);
+    inbox_fini(&unused);
+    loop_run_until(bench->loop, bench_is_drained, bench);
+    bench_destroy(bench);
+}
+
+CASE(waits_half_the_time,
+     "a peer with a call that never answers its PING gets the second GOAWAY in time for "
+     "its call to end")
+{
+    struct limits limits = limits_default();
+    struct inbox inbox;
+    struct bench *bench;
+
+    limits.drain_ms_max = 2000;
+    bench = bench_create_holding(&limits, &inbox);
+    net_drain(bench->net, bench_on_drained, bench);
+    loop_run_until(bench->loop, inbox_has_two_goaways, &inbox);
+    bench_answer(bench, bench->held[0]);
+    loop_run_until(bench->loop, inbox_is_over, &inbox);
+    CHECK_EQ(inbox_frames(&inbox, 1, 1), 1);
+    inbox_fini(&inbox);
+    loop_run_until(bench->loop, bench_is_drained, bench);
     bench_destroy(bench);
 }
 
