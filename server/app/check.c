@@ -91,7 +91,9 @@ static int check_tls(const struct config *config, struct failure *failure)
 static int check_access(const struct config *config, struct failure *failure)
 {
     const struct access_config rules = {.token_file = config->token_file};
-    const struct web_config web = {.proxies = config->http_proxies.values,
+    const struct web_config web = {.hosts = config->http_hosts.values,
+                                   .host_count = config->http_hosts.count,
+                                   .proxies = config->http_proxies.values,
                                    .proxy_count = config->http_proxies.count};
     struct access *access;
     struct gate gate;

@@ -19,7 +19,7 @@ int config_text_read(char **text, const char *path, struct failure *failure)
         close(file);
     if (count < 0 || count > CONFIG_FILE_BYTES_MAX) {
         free(buffer);
-        return fail(failure, TRIT_INVALID_ARGUMENT, "config", "--config %s: %s", path,
+        return fail(failure, TRIT_INVALID_ARGUMENT, "config", "--config \"%s\": %s", path,
                     count < 0 ? strerror(errno) : "larger than 65536 bytes");
     }
     buffer[count] = '\0';

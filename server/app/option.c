@@ -21,6 +21,14 @@ int option_refuse(const struct option_row *row, const char *source, const char *
                 source, value, allowed);
 }
 
+/* An empty variable of the environment is mostly a mistake of whoever set it. */
+static int refuse_empty(const struct option_row *row, const char *source,
+                        struct failure *failure)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, row->name,
+                "%s: is empty; give %s, or leave the option out", source, row->value);
+}
+
 /* "K" and "KiB" are both 2^10. Returns the shift, or -1. */
 static int unit_shift(const char *unit)
 {
@@ -121,7 +129,9 @@ static int add_text(const struct option_row *row, struct option_list *list,
     if (list->from != from)
         list->count = 0;
     list->from = from;
-    if (list->count == OPTION_LIST_MAX || *value == '\0')
+    if (*value == '\0')
+        return refuse_empty(row, source, failure);
+    if (list->count == OPTION_LIST_MAX)
         return option_refuse(row, source, value, "one of at most 16 texts", failure);
     list->values[list->count++] = value;
     return 0;
@@ -154,6 +164,8 @@ int option_read(void *config, const struct option_row *row, const char *source,
 
     switch (row->kind) {
     case OPTION_TEXT:
+        if (*value == '\0')
+            return refuse_empty(row, source, failure);
         *(const char **)at = value;
         return 0;
     case OPTION_LIST:

@@ -27,6 +27,8 @@ int gate_init(struct gate *gate, const struct web_config *config, const char *bo
               struct failure *failure)
 {
     *gate = (struct gate){.config = config, .bound_name = bound_name};
+    if (host_names_check(config->hosts, config->host_count, failure) < 0)
+        return -1;
     for (size_t i = 0; i < config->proxy_count; i++) {
         for (const char *at = config->proxies[i]; *at; at += strspn(at, ",")) {
             size_t bytes = strcspn(at, ",");

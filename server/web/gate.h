@@ -21,7 +21,8 @@ struct gate_request { /* each text may be NULL */
     struct http_conn *conn;
 };
 
-/* Borrows config and name. INVALID_ARGUMENT: a proxy is not an address or a network. */
+/* Borrows config and name. INVALID_ARGUMENT: a proxy is not an address or a network, or a
+ * host is not a name. */
 int gate_init(struct gate *gate, const struct web_config *config, const char *bound_name,
               struct failure *failure);
 

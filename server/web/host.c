@@ -12,7 +12,8 @@ static bool ends_with(const char *name, const char *tail)
     return n >= t && strcasecmp(name + n - t, tail) == 0;
 }
 
-/* Each of `names` is one name or several, separated by commas. */
+/* Each of `names` is one name or several, separated by commas. A dot at the end of one does
+ * not count, as in name_of. */
 static bool listed(const char *name, const char *const *names, size_t count)
 {
     size_t length = strlen(name);
@@ -20,13 +21,43 @@ static bool listed(const char *name, const char *const *names, size_t count)
     for (size_t i = 0; i < count; i++) {
         for (const char *at = names[i]; *at; at += strspn(at, ",")) {
             size_t bytes = strcspn(at, ",");
+            bool dot = bytes > 1 && at[bytes - 1] == '.';
 
-            if (bytes == length && strncasecmp(name, at, length) == 0)
+            if (bytes - dot == length && strncasecmp(name, at, length) == 0)
                 return true;
             at += bytes;
         }
     }
     return false;
+}
+
+/* Letters of other alphabets reach a server in their ASCII form (xn--...). */
+static bool is_name(const char *name, size_t bytes)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-._";
+
+    return (bytes == 1 && *name == '*') ||
+           (bytes > 0 && *name != '.' && strspn(name, allowed) >= bytes);
+}
+
+int host_names_check(const char *const *names, size_t count, struct failure *failure)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *at = names[i];
+
+        do {
+            size_t bytes = strcspn(at, ",");
+
+            if (!is_name(at, bytes))
+                return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-host",
+                                  "\"%.*s\" is not a host name; give the name alone, "
+                                  "without scheme, port and pattern, or *",
+                                  bytes < 100 ? (int)bytes : 100, at);
+            at += bytes;
+        } while (*at++);
+    }
+    return 0;
 }
 
 /* Cuts the port off, and a dot at the end, which names the same host. */

@@ -187,9 +187,18 @@ def test_sighup_takes_the_new_file_and_keeps_the_old_rules_where_it_is_broken(st
     daemon.wait_log("event=reloaded", "access_rules=2")
     assert status_of(daemon.channel, path, tokens.token["new"])[0] not in GATE
 
-    tokens.path.write_text("new sha256:broken project\n")
-    daemon.process.send_signal(signal.SIGHUP)
-    daemon.wait_log("event=reload_failed", f"{tokens.path}:1:")
+    for text, said in (("new sha256:broken project\n", f"{tokens.path}:1:"),
+                       ("", "has no rule"), ("# soon\n", "has no rule"),
+                       (None, "No such file")):
+        if text is None:
+            tokens.path.unlink()
+        else:
+            tokens.path.write_text(text)
+        failed = daemon.log().count("event=reload_failed")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_log("event=reload_failed", times=failed + 1)
+        last = [line for line in daemon.log().splitlines() if "event=reload_failed" in line][-1]
+        assert said in last and str(tokens.path) in last
     for name in ("old", "new"):
         assert status_of(daemon.channel, path, tokens.token[name])[0] not in GATE
     tokens.remove("old")

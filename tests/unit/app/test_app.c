@@ -151,6 +151,8 @@ CASE(values, "an invalid option is refused by name and value")
     check_refused(WORDS((char *)"--no-such-thing"), "--no-such-thing");
     check_refused(WORDS((char *)"--checkpoint-folder=/tmp"), "no such option");
     check_refused(WORDS((char *)"--listen"), "needs a value");
+    check_refused(WORDS((char *)"--listen="), "--listen");
+    check_refused(WORDS((char *)"--config="), "--config \"\": No such file");
     check_refused(WORDS((char *)"stray"), "stray");
     check_refused(WORDS((char *)"--listen=0.0.0.0:1"), "0.0.0.0:1");
     check_refused(WORDS((char *)"--http=192.168.1.1:1"), "192.168.1.1:1");
@@ -237,4 +239,23 @@ CASE(app_moves, "a daemon starts, serves, drains and closes, or fails to start")
 {
     check_moves(&app_states, "starting>serving starting>failed failed>closed "
                              "serving>draining draining>closed");
+}
+
+CASE(empty_values, "an option with an empty value is refused, and the message names it")
+{
+    static char *const words[] = {
+        (char *)"--http=",       (char *)"--data-dir=",
+        (char *)"--token-file=", (char *)"--tls-cert=",
+        (char *)"--tls-key=",    (char *)"--tls-client-ca=",
+        (char *)"--http-host=",  (char *)"--isa=",
+        (char *)"--http-tls=",   (char *)"--checkpoint-root=",
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        char said[64];
+
+        snprintf(said, sizeof(said), "%.*s: is empty; give ", (int)strlen(words[i]) - 1,
+                 words[i]);
+        check_refused(WORDS(words[i]), said);
+    }
 }

@@ -130,7 +130,6 @@ CASE(no_folder,
     make_folder(folder);
     check_data_refused("/proc/x", "/proc/x");
     check_data_refused("/proc", "/proc");
-    check_data_refused("", "No such file");
     check_data_refused("/etc/passwd", "Not a directory");
     check_data_refused(in(folder, "a/b"), "No such file");
     CHECK_EQ(symlink("/no/such/place", in(folder, "dangling")), 0);
@@ -228,4 +227,10 @@ CASE(http, "--check-config refuses an HTTP address that is not host:port")
     check_refused(WORDS("--http", "unix:/tmp/http"), "not host:port");
     check_refused(WORDS("--http", "systemd"), "not host:port");
     check_passes(WORDS("--http", "127.0.0.1:0"));
+}
+
+CASE(host_names, "--check-config refuses a host name that no request can have")
+{
+    check_refused(WORDS("--http-host", "https://tritd.example"),
+                  "http-host: \"https://tritd.example\" is not a host name");
 }

@@ -120,6 +120,35 @@ CASE(hosts, "a request is served for an address, a local name or a configured na
     CHECK(host_allowed("evil.example", "", names, 2)); /* "*" is every name */
 }
 
+CASE(host_names, "--http-host takes names that a Host header can have, and *")
+{
+    static const char *const good[] = {"tritd.example.com", "a,B-1.example,*", "x_y",
+                                       "xn--bcher-kva.example", "tritd.example.com."};
+    static const char *const bad[] = {"",
+                                      ",",
+                                      "a,",
+                                      "https://tritd.example",
+                                      "tritd.example:6562",
+                                      "*.example",
+                                      ".",
+                                      " ",
+                                      "a b",
+                                      "b\xc3\xbc"
+                                      "cher.example"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        if (host_names_check(&good[i], 1, NULL) < 0)
+            check_failed(__FILE__, __LINE__, "%s should be taken", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct failure failure = {.status = TRIT_OK};
+
+        if (host_names_check(&bad[i], 1, &failure) == 0)
+            check_failed(__FILE__, __LINE__, "%s should be refused", bad[i]);
+        CHECK(strstr(failure.message, "http-host: \""));
+    }
+    CHECK(host_allowed("tritd.example.com", "", &good[4], 1));
+}
+
 CASE(bounded, "a text stops at its bound and remembers that it was truncated")
 {
     struct text text = {0};
