@@ -259,6 +259,19 @@ static int ready(void *arg, char *why, size_t bytes)
     }
 }
 
+static int visit_jobs(void *services,
+                      bool (*visit)(void *arg, const struct wire_job *job,
+                                    const struct wire_progress *progress),
+                      void *arg, struct failure *failure)
+{
+    return services_visit_jobs(services, visit, arg, failure);
+}
+
+static uint64_t jobs_version(void *services)
+{
+    return services_jobs_version(services);
+}
+
 static int start_web(struct app *app, struct failure *failure)
 {
     const struct web_config config = {
@@ -270,6 +283,9 @@ static int start_web(struct app *app, struct failure *failure)
         .ready_arg = app,
         .observe = services_observe,
         .observe_arg = app->services,
+        .jobs = app->config.checkpoint_root ? visit_jobs : NULL,
+        .jobs_version = jobs_version,
+        .jobs_arg = app->services,
         .version = TRITD_VERSION,
         .limits = &app->config.limits,
         .tls = strcmp(app->config.http_tls, "on") == 0 ? app->tls : NULL,

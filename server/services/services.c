@@ -7,7 +7,7 @@
 #include "base/budget.h"
 #include "base/limits.h"
 #include "obs/metrics.h"
-#include "services/checkpoints/jobs.h"
+#include "services/checkpoints/describe.h"
 #include "services/checkpoints/stream.h"
 #include "services/health.h"
 #include "services/methods.h"
@@ -137,6 +137,21 @@ void services_destroy(struct services *services)
     health_fini(&services->health);
     pthread_mutex_destroy(&services->reader_lock);
     free(services);
+}
+
+int services_visit_jobs(struct services *services,
+                        bool (*visit)(void *arg, const struct wire_job *job,
+                                      const struct wire_progress *progress),
+                        void *arg, struct failure *failure)
+{
+    return jobs_check(services->jobs, failure) < 0
+               ? -1
+               : jobs_visit(services->jobs, visit, arg, failure);
+}
+
+uint64_t services_jobs_version(const struct services *services)
+{
+    return atomic_load(&services->jobs->version);
 }
 
 void services_stop_jobs(struct services *services)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/policy.h"
 #include "base/status.h"
@@ -14,12 +15,25 @@
 
 struct method;
 struct services;
+struct wire_job;
+struct wire_progress;
 
 int services_create(struct services **services, const struct services_config *config,
                     struct failure *failure);
 
 /* After grpc is idle. NULL is harmless. */
 void services_destroy(struct services *services);
+
+/* Shows the jobs over checkpoints, the newest first, until `visit` returns false. Texts are
+ * valid until it returns. Any thread, while the services live. -1: FAILED_PRECONDITION,
+ * there is no checkpoint root; RESOURCE_EXHAUSTED. */
+int services_visit_jobs(struct services *services,
+                        bool (*visit)(void *arg, const struct wire_job *job,
+                                      const struct wire_progress *progress),
+                        void *arg, struct failure *failure);
+
+/* A number that changes with what is shown of these jobs. Any thread. */
+uint64_t services_jobs_version(const struct services *services);
 
 /* Ends all jobs over checkpoints and waits for them. Before pool_stop. NULL is harmless. */
 void services_stop_jobs(struct services *services);

@@ -5,13 +5,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct access;
+struct failure;
 struct limits;
 struct log;
 struct metrics;
 struct store_reader;
 struct tls_context;
+struct wire_job;
+struct wire_progress;
 
 enum { WEB_HOSTS_MAX = 16, WEB_PROXIES_MAX = 16 };
 
@@ -26,6 +30,14 @@ struct web_config {              /* borrowed while the web runs */
     /* Brings gauges up to date before they are read; may be NULL. On the web's thread. */
     void (*observe)(void *arg);
     void *observe_arg;
+    /* Shows the jobs over checkpoints, the newest first, until `visit` returns false; NULL:
+     * the daemon has no checkpoint root. On the thread of queries. -1: RESOURCE_EXHAUSTED. */
+    int (*jobs)(void *arg,
+                bool (*visit)(void *arg, const struct wire_job *job,
+                              const struct wire_progress *progress),
+                void *visit_arg, struct failure *failure);
+    uint64_t (*jobs_version)(void *arg); /* changes with them; on the web's thread */
+    void *jobs_arg;
     const char *version;
     /* http_connections_max, http_address_max, http_request_ms_max; NULL: the defaults */
     const struct limits *limits;

@@ -175,7 +175,7 @@ void front_stream(struct front *front, struct http_conn *conn, const struct repl
              "too many streams of events are open; read the page again later");
         http_conn_refuse(conn, 503, &failure);
     } else if (http_stream_begin(conn, reply,
-                                 config->engine_version(config->shared.engine),
+                                 config->engine_versions(config->shared.engine),
                                  clock_monotonic_ns()) < 0) {
         fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
         http_conn_refuse(conn, 503, &failure);
@@ -362,21 +362,21 @@ static void step_all(struct front *front, uint64_t now_ns)
     }
 }
 
-/* Tells the streams whether there are new reports, if it is time. */
+/* Tells the streams what is new, if it is time. */
 static void tell_streams(struct front *front, uint64_t now_ns)
 {
     const struct front_config *config = &front->config;
     struct http_conn *conn;
-    uint64_t version;
+    struct http_versions versions;
 
     if (now_ns < front->tell_ns)
         return;
     front->tell_ns = now_ns + HTTP_STREAM_CHECK_MS * (uint64_t)1000000;
-    version = config->engine_version(config->shared.engine);
+    versions = config->engine_versions(config->shared.engine);
     EACH_CONN(conn, node, next, front)
     {
         if (conn->state == HTTP_STREAMING) {
-            http_stream_tell(conn, version, now_ns);
+            http_stream_tell(conn, versions, now_ns);
             http_conn_step(conn, 0, now_ns);
         }
     }

@@ -29,8 +29,7 @@ struct front_config {
     int engine_fd;
     int (*engine_wait_ms)(void *engine);
     void (*engine_run)(void *engine);
-    /* Changes with each new report. */
-    uint64_t (*engine_version)(void *engine);
+    struct http_versions (*engine_versions)(void *engine);
 };
 
 /* RESOURCE_EXHAUSTED. */

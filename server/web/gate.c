@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access/access.h"
+#include "access/policies.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "web/host.h"
@@ -70,22 +71,26 @@ static int check_host(const struct gate *gate, const struct gate_request *asked,
                 asked->host, asked->host);
 }
 
+static enum policy policy_of(const struct gate_request *asked)
+{
+    return asked->route ? asked->route->policy : POLICY_READ;
+}
+
 static int check_caller(const struct gate *gate, const struct gate_request *asked,
                         struct failure *failure)
 {
     const struct web_config *config = gate->config;
-    enum policy policy = asked->route ? asked->route->policy : POLICY_READ;
 
     if (!config->access ||
         (asked->route && asked->route->kind == ROUTE_METRICS && !config->auth))
         return 0;
-    return access_allows(config->access, policy, asked->path, &asked->conn->peer,
-                         asked->authorization, NULL, failure);
+    return access_allows(config->access, policy_of(asked), asked->path,
+                         &asked->conn->peer, asked->authorization, NULL, failure);
 }
 
 /* Tells a person with a browser what to do. */
-static void write_page(const struct gate *gate, const struct failure *failure,
-                       struct reply *reply)
+static void write_page(const struct gate *gate, const struct gate_request *asked,
+                       const struct failure *failure, struct reply *reply)
 {
     struct text *text = &reply->body;
 
@@ -99,7 +104,9 @@ static void write_page(const struct gate *gate, const struct failure *failure,
         "</p>\n<p>With curl:<br><code>curl -H \"Authorization: Bearer $TOKEN\" "
         "...</code></p>\n<p>In a browser: reload the page, and give your token as the "
         "password, under any user name.</p>\n<p>Whoever runs the daemon makes a "
-        "token:<br><code>trit token NAME read</code></p>\n");
+        "token:<br><code>trit token NAME ");
+    text_put(text, policy_name(policy_of(asked)));
+    text_put(text, "</code></p>\n");
     html_end(reply);
 }
 
@@ -135,7 +142,7 @@ int gate_check(struct gate *gate, const struct gate_request *asked, struct reply
     if (check_caller(gate, asked, failure) < 0) {
         log_refusal(gate, asked, failure);
         if (browser)
-            write_page(gate, failure, reply);
+            write_page(gate, asked, failure, reply);
         return -1;
     }
     return 0;

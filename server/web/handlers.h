@@ -12,6 +12,8 @@ handler serve_index_page;                                        /* page_runs.c 
 handler serve_run_page;                                          /* page_run.c */
 handler serve_layer_page;                                        /* page_layer.c */
 handler serve_compare_page;                                      /* page_compare.c */
+handler serve_jobs_page, serve_job_page;                         /* page_jobs.c */
+handler serve_jobs_json, serve_job_json;                         /* jobs_json.c */
 handler serve_events;                                            /* assets.c */
 handler serve_style, serve_script, serve_icon, serve_openapi;    /* assets.c */
 

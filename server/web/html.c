@@ -30,8 +30,10 @@ static void begin(struct reply *reply, const struct web_config *web, const char 
         "<a href=\"/\"><b>tritd</b></a><span>");
     text_html(text, web->version);
     text_put(text, "</span><span id=\"live\" role=\"status\"></span>"
-                   "<nav aria-label=\"Service\"><a href=\"/\">Runs</a>"
-                   "<a href=\"/v1/openapi.json\">API</a>"
+                   "<nav aria-label=\"Service\"><a href=\"/\">Runs</a>");
+    if (web->jobs)
+        text_put(text, "<a href=\"/jobs\">Jobs</a>");
+    text_put(text, "<a href=\"/v1/openapi.json\">API</a>"
                    "<a href=\"/metrics\">Metrics</a><a href=\"/healthz\">Health</a></nav>"
                    "</header>\n<main id=\"main\">\n");
 }

@@ -55,6 +55,11 @@ struct http_shared { /* what all connections share; borrowed */
     void *engine, *front;
 };
 
+/* Each changes when its pages do: with each report, and with what is shown of jobs. */
+struct http_versions {
+    uint64_t reports, jobs;
+};
+
 struct http_conn {
     struct list link;
     const struct http_shared *shared;
@@ -73,8 +78,8 @@ struct http_conn {
     struct ip ip;
     struct peer peer;
     uint64_t deadline_ns;
-    uint64_t version,
-        beat_ns; /* of a stream: what was told last; when it says something */
+    struct http_versions versions; /* of a stream: what was told last */
+    uint64_t beat_ns;              /* when it says something */
     struct head head;
     size_t in_count, out_at, out_count;
     char in[HTTP_HEAD_BYTES_MAX + 2], out[HTTP_OUT_BYTES];

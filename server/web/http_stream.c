@@ -17,8 +17,8 @@ size_t http_streams_max(size_t connections)
     return connections / HTTP_STREAM_SHARE ? connections / HTTP_STREAM_SHARE : 1;
 }
 
-int http_stream_begin(struct http_conn *conn, const struct reply *reply, uint64_t version,
-                      uint64_t now_ns)
+int http_stream_begin(struct http_conn *conn, const struct reply *reply,
+                      struct http_versions versions, uint64_t now_ns)
 {
     struct text head = {0};
 
@@ -37,27 +37,44 @@ int http_stream_begin(struct http_conn *conn, const struct reply *reply, uint64_
     conn->out_count = head.count;
     text_fini(&head);
     conn->streams = conn->last = true;
-    conn->version = version;
+    conn->versions = versions;
     conn->beat_ns = after_ms(now_ns, HTTP_STREAM_BEAT_MS);
     conn->deadline_ns = after_ms(now_ns, HTTP_STREAM_MS_MAX);
     return 0;
 }
 
-void http_stream_tell(struct http_conn *conn, uint64_t version, uint64_t now_ns)
+/* The events of what has changed; empty: nothing has. */
+static size_t write_events(const struct http_conn *conn, struct http_versions versions,
+                           char *out, size_t bytes)
 {
-    int count;
+    int count = 0;
+
+    if (versions.reports != conn->versions.reports)
+        count = snprintf(out, bytes, "event: reports\nid: %" PRIu64 "\ndata: {}\n\n",
+                         versions.reports);
+    if (versions.jobs != conn->versions.jobs)
+        count +=
+            snprintf(out + count, bytes - (size_t)count, "event: jobs\ndata: {}\n\n");
+    return (size_t)count;
+}
+
+void http_stream_tell(struct http_conn *conn, struct http_versions versions,
+                      uint64_t now_ns)
+{
+    static const char beat[] = ":\n\n";
+    size_t count;
 
     if (conn->out_at < conn->out_count)
         return;
-    if (version != conn->version)
-        count = snprintf(conn->out, sizeof(conn->out),
-                         "event: reports\nid: %" PRIu64 "\ndata: {}\n\n", version);
-    else if (now_ns >= conn->beat_ns)
-        count = snprintf(conn->out, sizeof(conn->out), ":\n\n");
-    else
+    count = write_events(conn, versions, conn->out, sizeof(conn->out));
+    if (count == 0 && now_ns < conn->beat_ns)
         return;
-    conn->version = version;
+    if (count == 0) {
+        count = sizeof(beat) - 1;
+        memcpy(conn->out, beat, count);
+    }
+    conn->versions = versions;
     conn->beat_ns = after_ms(now_ns, HTTP_STREAM_BEAT_MS);
     conn->out_at = 0;
-    conn->out_count = (size_t)count;
+    conn->out_count = count;
 }

@@ -11,6 +11,10 @@
       READ)                                                                              \
     X("/runs/*/layers/*", serve_layer_page, "step to attempt replica", PAGE, READ)       \
     X("/compare", serve_compare_page, "a b page", PAGE, READ)                            \
+    X("/jobs", serve_jobs_page, "page", PAGE, CHECKPOINTS)                               \
+    X("/jobs/*", serve_job_page, "", PAGE, CHECKPOINTS)                                  \
+    X("/v1/jobs", serve_jobs_json, "after limit", PAGE, CHECKPOINTS)                     \
+    X("/v1/jobs/*", serve_job_json, "", PAGE, CHECKPOINTS)                               \
     X("/v1/runs", serve_runs_json, "after limit", PAGE, READ)                            \
     X("/v1/runs/*", serve_run_json, "attempt replica", PAGE, READ)                       \
     X("/v1/runs/*/history", serve_history_json,                                          \

@@ -308,13 +308,17 @@ static void resume_queries(struct web *web)
         MHD_resume_connection(query->connection);
 }
 
-/* The pages' events follow it: something was stored, or a layer became stale. */
-static uint64_t engine_version(void *arg)
+/* The pages' events follow them: something was stored, or a layer became stale; a job has
+ * something new to show. */
+static struct http_versions engine_versions(void *arg)
 {
-    struct web *web = arg;
+    const struct web *web = arg;
+    const struct web_config *config = &web->config;
 
-    return metric_get(web->config.metrics, M_STORE_TRANSACTIONS) +
-           metric_get(web->config.metrics, M_STALE);
+    return (struct http_versions){
+        .reports = metric_get(config->metrics, M_STORE_TRANSACTIONS) +
+                   metric_get(config->metrics, M_STALE),
+        .jobs = config->jobs ? config->jobs_version(config->jobs_arg) : 0};
 }
 
 static void engine_run(void *arg)
@@ -366,7 +370,7 @@ static int start_front(struct web *web, struct failure *failure)
         .engine_fd = epoll ? epoll->epoll_fd : -1,
         .engine_wait_ms = engine_wait_ms,
         .engine_run = engine_run,
-        .engine_version = engine_version,
+        .engine_versions = engine_versions,
     };
 
     return front_create(&web->front, &config, failure);

@@ -19,6 +19,7 @@ from tritd import CALL_SECONDS, ROOT, Daemon, Refused, refused, report_pb2
 
 PAGES = ("/", "/runs/r", "/runs/r/layers/l", "/v1/runs", "/v1/runs/r/layers",
          "/v1/runs/r/layers/l", "/nowhere")
+JOBS = ("/jobs", "/jobs/j", "/v1/jobs", "/v1/jobs/j")
 OPEN = ("/livez", "/readyz", "/healthz", "/metrics", "/style.css", "/icon.svg")
 
 
@@ -83,9 +84,10 @@ def guarded(tmp_path_factory):
 
 # ---- who may read --------------------------------------------------------------------------
 
-@pytest.mark.parametrize("path", PAGES)
-def test_pages_and_json_ask_for_the_policy_read(guarded, path):
-    """Without a token the answer is 401 with WWW-Authenticate, without the policy 403, both as
+@pytest.mark.parametrize("path, policy", [*((path, "read") for path in PAGES),
+                                          *((path, "checkpoints") for path in JOBS)])
+def test_pages_and_json_ask_for_their_policy(guarded, path, policy):
+    """It is read, but checkpoints for jobs, because they show paths. Without a token the answer is 401 with WWW-Authenticate, without the policy 403, both as
     JSON; with the policy it is the page."""
     for words in ((), auth("unknown")):
         status, head, body = curl(guarded, path, *words)
@@ -93,13 +95,13 @@ def test_pages_and_json_ask_for_the_policy_read(guarded, path):
         assert json.loads(body)["error"]["status"] == "UNAUTHENTICATED"
     for name in POLICIES:
         status, _, body = curl(guarded, path, *auth(guarded.tokens.token[name]))
-        if name in ("read", "admin"):
+        if name in (policy, "admin"):
             assert status in (200, 404), (name, status)
         else:
             assert status == 403
             error = json.loads(body)["error"]
             assert error["status"] == "PERMISSION_DENIED"
-            assert path in error["message"] and "policy read" in error["message"]
+            assert path in error["message"] and f"policy {policy}" in error["message"]
 
 
 @pytest.mark.parametrize("path", OPEN)

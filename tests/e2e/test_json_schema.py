@@ -407,6 +407,7 @@ def test_http(daemon, filed):
     assert len(http(daemon, "http-history", layer + "?from=2&to=3")["reports"]) == 2
     assert http(daemon, "http-history", layer + "?from=9")["reports"] == []
     http(daemon, "http-error", layer + "?step=two", 400)
+    http(daemon, "http-jobs", "/v1/jobs")
     http(daemon, "http-error", "/v1/runs/none/layers", 404)
     http(daemon, "http-error", "/none", 404)
 

@@ -96,6 +96,26 @@ static void *job_main(void *arg)
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+void jobs_lock(struct jobs *jobs)
+{
+    pthread_mutex_lock(&jobs->lock);
+}
+
+void jobs_unlock(struct jobs *jobs)
+{
+    pthread_mutex_unlock(&jobs->lock);
+}
+
 int jobs_create(struct jobs **out, const struct jobs_config *config,
                 struct failure *failure)
 {
@@ -103,6 +123,7 @@ int jobs_create(struct jobs **out, const struct jobs_config *config,
 
     if (!jobs)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    init_lock(&jobs->lock);
     list_init(&jobs->list);
     jobs->limits = config->limits;
     jobs->news = config->news;
@@ -113,6 +134,7 @@ int jobs_create(struct jobs **out, const struct jobs_config *config,
     kernel_engine_init(&jobs->context.engine, config->kernels, config->pool,
                        config->metrics, config->version);
     if (root_open(&jobs->context.root, config->directory, failure) < 0) {
+        pthread_mutex_destroy(&jobs->lock);
         free(jobs);
         return -1;
     }
@@ -213,18 +235,27 @@ static void ended(struct jobs *jobs, struct checkpoint_job *job)
     start_waiting(jobs);
 }
 
+static void take_news(struct jobs *jobs, struct checkpoint_job *job)
+{
+    jobs_lock(jobs);
+    if (job->jobs) { /* no other loop has forgotten it meanwhile */
+        if (job->has_thread && job_has_ended(state_of(job)))
+            ended(jobs, job);
+        jobs->news(job);
+        forget_oldest(jobs);
+        atomic_fetch_add(&jobs->version, 1);
+    }
+    jobs_unlock(jobs);
+}
+
 static void deliver_news(struct mailbox_message *message)
 {
     struct checkpoint_job *job = LIST_OWNER(message, struct checkpoint_job, news);
     struct jobs *jobs = job->jobs;
 
     atomic_store(&job->news_posted, false);
-    if (jobs) {
-        if (job->has_thread && job_has_ended(state_of(job)))
-            ended(jobs, job);
-        jobs->news(job);
-        forget_oldest(jobs);
-    }
+    if (jobs)
+        take_news(jobs, job);
     job_release(job);
 }
 
@@ -241,9 +272,12 @@ int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *fail
     job_hold(job);
     job->jobs = jobs;
     job->news.deliver = deliver_news;
+    jobs_lock(jobs);
     list_push(&jobs->list, &job->link);
     jobs->waiting++;
     start_waiting(jobs);
+    jobs_unlock(jobs);
+    atomic_fetch_add(&jobs->version, 1);
     return 0;
 }
 
@@ -265,12 +299,15 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
         return;
     fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled before it began");
     end(job, JOB_CANCELLED, &failure);
+    jobs_lock(jobs);
     jobs->waiting--;
     jobs->kept++;
     show_counts(jobs);
     job_hold(job);
     jobs->news(job);
     forget_oldest(jobs);
+    jobs_unlock(jobs);
+    atomic_fetch_add(&jobs->version, 1);
     job_release(job);
 }
 
@@ -299,5 +336,6 @@ void jobs_destroy(struct jobs *jobs)
         job_release(job_of(node));
     }
     root_close(&jobs->context.root);
+    pthread_mutex_destroy(&jobs->lock);
     free(jobs);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of jobs: which run, which wait, and which are kept after their end. Only the
- * loop's thread uses it. */
+/* The table of jobs: which run, which wait, and which are kept after their end. The calls of
+ * any loop use it, under its lock; news of jobs come to the loop of the mailbox. */
 #ifndef CHECKPOINTS_JOBS_H
 #define CHECKPOINTS_JOBS_H
 
@@ -20,10 +20,14 @@ enum {
 };
 
 struct jobs {
+    /* Recursive, because a call that ends while it shows its job leaves it. */
+    pthread_mutex_t lock;
     struct job_context context;
     struct jobs_limits limits;
     struct list list; /* the oldest first */
     size_t running, waiting, kept;
+    _Atomic uint64_t
+        version; /* changes with what is shown of jobs; any thread reads it */
     /* Called on the loop when a job has something to show, or has ended. */
     void (*news)(struct checkpoint_job *job);
 };
@@ -43,6 +47,10 @@ struct jobs_config {
 
 int jobs_create(struct jobs **jobs, const struct jobs_config *config,
                 struct failure *failure);
+
+/* Around the functions below, except jobs_stop and jobs_destroy. */
+void jobs_lock(struct jobs *jobs);
+void jobs_unlock(struct jobs *jobs);
 
 /* Cancels all jobs and waits for their threads. Before pool_stop. */
 void jobs_stop(struct jobs *jobs);

@@ -3,38 +3,17 @@
 #include "services/methods.h"
 
 #include "base/account.h"
-#include "services/checkpoints/jobs.h"
+#include "services/checkpoints/describe.h"
 #include "services/shared.h"
 
 /* ---- Jobs -------------------------------------------------------------------------------- */
 
 static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capacity)
 {
-    struct job_snapshot now;
+    struct job_description description;
 
-    job_snapshot(job, &now);
-    const struct wire_job shown = {
-        .job = job->id,
-        .method = job->kind->name,
-        .path = job->asked.path,
-        .against = job->asked.against,
-        .output = job->asked.output,
-        .state = now.progress.state,
-        .detach = job->asked.detach,
-        .created_unix_ns = (uint64_t)job->created_ns,
-        .started_unix_ns = (uint64_t)now.started_ns,
-        .ended_unix_ns = (uint64_t)now.ended_ns,
-        .tensors_done = now.progress.tensors_done,
-        .tensors_total = now.progress.tensors_total,
-        .tensors_reused = now.progress.tensors_reused,
-        .bytes_done = now.progress.bytes_done,
-        .bytes_total = now.progress.bytes_total,
-        .verdict = now.progress.verdict,
-        .status = (uint32_t)now.failure.status,
-        .message = now.failure.message,
-    };
-
-    return encode_job(&shown, out, capacity);
+    job_describe(job, &description);
+    return encode_job(&description.job, out, capacity);
 }
 
 /* The newest first. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps a page up to date. The server tells over one stream of events that reports were
-// filed; then the page is read again and its main part replaced. Without this script, or
-// where the stream is refused, the page is what it was when it was read.
+// filed, or that jobs went on; then a page that shows them is read again and its main part
+// replaced. Without this script, or where the stream is refused, the page is what it was
+// when it was read.
 "use strict";
 (() => {
   const GAP_MS = 2000;      // between two readings of the page
@@ -64,7 +65,7 @@
     if (source || document.hidden) return;
     source = new EventSource("/v1/events");
     source.addEventListener("open", () => say(true));
-    source.addEventListener("reports", wake);
+    source.addEventListener(/^\/jobs(\/|$)/.test(location.pathname) ? "jobs" : "reports", wake);
     source.addEventListener("error", () => {
       say(false);
       if (source && source.readyState === EventSource.CLOSED) {

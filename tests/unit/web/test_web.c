@@ -10,6 +10,7 @@
 
 #include "health/health.h"
 #include "obs/metrics.h"
+#include "proto/codec/checkpoints.h"
 #include "tests/lib/check.h"
 #include "tests/lib/digits.h"
 #include "tests/lib/fault.h"
@@ -31,6 +32,51 @@ static int ready(void *arg, char *why, size_t bytes)
 
     snprintf(why, bytes, "draining");
     return fixture->unready;
+}
+
+/* Three jobs, the newest first: one that runs, one that is done, one that failed. */
+static int show_jobs(void *arg,
+                     bool (*visit)(void *arg, const struct wire_job *job,
+                                   const struct wire_progress *progress),
+                     void *visit_arg, struct failure *failure)
+{
+    static const struct wire_job jobs[] = {
+        {.job = "0c",
+         .method = "Verify",
+         .path = "<in>",
+         .against = "\"latents\"",
+         .state = "running",
+         .created_unix_ns = 3,
+         .bytes_done = 1500,
+         .bytes_total = 3000,
+         .tensors_total = 4},
+        {.job = "0b",
+         .method = "Project",
+         .path = "in",
+         .output = "out&",
+         .state = "done",
+         .verdict = "inconclusive",
+         .created_unix_ns = 2},
+        {.job = "0a",
+         .method = "Plan",
+         .path = "\xff",
+         .state = "failed",
+         .status = TRIT_NOT_FOUND,
+         .message = "cut \xc3"},
+    };
+    static const struct wire_progress progress[] = {
+        {.layer = "<l>", .bytes_per_second = 2500, .seconds_left = 90}, {0}, {0}};
+
+    (void)arg, (void)failure;
+    for (size_t i = 0; i < 3 && visit(visit_arg, &jobs[i], &progress[i]); i++)
+        continue;
+    return 0;
+}
+
+static uint64_t jobs_version(void *arg)
+{
+    (void)arg;
+    return 1;
 }
 
 static void file(struct fixture *fixture, const char *run, const char *layer,
@@ -55,6 +101,8 @@ static void fixture_init(struct fixture *fixture)
         .address = "127.0.0.1:0",
         .ready = ready,
         .ready_arg = fixture,
+        .jobs = show_jobs,
+        .jobs_version = jobs_version,
         .version = "1.2.3",
     };
 
@@ -445,6 +493,38 @@ CASE(html_pages, "pages show runs, layers and verdicts, with everything escaped"
 }
 
 /* Garbage, giant headers, a client that says nothing: the others are served. */
+CASE(jobs, "jobs are shown, with everything escaped; lists go on behind a job")
+{
+    struct fixture fixture;
+    json_t *json;
+
+    fixture_init(&fixture);
+    check_contains(&fixture, "/", "<a href=\"/jobs\">Jobs</a>");
+    check_contains(&fixture, "/jobs",
+                   "&lt;in&gt; <span class=\"soft\">against</span> &quot;latents&quot;");
+    check_contains(&fixture, "/jobs", "in \xe2\x86\x92 out&amp;");
+    check_contains(&fixture, "/jobs", "2.5\xe2\x80\xafkB/s");
+    check_contains(&fixture, "/jobs", "1.5\xe2\x80\xafmin");
+    check_contains(&fixture, "/jobs/0c", "<div><dt>Tensor</dt><dd>&lt;l&gt;</dd></div>");
+    check_contains(&fixture, "/jobs/0c", "50.00\xe2\x80\xaf%");
+    check_contains(&fixture, "/jobs/0a", "NOT_FOUND: cut \\xc3");
+    json = get_json(&fixture, "/v1/jobs?limit=2", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "jobs")), 2);
+    CHECK_STR(json_string_value(json_object_get(json, "next")),
+              "/v1/jobs?after=0b&limit=2");
+    json_decref(json);
+    json = get_json(&fixture, "/v1/jobs?after=0b", 200);
+    CHECK_EQ(json_array_size(json_object_get(json, "jobs")), 1);
+    CHECK(json_is_null(json_object_get(json, "next")));
+    json_decref(json);
+    json = get_json(&fixture, "/v1/jobs/0a", 200);
+    CHECK_STR(json_string_value(json_object_get(json, "path")), "(cannot be shown)");
+    json_decref(json);
+    check_error(&fixture, "/v1/jobs/0d", 404, "NOT_FOUND",
+                "no job is called \"0d\", or it ended and is no longer kept");
+    fixture_fini(&fixture);
+}
+
 CASE(rude_clients, "clients that break the protocol do not disturb the others")
 {
     struct fixture fixture;
@@ -496,6 +576,10 @@ CASE(memory, "whichever allocation fails, a reply is complete, an error, or abse
                                         "/v1/runs",
                                         "/v1/runs/r/layers",
                                         "/v1/runs/r/layers/l?from=0",
+                                        "/jobs",
+                                        "/jobs/0a",
+                                        "/v1/jobs",
+                                        "/v1/jobs/0c",
                                         "/nowhere",
                                         "/metrics",
                                         "/healthz"};

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/checkpoints/describe.h"
+
+#include <stdlib.h>
+
+void job_describe(struct checkpoint_job *job, struct job_description *description)
+{
+    const struct job_snapshot *now = &description->now;
+
+    job_snapshot(job, &description->now);
+    description->job = (struct wire_job){
+        .job = job->id,
+        .method = job->kind->name,
+        .path = job->asked.path,
+        .against = job->asked.against,
+        .output = job->asked.output,
+        .state = now->progress.state,
+        .detach = job->asked.detach,
+        .created_unix_ns = (uint64_t)job->created_ns,
+        .started_unix_ns = (uint64_t)now->started_ns,
+        .ended_unix_ns = (uint64_t)now->ended_ns,
+        .tensors_done = now->progress.tensors_done,
+        .tensors_total = now->progress.tensors_total,
+        .tensors_reused = now->progress.tensors_reused,
+        .bytes_done = now->progress.bytes_done,
+        .bytes_total = now->progress.bytes_total,
+        .verdict = now->progress.verdict,
+        .status = (uint32_t)now->failure.status,
+        .message = now->failure.message,
+    };
+}
+
+/* References to all jobs, the newest first; NULL: out of memory. */
+static struct checkpoint_job **hold_all(struct jobs *jobs, size_t *count)
+{
+    struct checkpoint_job **held;
+
+    *count = 0;
+    jobs_lock(jobs);
+    held = calloc(jobs->running + jobs->waiting + jobs->kept + 1, sizeof(*held));
+    for (const struct list *node = jobs->list.prev; held && node != &jobs->list;
+         node = node->prev) {
+        held[*count] = LIST_OWNER(node, struct checkpoint_job, link);
+        job_hold(held[(*count)++]);
+    }
+    jobs_unlock(jobs);
+    return held;
+}
+
+int jobs_visit(struct jobs *jobs,
+               bool (*visit)(void *arg, const struct wire_job *job,
+                             const struct wire_progress *progress),
+               void *arg, struct failure *failure)
+{
+    size_t count;
+    struct checkpoint_job **held = hold_all(jobs, &count);
+    bool goes_on = true;
+
+    if (!held)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the jobs");
+    for (size_t i = 0; i < count; i++) {
+        struct job_description description;
+
+        if (goes_on) {
+            job_describe(held[i], &description);
+            goes_on = visit(arg, &description.job, &description.now.progress);
+        }
+        job_release(held[i]);
+    }
+    free(held);
+    return 0;
+}
