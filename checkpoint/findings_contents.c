@@ -198,7 +198,7 @@ void findings_judge_rotated(struct file_findings *findings,
         finding_set_hint(
             &one->finding,
             "the layer may be in the file's rotated basis; latents in another "
-            "basis do not tell: how its maker rounds the rotation is not known");
+            "basis do not tell (trit verify rotates them if the file says how)");
     }
 }
 

@@ -25,12 +25,20 @@ struct head_order {
     bool interleaves; /* the matrix has neighbours, the file does not; or the reverse */
 };
 
+/* Rows are brought to the rotated basis of another file (rotation.h) as they are read; they
+ * are F32 then. */
+struct rotated_basis {
+    uint64_t block; /* columns that are transformed together; 0: rows stay as they are */
+    const int8_t *signs; /* of each column, borrowed; NULL: all +1 */
+};
+
 /* The matrices [rows, columns] of a layer, rows = out, columns = in. */
 struct matrices {
     uint64_t count; /* 1, or the number of experts; stored one after the other */
     uint64_t rows, columns;
     bool transposed; /* each is stored as [columns, rows] */
     struct head_order heads;
+    struct rotated_basis basis;
 };
 
 /* The row of the file that is row `row` of the matrix. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "checkpoint/rotation.h"
 #include "checkpoint/transpose.h"
 #include "drive/foreign_read.h"
 #include "kernels/kernels.h"
@@ -103,6 +104,17 @@ static uint64_t row_bytes(const struct matrix_block *block)
     return block->columns * block->width;
 }
 
+static int allocate_rotated(struct matrix_block *block, struct failure *failure)
+{
+    const uint64_t bytes = block->count_max * block->columns * sizeof(*block->rotated);
+
+    if (block->basis.block == 0)
+        return 0;
+    block->rotated = malloc((size_t)bytes);
+    block->scratch = malloc((size_t)block->basis.block * sizeof(*block->scratch));
+    return block->rotated && block->scratch ? 0 : no_memory(failure, bytes);
+}
+
 static int block_allocate(struct matrix_block *block, struct failure *failure)
 {
     const uint64_t fitting = BLOCK_BYTES_MAX / row_bytes(block);
@@ -113,8 +125,9 @@ static int block_allocate(struct matrix_block *block, struct failure *failure)
     block->count_max = u64_min(fitting ? fitting : 1, block->all_rows);
     bytes = block->count_max * row_bytes(block);
     block->rows = malloc((size_t)bytes);
-    block->stored = malloc(block->heads.rows ? 1 : (size_t)bytes);
-    return block->rows && block->stored ? 0 : no_memory(failure, bytes);
+    block->stored = malloc(block->transposed ? (size_t)bytes : 1);
+    return block->rows && block->stored ? allocate_rotated(block, failure)
+                                        : no_memory(failure, bytes);
 }
 
 /* Reads the rows from `first` on: a strip of each of the file's rows where it is
@@ -127,7 +140,7 @@ static int block_fill(struct matrix *matrix, uint64_t first)
         return -1;
     block->first = first;
     block->count = u64_min(block->count_max, block->all_rows - first);
-    if (block->heads.rows)
+    if (!block->transposed)
         return matrix_read_rows(matrix->reader, matrix->entry, matrix->from,
                                 &block->heads, first, block->count, row_bytes(block),
                                 block->rows, matrix->failure);
@@ -141,21 +154,38 @@ static int block_fill(struct matrix *matrix, uint64_t first)
     return 0;
 }
 
+/* The same, in the basis that is wanted. */
+static int block_rotate(struct matrix *matrix, uint64_t first)
+{
+    struct matrix_block *block = &matrix->block;
+
+    if (block_fill(matrix, first) < 0) {
+        block->count = 0;
+        return -1;
+    }
+    if (block->basis.block)
+        basis_rotate(&block->basis, matrix->entry->type->dtype, block->rows, block->count,
+                     block->columns, block->scratch, block->rotated);
+    return 0;
+}
+
 static int block_read(struct matrix *matrix, uint64_t offset, uint8_t *to, uint64_t bytes)
 {
     struct matrix_block *block = &matrix->block;
-    const uint64_t each = row_bytes(block);
+    const uint64_t each =
+        block->basis.block ? block->columns * sizeof(*block->rotated) : row_bytes(block);
 
     while (bytes) {
         const uint64_t row = offset / each;
 
         if ((row < block->first || row >= block->first + block->count) &&
-            block_fill(matrix, row) < 0)
+            block_rotate(matrix, row) < 0)
             return -1;
         const uint64_t at = offset - block->first * each;
         const uint64_t piece = u64_min(bytes, block->count * each - at);
 
-        memcpy(to, block->rows + at, (size_t)piece);
+        memcpy(to, (block->rotated ? (uint8_t *)block->rotated : block->rows) + at,
+               (size_t)piece);
         to += piece;
         offset += piece;
         bytes -= piece;
@@ -190,13 +220,18 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                               .failure = failure};
     if (streamed) {
         matrix->block = (struct matrix_block){
-            .used = matrices->transposed || matrices->heads.rows,
+            .used = matrices->transposed || matrices->heads.rows || matrices->basis.block,
+            .transposed = matrices->transposed,
             .heads = matrices->heads,
+            .basis = matrices->basis,
             .all_rows = matrices->rows,
             .columns = matrices->transposed
                            ? matrices->columns
                            : bytes / matrices->rows / (entry->type->bits / 8),
             .width = entry->type->bits / 8};
+        if (matrices->basis.block)
+            matrix->bytes =
+                matrices->rows * matrix->block.columns * sizeof(*matrix->block.rotated);
         return 0;
     }
     return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,
@@ -228,6 +263,8 @@ void matrix_close(struct matrix *matrix)
     free(matrix->data);
     free(matrix->block.rows);
     free(matrix->block.stored);
+    free(matrix->block.rotated);
+    free(matrix->block.scratch);
     *matrix = (struct matrix){.data = NULL};
 }
 

@@ -28,14 +28,17 @@ struct matrix {
     uint64_t from, bytes;    /* its place in the tensor */
     void *data;              /* NULL: it is read piece by piece */
     struct failure *failure; /* why a piece could not be read */
-    /* Of a matrix that is stored transposed, or with its rows in another order: some of its
-     * rows, as [rows, columns]. */
+    /* Of a matrix that is stored transposed, with its rows in another order, or in another
+     * basis: some of its rows, as [rows, columns]. */
     struct matrix_block {
-        bool used;
+        bool used, transposed;
         struct head_order heads;
+        struct rotated_basis basis;
         uint64_t all_rows, columns;
-        size_t width; /* of an element */
+        size_t width; /* of an element, as it is stored */
         uint8_t *rows, *stored;
+        float *rotated;  /* of the basis: the rows in it */
+        double *scratch; /* of a block of the basis */
         uint64_t first, count, count_max;
     } block;
     /* Of a layer that another program packed: its values are decoded as they are read. */
@@ -51,7 +54,8 @@ bool matrix_is_whole(enum trit_encoding encoding);
 /* Whether it is so small that several may be in memory. */
 bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices);
 
-/* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file.
+/* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file. A
+ * matrix in another basis must be streamed; its elements are F32.
  * Borrows the arguments until matrix_close. */
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                 const struct tensor_entry *entry, const struct matrices *matrices,

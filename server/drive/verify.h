@@ -18,6 +18,7 @@
 #include "checkpoint/findings.h"
 #include "checkpoint/match.h"
 #include "checkpoint/record.h"
+#include "checkpoint/rotation.h"
 #include "drive/engine.h"
 #include "drive/input.h"
 #include "drive/progress.h"
@@ -41,6 +42,7 @@ struct verifying {
     struct checkpoint_options rules, latents_rules; /* options for the two sides */
     struct contents claim, latents; /* latents: zeroed if there are none */
     struct match match;
+    struct rotation rotation; /* of the claim, if the latents are in another basis */
     struct file_findings findings;
     struct attested_list digests; /* of each matrix that was verified */
     size_t layers, failing;       /* matrices examined, and those of them that fail */

@@ -8,6 +8,14 @@ bool verify_has_reciprocals(const struct verifying *v)
     return !v->record.layers && config_has_reciprocals(v->rules.config);
 }
 
+enum trit_dtype subject_latents_dtype(const struct subject *subject)
+{
+    if (!subject->reference)
+        return TRIT_DTYPE_UNSPECIFIED;
+    return subject->reference_matrices.basis.block ? TRIT_F32
+                                                   : subject->reference->type->dtype;
+}
+
 int verify_explain(struct verifying *v, struct subject *subject,
                    const struct trit_report *report)
 {
@@ -15,7 +23,7 @@ int verify_explain(struct verifying *v, struct subject *subject,
         .name = subject->name,
         .content = subject->content,
         .dtype = subject->dtype,
-        .latents_dtype = subject->reference->type->dtype,
+        .latents_dtype = subject_latents_dtype(subject),
         .matrices = subject->matrices,
         .data = &subject->data,
         .latents = &subject->reference_data,

@@ -22,6 +22,9 @@ struct subject {
     struct matrix data, scale_data, bias_data, reference_data;
 };
 
+/* The type of the latents as they are sent; unspecified: there are none. */
+enum trit_dtype subject_latents_dtype(const struct subject *subject);
+
 /* Does config.json declare the scales to be reciprocals? The daemon compares with the mean
  * magnitude all the same, so that such a matrix is explained without a mismatch too. */
 bool verify_has_reciprocals(const struct verifying *v);

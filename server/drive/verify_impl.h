@@ -5,6 +5,7 @@
 
 #include "checkpoint/biases.h"
 #include "checkpoint/difference.h"
+#include "checkpoint/rotated.h"
 #include "drive/lanes.h"
 #include "drive/verify.h"
 
@@ -19,6 +20,8 @@ struct verify_piece {
     struct trit_report report;
     struct bias_check biases;
     struct difference difference;
+    enum rotation_state rotation;      /* of the claim's tensor */
+    struct rotated_difference rotated; /* ROTATION_KNOWN, and it differs */
 };
 
 /* Does the pieces of all pairs, and collects reports and findings in the pairs' order.

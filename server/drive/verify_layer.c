@@ -3,6 +3,7 @@
 #include "checkpoint/explain.h"
 #include "drive/verify_explain.h"
 #include "drive/verify_impl.h"
+#include "drive/verify_rotated.h"
 
 static void close_parts(struct subject *subject)
 {
@@ -21,7 +22,8 @@ static bool is_small(const struct subject *subject)
 {
     return matrix_is_small(subject->entry, &subject->matrices) &&
            (!subject->reference ||
-            matrix_is_small(subject->reference, &subject->reference_matrices));
+            (matrix_is_small(subject->reference, &subject->reference_matrices) &&
+             !subject->reference_matrices.basis.block));
 }
 
 /* One message is faster for small matrices with one scale, which a stream sends twice. */
@@ -99,6 +101,8 @@ static struct subject subject_of(const struct verifying *v,
         subject.reference_matrices = matrices_of(
             piece->pair.layout, subject.reference->rank, subject.reference->shape);
         subject.reference_matrices.heads = piece->pair.heads;
+        verify_rotation_of(v, &piece->pair, subject.matrices.columns,
+                           &subject.reference_matrices.basis);
     }
     return subject;
 }
@@ -110,9 +114,7 @@ static int call_verify(struct verifying *v, struct subject *subject,
                        struct failure *failure)
 {
     const struct engine_matrix latents = {.matrix = &subject->reference_data,
-                                          .dtype = subject->reference
-                                                       ? subject->reference->type->dtype
-                                                       : TRIT_DTYPE_UNSPECIFIED};
+                                          .dtype = subject_latents_dtype(subject)};
     struct engine_verify what = {
         .name = subject->name,
         .rows = subject->matrices.rows,
@@ -144,6 +146,8 @@ static int verify_matrix(struct verifying *v, struct verify_piece *piece,
                                    subject->bias_data.data, subject->bias_data.bytes);
     if (result == 0)
         result = call_verify(v, subject, progress, &piece->report, failure);
+    if (result == 0)
+        result = verify_rotated_run(piece, subject, failure);
     close_parts(subject);
     return result;
 }
@@ -159,9 +163,12 @@ int verify_layer_run(struct verifying *v, struct verify_piece *piece,
 {
     struct subject subject = subject_of(v, piece);
     const bool light = is_light(&subject);
+    struct rotated_basis basis;
     struct progress_piece progress;
     int result;
 
+    piece->rotation =
+        verify_rotation_of(v, &piece->pair, subject.matrices.columns, &basis);
     progress_piece_begin(&progress, v->progress, piece->name, stopped);
     if (!light)
         pthread_mutex_lock(&v->whole);
@@ -207,6 +214,7 @@ static int add_findings(struct verifying *v, struct verify_piece *piece,
         (findings_have_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
         explain(v, piece, failure) < 0)
         return -1;
+    verify_rotated_take(v, piece, first);
     for (size_t i = first; i < v->findings.count; i++)
         failing |= v->findings.list[i].finding.severity == TRIT_SEVERITY_ERROR;
     v->failing += failing;

@@ -3,6 +3,7 @@
 #include "checkpoint/compare.h"
 #include "drive/both.h"
 #include "drive/verify_impl.h"
+#include "drive/verify_rotated.h"
 
 int verify_other_run(struct verifying *v, struct verify_piece *piece,
                      const atomic_bool *stopped, struct failure *failure)
@@ -26,9 +27,15 @@ int verify_other_run(struct verifying *v, struct verify_piece *piece,
 
 void verify_other_take(struct verifying *v, const struct verify_piece *piece)
 {
+    const size_t first = v->findings.count;
+    struct rotated_basis basis;
+
     v->compared++;
     if (!findings_add_form(&v->findings, &v->claim, piece->pair.claim, v->latents.table,
                            piece->pair.latents))
         findings_add_difference(&v->findings, &v->claim, piece->pair.claim,
                                 &piece->difference);
+    /* Tensors that are not layers are not rotated: one in another basis is not judged. */
+    if (verify_rotation_of(v, &piece->pair, 0, &basis) != ROTATION_NONE)
+        findings_judge_unknown(&v->findings, first, v->rotation.why);
 }

@@ -7,6 +7,7 @@
 #include "checkpoint/notes.h"
 #include "checkpoint/renamed.h"
 #include "drive/verify_impl.h"
+#include "drive/verify_rotated.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 #include "proto/json_value.h"
@@ -21,6 +22,7 @@ void verify_init(struct verifying *v)
 void verify_fini(struct verifying *v)
 {
     match_destroy(&v->match);
+    rotation_fini(&v->rotation);
     contents_destroy(&v->claim);
     contents_destroy(&v->latents);
     findings_fini(&v->findings);
@@ -102,11 +104,14 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
     v->claim.nameless = input_is_array(&v->file);
     if (against && compare_contents(v, terms) < 0)
         return -1;
+    if (verify_read_rotation(v) < 0)
+        return -1;
     add_notes(v, &v->file);
     if (against)
         add_notes(v, &v->against);
     findings_add_contents(&v->findings, &v->rules, &v->claim,
                           against ? &v->latents : NULL, v->accept_record);
+    verify_note_rotation(v);
     if (against)
         findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
     return 0;
@@ -141,8 +146,6 @@ int verify_run(struct verifying *v)
     v->kept -= v->examined;
     if (v->layers == 0)
         findings_add_nothing(&v->findings);
-    if (v->against.reader)
-        findings_judge_rotated(&v->findings, v->claim.table, v->latents.table);
     return 0;
 }
 
