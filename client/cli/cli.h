@@ -21,7 +21,7 @@ struct command {
     const char *arguments; /* "FILE -o OUT", for the usage line */
     const char *summary;   /* one line */
     const char *details;   /* more lines of --help, or NULL */
-    uint64_t options;      /* options that it accepts: bits OPTION_BIT(id) */
+    option_bits options;   /* options that it accepts: bits OPTION_BIT(id) */
     size_t arguments_min, arguments_max;
     enum exit_code (*run)(const struct options *options);
     /* A group of commands, such as "layers": its commands, which are called as "GROUP

@@ -228,6 +228,7 @@ static enum exit_code start(const struct options *options, enum trit_job_method 
         .output = options->output,
         .shard_bytes = options->shard_bytes,
         .options = &how,
+        .report = options->report_detail,
     };
 
     return watch(options, &request);
@@ -308,7 +309,7 @@ const struct command cmd_jobs_verify = {
     .options = READING | OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_MODE) |
                OPTION_BIT(OPTION_TOLERANCE) | OPTION_BIT(OPTION_RENAME) |
                OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_ALLOW_DEAD) |
-               OPTION_BIT(OPTION_ACCEPT_RECORD),
+               OPTION_BIT(OPTION_ACCEPT_RECORD) | OPTION_BIT(OPTION_REPORT_DETAIL),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_verify,
@@ -321,7 +322,7 @@ const struct command cmd_jobs_project = {
     .details = DETAILS,
     .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_AGAIN) | OPTION_BIT(OPTION_ALLOW_LOST) |
-               OPTION_BIT(OPTION_SHARD_SIZE),
+               OPTION_BIT(OPTION_SHARD_SIZE) | OPTION_BIT(OPTION_REPORT_DETAIL),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_project,

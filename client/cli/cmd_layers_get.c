@@ -162,7 +162,7 @@ static enum exit_code get_layer(struct getting *get)
 
 static enum exit_code check_usage(const struct options *options)
 {
-    const uint64_t of_weights =
+    const option_bits of_weights =
         OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) | OPTION_BIT(OPTION_DTYPE);
 
     if (!options->output && (options->given & of_weights))

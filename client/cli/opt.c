@@ -13,18 +13,18 @@ struct cursor {
 };
 
 /* Commands that call a daemon name --server; these options come with it. */
-static uint64_t with_connection(uint64_t accepted)
+static option_bits with_connection(option_bits accepted)
 {
-    const uint64_t connection = OPTION_BIT(OPTION_TOKEN_FILE) | OPTION_BIT(OPTION_TLS) |
-                                OPTION_BIT(OPTION_TLS_CA) | OPTION_BIT(OPTION_TLS_CERT) |
-                                OPTION_BIT(OPTION_TLS_KEY) |
-                                OPTION_BIT(OPTION_TLS_SERVER_NAME) |
-                                OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_MAX_ATTEMPTS);
+    const option_bits connection =
+        OPTION_BIT(OPTION_TOKEN_FILE) | OPTION_BIT(OPTION_TLS) |
+        OPTION_BIT(OPTION_TLS_CA) | OPTION_BIT(OPTION_TLS_CERT) |
+        OPTION_BIT(OPTION_TLS_KEY) | OPTION_BIT(OPTION_TLS_SERVER_NAME) |
+        OPTION_BIT(OPTION_WAIT) | OPTION_BIT(OPTION_MAX_ATTEMPTS);
 
     return accepted & OPTION_BIT(OPTION_SERVER) ? accepted | connection : accepted;
 }
 
-static const struct option_spec *spec_by_name(uint64_t accepted, const char *name,
+static const struct option_spec *spec_by_name(option_bits accepted, const char *name,
                                               size_t length)
 {
     for (size_t i = 0; i < OPTION_SPECS; i++)
@@ -35,7 +35,7 @@ static const struct option_spec *spec_by_name(uint64_t accepted, const char *nam
     return NULL;
 }
 
-static const struct option_spec *spec_by_letter(uint64_t accepted, char letter)
+static const struct option_spec *spec_by_letter(option_bits accepted, char letter)
 {
     for (size_t i = 0; i < OPTION_SPECS; i++)
         if ((accepted & OPTION_BIT(option_specs[i].id)) &&
@@ -77,7 +77,7 @@ static int apply(struct options *options, const struct option_spec *spec,
     return -1;
 }
 
-static int parse_long(struct options *options, uint64_t accepted, const char *argument,
+static int parse_long(struct options *options, option_bits accepted, const char *argument,
                       struct cursor *cursor, char *error)
 {
     const char *name = argument + 2, *equals = strchr(name, '=');
@@ -93,8 +93,8 @@ static int parse_long(struct options *options, uint64_t accepted, const char *ar
 }
 
 /* Flags may be combined (-jl); the rest of the word is the value of another option. */
-static int parse_letters(struct options *options, uint64_t accepted, const char *argument,
-                         struct cursor *cursor, char *error)
+static int parse_letters(struct options *options, option_bits accepted,
+                         const char *argument, struct cursor *cursor, char *error)
 {
     for (const char *letter = argument + 1; *letter; letter++) {
         const struct option_spec *spec = spec_by_letter(accepted, *letter);
@@ -121,8 +121,8 @@ static int add_argument(struct options *options, const char *argument, char *err
     return 0;
 }
 
-int options_parse(struct options *options, uint64_t accepted, int argc, char *const *argv,
-                  char error[OPTION_ERROR_BYTES])
+int options_parse(struct options *options, option_bits accepted, int argc,
+                  char *const *argv, char error[OPTION_ERROR_BYTES])
 {
     struct cursor cursor = {.argc = argc, .argv = argv};
     bool only_arguments = false;
@@ -165,7 +165,7 @@ struct checkpoint_options options_checkpoint(const struct options *options)
         .partial_group = options->partial_group};
 }
 
-void options_help(uint64_t accepted, FILE *out)
+void options_help(option_bits accepted, FILE *out)
 {
     accepted = with_connection(accepted);
     for (size_t i = 0; i < OPTION_SPECS; i++) {

@@ -11,13 +11,13 @@
 /* Parses argv[0..argc), without the command's name. `--name=value`, `--name
  * value`, `-xvalue`, `-x value`; `--` ends the options. Returns 0, or -1 with a
  * sentence in `error`. */
-int options_parse(struct options *options, uint64_t accepted, int argc, char *const *argv,
-                  char error[OPTION_ERROR_BYTES]);
+int options_parse(struct options *options, option_bits accepted, int argc,
+                  char *const *argv, char error[OPTION_ERROR_BYTES]);
 
 /* The options that concern a checkpoint. Borrows their strings. */
 struct checkpoint_options options_checkpoint(const struct options *options);
 
 /* Writes the lines of --help for the accepted options. */
-void options_help(uint64_t accepted, FILE *out);
+void options_help(option_bits accepted, FILE *out);
 
 #endif

@@ -212,6 +212,10 @@ const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_REPORT, "report", '\0', "FILE", VALUE_TEXT, AT(report), 0, NULL,
      "a file name",
      "also write verdict, findings and layers to FILE (.md, .csv or .json)"},
+    {OPTION_REPORT_DETAIL, "report-detail", '\0', "HOW", VALUE_ENUM, AT(report_detail),
+     TRIT_REPORT_NONE, &report_detail_names, "full, brief or none",
+     "full (default); brief: no errors of the projection; none: no reports and digests, "
+     "only findings and the verdict, which is faster"},
     {OPTION_RENAME, "rename", '\0', "OLD=NEW", VALUE_RENAME, AT(rename), 0, NULL,
      "of the form OLD=NEW, with no more * in NEW than in OLD",
      "compare the file's tensor OLD under the name NEW; * matches any text; may be "

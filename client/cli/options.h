@@ -32,6 +32,7 @@ enum option_id {
     OPTION_DRY_RUN,
     OPTION_SHARD_SIZE,
     OPTION_REPORT,
+    OPTION_REPORT_DETAIL,
     OPTION_RENAME,
     OPTION_STRIP_PREFIX,
     OPTION_NPY_BF16,
@@ -82,7 +83,11 @@ enum option_id {
     OPTION_HELP, /* the last */
 };
 
-#define OPTION_BIT(id) (UINT64_C(1) << (id))
+/* A set of options, with a bit for each id. */
+__extension__ typedef unsigned __int128 option_bits;
+_Static_assert(OPTION_HELP < 128, "a bit for each option");
+
+#define OPTION_BIT(id) ((option_bits)1 << (id))
 
 struct globs {
     const char *patterns[GLOBS_MAX];
@@ -92,9 +97,10 @@ struct globs {
 /* All values, defaults where `given` lacks the bit. Strings are borrowed from
  * the command line. */
 struct options {
-    uint64_t given; /* bits OPTION_BIT(id) */
+    option_bits given; /* bits OPTION_BIT(id) */
     const char *output;
     const char *report;
+    enum trit_report_detail report_detail;
     enum trit_encoding encoding, from_encoding;
     uint32_t group_size;
     enum trit_partial_group partial_group;

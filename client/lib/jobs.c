@@ -123,6 +123,7 @@ static int take_request(const struct trit_job_request *r, struct wire_checkpoint
     out->force = r->force;
     out->allow_lost = r->allow_lost_scales;
     out->shard_bytes = r->shard_bytes;
+    out->report = (uint32_t)r->report;
     out->has_tolerance = r->has_tolerance;
     out->tolerance = r->tolerance;
     out->options.npy_bf16 = r->npy_bf16;

@@ -26,7 +26,7 @@ struct wire_checkpoint {
     const char *path, *against, *output; /* never NULL */
     bool detach, allow_dead, accept_record, again, force, allow_lost;
     uint64_t shard_bytes;
-    uint32_t mode;
+    uint32_t mode, report;
     bool has_tolerance;
     float tolerance;
     struct wire_pack_target { /* of Pack's output */
@@ -49,9 +49,10 @@ struct wire_checkpoint {
 enum {
     CHECKPOINT_INSPECT_FIELDS = 1 << 1 | 1 << 2 | 1 << 3,
     CHECKPOINT_PLAN_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 9 | 1 << 11,
-    CHECKPOINT_PROJECT_FIELDS = CHECKPOINT_PLAN_FIELDS | 1 << 10 | 1 << 12 | 1 << 13,
+    CHECKPOINT_PROJECT_FIELDS =
+        CHECKPOINT_PLAN_FIELDS | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 19,
     CHECKPOINT_VERIFY_FIELDS =
-        CHECKPOINT_INSPECT_FIELDS | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8,
+        CHECKPOINT_INSPECT_FIELDS | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 19,
     CHECKPOINT_PACK_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 9 | 1 << 10 | 1 << 13 |
                              1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18,
     CHECKPOINT_DIFF_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 4,

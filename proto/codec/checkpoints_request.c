@@ -190,6 +190,8 @@ static int take_field(struct wire_checkpoint *out, const struct field *field,
         return take_flag(&out->allow_dead, "allow_dead", field, error);
     case 8:
         return take_flag(&out->accept_record, "accept_record", field, error);
+    case 19:
+        return take_number(&out->report, "report", field, error);
     default:
         return take_output(out, field, error);
     }
@@ -302,6 +304,8 @@ size_t encode_checkpoint(const struct wire_checkpoint *request, uint32_t fields,
         put_u64(&put, 13, request->shard_bytes);
     if (fields >> 14 & 1)
         put_target(&put, &request->target);
+    if (fields >> 19 & 1)
+        put_u64(&put, 19, request->report);
     return put.full ? 0 : (size_t)(put.at - out);
 }
 

@@ -24,6 +24,9 @@ struct engine_project {
     uint64_t rows, columns;
     struct engine_matrix latents;
     struct layer_terms terms; /* group_size 0: the encoding's default */
+    /* What the report measures. With TRIT_REPORT_NONE it has only what findings and the
+     * verdict need. Here and below an engine may measure more. */
+    enum trit_report_detail detail;
     /* Gets the data of the result, from front to back, each byte once. -1 ends the call. */
     int (*write)(void *arg, uint64_t offset, const void *from, uint64_t bytes);
     void *write_arg;
@@ -47,6 +50,7 @@ struct engine_verify {
     enum trit_verify_mode mode;
     bool has_tolerance;
     float tolerance;
+    enum trit_report_detail detail;
 };
 
 struct engine {

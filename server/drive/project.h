@@ -26,6 +26,7 @@ struct projecting {
     struct progress *progress;
     struct layer_terms terms; /* as asked for; group_size 0: the encoding's default */
     bool allow_lost;          /* a lost scale is a warning */
+    enum trit_report_detail detail; /* what reports measure */
     struct input input;
     struct writer *writer;
     struct resume *resume; /* the caller's, begun with the writer; NULL: none */

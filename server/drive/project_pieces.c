@@ -54,6 +54,7 @@ static int project_matrix(struct work *work)
         .columns = what->matrices.columns,
         .latents = {&matrix, work->entry->type->dtype},
         .terms = p->terms,
+        .detail = p->detail,
         .write = data_put_write,
         .write_arg = &work->data,
     };

@@ -32,7 +32,8 @@ struct verifying {
     enum trit_verify_mode mode;
     bool has_tolerance, allow_dead, accept_record;
     float tolerance;
-    struct input file, against; /* against: zeroed if there are no latents */
+    enum trit_report_detail detail; /* what reports measure */
+    struct input file, against;     /* against: zeroed if there are no latents */
     /* Called in the order of the file for each matrix that was verified; `dense` has its
      * type and shape. -1: *failure. */
     int (*layer)(void *owner, const char *name, const struct tensor_entry *dense,

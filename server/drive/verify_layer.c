@@ -125,6 +125,7 @@ static int call_verify(struct verifying *v, struct subject *subject,
         .mode = v->mode,
         .has_tolerance = v->has_tolerance,
         .tolerance = v->tolerance,
+        .detail = v->detail,
     };
 
     if (subject->scales) {

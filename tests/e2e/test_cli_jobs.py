@@ -39,6 +39,8 @@ def test_commands_give_what_they_give_without_jobs(daemon, place, random):
          ["verify", out, "--against", latents, "--accept-record"], 0)
     assert "not_ternary" in jobs(daemon, "verify", latents, code=1)
     same(daemon, ["verify", latents, "--mode", "latent"], ["verify", latents, "--mode", "latent"], 0)
+    text = jobs(daemon, "verify", out, "--report-detail", "none", code=4)
+    assert "layers.0.fc.weight" not in text and "inconclusive (job " in text
     refused_again = cli(daemon, "jobs", "project", latents, "-o", out)
     assert refused_again.returncode == 3 and "ALREADY_EXISTS" in refused_again.stderr
     assert cli(daemon, "jobs", "project", latents).returncode == 2

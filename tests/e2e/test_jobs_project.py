@@ -74,6 +74,43 @@ def test_gguf_npy_and_folders(daemon, service, place, random):
     both(daemon, service, place, place / "a.npy", "out.npy", "dense")
 
 
+def dropped(result):
+    """The result without what a report says of layers."""
+    return {key: value for key, value in timeless(result.json).items() if key not in ("layers", "output")}
+
+
+@pytest.mark.parametrize("encoding", ["dense", "pq2_0", "hf_bitnet"])
+def test_without_reports_output_findings_and_verdict_are_the_same(daemon, service, place, random, encoding):
+    latents, values = place / "latents.safetensors", tensors(random, 4)
+    save(latents, {**values, "dead.weight": np.zeros((4, 512), np.float32)})
+    full, none = [service.run("Project", path_of(daemon, latents), {"encoding": ENCODINGS[encoding]},
+                              output=path_of(daemon, place / f"{report}.safetensors"), report=report)
+                  for report in ("REPORT_DETAIL_FULL", "REPORT_DETAIL_NONE")]
+    packed = place / "REPORT_DETAIL_NONE.safetensors"
+    assert contents(packed) == contents(place / "REPORT_DETAIL_FULL.safetensors")
+    assert not none.reports and none.json["layers"] == [] and len(full.reports) == len(values)
+    assert (none.verdict, dropped(none)) == (full.verdict, dropped(full))
+    assert none.messages[-1].tensors_done == len(values) + 1
+    damaged = bytearray(packed.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    packed.write_bytes(damaged)
+    full, none = [service.run("Verify", path_of(daemon, packed), report=report, against=path_of(daemon, latents))
+                  for report in ("REPORT_DETAIL_FULL", "REPORT_DETAIL_NONE")]
+    assert full.reports and not none.reports
+    assert none.verdict == full.verdict == "fail" and dropped(none) == dropped(full)
+
+
+def test_a_brief_report_has_a_digest_and_no_errors_of_the_projection(daemon, service, place, random):
+    save(place / "a.safetensors", {"l.weight": random.standard_normal((4, 512)).astype(np.float32)})
+    full, brief = [service.run("Project", path_of(daemon, place / "a.safetensors"), {"encoding": 2},
+                               output=path_of(daemon, place / f"{report}.safetensors"),
+                               report=report).reports[0].report for report in (0, 1)]
+    assert full.digest == brief.digest and full.HasField("mse") and not brief.HasField("mse")
+    assert full.negatives == brief.negatives
+    refused(lambda: service.run("Verify", path_of(daemon, place / "a.safetensors"), report=7),
+            grpc.StatusCode.INVALID_ARGUMENT, "report: 7")
+
+
 def test_what_the_plan_refuses_is_in_the_result(daemon, service, place, random):
     save(place / "a.safetensors", {"l.weight": np.ones((4, 100), np.float32)})
     result = service.run("Project", path_of(daemon, place / "a.safetensors"), {"encoding": 7},

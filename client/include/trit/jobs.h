@@ -26,15 +26,18 @@ enum trit_job_method {
 struct trit_job_request {
     size_t size;
     enum trit_job_method method;
-    bool detach;               /* the job goes on when its client goes */
-    bool npy_bf16;             /* .npy: 2-byte void is bf16 */
-    bool has_tolerance;        /* else 1e-5 */
-    bool force;                /* PROJECT, PACK: replace an output that exists */
-    float tolerance;           /* VERIFY */
+    bool detach;        /* the job goes on when its client goes */
+    bool npy_bf16;      /* .npy: 2-byte void is bf16 */
+    bool has_tolerance; /* else 1e-5 */
+    bool force;         /* PROJECT, PACK: replace an output that exists */
+    float tolerance;    /* VERIFY */
+    /* PROJECT, VERIFY. TRIT_REPORT_NONE: no report comes and no digest is computed, which
+     * takes most of the time; output, findings and verdict do not change. */
+    enum trit_report_detail report;
     bool allow_lost_scales;    /* PROJECT */
     bool allow_rounded_scales; /* PACK: scales that the encoding does not hold */
     bool dry_run;              /* PACK: only the plan */
-    bool reserved[1];          /* false */
+    bool reserved[5];          /* false */
     const char *path;          /* the input */
     const char *against;  /* VERIFY: the latents; NULL: none. DIFF: the second input */
     const char *output;   /* PROJECT, PACK; of PLAN or NULL */

@@ -15,14 +15,15 @@ static const float tolerance_default = 1e-5F;
 
 /* ---- one matrix ---------------------------------------------------------------------- */
 
-static int compute(struct matrix_run *run)
+static int compute(struct matrix_run *run, enum trit_report_detail detail)
 {
     struct task *task = &run->task;
     int result;
 
     task->kernels = run->engine->kernels;
-    task->wants_codes = true;
-    if (merge_init(&run->merge, true, run->failure) < 0)
+    task->wants_codes = detail != TRIT_REPORT_NONE;
+    task->wants_sums &= detail == TRIT_REPORT_FULL;
+    if (merge_init(&run->merge, task->wants_codes, run->failure) < 0)
         return -1;
     result = task->plan.whole ? matrix_run_whole(run) : matrix_run_tiles(run);
     metric_add(run->engine->metrics, M_TILES, task->plan.tiles);
@@ -85,7 +86,7 @@ static int project_matrix(struct matrix_run *run, const struct engine_project *w
         if (!run->scales)
             return fail(run->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
-    if (compute(run) < 0 || refuse_non_finite(run) < 0)
+    if (compute(run, what->detail) < 0 || refuse_non_finite(run) < 0)
         return -1;
     make_report(run, what->name, &result->report);
     result->data_bytes = plan->out_bytes;
@@ -159,7 +160,7 @@ static int verify_matrix(struct matrix_run *run, const struct engine_verify *wha
     run->task.tolerance = what->has_tolerance ? what->tolerance : tolerance_default;
     run->task.wants_sums = latent || what->latents;
     run->task.in_scales = what->scales;
-    if (compute(run) < 0)
+    if (compute(run, what->detail) < 0)
         return -1;
     make_report(run, what->name, report);
     return 0;

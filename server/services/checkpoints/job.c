@@ -241,6 +241,8 @@ int job_layer(void *arg, const char *name, const struct tensor_entry *dense,
     struct wire_progress shown;
 
     (void)dense;
+    if (job->asked.report == TRIT_REPORT_NONE)
+        return 0;
     shown = progress_of(job);
     shown.layer = name;
     shown.report = report;

@@ -38,6 +38,7 @@ static int write_output(struct checkpoint_job *job, struct projection *projectio
     run->engine = &job->context->engine.engine;
     run->progress = &job->progress;
     run->allow_lost = job->asked.allow_lost;
+    run->detail = (enum trit_report_detail)job->asked.report;
     run->layer = job_layer;
     run->owner = job;
     if (job_output_resume(job, &projection->held_output, &run->plan, run->input.reader,

@@ -50,6 +50,7 @@ static void take_options(struct checkpoint_job *job, struct verifying *run)
     run->has_tolerance = job->asked.has_tolerance;
     run->tolerance = job->asked.tolerance;
     run->allow_dead = job->asked.allow_dead;
+    run->detail = (enum trit_report_detail)job->asked.report;
     run->accept_record = job->asked.accept_record;
     run->layer = job_layer;
     run->owner = job;

@@ -42,6 +42,10 @@ static int check_enums(const struct wire_checkpoint *asked, struct failure *fail
     if (!enum_name(&verify_mode_names, asked->mode))
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "mode",
                           "%u; must be 0 (ternary) or 1 (latent)", (unsigned)asked->mode);
+    if (!enum_name(&report_detail_names, asked->report))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "report",
+                          "%u; must be 0 (full), 1 (brief) or 2 (none)",
+                          (unsigned)asked->report);
     if (options->bits > 8 || options->bits == 1 || options->bits == 7)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.bits",
                           "%u; must be 2, 3, 4, 5, 6 or 8, or 0 if not known",

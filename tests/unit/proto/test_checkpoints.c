@@ -40,6 +40,7 @@ CASE(requests, "a request is read as it was written, and fields of other methods
                                      .allow_lost = true,
                                      .shard_bytes = UINT64_C(1) << 40,
                                      .mode = 1,
+                                     .report = 2,
                                      .has_tolerance = true,
                                      .tolerance = 0.25F,
                                      .target = {.encoding = 2,
@@ -75,6 +76,7 @@ CASE(requests, "a request is read as it was written, and fields of other methods
     CHECK_STR(read.output, "out");
     CHECK(read.force && read.allow_lost && read.shard_bytes == UINT64_C(1) << 40);
     CHECK(read.has_tolerance && read.tolerance == 0.25F && read.mode == 1);
+    CHECK_EQ(read.report, 2);
     CHECK_EQ(read.target.encoding, 2);
     CHECK_EQ(read.target.group_size, 256);
     CHECK_EQ(read.target.dtype, 3);
