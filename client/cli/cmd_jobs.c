@@ -150,8 +150,17 @@ static const struct command cmd_jobs_cancel = {
 /* ---- the group ------------------------------------------------------------------------ */
 
 static const struct command *const commands[] = {
-    &cmd_jobs_list,    &cmd_jobs_inspect, &cmd_jobs_plan,   &cmd_jobs_verify,
-    &cmd_jobs_project, &cmd_jobs_attach,  &cmd_jobs_cancel, NULL,
+    &cmd_jobs_list,
+    &cmd_jobs_inspect,
+    &cmd_jobs_plan,
+    &cmd_jobs_verify,
+    &cmd_jobs_project,
+    &cmd_jobs_pack,
+    &cmd_jobs_unpack,
+    &cmd_jobs_diff,
+    &cmd_jobs_attach,
+    &cmd_jobs_cancel,
+    NULL,
 };
 
 const struct command cmd_jobs = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trit jobs inspect, plan, verify, project and attach: start a job, or watch one, until it
+/* trit jobs inspect, plan, verify, project, pack, unpack, diff and attach: start a job, or watch one, until it
  * ends. Without --detach the daemon cancels a job whose command is interrupted. */
 #include <inttypes.h>
 #include <jansson.h>
@@ -84,10 +84,58 @@ static int visit(void *arg, const struct trit_job_progress *progress)
 
 /* ---- at its end ------------------------------------------------------------------------ */
 
+static void print_escaped(const char *text)
+{
+    char escaped[4096];
+
+    escape_text(escaped, sizeof(escaped), text);
+    puts(escaped);
+}
+
+static const char *text_of(const json_t *object, const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+
+    return text ? text : "";
+}
+
+/* A tensor that a plan refuses, or that differs from another one. */
+static void print_tensor(const json_t *tensor)
+{
+    char text[2048];
+
+    if (strcmp(text_of(tensor, "action"), "refuse") == 0)
+        snprintf(text, sizeof(text), "%s: %s", text_of(tensor, "name"),
+                 text_of(tensor, "reason"));
+    else if (json_is_false(json_object_get(tensor, "equal")))
+        snprintf(text, sizeof(text), "%s: %s", text_of(tensor, "tensor"),
+                 text_of(tensor, "what"));
+    else
+        return;
+    print_escaped(text);
+}
+
+/* A layer that differs from another one. */
+static void print_layer(const json_t *layer)
+{
+    char text[2048];
+
+    if (!json_is_false(json_object_get(layer, "equal")))
+        return;
+    snprintf(text, sizeof(text),
+             "%s: %s of %s codes differ, the largest ratio of scales is %.6g, the first "
+             "difference is at element %s",
+             text_of(layer, "layer"), text_of(layer, "codes_differing"),
+             text_of(layer, "elements"),
+             json_number_value(json_object_get(layer, "scale_ratio_max")),
+             text_of(layer, "first"));
+    print_escaped(text);
+}
+
 static void print_finding(const json_t *finding)
 {
     static const char *const members[] = {"layer", "tensor", "hint"};
-    char text[2048], escaped[4096];
+    char text[2048];
     size_t used =
         (size_t)snprintf(text, sizeof(text), "%s: %s",
                          json_string_value(json_object_get(finding, "severity")),
@@ -99,8 +147,19 @@ static void print_finding(const json_t *finding)
         if (value && used < sizeof(text))
             used += (size_t)snprintf(text + used, sizeof(text) - used, ": %s", value);
     }
-    escape_text(escaped, sizeof(escaped), text);
-    puts(escaped);
+    print_escaped(text);
+}
+
+static void print_each(const json_t *result, const char *member,
+                       void (*print)(const json_t *item))
+{
+    size_t index;
+    json_t *item;
+
+    json_array_foreach(json_object_get(result, member), index, item)
+    {
+        print(item);
+    }
 }
 
 static enum exit_code code_of(const char *verdict)
@@ -114,8 +173,6 @@ static enum exit_code show_result(struct watching *w)
 {
     const enum exit_code code = code_of(w->verdict);
     json_t *result = json_loads(w->result ? w->result : "", 0, NULL);
-    size_t index;
-    json_t *finding;
 
     if (!result)
         return complain(FAILED, "the daemon's result is no JSON, or memory ran out");
@@ -125,10 +182,9 @@ static enum exit_code show_result(struct watching *w)
         json_decref(result);
         return complain(FAILED, "out of memory");
     }
-    json_array_foreach(json_object_get(result, "findings"), index, finding)
-    {
-        print_finding(finding);
-    }
+    print_each(result, "findings", print_finding);
+    print_each(result, "layers", print_layer);
+    print_each(result, "tensors", print_tensor);
     printf("%s: %s (job %s; --json prints the result)\n",
            w->options->argument_count ? w->options->arguments[0] : w->job, w->verdict,
            w->job);
@@ -187,10 +243,11 @@ static enum exit_code run_attach(const struct options *options)
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
-static enum exit_code start(const struct options *options, enum trit_job_method method)
+/* What the options say of how the input is read. */
+static struct trit_checkpoint_options rules_of(const struct options *options)
 {
-    const struct trit_checkpoint_options how = {
-        .size = sizeof(how),
+    return (struct trit_checkpoint_options){
+        .size = sizeof(struct trit_checkpoint_options),
         .include = options->include.patterns,
         .include_count = options->include.count,
         .exclude = options->exclude.patterns,
@@ -214,8 +271,14 @@ static enum exit_code start(const struct options *options, enum trit_job_method 
         .allow_dead = option_given(options, OPTION_ALLOW_DEAD),
         .accept_record = option_given(options, OPTION_ACCEPT_RECORD),
     };
-    const struct trit_job_request request = {
-        .size = sizeof(request),
+}
+
+static struct trit_job_request request_of(const struct options *options,
+                                          enum trit_job_method method,
+                                          const struct trit_checkpoint_options *rules)
+{
+    return (struct trit_job_request){
+        .size = sizeof(struct trit_job_request),
         .method = method,
         .detach = option_given(options, OPTION_DETACH),
         .npy_bf16 = option_given(options, OPTION_NPY_BF16),
@@ -227,9 +290,17 @@ static enum exit_code start(const struct options *options, enum trit_job_method 
         .against = options->against,
         .output = options->output,
         .shard_bytes = options->shard_bytes,
-        .options = &how,
+        .allow_rounded_scales = option_given(options, OPTION_ROUND_SCALES),
+        .dry_run = option_given(options, OPTION_DRY_RUN),
+        .options = rules,
         .report = options->report_detail,
     };
+}
+
+static enum exit_code start(const struct options *options, enum trit_job_method method)
+{
+    const struct trit_checkpoint_options rules = rules_of(options);
+    const struct trit_job_request request = request_of(options, method, &rules);
 
     return watch(options, &request);
 }
@@ -254,6 +325,52 @@ static enum exit_code run_project(const struct options *options)
     if (!options->output)
         return complain(USAGE, "jobs project: -o OUT is missing");
     return start(options, TRIT_JOB_PROJECT);
+}
+
+/* --from-encoding says how the input is encoded; --encoding is the output's. */
+static enum exit_code start_pack(const struct options *options,
+                                 enum trit_encoding encoding)
+{
+    const struct trit_pack_target target = {.size = sizeof(target),
+                                            .encoding = encoding,
+                                            .group_size = options->group_size,
+                                            .dtype = options->dtype};
+    struct trit_checkpoint_options rules = rules_of(options);
+    struct trit_job_request request = request_of(options, TRIT_JOB_PACK, &rules);
+
+    rules.has_encoding = option_given(options, OPTION_FROM_ENCODING);
+    rules.encoding = options->from_encoding;
+    rules.group_size = 0;
+    request.target = &target;
+    return watch(options, &request);
+}
+
+static enum exit_code run_pack(const struct options *options)
+{
+    if (!option_given(options, OPTION_ENCODING) ||
+        options->encoding == TRIT_ENCODING_DENSE)
+        return complain(USAGE,
+                        "jobs pack: -e ENCODING is missing (trit jobs unpack makes "
+                        "layers dense)");
+    if (!options->output && !option_given(options, OPTION_DRY_RUN))
+        return complain(USAGE, "jobs pack: -o OUT is missing");
+    return start_pack(options, options->encoding);
+}
+
+static enum exit_code run_unpack(const struct options *options)
+{
+    if (!options->output && !option_given(options, OPTION_DRY_RUN))
+        return complain(USAGE, "jobs unpack: -o OUT is missing");
+    return start_pack(options, TRIT_ENCODING_DENSE);
+}
+
+static enum exit_code run_diff(const struct options *options)
+{
+    struct trit_checkpoint_options rules = rules_of(options);
+    struct trit_job_request request = request_of(options, TRIT_JOB_DIFF, &rules);
+
+    request.against = options->arguments[1];
+    return watch(options, &request);
 }
 
 /* ---- the commands ------------------------------------------------------------------------- */
@@ -326,4 +443,48 @@ const struct command cmd_jobs_project = {
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_project,
+};
+
+#define PACKING                                                                          \
+    (JOBS_OPTIONS | OPTION_BIT(OPTION_DETACH) | OPTION_BIT(OPTION_OUTPUT) |              \
+     OPTION_BIT(OPTION_FORCE) | OPTION_BIT(OPTION_FROM_ENCODING) |                       \
+     OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE) |                           \
+     OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |                      \
+     OPTION_BIT(OPTION_BITS) | OPTION_BIT(OPTION_TRANSPOSED) |                           \
+     OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_SHARD_SIZE) |                        \
+     OPTION_BIT(OPTION_NPY_BF16))
+
+const struct command cmd_jobs_pack = {
+    .name = "jobs pack",
+    .arguments = "IN -o OUT -e ENCODING [OPTION...]",
+    .summary = "change the encoding of a ternary checkpoint on the daemon's disk",
+    .details = DETAILS,
+    .options = PACKING | OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
+               OPTION_BIT(OPTION_ROUND_SCALES) | OPTION_BIT(OPTION_REPORT_DETAIL),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_pack,
+};
+
+const struct command cmd_jobs_unpack = {
+    .name = "jobs unpack",
+    .arguments = "IN -o OUT [OPTION...]",
+    .summary = "make the layers of a packed checkpoint on the daemon's disk dense",
+    .details = DETAILS,
+    .options = PACKING | OPTION_BIT(OPTION_DTYPE),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_unpack,
+};
+
+const struct command cmd_jobs_diff = {
+    .name = "jobs diff",
+    .arguments = "A B [OPTION...]",
+    .summary = "compare the layers of two checkpoints on the daemon's disk",
+    .details = DETAILS,
+    .options = (READING & ~(OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE))) |
+               OPTION_BIT(OPTION_RENAME) | OPTION_BIT(OPTION_STRIP_PREFIX),
+    .arguments_min = 2,
+    .arguments_max = 2,
+    .run = run_diff,
 };

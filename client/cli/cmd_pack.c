@@ -5,114 +5,127 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/bar.h"
+#include "client/cli/engine.h"
+#include "client/cli/file.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
-#include "client/cli/pack.h"
 #include "client/cli/show_plan.h"
+#include "drive/pack.h"
 #include "drive/planned.h"
 #include "kernels/kernels.h"
-#include "proto/json_value.h"
 
-static int do_all(struct packing_run *p)
-{
-    if (pack_pieces(p) < 0 || reader_unchanged(p->input.input.reader, &p->failure) < 0)
-        return -1;
-    return interrupt_check(&p->failure);
-}
+struct pack_command {
+    const struct options *options;
+    const char *name; /* "pack" or "unpack" */
+    struct repacking run;
+    struct daemon_engine engine;
+    struct interrupt interrupt;
+    struct bar bar;
+};
 
-static json_t *result_json(const struct packing_run *p)
+static enum exit_code show_result(const struct pack_command *p)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "input", p->options->arguments[0],
-                     "output", p->options->output, "encoding",
-                     encoding_name(p->plan.terms.encoding), "layers", (int)p->plan.layers,
-                     "passed_through",
-                     (int)(p->plan.contents.table->count - p->plan.layers),
-                     "scales_rounded", json_uint64(p->rounded));
-}
+    const struct plan *plan = &p->run.plan;
+    const char *output = p->options->output;
 
-static enum exit_code show_result(const struct packing_run *p)
-{
     if (option_given(p->options, OPTION_JSON))
-        return print_json(result_json(p), DONE);
-    const bool dense = p->plan.terms.encoding == TRIT_ENCODING_DENSE;
-    printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n",
-           p->options->output, p->plan.layers, encoding_name(p->plan.terms.encoding),
-           p->rounded ? "trits"
-           : dense    ? "values"
-                      : "trits and scales");
-    show_gguf(&p->plan);
-    if (p->rounded)
-        printf("  %" PRIu64 " scales were rounded to the output's type\n", p->rounded);
+        return print_json(pack_json(&p->run, p->options->arguments[0], output), DONE);
+    const bool dense = plan->terms.encoding == TRIT_ENCODING_DENSE;
+    printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n", output,
+           plan->layers, encoding_name(plan->terms.encoding),
+           p->run.rounded ? "trits"
+           : dense        ? "values"
+                          : "trits and scales");
+    show_gguf(plan);
+    if (p->run.rounded)
+        printf("  %" PRIu64 " scales were rounded to the output's type\n",
+               p->run.rounded);
     return DONE;
 }
 
-/* A tensor that does not fit the encoding is refused data, not a failed call. */
-static enum exit_code write_output(struct packing_run *p)
+static int do_all(struct pack_command *p)
 {
-    interrupt_hold(&p->interrupt);
-    int result =
-        output_open(&p->writer, p->options, &p->input.input, &p->plan, &p->failure);
+    return pack_run(&p->run) < 0 ? -1 : interrupt_check(&p->run.failure);
+}
 
-    if (result < 0)
-        return complain(FAILED, "%s: %s", p->options->output, p->failure.message);
-    bar_start(&p->bar, p->plan.bytes);
-    result = do_all(p);
+/* A tensor that does not fit the encoding is refused data, not a failed call. */
+static enum exit_code write_output(struct pack_command *p)
+{
+    struct repacking *run = &p->run;
+    const char *output = p->options->output;
+
+    run->engine = &p->engine.engine;
+    run->progress = &p->bar.progress;
+    run->allow_rounded = option_given(p->options, OPTION_ROUND_SCALES);
+    interrupt_hold(&p->interrupt);
+    if (output_open(&run->writer, p->options, &run->input.input, &run->plan,
+                    &run->failure) < 0)
+        return complain(FAILED, "%s: %s", output, run->failure.message);
+    bar_start(&p->bar, run->plan.bytes);
+    const int result = do_all(p);
     bar_stop(&p->bar);
     if (result < 0)
-        return complain(p->failure.status == TRIT_INVALID_ARGUMENT ? MISMATCH : FAILED,
-                        "%s; nothing is written", p->failure.message);
-    if (writer_commit(p->writer, &p->failure) < 0)
-        return complain(FAILED, "%s: %s", p->options->output, p->failure.message);
+        return complain(run->failure.status == TRIT_INVALID_ARGUMENT ? MISMATCH : FAILED,
+                        "%s; nothing is written", run->failure.message);
+    if (writer_commit(run->writer, &run->failure) < 0)
+        return complain(FAILED, "%s: %s", output, run->failure.message);
     return show_result(p);
 }
 
 /* ---- the steps --------------------------------------------------------------------- */
 
-static enum exit_code check_usage(const struct packing_run *p)
+static enum exit_code check_usage(const struct pack_command *p)
 {
     if (option_given(p->options, OPTION_DRY_RUN))
         return DONE;
     if (!p->options->output)
-        return complain(USAGE, "%s: -o OUT is missing", p->command);
-    return output_check(p->command, p->options, p->options->arguments[0]);
+        return complain(USAGE, "%s: -o OUT is missing", p->name);
+    return output_check(p->name, p->options, p->options->arguments[0]);
 }
 
-static enum exit_code make_plan(struct packing_run *p, const struct pack_target *target)
+static enum exit_code refuse(const struct pack_command *p)
 {
+    const struct plan *plan = &p->run.plan;
     const char *path = p->options->arguments[0];
 
-    p->input.rules.to_gguf =
-        p->options->output && strcmp(writer_format(p->options->output), "gguf") == 0;
-    if (plan_create_pack(&p->plan, &p->input.rules, target, p->input.contents.table,
-                         &p->input.record, &p->failure) < 0)
-        return complain(USAGE, "%s: %s", p->command, p->failure.message);
-    if (p->options->output && planned_prepare(&p->plan, p->options->output,
-                                              p->input.input.reader, &p->failure) < 0)
-        return complain(FAILED, "%s: %s", p->options->output, p->failure.message);
-    if (option_given(p->options, OPTION_DRY_RUN))
-        return show_plan(p->options, &p->plan);
-    for (size_t i = 0; i < p->plan.contents.table->count; i++)
-        if (p->plan.items[i].action == PLAN_REFUSE)
-            complain(MISMATCH, "%s: %s", p->plan.contents.table->entries[i].name,
-                     p->plan.items[i].reason);
-    if (p->plan.refused)
+    for (size_t i = 0; i < plan->contents.table->count; i++)
+        if (plan->items[i].action == PLAN_REFUSE)
+            complain(MISMATCH, "%s: %s", plan->contents.table->entries[i].name,
+                     plan->items[i].reason);
+    if (plan->refused)
         return complain(MISMATCH,
                         "%s: nothing is written: %zu tensors are refused (--exclude "
                         "keeps them as they are)",
-                        path, p->plan.refused);
-    if (p->plan.layers == 0)
+                        path, plan->refused);
+    if (plan->layers == 0)
         return complain(MISMATCH, "%s: none of its tensors is a layer", path);
     return DONE;
 }
 
-static enum exit_code run(const char *command, const struct options *options,
-                          const struct pack_target *target)
+static enum exit_code make_plan(struct pack_command *p, const struct pack_target *target)
 {
-    struct packing_run p = {.options = options, .command = command};
+    struct repacking *run = &p->run;
+    const char *output = p->options->output;
+
+    run->input.rules.to_gguf = output && strcmp(writer_format(output), "gguf") == 0;
+    if (plan_create_pack(&run->plan, &run->input.rules, target, run->input.contents.table,
+                         &run->input.record, &run->failure) < 0)
+        return complain(USAGE, "%s: %s", p->name, run->failure.message);
+    if (output &&
+        planned_prepare(&run->plan, output, run->input.input.reader, &run->failure) < 0)
+        return complain(FAILED, "%s: %s", output, run->failure.message);
+    return option_given(p->options, OPTION_DRY_RUN) ? show_plan(p->options, &run->plan)
+                                                    : refuse(p);
+}
+
+static enum exit_code run_steps(struct pack_command *p, const struct pack_target *target)
+{
+    const struct options *options = p->options;
     struct options source = *options;
-    enum exit_code code = check_usage(&p);
+    enum exit_code code = check_usage(p);
 
     /* --from-encoding says how the input is encoded; --encoding is the output's. */
     source.given &= ~(OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE));
@@ -122,21 +135,29 @@ static enum exit_code run(const char *command, const struct options *options,
         source.encoding = options->from_encoding;
     }
     if (code == DONE)
-        code = side_open(&p.input, command, options->arguments[0], &source);
+        code = side_open(&p->run.input, p->name, options->arguments[0], &source);
     if (code == DONE)
-        code = file_check_options(command, &source, &p.input.contents.terms,
-                                  p.input.input.reader, NULL);
+        code = file_check_options(p->name, &source, &p->run.input.contents.terms,
+                                  p->run.input.input.reader, NULL);
     if (code == DONE)
-        code = make_plan(&p, target);
-    if (code == DONE && !option_given(options, OPTION_DRY_RUN)) {
-        p.client = cli_connect(options);
-        code = p.client ? write_output(&p) : FAILED;
-    }
-    writer_destroy(p.writer);
+        code = make_plan(p, target);
+    if (code != DONE || option_given(options, OPTION_DRY_RUN))
+        return code;
+    code = daemon_engine_open(&p->engine, options);
+    return code == DONE ? write_output(p) : code;
+}
+
+static enum exit_code run(const char *name, const struct options *options,
+                          const struct pack_target *target)
+{
+    struct pack_command p = {.options = options, .name = name};
+    enum exit_code code;
+
+    pack_init(&p.run);
+    code = run_steps(&p, target);
+    pack_fini(&p.run); /* removes an output that is not complete */
     interrupt_release(&p.interrupt);
-    trit_close(p.client);
-    plan_destroy(&p.plan);
-    side_close(&p.input);
+    daemon_engine_close(&p.engine);
     return code;
 }
 

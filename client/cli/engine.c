@@ -25,12 +25,12 @@ static struct trit_layer_ref layer_ref(const struct options *options, const char
 /* ---- project ------------------------------------------------------------------------ */
 
 /* A matrix that is loaded is one message, and its result comes in one piece. */
-static int take_result(const struct engine_project *what,
+static int take_result(trit_write write, void *write_arg,
                        struct trit_projection *projection,
                        struct engine_projected *result)
 {
     if (projection->data &&
-        what->write(what->write_arg, 0, projection->data, projection->data_bytes) < 0)
+        write(write_arg, 0, projection->data, projection->data_bytes) < 0)
         return -1;
     result->data_bytes = projection->data_bytes;
     result->scales = projection->scales;
@@ -69,7 +69,7 @@ static int project(void *arg, const struct engine_project *what,
     ended = call_ended(trit_project(engine->client, &tensor, &how, &projection, &error),
                        &error, failure);
     if (ended == 0)
-        ended = take_result(what, &projection, result);
+        ended = take_result(what->write, what->write_arg, &projection, result);
     trit_projection_free(&projection);
     return ended;
 }
@@ -110,15 +110,86 @@ static int verify(void *arg, const struct engine_verify *what,
                       failure);
 }
 
+/* ---- pack ----------------------------------------------------------------------------- */
+
+static int pack(const struct daemon_engine *engine, const struct engine_pack *what,
+                const struct trit_call_options *call, struct engine_projected *result,
+                struct failure *failure)
+{
+    const struct trit_tensor tensor = tensor_of(&what->source, what->rows, what->columns);
+    const struct trit_pack_options how = {
+        .size = sizeof(how),
+        .source_encoding = what->from,
+        .scales = what->scales,
+        .scale_bytes = what->scale_bytes,
+        .scales_dtype = what->scales_dtype,
+        .group_size = what->group_size,
+        .encoding = what->to,
+        .allow_rounded_scales = what->allow_rounded,
+        .call = call,
+        .write = what->source.matrix->data ? NULL : what->write,
+        .write_arg = what->write_arg};
+    struct trit_projection packed = {.size = sizeof(packed), .report = &result->report};
+    struct trit_error error = TRIT_ERROR_INIT;
+    int ended;
+
+    result->report = (struct trit_report)TRIT_REPORT_INIT;
+    ended = call_ended(trit_pack(engine->client, &tensor, &how, &packed, &error), &error,
+                       failure);
+    if (ended == 0)
+        ended = take_result(what->write, what->write_arg, &packed, result);
+    trit_projection_free(&packed);
+    return ended;
+}
+
+static int unpack(const struct daemon_engine *engine, const struct engine_pack *what,
+                  const struct trit_call_options *call, struct failure *failure)
+{
+    const struct trit_tensor tensor = tensor_of(&what->source, what->rows, what->columns);
+    const struct trit_unpack_options how = {.size = sizeof(how),
+                                            .encoding = what->from,
+                                            .group_size = what->group_size,
+                                            .dtype = what->dtype,
+                                            .scales = what->scales,
+                                            .scale_bytes = what->scale_bytes,
+                                            .scales_dtype = what->scales_dtype,
+                                            .call = call};
+    struct trit_error error = TRIT_ERROR_INIT;
+    void *data = NULL;
+    uint64_t bytes = 0;
+    int ended =
+        call_ended(trit_unpack(engine->client, &tensor, &how, &data, &bytes, &error),
+                   &error, failure);
+
+    if (ended == 0)
+        ended = what->write(what->write_arg, 0, data, bytes);
+    trit_free(data);
+    return ended;
+}
+
+static int pack_or_unpack(void *arg, const struct engine_pack *what,
+                          struct progress_piece *progress,
+                          struct engine_projected *result, struct failure *failure)
+{
+    const struct daemon_engine *engine = arg;
+    const struct trit_call_options call = {
+        .size = sizeof(call), .progress = progress_update, .progress_arg = progress};
+
+    return what->to == TRIT_ENCODING_DENSE ? unpack(engine, what, &call, failure)
+                                           : pack(engine, what, &call, result, failure);
+}
+
 /* ---- the engine --------------------------------------------------------------------- */
 
 enum exit_code daemon_engine_open(struct daemon_engine *engine,
                                   const struct options *options)
 {
-    *engine = (struct daemon_engine){
-        .engine = {.arg = engine, .project = project, .verify = verify},
-        .options = options,
-        .client = cli_connect(options)};
+    *engine = (struct daemon_engine){.engine = {.arg = engine,
+                                                .project = project,
+                                                .verify = verify,
+                                                .pack = pack_or_unpack},
+                                     .options = options,
+                                     .client = cli_connect(options)};
     return engine->client ? DONE : FAILED;
 }
 

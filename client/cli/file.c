@@ -66,6 +66,29 @@ enum exit_code input_check(const struct input *input, const char *path)
     return code;
 }
 
+enum exit_code side_open(struct side *side, const char *command, const char *path,
+                         const struct options *options)
+{
+    const struct checkpoint_options rules = options_checkpoint(options);
+    struct failure failure = {.status = TRIT_OK};
+    struct layer_terms terms;
+    enum exit_code code;
+
+    *side = (struct side){.record = {.layers = NULL}};
+    code = input_open(&side->input, path, options);
+    if (code == DONE)
+        code = input_check(&side->input, path);
+    if (code != DONE)
+        return code;
+    if (side_read_terms(side, &rules, &terms, &failure) < 0)
+        return complain(FAILED, "%s: %s", path, failure.message);
+    if (terms_check(&terms, &failure) < 0)
+        return complain(USAGE, "%s: %s", command, failure.message);
+    if (side_read_contents(side, &terms, &failure) < 0)
+        return complain(FAILED, "%s: %s", path, failure.message);
+    return DONE;
+}
+
 enum exit_code file_check_options(const char *command, const struct options *options,
                                   const struct layer_terms *terms,
                                   const struct reader *first, const struct reader *second)

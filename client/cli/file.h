@@ -4,7 +4,7 @@
 #define CLI_FILE_H
 
 #include "client/cli/cli.h"
-#include "drive/input.h"
+#include "drive/side.h"
 
 /* Opens a file, a folder or an index; obeys --npy-bf16. Complains and returns FAILED if
  * it cannot be read. A malformed config.json is an error in a folder. In the folder of a
@@ -24,6 +24,12 @@ struct checkpoint_options input_options(const struct input *input,
 /* Complains of each contradiction between index and shards. Returns MISMATCH if one of
  * them is an error, else DONE. */
 enum exit_code input_check(const struct input *input, const char *path);
+
+/* Opens a checkpoint and reads it as the options and its own record say. Complains and
+ * returns another code than DONE if it cannot be read or does not agree with the options.
+ * side_close is due in either case. */
+enum exit_code side_open(struct side *side, const char *command, const char *path,
+                         const struct options *options);
 
 /* Complains and returns USAGE if a pattern of the options matches no tensor of the files
  * (`second` NULL: there is only one), or if the encoding does not support the group

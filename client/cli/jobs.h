@@ -11,6 +11,6 @@
      OPTION_BIT(OPTION_HELP))
 
 extern const struct command cmd_jobs_attach, cmd_jobs_inspect, cmd_jobs_plan,
-    cmd_jobs_verify, cmd_jobs_project;
+    cmd_jobs_verify, cmd_jobs_project, cmd_jobs_pack, cmd_jobs_unpack, cmd_jobs_diff;
 
 #endif

@@ -54,7 +54,7 @@ enum {
     CHECKPOINT_VERIFY_FIELDS =
         CHECKPOINT_INSPECT_FIELDS | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 19,
     CHECKPOINT_PACK_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 9 | 1 << 10 | 1 << 13 |
-                             1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18,
+                             1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19,
     CHECKPOINT_DIFF_FIELDS = CHECKPOINT_INSPECT_FIELDS | 1 << 4,
 };
 

@@ -54,6 +54,7 @@ static int fill(struct failure *failure, enum trit_status status, const char *fi
 static int fill(struct failure *failure, enum trit_status status, const char *field,
                 const char *prefix, const char *format, va_list args)
 {
+    const bool named = *prefix && field && *field;
     size_t used;
 
     assert(status != TRIT_OK);
@@ -62,7 +63,7 @@ static int fill(struct failure *failure, enum trit_status status, const char *fi
     failure->status = status;
     snprintf(failure->field, sizeof(failure->field), "%s", field ? field : "");
     used = (size_t)snprintf(failure->message, sizeof(failure->message), "%s%s",
-                            *prefix ? failure->field : "", prefix);
+                            named ? failure->field : "", named ? prefix : "");
     format_text(failure->message + used, sizeof(failure->message) - used, format, args);
     return -1;
 }

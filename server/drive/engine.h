@@ -53,6 +53,25 @@ struct engine_verify {
     enum trit_report_detail detail;
 };
 
+/* A matrix that is ternary already gets another encoding. */
+struct engine_pack {
+    const char *name; /* of the matrix */
+    uint64_t rows, columns;
+    struct engine_matrix source;
+    enum trit_encoding from, to; /* to DENSE: its values become `dtype` */
+    enum trit_dtype dtype;       /* of dense values */
+    /* To DENSE: of the source; else of the output. 0: its default. */
+    uint32_t group_size;
+    const void *scales; /* separate scales of the source, or NULL */
+    uint64_t scale_bytes;
+    enum trit_dtype scales_dtype;
+    bool allow_rounded; /* scales that the output's type does not hold */
+    enum trit_report_detail detail;
+    /* As that of struct engine_project. */
+    int (*write)(void *arg, uint64_t offset, const void *from, uint64_t bytes);
+    void *write_arg;
+};
+
 struct engine {
     void *arg;
     /* A projection that loses scales is no failure: the report says so. */
@@ -62,6 +81,20 @@ struct engine {
     int (*verify)(void *arg, const struct engine_verify *what,
                   struct progress_piece *progress, struct trit_report *report,
                   struct failure *failure);
+    /* INVALID_ARGUMENT: the source is not ternary, or the output cannot hold it. To DENSE
+     * there is no report. */
+    int (*pack)(void *arg, const struct engine_pack *what,
+                struct progress_piece *progress, struct engine_projected *result,
+                struct failure *failure);
+    /* Calls run(run_arg) where the engine computes, in the kernels' floating-point
+     * environment. NULL: engine_compute calls it on the caller's thread. */
+    int (*compute)(void *arg, uint64_t elements, void (*run)(void *run_arg),
+                   void *run_arg, struct failure *failure);
 };
+
+/* Has the engine (NULL: none) call run(arg), and returns afterwards. `elements` says how much
+ * work it is. */
+int engine_compute(const struct engine *engine, uint64_t elements, void (*run)(void *arg),
+                   void *arg, struct failure *failure);
 
 #endif

@@ -33,6 +33,17 @@ bool plan_cursor_next(const struct plan *plan, struct plan_cursor *cursor,
     return true;
 }
 
+uint64_t plan_piece_count(const struct plan *plan)
+{
+    struct plan_cursor cursor = {.index = 0};
+    struct plan_piece piece;
+    uint64_t count = 0;
+
+    while (plan_cursor_next(plan, &cursor, &piece))
+        count++;
+    return count;
+}
+
 int plan_piece_failed(const struct plan *plan, const struct plan_piece *piece,
                       struct failure *failure)
 {

@@ -23,6 +23,9 @@ struct plan_piece {
 bool plan_cursor_next(const struct plan *plan, struct plan_cursor *cursor,
                       struct plan_piece *piece);
 
+/* How many pieces there are. */
+uint64_t plan_piece_count(const struct plan *plan);
+
 /* Puts the name of the piece before the failure's message. Returns -1. */
 int plan_piece_failed(const struct plan *plan, const struct plan_piece *piece,
                       struct failure *failure);

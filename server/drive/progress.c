@@ -58,7 +58,7 @@ int progress_update(void *arg, uint64_t bytes_done, uint64_t bytes_total)
     struct progress_piece *piece = arg;
 
     (void)bytes_total;
-    piece_done(piece, bytes_done, false);
+    piece_done(piece, piece->before + bytes_done, false);
     return progress_check(piece->progress, NULL) < 0 ||
            (piece->stopped && atomic_load(piece->stopped));
 }

@@ -45,6 +45,7 @@ struct progress_piece {
     struct progress *progress;
     const atomic_bool *stopped; /* the piece's result no longer counts; or NULL */
     uint64_t done;              /* bytes of it */
+    uint64_t before;            /* of them, those of calls that have ended */
 };
 
 void progress_piece_begin(struct progress_piece *piece, struct progress *progress,

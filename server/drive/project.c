@@ -83,17 +83,6 @@ int project_probe(struct projecting *p, size_t *count)
     return found < 0 ? -1 : 0;
 }
 
-uint64_t project_piece_count(const struct projecting *p)
-{
-    struct plan_cursor cursor = {.index = 0};
-    struct plan_piece piece;
-    uint64_t count = 0;
-
-    while (plan_cursor_next(&p->plan, &cursor, &piece))
-        count++;
-    return count;
-}
-
 /* ---- the result --------------------------------------------------------------------- */
 
 enum trit_verdict project_verdict(const struct projecting *p)

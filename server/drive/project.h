@@ -50,10 +50,7 @@ void project_fini(struct projecting *p); /* closes input and writer too */
  * it in the plan if it is. *count says how many. */
 int project_probe(struct projecting *p, size_t *count);
 
-/* How many pieces project_run has. */
-uint64_t project_piece_count(const struct projecting *p);
-
-/* The findings are about layers in the order of the input. */
+/* Does the pieces of the plan. The findings are about layers in the order of the input. */
 int project_run(struct projecting *p);
 
 /* Pass: everything is ternary. */

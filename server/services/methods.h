@@ -15,7 +15,7 @@ extern const struct method method_project, method_verify, method_unpack, method_
     method_layers_delete, method_layers_forward, method_layers_backward,
     method_layers_embed, method_layers_as_linear, method_layers_verify,
     method_checkpoints_inspect, method_checkpoints_plan, method_checkpoints_verify,
-    method_checkpoints_project, method_checkpoints_jobs, method_checkpoints_attach,
-    method_checkpoints_cancel;
+    method_checkpoints_project, method_checkpoints_pack, method_checkpoints_diff,
+    method_checkpoints_jobs, method_checkpoints_attach, method_checkpoints_cancel;
 
 #endif

@@ -53,6 +53,8 @@
     X(checkpoints_plan, CHECKPOINTS)                                                     \
     X(checkpoints_verify, CHECKPOINTS)                                                   \
     X(checkpoints_project, CHECKPOINTS)                                                  \
+    X(checkpoints_pack, CHECKPOINTS)                                                     \
+    X(checkpoints_diff, CHECKPOINTS)                                                     \
     X(checkpoints_jobs, CHECKPOINTS)                                                     \
     X(checkpoints_attach, CHECKPOINTS)                                                   \
     X(checkpoints_cancel, CHECKPOINTS)

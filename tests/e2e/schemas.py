@@ -83,10 +83,10 @@ def schema_of(words):
     words = [str(word) for word in words]
     if not {"--json", "-j"} & set(words) or {"--help", "-h"} & set(words):
         return None
-    if words[0] == "jobs":
-        return {"list": "jobs", "--json": "jobs", "plan": "plan"}.get(words[1], words[1])
     if {"--dry-run", "-n"} & set(words):
         return "plan"
+    if words[0] == "jobs":
+        return {"list": "jobs", "--json": "jobs", "plan": "plan"}.get(words[1], words[1])
     if words[0] == "layers" or (words[0] == "reports" and words[1:] and
                                 f"reports-{words[1]}" in schemas()):
         return "-".join(words[:2])

@@ -5,11 +5,13 @@ import signal
 import subprocess
 
 import grpc
+import numpy as np
 
 import schemas
 from checkpoints import save
 from jobs import wait_for
 from test_checkpoints import path_of, place, service, tensors, timeless  # noqa: F401
+from test_cli_pack import scaled
 from test_jobs import ENDLESS, save_endless
 from tritd import BINARIES, CALL_SECONDS, RUNNER, cli, refused
 
@@ -44,6 +46,27 @@ def test_commands_give_what_they_give_without_jobs(daemon, place, random):
     refused_again = cli(daemon, "jobs", "project", latents, "-o", out)
     assert refused_again.returncode == 3 and "ALREADY_EXISTS" in refused_again.stderr
     assert cli(daemon, "jobs", "project", latents).returncode == 2
+
+
+def test_pack_unpack_and_diff_give_what_they_give_without_jobs(daemon, place, random):
+    save(place / "a.safetensors", {"l.weight": scaled(random, 8, 512, 128)})
+    a, packed, here, dense = (path_of(daemon, place / name) for name in (
+        "a.safetensors", "b.gguf", "c.gguf", "d.safetensors"))
+    text = jobs(daemon, "pack", a, "-o", packed, "-e", "pq2_0")
+    assert "l.weight" in text and ": pass (job " in text
+    assert cli(daemon, "pack", a, "-o", here, "-e", "pq2_0", cwd=daemon.root).returncode == 0
+    assert (daemon.root / packed).read_bytes() == (daemon.root / here).read_bytes()
+    same(daemon, ["pack", a, "-e", "tq2_0", "--dry-run"], ["pack", a, "-e", "tq2_0", "--dry-run"], 0)
+    assert json.loads(jobs(daemon, "unpack", packed, "-o", dense, "--dtype", "bf16", "--json"))["encoding"] == "dense"
+    same(daemon, ["diff", a, packed], ["diff", a, packed], 0)
+    save(place / "a.safetensors", {"l.weight": scaled(random, 8, 512, 128), "b.weight": np.ones(4, np.float32)})
+    text = jobs(daemon, "diff", a, packed, code=1)
+    assert "l.weight: " in text and " codes differ" in text and "b.weight: only in the first" in text
+    same(daemon, ["diff", a, packed], ["diff", a, packed], 1)
+    save(place / "a.safetensors", {"l.weight": np.ones((2, 96), np.float32)})
+    assert "l.weight: " in jobs(daemon, "pack", a, "-o", packed, "-e", "tq2_0", "--force", code=1)
+    for words in (["pack", a, "-o", packed], ["pack", a, "-e", "int8"], ["unpack", a]):
+        assert cli(daemon, "jobs", *words).returncode == 2
 
 
 def test_a_detached_job_is_listed_attached_to_and_cancelled(daemon, service, place, random):

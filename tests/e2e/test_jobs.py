@@ -16,14 +16,19 @@ CANCELLED, EXHAUSTED = grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAU
 ENDLESS = "endless.safetensors"
 
 
-def save_endless(path):
-    """Zeros of 2 TiB."""
-    shape, bytes_each = [1 << 20, 1 << 20], 1 << 41
-    header = json.dumps({"l.weight": {"dtype": "BF16", "shape": shape,
-                                      "data_offsets": [0, bytes_each]}}).encode()
+def save_zeros(path, rows):
+    """A sparse file of a bf16 matrix [rows, rows]."""
+    size = 2 * rows * rows
+    header = json.dumps({"l.weight": {"dtype": "BF16", "shape": [rows, rows],
+                                      "data_offsets": [0, size]}}).encode()
     with open(path, "wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(8 + len(header) + bytes_each)
+        file.truncate(8 + len(header) + size)
+
+
+def save_endless(path):
+    """Zeros of 2 TiB."""
+    save_zeros(path, 1 << 20)
 
 
 @pytest.fixture(scope="module")

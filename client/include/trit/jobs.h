@@ -31,7 +31,7 @@ struct trit_job_request {
     bool has_tolerance; /* else 1e-5 */
     bool force;         /* PROJECT, PACK: replace an output that exists */
     float tolerance;    /* VERIFY */
-    /* PROJECT, VERIFY. TRIT_REPORT_NONE: no report comes and no digest is computed, which
+    /* PROJECT, VERIFY, PACK. TRIT_REPORT_NONE: no report comes and no digest is computed, which
      * takes most of the time; output, findings and verdict do not change. */
     enum trit_report_detail report;
     bool allow_lost_scales;    /* PROJECT */

@@ -17,7 +17,8 @@ struct matrix_run {
     const struct engine_matrix *latents; /* of a claim that is compared; or NULL */
     int (*write)(void *arg, uint64_t offset, const void *from, uint64_t bytes);
     void *write_arg;
-    uint8_t *scales; /* memory for the separate scales of the output; NULL: none */
+    uint8_t *scales;   /* memory for the separate scales of the output; NULL: none */
+    const char *field; /* that failures about the data name; "": none */
     struct progress_piece *progress;
     struct failure *failure;
     struct merge merge; /* of all tiles, afterwards */
@@ -35,5 +36,9 @@ int matrix_run_tiles(struct matrix_run *run);
 
 /* A matrix with one scale. Its codes are in memory. */
 int matrix_run_whole(struct matrix_run *run);
+
+/* The same for a matrix that is packed into an encoding with one scale, from one with several:
+ * it is read once, piece by piece. */
+int matrix_run_gather(struct matrix_run *run);
 
 #endif

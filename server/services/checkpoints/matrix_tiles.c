@@ -88,8 +88,8 @@ static int batch_read(struct batch *batch)
     const struct tile_span *last = &batch->tiles[batch->count - 1].span;
     const uint64_t end = last->in_offset + last->in_bytes;
 
-    if (matrix_run_read(run, run->in, first->in_offset, batch->in,
-                        end - first->in_offset) < 0)
+    if (!run->task.held_in && matrix_run_read(run, run->in, first->in_offset, batch->in,
+                                              end - first->in_offset) < 0)
         return -1;
     if (run->latents) {
         const size_t wide = dtype_bytes(run->task.reference_dtype);
@@ -111,7 +111,10 @@ static void batch_compute(void *arg)
 
     for (size_t i = 0; i < batch->count; i++) {
         tile_compute(&batch->tiles[i], &batch->run->task);
-        merge_tile(&batch->run->merge, &batch->run->task, &batch->tiles[i]);
+        if (batch->run->task.op == TASK_UNPACK) /* it has no report */
+            batch->run->merge.elements += batch->tiles[i].span.elements;
+        else
+            merge_tile(&batch->run->merge, &batch->run->task, &batch->tiles[i]);
     }
 }
 
@@ -120,7 +123,8 @@ static int batch_check(struct batch *batch)
     const struct task *task = &batch->run->task;
 
     for (size_t i = 0; i < batch->count; i++)
-        if (tile_refuse(&batch->tiles[i], task, "tensor.data", batch->run->failure) < 0)
+        if (tile_refuse(&batch->tiles[i], task, batch->run->field, batch->run->failure) <
+            0)
             return -1;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A matrix with one scale is one tile. Its codes are in memory; latents are read piece by
- * piece, twice: the first time gives the scale. */
+ * piece, twice: the first time gives the scale. A claim, or a source that is packed, is in
+ * memory as well. */
 #include <stdlib.h>
 
 #include "base/number.h"
@@ -93,7 +94,7 @@ static int prepare(struct whole *whole)
 {
     struct task *task = &whole->run->task;
     struct tile *tile = &whole->tile;
-    const bool reads_claim = task->op == TASK_VERIFY;
+    const bool reads_claim = task->op != TASK_TERNARIZE;
 
     task->in_pieces = true;
     plan_tile(&task->plan, 0, &tile->span);
@@ -129,7 +130,7 @@ static int do_whole(struct whole *whole)
     if (prepare(whole) < 0 || (latents && read_latents(whole, latents) < 0) ||
         errand_run(run->pool, whole->tile.span.elements, compute_tile, whole,
                    run->failure) < 0 ||
-        tile_refuse(&whole->tile, &run->task, "tensor.data", run->failure) < 0)
+        tile_refuse(&whole->tile, &run->task, run->field, run->failure) < 0)
         return -1;
     return run->task.plan.spec.has_out && run->merge.counts.non_finite == 0
                ? matrix_run_write(run, &whole->tile, 1)

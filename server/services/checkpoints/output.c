@@ -32,6 +32,18 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
     return 0;
 }
 
+bool plan_is_refused(const struct plan *plan)
+{
+    return plan->refused || plan->refusal || plan->layers == 0;
+}
+
+int job_finish_plan(struct checkpoint_job *job, const struct plan *plan,
+                    struct failure *failure)
+{
+    return job_finish(job, plan_is_refused(plan) ? TRIT_VERDICT_FAIL : TRIT_VERDICT_PASS,
+                      plan_json(plan), false, failure);
+}
+
 /* Opens the journal. */
 static int open_journal(const struct checkpoint_job *job, const char *output,
                         const struct plan *plan, const struct reader *reader,

@@ -17,6 +17,12 @@ int job_output_check(const struct checkpoint_job *job, const struct rooted *outp
                      const struct rooted *input, enum trit_encoding encoding,
                      struct failure *failure);
 
+/* Does the plan refuse something? Then there is no output, and the plan is the result. */
+bool plan_is_refused(const struct plan *plan);
+/* Ends the job with the plan. */
+int job_finish_plan(struct checkpoint_job *job, const struct plan *plan,
+                    struct failure *failure);
+
 /* Opens the output of the plan. ALREADY_EXISTS: see checkpoints.proto. */
 int job_output_create(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,

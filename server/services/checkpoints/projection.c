@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "checkpoint/plan_json.h"
 #include "drive/planned.h"
 
 void projection_init(struct projection *projection)
@@ -75,19 +74,4 @@ int projection_plan(struct checkpoint_job *job, struct projection *projection,
         return projection_failed(job, projection, failure);
     }
     return 0;
-}
-
-bool projection_is_refused(const struct projection *projection)
-{
-    const struct plan *plan = &projection->run.plan;
-
-    return plan->refused || plan->refusal || plan->layers == 0;
-}
-
-int projection_show(struct checkpoint_job *job, const struct projection *projection,
-                    struct failure *failure)
-{
-    return job_finish(
-        job, projection_is_refused(projection) ? TRIT_VERDICT_FAIL : TRIT_VERDICT_PASS,
-        plan_json(&projection->run.plan), false, failure);
 }

@@ -18,13 +18,6 @@ void projection_fini(struct projection *projection);
 int projection_plan(struct checkpoint_job *job, struct projection *projection,
                     struct failure *failure);
 
-/* Does the plan refuse something? */
-bool projection_is_refused(const struct projection *projection);
-
-/* Ends the job with the plan. */
-int projection_show(struct checkpoint_job *job, const struct projection *projection,
-                    struct failure *failure);
-
 /* Takes run.failure, whose message then names the paths of the request. Returns -1. */
 int projection_failed(const struct checkpoint_job *job,
                       const struct projection *projection, struct failure *failure);

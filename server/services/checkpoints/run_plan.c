@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "services/checkpoints/output.h"
 #include "services/checkpoints/projection.h"
 #include "services/checkpoints/runs.h"
 
@@ -10,7 +11,7 @@ static int run(struct checkpoint_job *job, struct failure *failure)
     projection_init(&projection);
     result = projection_plan(job, &projection, failure);
     if (result == 0)
-        result = projection_show(job, &projection, failure);
+        result = job_finish_plan(job, &projection.run.plan, failure);
     projection_fini(&projection);
     return result;
 }

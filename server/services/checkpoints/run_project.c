@@ -44,7 +44,7 @@ static int write_output(struct checkpoint_job *job, struct projection *projectio
     if (job_output_resume(job, &projection->held_output, &run->plan, run->input.reader,
                           &run->writer, &run->resume, &run->failure) < 0)
         return projection_failed(job, projection, failure);
-    job_expect(job, run->plan.bytes, project_piece_count(run));
+    job_expect(job, run->plan.bytes, plan_piece_count(&run->plan));
     if (project_run(run) < 0)
         return projection_failed(job, projection, failure);
     if (run->lost)
@@ -63,8 +63,9 @@ static int project(struct checkpoint_job *job, struct projection *projection,
         job_output_check(job, &projection->held_output, &projection->held,
                          projection->run.terms.encoding, failure) < 0)
         return -1;
-    return projection_is_refused(projection) ? projection_show(job, projection, failure)
-                                             : write_output(job, projection, failure);
+    return plan_is_refused(&projection->run.plan)
+               ? job_finish_plan(job, &projection->run.plan, failure)
+               : write_output(job, projection, failure);
 }
 
 static int run_job(struct checkpoint_job *job, struct failure *failure)

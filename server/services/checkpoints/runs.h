@@ -5,6 +5,7 @@
 
 #include "services/checkpoints/job.h"
 
-extern const struct job_kind job_inspect, job_plan, job_verify, job_project;
+extern const struct job_kind job_inspect, job_plan, job_verify, job_project, job_pack,
+    job_diff;
 
 #endif

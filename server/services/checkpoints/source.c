@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/source.h"
 
+#include "checkpoint/findings.h"
+#include "checkpoint/notes.h"
+#include "drive/side.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
 
@@ -16,6 +19,43 @@ int job_open(const struct checkpoint_job *job, const char *field, const char *pa
     return input_read(input, held->path, &how, failure) < 0
                ? fail_context(failure, "%.512s", path)
                : 0;
+}
+
+/* What the index of a folder says wrongly of its shards. */
+static int check_notes(const char *path, const struct input *input,
+                       struct failure *failure)
+{
+    size_t count;
+    const struct reader_note *notes = reader_notes(input->reader, &count);
+    struct file_findings findings;
+    char text[FINDING_TEXT_BYTES];
+    int result = 0;
+
+    findings_init(&findings);
+    findings_add_notes(&findings, notes, count);
+    for (size_t i = 0; i < findings.count && result == 0; i++)
+        if (findings.list[i].finding.severity == TRIT_SEVERITY_ERROR)
+            result = fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%.512s: %s", path,
+                          finding_text(text, &findings.list[i]));
+    if (result == 0 && findings.lost)
+        result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    findings_fini(&findings);
+    return result;
+}
+
+int job_open_side(const struct checkpoint_job *job, const char *field, const char *path,
+                  const struct checkpoint_options *options, struct rooted *held,
+                  struct side *side, struct failure *failure)
+{
+    struct layer_terms terms;
+
+    if (job_open(job, field, path, false, held, &side->input, failure) < 0 ||
+        check_notes(path, &side->input, failure) < 0)
+        return -1;
+    if (side_read_terms(side, options, &terms, failure) < 0 ||
+        terms_check(&terms, failure) < 0 || side_read_contents(side, &terms, failure) < 0)
+        return fail_context(failure, "%.512s", path);
+    return 0;
 }
 
 static struct name_patterns patterns_of(const struct wire_names *names)

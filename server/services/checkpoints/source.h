@@ -8,11 +8,20 @@
 #include "services/checkpoints/context.h"
 #include "services/checkpoints/job.h"
 
+struct side;
+
 /* Opens the checkpoint that the request's `field` names. `held` keeps its folder; close it
  * after the input. */
 int job_open(const struct checkpoint_job *job, const char *field, const char *path,
              bool may_be_cut, struct rooted *held, struct input *input,
              struct failure *failure);
+
+/* The same for a checkpoint whose layers are read as the options and its own record say.
+ * INVALID_ARGUMENT also where the index of a folder contradicts its shards. side_close is due
+ * in any case. */
+int job_open_side(const struct checkpoint_job *job, const char *field, const char *path,
+                  const struct checkpoint_options *options, struct rooted *held,
+                  struct side *side, struct failure *failure);
 
 /* Checks the request's options, and gives them. Borrows their strings. INVALID_ARGUMENT: an
  * enum's value is unknown. */

@@ -181,6 +181,8 @@ const struct method method_checkpoints_inspect = START_METHOD("Inspect", job_ins
 const struct method method_checkpoints_plan = START_METHOD("Plan", job_plan);
 const struct method method_checkpoints_verify = START_METHOD("Verify", job_verify);
 const struct method method_checkpoints_project = START_METHOD("Project", job_project);
+const struct method method_checkpoints_pack = START_METHOD("Pack", job_pack);
+const struct method method_checkpoints_diff = START_METHOD("Diff", job_diff);
 
 /* ---- Attach ---------------------------------------------------------------------------------- */
 

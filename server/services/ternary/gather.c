@@ -6,60 +6,19 @@
 #include "base/account.h"
 #include "services/admission.h"
 #include "services/ternary/pipeline_impl.h"
-#include "services/ternary/tile_pieces.h"
-
-/* The span of the piece that comes next. */
-static void next_span(struct gather *gather, const struct plan *plan)
-{
-    const uint64_t left = plan->elements - gather->next_element;
-    const uint64_t count = left < PIECE_ELEMENTS ? left : PIECE_ELEMENTS;
-
-    if (plan->groups > 1)
-        plan_piece(plan, gather->next_group, &gather->tile.span);
-    else /* a dense tensor is one group: some of its elements */
-        gather->tile.span = (struct tile_span){
-            .groups = 1,
-            .first_element = gather->next_element,
-            .elements = count,
-            .in_bytes = count * dtype_bytes(plan->spec.dtype),
-            .code_bytes = (count + 3) / 4,
-        };
-    gather->tile.in_filled = 0;
-}
 
 static int keep(struct pipeline *pipeline)
 {
     struct gather *gather = pipeline->gather;
-    const struct tile *tile = &gather->tile;
-    const struct plan *plan = &pipeline->task.plan;
-    const uint64_t group = plan->groups > 1 ? gather->groups : 0;
-    const size_t at = gather->code_bytes, count = (size_t)tile->span.code_bytes;
-    const size_t from = (size_t)group * sizeof(float);
-    const size_t bytes = (size_t)tile->span.groups * sizeof(float);
+    const struct gathered_place place = gathered_place(&gather->pieces);
 
-    if (call_block_grow(pipeline->call, &gather->codes, at, count,
-                        gather->all_code_bytes) < 0 ||
-        call_block_grow(pipeline->call, &gather->scales, from, bytes,
-                        (size_t)plan->groups * sizeof(float)) < 0)
+    if (call_block_grow(pipeline->call, &gather->codes, place.codes_at, place.codes,
+                        gathered_code_bytes(&gather->pieces)) < 0 ||
+        call_block_grow(pipeline->call, &gather->scales, place.scales_at, place.scales,
+                        gathered_scale_bytes(&gather->pieces)) < 0)
         return memory_spent(pipeline->call);
-    memcpy(gather->codes.bytes + at, tile->codes, count);
-    memcpy(gather->scales.bytes + from, tile->scales, bytes);
-    gather->code_bytes += count;
-    gather->groups = group + tile->span.groups;
-    ternary_counts_add(&gather->counts, &tile->counts, tile->span.first_element, group);
-    ternary_check_add(&gather->check, &tile->check, tile->span.first_element, group);
-    storage_check_add(&gather->storage, &tile->storage, group);
+    gathered_keep(&gather->pieces, gather->codes.bytes, gather->scales.bytes);
     return 0;
-}
-
-/* The pieces of one group have counted it each. */
-static void count_group_once(struct gather *gather, struct tile *tile)
-{
-    pieces_count_once(tile);
-    tile->scales[0] = gather->shared.scale;
-    tile->counts.zero_groups = gather->shared.scale == 0;
-    if (tile->storage.subnormal.count)
-        tile->storage.subnormal.count = 1;
 }
 
 /* All pieces are read: makes the tile of the tensor. */
@@ -69,55 +28,41 @@ static int finish(struct pipeline *pipeline)
     struct blocks *blocks = services_of(pipeline->call)->config.blocks;
     struct tile *tile = pipeline_next_tile(pipeline, &pipeline->tensor);
 
-    tile_release_blocks(&gather->tile, blocks);
+    tile_release_blocks(&gather->pieces.tile, blocks);
     if (!tile || tile_prepare(tile, &pipeline->task, blocks, pipeline->call->account) < 0)
         return memory_spent(pipeline->call);
     tile->prepared = true;
     tile->in = gather->codes;
     gather->codes = (struct block){0};
-    tile->codes = tile->in.bytes;
-    tile->counts = gather->counts;
-    tile->check = gather->check;
-    tile->storage = gather->storage;
-    memcpy(tile->scales, gather->scales.bytes,
-           (size_t)gather->groups * sizeof(*tile->scales));
+    gathered_finish(&gather->pieces, gather->scales.bytes, tile);
     blocks_put(blocks, &gather->scales);
-    if (gather->groups == 1)
-        count_group_once(gather, tile);
-    for (uint64_t group = 0; group < gather->groups; group++)
-        tile->held_scales[group] = gather->shared.scale;
     return pipeline_submit(pipeline, tile);
 }
 
 static int take_piece(struct pipeline *pipeline)
 {
-    struct gather *gather = pipeline->gather;
-    struct tile *tile = &gather->tile;
+    struct gathered *pieces = &pipeline->gather->pieces;
+    struct tile *tile = &pieces->tile;
     struct kernels_env env;
 
-    if (tile_prepare(tile, &gather->task, services_of(pipeline->call)->config.blocks,
+    if (tile_prepare(tile, &pieces->task, services_of(pipeline->call)->config.blocks,
                      pipeline->call->account) < 0)
         return memory_spent(pipeline->call);
     kernels_enter(&env);
-    tile_pack_piece(tile, &gather->task, &gather->shared);
+    tile_pack_piece(tile, &pieces->task, &pieces->shared);
     kernels_leave(&env);
     if (tile->misfit.kind != MISFIT_NONE)
         return misfit_refuse(&tile->misfit, &pipeline->task.plan, pipeline->tensor.field,
                              &pipeline->call->failure);
     if (keep(pipeline) < 0)
         return -1;
-    gather->next_group += tile->span.groups;
-    gather->next_element += tile->span.elements;
     blocks_put(services_of(pipeline->call)->config.blocks, &tile->side);
-    if (gather->next_element == pipeline->task.plan.elements)
-        return finish(pipeline);
-    next_span(gather, &pipeline->task.plan);
-    return 0;
+    return gathered_all(pieces) ? finish(pipeline) : 0;
 }
 
 static int fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
-    struct tile *tile = &pipeline->gather->tile;
+    struct tile *tile = &pipeline->gather->pieces.tile;
 
     if (call_admit(pipeline->call, pipeline->task.plan.elements) < 0)
         return -1;
@@ -140,7 +85,6 @@ static int fill(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 int gather_start(struct pipeline *pipeline)
 {
     struct call *call = pipeline->call;
-    struct tile_span span;
     struct gather *gather;
 
     if (!task_gathers(&pipeline->task))
@@ -149,15 +93,7 @@ int gather_start(struct pipeline *pipeline)
     if (!gather)
         return memory_spent(call);
     pipeline->gather = gather;
-    gather->task = pipeline->task;
-    gather->task.plan.spec.has_out = false;
-    gather->task.in_pieces = false;
-    ternary_counts_init(&gather->counts);
-    ternary_check_init(&gather->check);
-    storage_check_init(&gather->storage);
-    plan_tile(&gather->task.plan, 0, &span);
-    gather->all_code_bytes = (size_t)span.code_bytes;
-    next_span(gather, &pipeline->task.plan);
+    gathered_init(&gather->pieces, &pipeline->task);
     pipeline->tensor.fill = fill;
     return 0;
 }
@@ -169,7 +105,7 @@ void gather_free(struct pipeline *pipeline)
 
     if (!gather)
         return;
-    tile_release_blocks(&gather->tile, blocks);
+    tile_release_blocks(&gather->pieces.tile, blocks);
     blocks_put(blocks, &gather->codes);
     blocks_put(blocks, &gather->scales);
     account_free(pipeline->call->account, gather);

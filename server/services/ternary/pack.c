@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "services/ternary/encoded_reply.h"
+#include "services/ternary/tile_pack.h"
 
 static int check_encodings(struct call *call, const struct wire_pack *wire)
 {
@@ -14,19 +15,6 @@ static int check_encodings(struct call *call, const struct wire_pack *wire)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                           "dense; Unpack makes a dense tensor");
     return 0;
-}
-
-/* Groups that share a block of the source must be whole bytes, otherwise their codes
- * would share a byte. */
-static int check_group_size(struct call *call, const struct plan *plan)
-{
-    const struct encoding_layout *in = encoding_layout(plan->spec.in);
-
-    if (in->scales != SCALES_IN_BLOCK || plan->spec.group_size % 4 == 0)
-        return 0;
-    return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.group_size",
-                      "%u; a source in blocks needs a multiple of 4",
-                      (unsigned)plan->spec.group_size);
 }
 
 static int pack_task(struct call *call, struct pipeline *pipeline,
@@ -50,7 +38,7 @@ static int pack_task(struct call *call, struct pipeline *pipeline,
         check_encodings(call, wire) < 0 ||
         tensor_call_layer(call, &wire->layer, wire->durability) < 0 ||
         tensor_call_plan(call, &spec, &task->plan) < 0 ||
-        check_group_size(call, &task->plan) < 0)
+        tile_pack_check_groups(&task->plan, "options.group_size", &call->failure) < 0)
         return -1;
     /* The dtype of a packed tensor does not describe its bytes; it is only for the
      * report. */

@@ -10,6 +10,18 @@
 
 enum { CODE_ZERO_BYTE = 0x55 }; /* four codes of t = 0 */
 
+int tile_pack_check_groups(const struct plan *plan, const char *field,
+                           struct failure *failure)
+{
+    const struct encoding_layout *in = encoding_layout(plan->spec.in);
+
+    if (in->scales != SCALES_IN_BLOCK || plan->spec.group_size % 4 == 0)
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                      "%u; a source in blocks needs a multiple of 4",
+                      (unsigned)plan->spec.group_size);
+}
+
 /* ---- reading ------------------------------------------------------------------ */
 
 void tile_pack_read(struct tile *tile, const struct task *task,

@@ -13,6 +13,11 @@ struct shared_scale {
     float scale;
 };
 
+/* INVALID_ARGUMENT: groups that share a block of the source are no whole bytes, so their codes
+ * would share a byte. `field` names the group size. */
+int tile_pack_check_groups(const struct plan *plan, const char *field,
+                           struct failure *failure);
+
 /* Reads the codes and scales of a range, and counts. After tile_read_trits. */
 void tile_pack_read(struct tile *tile, const struct task *task,
                     const struct group_range *range);

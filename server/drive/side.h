@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A checkpoint whose layers are read as the options and its own record say. */
-#ifndef CLI_SIDE_H
-#define CLI_SIDE_H
+#ifndef DRIVE_SIDE_H
+#define DRIVE_SIDE_H
 
 #include "checkpoint/decode.h"
-#include "client/cli/file.h"
+#include "checkpoint/record.h"
+#include "drive/input.h"
 
 struct side {
-    struct input input;
+    struct input input; /* the caller opens it (input_read) */
     struct checkpoint_options rules;
     struct record record;
     struct contents contents;
     bool reciprocals; /* config.json says that layers are divided by their scale */
 };
 
-/* Complains and returns another code than DONE if the file cannot be read or does not
- * agree with the options. Call side_close in either case. */
-enum exit_code side_open(struct side *side, const char *command, const char *path,
-                         const struct options *options);
-void side_close(struct side *side); /* harmless on a zeroed one */
+/* Takes the options, which are borrowed, and finds the terms by which layers are read, to be
+ * checked with terms_check or input_check_options. -1: the record is malformed. */
+int side_read_terms(struct side *side, const struct checkpoint_options *options,
+                    struct layer_terms *terms, struct failure *failure);
+int side_read_contents(struct side *side, const struct layer_terms *terms,
+                       struct failure *failure);
+void side_close(struct side *side); /* the input too; harmless on a zeroed one */
 
 /* One matrix of a layer, loaded. */
 struct side_matrix {
@@ -26,9 +29,6 @@ struct side_matrix {
     void *data, *scales;
     uint64_t data_bytes, scale_bytes;
 };
-
-int side_load(struct side *side, size_t index, uint64_t number,
-              struct side_matrix *loaded, struct failure *failure);
 
 /* The scales alone. The layer must have some. */
 int side_load_scales(struct side *side, size_t index, uint64_t number,

@@ -1,40 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cli/side.h"
+#include "drive/side.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/number.h"
 #include "checkpoint/biases.h"
-#include "drive/foreign_read.h"
 #include "drive/matrix.h"
 
-enum exit_code side_open(struct side *side, const char *command, const char *path,
-                         const struct options *options)
+int side_read_terms(struct side *side, const struct checkpoint_options *options,
+                    struct layer_terms *terms, struct failure *failure)
 {
-    struct failure failure = {.status = TRIT_OK};
-    enum exit_code code;
+    const struct tensor_table *table = reader_table(side->input.reader);
 
-    *side = (struct side){.record = {.layers = NULL}};
-    code = input_open(&side->input, path, options);
-    if (code == DONE)
-        code = input_check(&side->input, path);
-    if (code != DONE)
-        return code;
-    side->rules = input_options(&side->input, options);
-    if (record_read(&side->record, reader_table(side->input.reader), &failure) < 0)
-        return complain(FAILED, "%s: %s", path, failure.message);
-    const struct layer_terms terms =
-        terms_of_claim(&side->rules, &side->record, reader_table(side->input.reader));
-    if (terms_check(&terms, &failure) < 0)
-        return complain(USAGE, "%s: %s", command, failure.message);
-    if (contents_create(&side->contents, &side->rules, CONTENTS_CLAIM, &terms,
-                        reader_table(side->input.reader), &side->record, &failure) < 0)
-        return complain(FAILED, "%s: %s", path, failure.message);
-    side->reciprocals = terms.encoding == TRIT_ENCODING_HF_BITNET &&
+    side->rules = *options;
+    side->rules.config = side->input.has_config ? &side->input.config : NULL;
+    side->rules.read_small = reader_read_small;
+    side->rules.read_arg = side->input.reader;
+    if (record_read(&side->record, table, failure) < 0)
+        return -1;
+    *terms = terms_of_claim(&side->rules, &side->record, table);
+    return 0;
+}
+
+int side_read_contents(struct side *side, const struct layer_terms *terms,
+                       struct failure *failure)
+{
+    if (contents_create(&side->contents, &side->rules, CONTENTS_CLAIM, terms,
+                        reader_table(side->input.reader), &side->record, failure) < 0)
+        return -1;
+    side->reciprocals = terms->encoding == TRIT_ENCODING_HF_BITNET &&
                         !side->record.layers &&
                         config_has_reciprocals(side->rules.config);
-    return DONE;
+    return 0;
 }
 
 void side_close(struct side *side)
@@ -75,45 +73,6 @@ int side_load_scales(struct side *side, size_t index, uint64_t number,
     loaded->matrix.scales = loaded->scales;
     loaded->matrix.scales_dtype = entry->type->dtype;
     return side->reciprocals ? take_reciprocal(loaded, failure) : 0;
-}
-
-static int load_packed(struct side *side, size_t index, uint64_t number,
-                       struct side_matrix *loaded, struct failure *failure)
-{
-    const struct content *content = &side->contents.items[index];
-    const uint64_t bytes = content->dense.bytes / content_matrices(content).count;
-
-    loaded->data = malloc((size_t)bytes + 1);
-    if (!loaded->data)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    loaded->data_bytes = bytes;
-    loaded->matrix.data = loaded->data;
-    return foreign_read(side->input.reader, &side->contents, index, number, 0,
-                        loaded->data, bytes, failure);
-}
-
-int side_load(struct side *side, size_t index, uint64_t number,
-              struct side_matrix *loaded, struct failure *failure)
-{
-    const struct content *content = &side->contents.items[index];
-    const struct tensor_entry *entries = side->contents.table->entries;
-    struct matrices data = content_matrices(content);
-
-    *loaded =
-        (struct side_matrix){.matrix = {.rows = data.rows,
-                                        .columns = data.columns,
-                                        .terms = content->terms,
-                                        .dtype = content_dtype(&side->contents, index)}};
-    if (content_is_foreign(content))
-        return load_packed(side, index, number, loaded, failure);
-    data.transposed &= encoding_keeps_layout(content->terms.encoding);
-    if (matrix_load(side->input.reader, &entries[index], &data, number, &loaded->data,
-                    &loaded->data_bytes, failure) < 0)
-        return -1;
-    loaded->matrix.data = loaded->data;
-    return content->scales == CONTENT_NONE
-               ? 0
-               : side_load_scales(side, index, number, loaded, failure);
 }
 
 int side_check_biases(struct side *side, size_t index, struct failure *failure)

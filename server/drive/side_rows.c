@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "checkpoint/transpose.h"
-#include "client/cli/side.h"
 #include "drive/foreign_read.h"
 #include "drive/matrix.h"
+#include "drive/side.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/number.h"
 #include "checkpoint/decode.h"
-#include "client/cli/pack.h"
+#include "drive/pack_impl.h"
 #include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
@@ -21,6 +21,8 @@ struct quarters {
     uint64_t first, count;  /* byte rows of this call */
     uint8_t *data, *scales; /* of the source, for this call */
     uint64_t data_bytes, scale_bytes;
+    uint8_t *out; /* what a call gave, unless `to` */
+    uint64_t out_bytes, out_capacity;
     struct data_put puts[INTERLEAVED]; /* of each quarter, unless `to` */
     uint8_t *scales_out;               /* of the whole output, unless `to` */
     uint64_t scales_out_bytes;
@@ -66,11 +68,12 @@ static void take_scales(struct quarters *q)
 
 /* ---- the output ------------------------------------------------------------------------ */
 
-static int put_quarters(struct quarters *q, const uint8_t *data, uint64_t bytes)
+static int put_quarters(struct quarters *q)
 {
+    const uint64_t part = q->out_bytes / INTERLEAVED;
+
     for (uint64_t i = 0; i < INTERLEAVED; i++)
-        if (data_put_write(&q->puts[i], 0, data + i * (bytes / INTERLEAVED),
-                           bytes / INTERLEAVED) < 0)
+        if (data_put_write(&q->puts[i], 0, q->out + i * part, part) < 0)
             return -1;
     return 0;
 }
@@ -104,74 +107,59 @@ static int share_scale(struct quarters *q, float scale, bool zeros)
     return 0;
 }
 
-static int take_packed(struct quarters *q, const struct trit_projection *packed,
-                       const struct trit_report *report)
+static int take_packed(struct quarters *q, const struct engine_projected *packed)
 {
     float scale;
 
-    q->work->piece->rounded += pack_rounded(report);
     if (!q->to)
-        return put_quarters(q, packed->data, packed->data_bytes) < 0 ||
+        return put_quarters(q) < 0 ||
                        (packed->scale_bytes &&
                         keep_scales(q, packed->scales, packed->scale_bytes) < 0)
                    ? -1
                    : 0;
     if (packed->scale_bytes != sizeof(scale))
-        return fail(q->work->failure, TRIT_INTERNAL, NULL, "the daemon sent no scale");
+        return fail(q->work->failure, TRIT_INTERNAL, NULL, "the result has no scale");
     memcpy(&scale, packed->scales, sizeof(scale));
-    return share_scale(q, scale, report->zeros == report->elements) < 0
-               ? -1
-               : data_put_write(&q->work->data, 0, packed->data, packed->data_bytes);
+    return share_scale(q, scale, packed->report.zeros == packed->report.elements);
 }
 
 /* ---- calls ----------------------------------------------------------------------------- */
 
-static struct trit_tensor tensor_of(struct quarters *q)
+/* Of a call's result, whose quarters are put when it is complete. */
+static int collect(void *arg, uint64_t offset, const void *from, uint64_t bytes)
 {
-    struct trit_tensor tensor =
-        matrix_tensor(&q->work->source, q->work->dtype, &q->work->piece->what.matrices);
+    struct quarters *q = arg;
 
-    tensor.shape[0] = q->count * INTERLEAVED;
-    tensor.data = q->data;
-    tensor.bytes = q->data_bytes;
-    return tensor;
+    if (q->to)
+        return data_put_write(&q->work->data, offset, from, bytes);
+    if (offset > q->out_capacity || bytes > q->out_capacity - offset)
+        return fail(q->work->failure, TRIT_INTERNAL, NULL, "the result is too long");
+    memcpy(q->out + offset, from, (size_t)bytes);
+    q->out_bytes = offset + bytes;
+    return 0;
 }
 
-static int call_pack(struct quarters *q)
+static int call_engine(struct quarters *q)
 {
-    struct trit_pack_options options = pack_options(q->work);
-    const struct trit_tensor tensor = tensor_of(q);
-    struct trit_projection packed = TRIT_PROJECTION_INIT;
-    struct trit_report report = TRIT_REPORT_INIT;
-    struct trit_error error = TRIT_ERROR_INIT;
+    struct engine_pack asked = pack_asked(q->work);
+    struct engine_projected packed = {.scales = NULL};
+    struct matrix part = q->work->source;
     int result;
 
-    options.write = NULL;
-    options.scales = q->scale_bytes ? q->scales : NULL;
-    options.scale_bytes = q->scale_bytes;
-    packed.report = &report;
-    result = call_ended(trit_pack(q->work->p->client, &tensor, &options, &packed, &error),
-                        &error, q->work->failure);
+    part.data = q->data;
+    part.bytes = q->data_bytes;
+    asked.source.matrix = &part;
+    asked.rows = q->count * INTERLEAVED;
+    asked.scales = q->scale_bytes ? q->scales : NULL;
+    asked.scale_bytes = q->scale_bytes;
+    asked.write = collect;
+    asked.write_arg = q;
+    q->out_bytes = 0;
+    result = pack_call(q->work, &asked, &packed);
     if (result == 0)
-        result = take_packed(q, &packed, &report);
-    trit_projection_free(&packed);
-    return result;
-}
-
-static int call_unpack(struct quarters *q)
-{
-    const struct trit_unpack_options options = unpack_options(q->work);
-    const struct trit_tensor tensor = tensor_of(q);
-    struct trit_error error = TRIT_ERROR_INIT;
-    void *data = NULL;
-    uint64_t bytes = 0;
-    int result = call_ended(
-        trit_unpack(q->work->p->client, &tensor, &options, &data, &bytes, &error), &error,
-        q->work->failure);
-
-    if (result == 0)
-        result = put_quarters(q, data, bytes);
-    trit_free(data);
+        result =
+            asked.to == TRIT_ENCODING_DENSE ? put_quarters(q) : take_packed(q, &packed);
+    free(packed.scales);
     return result;
 }
 
@@ -182,56 +170,76 @@ static int discard(void *arg, uint64_t offset, const void *from, uint64_t bytes)
 }
 
 /* A call was refused, and names groups and rows of its own rows. Packs the matrix in one
- * stream, which is refused for the first group of the matrix that does not fit. Always -1. */
+ * call, which is refused for the first group of the matrix that does not fit. Always -1. */
 static int refuse_matrix(struct quarters *q)
 {
     struct pack_work *work = q->work;
     const struct failure found = *work->failure;
-    const struct trit_tensor tensor =
-        matrix_tensor(&work->source, work->dtype, &work->piece->what.matrices);
-    struct trit_pack_options options = pack_options(work);
-    struct trit_projection packed = TRIT_PROJECTION_INIT;
-    struct trit_error error = TRIT_ERROR_INIT;
+    struct engine_pack asked = pack_asked(work);
+    struct engine_projected packed = {.scales = NULL};
 
     if (found.status != TRIT_INVALID_ARGUMENT)
         return -1;
-    options.write = discard;
-    options.layer = NULL;
+    asked.write = discard;
     *work->failure = (struct failure){.status = TRIT_OK};
-    call_ended(trit_pack(work->p->client, &tensor, &options, &packed, &error), &error,
-               work->failure);
-    trit_projection_free(&packed);
+    work->progress.before = 0;
+    pthread_mutex_lock(&work->p->whole); /* all its codes are in memory */
+    pack_call(work, &asked, &packed);
+    pthread_mutex_unlock(&work->p->whole);
+    free(packed.scales);
     if (work->failure->status != TRIT_INVALID_ARGUMENT)
         *work->failure = found;
     return -1;
 }
 
-static int run_calls(struct quarters *q)
+/* One call, for `count` byte rows from `first` on. */
+static int run_call(struct quarters *q)
 {
-    const bool unpack = q->work->p->plan.terms.encoding == TRIT_ENCODING_DENSE;
-    const uint64_t fitting = CALL_ELEMENTS / INTERLEAVED / q->columns;
-    const uint64_t each = u64_min(fitting ? fitting : 1, q->rows);
+    struct pack_work *work = q->work;
+
+    if (read_data(q) < 0)
+        return -1;
+    take_scales(q);
+    if (call_engine(q) == 0) {
+        work->progress.before += q->data_bytes;
+        return progress_update(&work->progress, 0, 0) == 0
+                   ? 0
+                   : fail(work->failure, TRIT_CANCELLED, NULL, "stopped");
+    }
+    if (work->p->plan.terms.encoding != TRIT_ENCODING_DENSE)
+        return refuse_matrix(q);
+    /* The engine counts from the first row that it was given. */
+    return fail_context(
+        work->failure, "in rows %" PRIu64 " to %" PRIu64 " of each quarter of the matrix",
+        q->first, q->first + q->count - 1);
+}
+
+static int allocate(struct quarters *q, uint64_t each)
+{
+    const struct pack_work *work = q->work;
     const uint64_t rows = q->rows * INTERLEAVED;
 
-    q->data = malloc((size_t)(each * INTERLEAVED * (q->work->source.bytes / rows + 1) +
+    q->data = malloc((size_t)(each * INTERLEAVED * (work->source.bytes / rows + 1) +
                               each * q->columns));
     q->scales =
-        malloc((size_t)(each * INTERLEAVED * (q->work->scales.scale_bytes / rows) + 4));
-    if (!q->data || !q->scales)
-        return no_memory(q);
+        malloc((size_t)(each * INTERLEAVED * (work->scales.scale_bytes / rows) + 4));
+    /* No output takes more than the dense values. */
+    q->out_capacity = each * INTERLEAVED * q->columns * sizeof(float);
+    q->out = malloc(q->to ? 1 : (size_t)q->out_capacity);
+    return q->data && q->scales && q->out ? 0 : no_memory(q);
+}
+
+static int run_calls(struct quarters *q)
+{
+    const uint64_t fitting = CALL_ELEMENTS / INTERLEAVED / q->columns;
+    const uint64_t each = u64_min(fitting ? fitting : 1, q->rows);
+
+    if (allocate(q, each) < 0)
+        return -1;
     for (; q->first < q->rows; q->first += q->count) {
         q->count = u64_min(each, q->rows - q->first);
-        if (read_data(q) < 0)
+        if (run_call(q) < 0)
             return -1;
-        take_scales(q);
-        if (!unpack && call_pack(q) < 0)
-            return refuse_matrix(q);
-        if (unpack && call_unpack(q) < 0)
-            /* The daemon counts from the first row that it was sent. */
-            return fail_context(q->work->failure,
-                                "in rows %" PRIu64 " to %" PRIu64
-                                " of each quarter of the matrix",
-                                q->first, q->first + q->count - 1);
     }
     return 0;
 }
@@ -279,6 +287,7 @@ int pack_quarters(struct pack_work *work)
         data_put_close(&q.puts[i]);
     free(q.data);
     free(q.scales);
+    free(q.out);
     free(q.scales_out);
     return result;
 }
