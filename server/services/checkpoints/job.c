@@ -9,11 +9,17 @@
 #include <sys/random.h>
 
 #include "base/array.h"
+#include "base/budget.h"
 #include "base/clock.h"
 #include "drive/input.h"
 #include "obs/metrics.h"
 #include "proto/finding.h"
 #include "services/checkpoints/context.h"
+
+enum {
+    MESSAGE_OVERHEAD = 64, /* of a message in the log: its row and its allocation */
+    LAYERS_COPIES = 3,     /* the array that doubles, and the result that has all of it */
+};
 
 static const struct state_row rows[JOB_STATES] = {
     [JOB_WAITING] = {"waiting", STATE_TO(JOB_RUNNING) | STATE_TO(JOB_CANCELLED)},
@@ -89,6 +95,7 @@ struct checkpoint_job *job_create(const struct job_kind *kind,
     job->references = 1;
     job->kind = kind;
     job->context = context;
+    job->budget = context->budget;
     job->created_ns = clock_unix_ns();
     list_init(&job->link);
     list_init(&job->streams);
@@ -109,10 +116,41 @@ void job_release(struct checkpoint_job *job)
     for (size_t i = 0; i < job->log_count; i++)
         free(job->log[i].data);
     free(job->log);
-    free(job->layers);
+    job_settle(job);
+    budget_release(job->budget, job->log_charged);
     progress_fini(&job->progress);
     pthread_mutex_destroy(&job->lock);
     free(job);
+}
+
+/* ---- its share of the budget --------------------------------------------------------------- */
+
+static int charge(struct checkpoint_job *job, uint64_t *charged, uint64_t bytes,
+                  struct failure *failure)
+{
+    if (!budget_reserve(job->budget, bytes)) {
+        metric_limit(job->context->metrics, L_MEMORY);
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "the memory budget has no room for %" PRIu64
+                    " bytes that the job needs; try again later",
+                    bytes);
+    }
+    *charged += bytes;
+    return 0;
+}
+
+int job_charge(struct checkpoint_job *job, uint64_t bytes, struct failure *failure)
+{
+    return charge(job, &job->work_charged, bytes, failure);
+}
+
+void job_settle(struct checkpoint_job *job)
+{
+    free(job->layers);
+    job->layers = NULL;
+    job->layers_bytes = job->layers_capacity = 0;
+    budget_release(job->budget, job->work_charged);
+    job->work_charged = 0;
 }
 
 /* ---- the log ----------------------------------------------------------------------------- */
@@ -126,10 +164,13 @@ static int no_memory(struct failure *failure)
 static int log_add(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
                    struct failure *failure)
 {
-    uint8_t *copy = malloc(count + 1);
     struct job_message *grown = NULL;
+    uint8_t *copy;
     bool fits;
 
+    if (charge(job, &job->log_charged, count + MESSAGE_OVERHEAD, failure) < 0)
+        return -1;
+    copy = malloc(count + 1);
     if (!copy)
         return no_memory(failure);
     memcpy(copy, bytes, count);
@@ -207,14 +248,19 @@ void job_expect(struct checkpoint_job *job, uint64_t bytes, uint64_t tensors)
 }
 
 /* Adds text to the reports in JSON. */
-static int layers_add(struct checkpoint_job *job, const char *text)
+static int layers_add(struct checkpoint_job *job, const char *text,
+                      struct failure *failure)
 {
     const size_t bytes = strlen(text);
-    char *grown = array_grow(job->layers, &job->layers_capacity,
-                             job->layers_bytes + bytes + 2, sizeof(*grown));
+    char *grown;
+
+    if (job_charge(job, LAYERS_COPIES * (bytes + 1), failure) < 0)
+        return -1;
+    grown = array_grow(job->layers, &job->layers_capacity, job->layers_bytes + bytes + 2,
+                       sizeof(*grown));
 
     if (!grown)
-        return -1;
+        return no_memory(failure);
     job->layers = grown;
     if (job->layers_bytes > 0)
         job->layers[job->layers_bytes++] = ',';
@@ -223,11 +269,12 @@ static int layers_add(struct checkpoint_job *job, const char *text)
     return 0;
 }
 
-static int keep_json(struct checkpoint_job *job, const struct trit_report *report)
+static int keep_json(struct checkpoint_job *job, const struct trit_report *report,
+                     struct failure *failure)
 {
     json_t *json = layer_report_json(report);
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    const int result = text ? layers_add(job, text) : -1;
+    const int result = text ? layers_add(job, text, failure) : no_memory(failure);
 
     free(text);
     json_decref(json);
@@ -246,8 +293,8 @@ int job_layer(void *arg, const char *name, const struct tensor_entry *dense,
     shown = progress_of(job);
     shown.layer = name;
     shown.report = report;
-    if (keep_json(job, report) < 0)
-        return no_memory(failure);
+    if (keep_json(job, report, failure) < 0)
+        return -1;
     if (log_progress(job, &shown, failure) < 0)
         return -1;
     tell(job);

@@ -21,6 +21,7 @@
 #include "drive/progress.h"
 #include "proto/codec/checkpoints.h"
 
+struct budget;
 struct checkpoint_job;
 struct job_context;
 struct json_t;
@@ -85,6 +86,10 @@ struct checkpoint_job {
     /* The reports of layers as JSON, joined by commas; the job's thread alone. */
     char *layers;
     size_t layers_bytes, layers_capacity;
+    /* Of the memory budget, beyond JOB_BYTES: until the job's thread has ended, and until
+     * the job is freed. The job's thread adds to them. */
+    struct budget *budget;
+    uint64_t work_charged, log_charged;
 };
 
 /* Has one reference. NULL: no memory. */
@@ -96,7 +101,13 @@ void job_release(struct checkpoint_job *job); /* NULL is harmless */
 bool job_has_ended(enum job_state state);
 const char *job_state_name(enum job_state state); /* "waiting" */
 
+/* The job's thread has ended: gives back what only it needed. On the loop. */
+void job_settle(struct checkpoint_job *job);
+
 /* ---- for runs, on the job's thread ------------------------------------------------------ */
+
+/* Charges memory that the job needs until it ends. RESOURCE_EXHAUSTED. */
+int job_charge(struct checkpoint_job *job, uint64_t bytes, struct failure *failure);
 
 /* The run is about to do this much: `tensors` are the pieces of the run, whose ends the
  * progress counts. */

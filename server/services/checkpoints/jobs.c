@@ -159,14 +159,32 @@ static void forget(struct jobs *jobs, struct checkpoint_job *job)
     job_release(job);
 }
 
+static uint64_t kept_bytes(const struct jobs *jobs)
+{
+    uint64_t bytes = 0;
+
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
+        if (job_has_ended(state_of(job_of(node))))
+            bytes += job_of(node)->log_charged;
+    return bytes;
+}
+
+/* Until few enough are left, and their results take a small part of the budget. The newest
+ * stays in any case. */
 static void forget_oldest(struct jobs *jobs)
 {
+    const uint64_t bytes_max = jobs->context.budget->bytes_max / JOBS_KEPT_DIVISOR;
     struct list *node = jobs->list.next, *next;
+    uint64_t bytes = kept_bytes(jobs);
 
-    for (; node != &jobs->list && jobs->kept > jobs->limits.kept_max; node = next) {
+    for (; node != &jobs->list &&
+           (jobs->kept > jobs->limits.kept_max || (jobs->kept > 1 && bytes > bytes_max));
+         node = next) {
         next = node->next;
-        if (job_has_ended(state_of(job_of(node))))
+        if (job_has_ended(state_of(job_of(node)))) {
+            bytes -= job_of(node)->log_charged;
             forget(jobs, job_of(node));
+        }
     }
 }
 
@@ -230,6 +248,7 @@ static void ended(struct jobs *jobs, struct checkpoint_job *job)
     pthread_join(job->thread, NULL);
     job->has_thread = false;
     budget_release(jobs->context.budget, JOB_BYTES);
+    job_settle(job);
     jobs->running--;
     jobs->kept++;
     start_waiting(jobs);

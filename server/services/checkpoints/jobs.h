@@ -17,6 +17,7 @@ struct jobs_limits {
 enum {
     /* Charged to the memory budget while a job runs: buffers of its threads. */
     JOB_BYTES = 64 << 20,
+    JOBS_KEPT_DIVISOR = 16, /* of the budget, for what ended jobs keep */
 };
 
 struct jobs {

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/source.h"
 
+#include <string.h>
+
 #include "checkpoint/findings.h"
 #include "checkpoint/notes.h"
 #include "drive/side.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
+#include "services/checkpoints/heads.h"
 
-int job_open(const struct checkpoint_job *job, const char *field, const char *path,
+static bool wants_tokenizer(const struct checkpoint_job *job)
+{
+    const size_t bytes = strlen(job->asked.output);
+
+    return bytes >= 5 && strcmp(job->asked.output + bytes - 5, ".gguf") == 0;
+}
+
+int job_open(struct checkpoint_job *job, const char *field, const char *path,
              bool may_be_cut, struct rooted *held, struct input *input,
              struct failure *failure)
 {
@@ -16,6 +26,8 @@ int job_open(const struct checkpoint_job *job, const char *field, const char *pa
 
     if (root_find(&job->context->root, field, path, held, failure) < 0)
         return -1;
+    if (job_charge(job, heads_bytes(held->path, wants_tokenizer(job)), failure) < 0)
+        return fail_context(failure, "%.512s", path);
     return input_read(input, held->path, &how, failure) < 0
                ? fail_context(failure, "%.512s", path)
                : 0;
@@ -43,7 +55,7 @@ static int check_notes(const char *path, const struct input *input,
     return result;
 }
 
-int job_open_side(const struct checkpoint_job *job, const char *field, const char *path,
+int job_open_side(struct checkpoint_job *job, const char *field, const char *path,
                   const struct checkpoint_options *options, struct rooted *held,
                   struct side *side, struct failure *failure)
 {

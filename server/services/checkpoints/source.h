@@ -11,15 +11,15 @@
 struct side;
 
 /* Opens the checkpoint that the request's `field` names. `held` keeps its folder; close it
- * after the input. */
-int job_open(const struct checkpoint_job *job, const char *field, const char *path,
+ * after the input. RESOURCE_EXHAUSTED: the budget has no room for its tables. */
+int job_open(struct checkpoint_job *job, const char *field, const char *path,
              bool may_be_cut, struct rooted *held, struct input *input,
              struct failure *failure);
 
 /* The same for a checkpoint whose layers are read as the options and its own record say.
  * INVALID_ARGUMENT also where the index of a folder contradicts its shards. side_close is due
  * in any case. */
-int job_open_side(const struct checkpoint_job *job, const char *field, const char *path,
+int job_open_side(struct checkpoint_job *job, const char *field, const char *path,
                   const struct checkpoint_options *options, struct rooted *held,
                   struct side *side, struct failure *failure);
 
