@@ -134,6 +134,22 @@ def test_a_large_tensor_in_memory_is_answered_by_bytes(local, memory):
         same_report(reply.report, plain.report)
 
 
+@pytest.mark.parametrize("answered", ["data", "region"])
+def test_a_tensor_of_many_tiles_in_memory_equals_that_by_socket(local, memory, answered):
+    """Where a tensor has many tiles for each thread, a worker computes several as one job."""
+    shape = (2112, 1024)
+    data = np.random.default_rng(13).standard_normal(shape).astype(np.float32).tobytes()
+    encoding = tensor_pb2.ENCODING_PQ2_0
+    plain = local.ternary.Project(request(data, encoding, shape), timeout=CALL_SECONDS)
+    buffer = memory.buffer(len(data) + len(plain.data))
+    asked = request(None, encoding, shape, region=buffer.put(data))
+    if answered == "region":
+        asked.options.reply.CopyFrom(buffer.region(len(data), len(plain.data)))
+    reply = local.ternary.Project(asked, timeout=CALL_SECONDS)
+    assert (reply.data or buffer.bytes[len(data):len(data) + len(plain.data)]) == plain.data
+    same_report(reply.report, plain.report)
+
+
 def test_a_dense_projection_may_overwrite_its_tensor(local, memory, values):
     data = values.tobytes()
     plain = local.ternary.Project(request(data, 0), timeout=CALL_SECONDS)

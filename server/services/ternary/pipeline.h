@@ -21,6 +21,8 @@ enum {
     TILES_IN_FLIGHT_BASE = 4,
     TILES_IN_FLIGHT_PER_THREAD = 2,
     TILES_IN_FLIGHT_MAX = 32,
+    /* Tiles of the client's memory that one job computes: each job wakes the loop. */
+    BUNDLE_TILES_MAX = 4,
     /* A tensor this small is computed on the loop. So is one up to inline_bytes_max, if
      * the method has taken no longer than this for a tile: other calls wait meanwhile. */
     INLINE_TINY_BYTES_MAX = 32 << 10,
@@ -85,6 +87,9 @@ struct pipeline {
     uint64_t taken;     /* tiles that are merged and left `tiles` */
     uint32_t in_flight; /* tiles submitted and neither held nor recycled yet */
     uint32_t in_flight_max;
+    struct tile *bundle; /* the first of the tiles that wait to be one job; NULL: none */
+    struct tile *bundle_end;
+    uint32_t bundle_count;
     struct report_write report_write;
     /* Called once, when the pipeline is COMPLETE. */
     void (*complete)(struct call *call);

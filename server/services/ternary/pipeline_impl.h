@@ -8,8 +8,12 @@
 /* The tile that the input fills next. NULL: no memory. */
 struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
 
-/* Gives a full tile to the pool, or computes it here. -1: no memory. */
+/* Gives a full tile to the pool, or computes it here. A tile whose bytes the worker copies may
+ * wait for more of them, until pipeline_submit_bundle. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
+
+/* Gives the tiles that wait to the pool. */
+void pipeline_submit_bundle(struct pipeline *pipeline);
 
 /* Counts bytes of an input that have arrived. */
 void pipeline_received(struct pipeline *pipeline, struct input *input, uint64_t count);

@@ -146,6 +146,8 @@ static int take_regions(struct pipeline *pipeline)
         return 0;
     regions->taking = true;
     result = take_all(pipeline);
+    if (result == 0 && goes_on(pipeline->call))
+        pipeline_submit_bundle(pipeline);
     regions->taking = false;
     if (result == 0 && goes_on(pipeline->call))
         announce(pipeline);
@@ -203,6 +205,9 @@ int pipeline_feed_region(struct pipeline *pipeline, struct input *input,
         (struct region_waiting){.input = input, .bytes = bytes, .region = *region};
     regions->chunks++;
     pipeline_received(pipeline, input, region->bytes);
+    /* The bytes wait in the client's memory, and a worker lends its own for the copy. So more
+     * tiles cost little, and no worker waits for the loop. */
+    pipeline->in_flight_max = TILES_IN_FLIGHT_MAX;
     return take_regions(pipeline);
 }
 

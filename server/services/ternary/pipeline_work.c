@@ -13,8 +13,8 @@
 #include "obs/metrics.h"
 #include "proto/names.h"
 
-/* pipeline_feed fills a tile and submits it. compute_tile runs on a worker; then
- * tile_computed, on the loop, marks the tile DONE and takes every tile whose turn has
+/* pipeline_feed fills a tile and submits it. compute_tiles runs on a worker; then
+ * tiles_computed, on the loop, marks the tile DONE and takes every tile whose turn has
  * come. The workers merge tiles (order.h). A merged tile is sent as chunks, held for the
  * reply, or recycled.
  *
@@ -244,10 +244,8 @@ static void on_drained(struct report_write *report_write)
         take_ready(pipeline);
 }
 
-static void lend_scratch(struct tile *tile, const struct task *task)
+static void lend_scratch(struct tile *tile, const struct task *task, uint8_t *scratch)
 {
-    uint8_t *scratch = tile->job.job.scratch;
-
     if (tile->borrows_in)
         tile->in.bytes = scratch;
     if (tile->borrows_reference)
@@ -269,12 +267,11 @@ static void take_scratch(struct tile *tile)
         tile->out_bytes = NULL;
 }
 
-static void compute_tile(struct call_job *job)
+static void compute_tile(struct tile *tile, uint8_t *scratch)
 {
-    struct tile *tile = LIST_OWNER(job, struct tile, job);
     struct pipeline *pipeline = tile->pipeline;
 
-    lend_scratch(tile, &pipeline->task);
+    lend_scratch(tile, &pipeline->task, scratch);
     regions_read(tile);
     tile_compute(tile, &pipeline->task);
     if (tile->place && !task_cancelled(&pipeline->task))
@@ -284,8 +281,17 @@ static void compute_tile(struct call_job *job)
         order_take(&pipeline->order, &pipeline->merge, &pipeline->task, tile);
 }
 
+static void compute_tiles(struct call_job *job)
+{
+    const struct task *task = &LIST_OWNER(job, struct tile, job)->pipeline->task;
+
+    for (struct tile *tile = LIST_OWNER(job, struct tile, job); tile; tile = tile->behind)
+        if (!task_cancelled(task))
+            compute_tile(tile, job->job.scratch);
+}
+
 /* Of a cancelled call: all tiles but those that a worker uses, which it has as its job or
- * merges. Their jobs come back to tile_computed. */
+ * merges. Their jobs come back to tiles_computed. */
 static void recycle_idle(struct pipeline *pipeline)
 {
     struct services *services = services_of(pipeline->call);
@@ -305,15 +311,18 @@ static void recycle_idle(struct pipeline *pipeline)
     }
 }
 
-static void tile_computed(struct call_job *job)
+static void tiles_computed(struct call_job *job)
 {
-    struct tile *tile = LIST_OWNER(job, struct tile, job);
-    struct pipeline *pipeline = tile->pipeline;
+    struct pipeline *pipeline = LIST_OWNER(job, struct tile, job)->pipeline;
     struct call *call = pipeline->call;
+    uint64_t count = 0;
 
-    state_move(&tile_states, &tile->state, TILE_DONE);
+    for (struct tile *tile = LIST_OWNER(job, struct tile, job); tile;
+         tile = tile->behind, count++)
+        state_move(&tile_states, &tile->state, TILE_DONE);
     if (atomic_load(&call->cancelled)) {
-        metric_add(call->config->metrics, M_TILES_CANCELLED, job->job.skipped ? 1 : 0);
+        metric_add(call->config->metrics, M_TILES_CANCELLED,
+                   job->job.skipped ? count : 0);
         recycle_idle(pipeline);
     } else {
         take_ready(pipeline);
@@ -379,6 +388,43 @@ static void place_reply(const struct regions *regions, struct tile *tile)
         tile->place = regions->reply_bytes + tile->span.out_offset;
 }
 
+/* How many tiles a job has: fewer where each thread would not have several jobs. */
+static uint64_t bundle_tiles(const struct pipeline *pipeline)
+{
+    const uint64_t threads = pool_threads(services_of(pipeline->call)->config.pool),
+                   by_tensor = pipeline->task.plan.tiles / threads / 8,
+                   by_flight = pipeline->in_flight_max / threads / 2;
+    const uint64_t count = by_tensor < by_flight ? by_tensor : by_flight;
+
+    return count < BUNDLE_TILES_MAX ? count : BUNDLE_TILES_MAX;
+}
+
+void pipeline_submit_bundle(struct pipeline *pipeline)
+{
+    struct tile *first = pipeline->bundle;
+    uint64_t elements = 0;
+
+    pipeline->bundle = pipeline->bundle_end = NULL;
+    pipeline->bundle_count = 0;
+    for (struct tile *tile = first; tile; tile = tile->behind) {
+        state_move(&tile_states, &tile->state, TILE_RUNNING);
+        elements += tile->span.elements;
+    }
+    if (first)
+        call_submit(&first->job, services_of(pipeline->call)->config.pool, elements);
+}
+
+static void bundle_add(struct pipeline *pipeline, struct tile *tile)
+{
+    if (pipeline->bundle_end)
+        pipeline->bundle_end->behind = tile;
+    else
+        pipeline->bundle = tile;
+    pipeline->bundle_end = tile;
+    if (++pipeline->bundle_count >= bundle_tiles(pipeline))
+        pipeline_submit_bundle(pipeline);
+}
+
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
@@ -396,9 +442,14 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         return memory_spent(call);
     if (++pipeline->in_flight >= pipeline->in_flight_max)
         call_throttle(call, THROTTLE_TILES, true);
-    state_move(&tile_states, &tile->state, TILE_RUNNING);
+    tile->behind = NULL;
     tile->job =
-        (struct call_job){.call = call, .run = compute_tile, .done = tile_computed};
+        (struct call_job){.call = call, .run = compute_tiles, .done = tiles_computed};
+    if (!here && tile->borrows_in && pipeline->regions->taking) {
+        bundle_add(pipeline, tile);
+        return 0;
+    }
+    state_move(&tile_states, &tile->state, TILE_RUNNING);
     if (here)
         call_submit_inline(&tile->job, config->pool,
                            is_tiny(pipeline) ? 0 : tile->span.elements);
@@ -426,6 +477,7 @@ void pipeline_cancel(struct pipeline *pipeline)
         tiles_put(&services->tiles, LIST_OWNER(node, struct tile, link),
                   services->config.blocks);
     pipeline->tensor.tile = pipeline->reference.tile = NULL;
+    pipeline->bundle = pipeline->bundle_end = NULL;
     if (pipeline->regions)
         regions_stop(pipeline->regions);
     if (pipeline->more)

@@ -51,6 +51,7 @@ struct tile {
     struct call_job job;
     struct list link;       /* in its pipeline, or in the free list (tiles.h) */
     struct list order_link; /* while it waits to be merged (order.h) */
+    struct tile *behind;    /* the next one that its job computes; NULL: none */
     _Atomic bool merged;
     struct pipeline *pipeline;
     enum tile_state state;
