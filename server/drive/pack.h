@@ -21,6 +21,7 @@
 #include "files/writer.h"
 
 struct json_t;
+struct resume;
 
 struct repacking {
     const struct engine *engine;
@@ -29,6 +30,7 @@ struct repacking {
     enum trit_report_detail detail; /* what reports measure */
     struct side input;
     struct writer *writer;
+    struct resume *resume; /* the caller's, begun with the writer; NULL: none */
     /* As that of struct verifying, for matrices that have a report: not those that are
      * unpacked, and not large ones in or from hf_bitnet. Or NULL. */
     int (*layer)(void *owner, const char *name, const struct tensor_entry *dense,

@@ -41,7 +41,7 @@ struct engine_pack pack_asked(struct pack_work *work)
                                 .write_arg = &work->data};
 }
 
-static uint64_t rounded_scales(const struct trit_report *report)
+uint64_t pack_rounded(const struct trit_report *report)
 {
     uint64_t rounded = 0;
 
@@ -58,6 +58,6 @@ int pack_call(struct pack_work *work, const struct engine_pack *asked,
 
     if (engine->pack(engine->arg, asked, &work->progress, result, work->failure) < 0)
         return -1;
-    work->piece->rounded += rounded_scales(&result->report);
+    work->piece->rounded += pack_rounded(&result->report);
     return 0;
 }

@@ -11,6 +11,8 @@ struct pack_piece {
     struct plan_piece what;
     uint64_t rounded;
     bool has_report;
+    /* Without one: nothing but a finding with the scales that were rounded, for a run that is
+     * gone on with. */
     struct trit_report report;
 };
 
@@ -35,6 +37,9 @@ struct engine_pack pack_asked(struct pack_work *work);
  * result->scales in any case. */
 int pack_call(struct pack_work *work, const struct engine_pack *asked,
               struct engine_projected *result);
+
+/* Scales that a report says were rounded. */
+uint64_t pack_rounded(const struct trit_report *report);
 
 /* The type of the dense output. */
 enum trit_dtype pack_dtype(const struct pack_work *work);

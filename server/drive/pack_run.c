@@ -5,6 +5,7 @@
 
 #include "drive/lanes.h"
 #include "drive/pack_impl.h"
+#include "drive/resume.h"
 #include "kernels/kernels.h"
 #include "proto/json_value.h"
 
@@ -24,6 +25,21 @@ void pack_fini(struct repacking *p)
 
 /* ---- on a lane ------------------------------------------------------------------------ */
 
+static void note_rounded(struct pack_piece *piece)
+{
+    if (piece->rounded == 0)
+        return;
+    piece->report.findings[0] = (struct trit_finding){
+        .kind = TRIT_FINDING_SCALE_ROUNDED, .has_count = true, .count = piece->rounded};
+    piece->report.finding_count = 1;
+}
+
+static void take_reused(struct pack_piece *piece)
+{
+    piece->has_report = piece->report.elements > 0;
+    piece->rounded = pack_rounded(&piece->report);
+}
+
 static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
                      struct failure *failure)
 {
@@ -32,16 +48,26 @@ static int run_piece(void *owner, void *arg, const atomic_bool *stopped,
     const struct plan_piece *what = &piece->what;
     const struct tensor_entry *entry = &p->plan.contents.table->entries[what->index];
     struct pack_work work = {.p = p, .piece = piece, .failure = failure};
+    const uint64_t bytes = entry->bytes / what->matrices.count;
     int result;
 
     progress_piece_begin(&work.progress, p->progress, what->name, stopped);
     result = progress_check(p->progress, failure);
+    if (result == 0 && p->resume)
+        result = resume_has(p->resume, what, &piece->report, failure);
+    if (result > 0) {
+        take_reused(piece);
+        progress_piece_reused(&work.progress, bytes);
+        return 0;
+    }
     if (result == 0)
         result = what->is_layer
                      ? pack_matrix(&work)
                      : put_kept(p->writer, &p->plan, what->index, p->input.input.reader,
                                 &work.progress, failure);
-    progress_piece_end(&work.progress, entry->bytes / what->matrices.count);
+    progress_piece_end(&work.progress, bytes);
+    if (result == 0 && !piece->has_report)
+        note_rounded(piece);
     return result < 0 ? fail_context(failure, "%s", what->name) : 0;
 }
 
@@ -61,6 +87,10 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
     const struct content *content = &p->input.contents.items[piece->what.index];
     struct tensor_entry dense = content->dense;
 
+    if (p->resume &&
+        resume_took(p->resume, &piece->what, piece->what.is_layer ? &piece->report : NULL,
+                    failure) < 0)
+        return -1;
     p->rounded += piece->rounded;
     if (!p->layer || !piece->has_report)
         return 0;

@@ -2,6 +2,7 @@
 """A job whose daemon was killed goes on where it was: the output has the same bytes, and what was
 done is not done again."""
 import grpc
+import numpy as np
 import pytest
 
 from checkpoints import save
@@ -31,6 +32,13 @@ class Crash:
                                "FAILING_HOW": "signal 9"})
         refused(lambda: list(Checkpoints(own).stream("Project", path, options or {"encoding": 2}, output=output,
                                                      **fields)), grpc.StatusCode.UNAVAILABLE)
+        assert own.process.wait() == -9
+
+    def dies_packing(self, nth, path, output, **fields):
+        own = self.daemon(env={"LD_PRELOAD": str(LIBRARY), "FAILING_CALLS": "fsync", "FAILING_NTH": str(nth),
+                               "FAILING_HOW": "signal 9"})
+        refused(lambda: list(Checkpoints(own).stream("Pack", path, output=output, **fields)),
+                grpc.StatusCode.UNAVAILABLE)
         assert own.process.wait() == -9
 
     def project(self, own, path, output, options=None, **fields):
@@ -68,6 +76,24 @@ def test_a_job_goes_on_where_the_daemon_was_killed(crash, random, output):
     assert timeless(fresh.json) == timeless(result.json)
     assert [message.report.layer for message in result.reports] == \
         [message.report.layer for message in fresh.reports]
+
+
+def test_a_packing_goes_on_too(crash, random):
+    """Unpacked layers have no reports; how many of their scales were rounded is known all the same."""
+    parts = {f"layers.{i}.weight": one for i in range(LAYERS) for one in
+             [random.integers(-1, 2, (16, 256)).astype(np.int8)]}
+    save(crash.root / "a.safetensors", {
+        **parts, **{f"{name}.scales": random.random((16, 2), np.float32) + np.float32(.1) for name in parts}})
+    how = {"options": {"encoding": 1}, "dtype": 3}
+    crash.dies_packing(9, "a.safetensors", "out.safetensors", **how)
+    own = Checkpoints(crash.daemon())
+    result = own.run("Pack", "a.safetensors", output="out.safetensors", **how)
+    last = result.messages[-1]
+    assert result.verdict == "pass" and 0 < last.tensors_reused < last.tensors_done == LAYERS
+    fresh = own.run("Pack", "a.safetensors", output="fresh.safetensors", **how)
+    assert contents(crash.root / "out.safetensors") == contents(crash.root / "fresh.safetensors")
+    assert int(fresh.json["scales_rounded"]) > 0
+    assert {**fresh.json, "output": ""} == {**result.json, "output": ""} and not leftovers(crash.root)
 
 
 def other_options(crash, parts):

@@ -56,16 +56,18 @@ static int open_journal(const struct checkpoint_job *job, const char *output,
                                .version = job->context->engine.version,
                                .request = bytes,
                                .flush_ns = job->context->flush_ns};
+    const size_t named = strlen(job->kind->name) + 1;
+    size_t encoded;
     int result = -1;
 
     if (asked && bytes) {
         *asked = job->asked;
         asked->detach = false; /* the output is the same */
-        how.request_bytes =
-            encode_checkpoint(asked, job->kind->fields, bytes, CHECKPOINT_BYTES_MAX);
-        result = how.request_bytes
-                     ? resume_open(resume, &how, plan, reader, mode, failure)
-                     : 0;
+        memcpy(bytes, job->kind->name, named);
+        encoded = encode_checkpoint(asked, job->kind->fields, bytes + named,
+                                    CHECKPOINT_BYTES_MAX - named);
+        how.request_bytes = named + encoded;
+        result = encoded ? resume_open(resume, &how, plan, reader, mode, failure) : 0;
     } else {
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
@@ -86,18 +88,6 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
                        failure) < 0)
         return fail_context(failure, "%.512s", job->asked.output);
     return *resume ? resume_begin(*resume, *writer, &job->progress, failure) : 0;
-}
-
-int job_output_create(struct checkpoint_job *job, const struct rooted *output,
-                      struct plan *plan, struct reader *source, struct writer **writer,
-                      struct failure *failure)
-{
-    job->output_bytes = plan_sizes(plan).all;
-    return planned_create(writer, output->path,
-                          job->asked.force ? TARGET_REPLACE : TARGET_NEW, plan, source,
-                          job->asked.shard_bytes, failure) < 0
-               ? fail_context(failure, "%.512s", job->asked.output)
-               : 0;
 }
 
 int job_output_commit(struct checkpoint_job *job, struct writer *writer,

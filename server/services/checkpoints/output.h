@@ -23,13 +23,9 @@ bool plan_is_refused(const struct plan *plan);
 int job_finish_plan(struct checkpoint_job *job, const struct plan *plan,
                     struct failure *failure);
 
-/* Opens the output of the plan. ALREADY_EXISTS: see checkpoints.proto. */
-int job_output_create(struct checkpoint_job *job, const struct rooted *output,
-                      struct plan *plan, struct reader *source, struct writer **writer,
-                      struct failure *failure);
-
-/* The same where a run can go on with what a job of an earlier daemon left unfinished. Close
- * *resume (may be NULL) before the writer. */
+/* Opens the output of the plan. The run goes on with what a job of an earlier daemon left
+ * unfinished. Close *resume (may be NULL) before the writer. ALREADY_EXISTS: see
+ * checkpoints.proto. */
 int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct resume **resume, struct failure *failure);

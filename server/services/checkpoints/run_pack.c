@@ -97,8 +97,8 @@ static int write_output(struct checkpoint_job *job, struct pack_job *p,
     run->detail = (enum trit_report_detail)job->asked.report;
     run->layer = job_layer;
     run->owner = job;
-    if (job_output_create(job, &p->held_output, &run->plan, run->input.input.reader,
-                          &run->writer, &run->failure) < 0)
+    if (job_output_resume(job, &p->held_output, &run->plan, run->input.input.reader,
+                          &run->writer, &run->resume, &run->failure) < 0)
         return failed(job, p, failure);
     job_expect(job, run->plan.bytes, plan_piece_count(&run->plan));
     if (pack_run(run) < 0 || job_output_commit(job, run->writer, &run->failure) < 0)
@@ -130,6 +130,7 @@ static int run_job(struct checkpoint_job *job, struct failure *failure)
 
     pack_init(&p.run);
     result = pack(job, &p, failure);
+    resume_close(p.run.resume, result < 0 && atomic_load(&job->interrupted));
     pack_fini(&p.run);
     rooted_close(&p.held);
     rooted_close(&p.held_output);
