@@ -38,7 +38,12 @@ struct matrices {
     uint64_t rows, columns;
     bool transposed; /* each is stored as [columns, rows] */
     struct head_order heads;
+    /* Of codes in hf_bitnet's order, read in another order of rows: byte row r holds row r of
+     * each quarter of the rows. */
+    bool quarters;
     struct rotated_basis basis;
+    bool
+        as_int8; /* codes of 2 bits, the lowest first, are read as -1, 0, 1 and 2 in I8 */
 };
 
 /* The row of the file that is row `row` of the matrix. */

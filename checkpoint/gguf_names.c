@@ -166,6 +166,17 @@ const char *gguf_name_of(const struct tensor_table *table, const char *name,
     return length <= FILES_NAME_BYTES_MAX ? text : NULL;
 }
 
+const char *gguf_name_in_output(const struct tensor_table *table,
+                                const struct tensor_entry *entry,
+                                char text[FILES_NAME_BYTES_MAX + 1])
+{
+    const struct architecture *architecture = architecture_of(table);
+
+    return architecture && architecture->parts != gpt2_parts && entry->rank < 3
+               ? gguf_name_of(table, entry->name, text)
+               : NULL;
+}
+
 static bool is_part(const struct gguf_name *name, const char *part)
 {
     return strlen(part) == name->part_bytes &&

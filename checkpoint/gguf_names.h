@@ -15,6 +15,13 @@ bool table_is_gguf(const struct tensor_table *table);
 const char *gguf_name_of(const struct tensor_table *table, const char *name,
                          char text[FILES_NAME_BYTES_MAX + 1]);
 
+/* The same for an output in another format. NULL too for architectures whose matrices
+ * transformers stores in another way (gpt2), and for several experts in one tensor, which its
+ * checkpoints have one by one. */
+const char *gguf_name_in_output(const struct tensor_table *table,
+                                const struct tensor_entry *entry,
+                                char text[FILES_NAME_BYTES_MAX + 1]);
+
 /* llama.cpp stores the rows of each head of llama's q and k in another order: rows i and
  * i + head / 2 are neighbours. Returns the rows of a head of this tensor; 0: its rows are
  * in transformers' order. */

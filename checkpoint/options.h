@@ -39,7 +39,8 @@ struct checkpoint_options {
     struct name_patterns strip_prefixes; /* of the names of both sides */
     const struct model_config *config;   /* of the model, borrowed; NULL: not known */
     bool to_gguf;                        /* the output of a plan is a GGUF file */
-    bool has_encoding;                   /* else: as the record says, else dense */
+    bool keep_names;   /* of a GGUF input, in a plan whose output is another format */
+    bool has_encoding; /* else: as the record says, else dense */
     enum trit_encoding encoding;
     unsigned bits; /* of weights that MLX packed, where neither config.json nor their
                                shapes tell; 0: not known */

@@ -33,6 +33,7 @@ struct planning {
     enum trit_dtype dtype;   /* of unpacked layers, or UNSPECIFIED */
     bool has_config;         /* config.json tells the architecture */
     bool to_gguf;            /* the output is a GGUF file */
+    bool renames;            /* tensors get transformers' names */
     struct record record;    /* of the output */
     struct failure *failure;
 };
@@ -49,13 +50,36 @@ static bool is_taken(const struct planning *p, const char *name, size_t layer)
                     item->owner != layer);
 }
 
-/* The layer's name in the output. */
+/* The tensor's name in the output. */
 static const char *output_name(const struct planning *p, size_t index)
 {
     const struct content *content = &p->plan->contents.items[index];
+    const char *name = p->input->entries[index].name;
+    char text[FILES_NAME_BYTES_MAX + 1];
 
-    return content_is_foreign(content) ? content->dense.name
-                                       : p->input->entries[index].name;
+    if (p->renames && gguf_name_in_output(p->input, &p->input->entries[index], text))
+        return keep_text(p->plan, text);
+    return content_is_foreign(content) ? content->dense.name : name;
+}
+
+/* A kept tensor of the output. */
+static int add_kept(struct planning *p, size_t index)
+{
+    struct tensor_entry entry = p->input->entries[index];
+
+    entry.name = output_name(p, index);
+    return table_add(&p->plan->table, &entry, p->failure);
+}
+
+/* With transformers' names, rows get its order too. Heads of llama's q and k have their rows
+ * in another one in GGUF files. */
+static void order_rows(struct planning *p, size_t index)
+{
+    const struct tensor_entry *entry = &p->input->entries[index];
+    char text[FILES_NAME_BYTES_MAX + 1];
+
+    if (p->renames && gguf_name_in_output(p->input, entry, text))
+        p->plan->contents.items[index].heads.rows = gguf_head_rows(p->input, entry);
 }
 
 /* Refuses the layer if the name of its scales or biases is taken. */
@@ -174,7 +198,7 @@ static int keep(struct planning *p, size_t index)
     struct tensor_entry dense = content->dense;
     char text[CONTENT_TEXT_BYTES];
 
-    dense.name = name;
+    dense.name = output_name(p, index);
     /* A layer that is neither packed nor unpacked stays one. */
     if (p->action == PLAN_PACK && from && from->layers && record_names(from, name) &&
         record_keep(&p->record, from, name, p->failure) < 0)
@@ -186,7 +210,7 @@ static int keep(struct planning *p, size_t index)
         return -1;
     p->plan->items[index].reason =
         keep_text(p->plan, content_text(text, &p->plan->contents, index));
-    return table_add(&p->plan->table, &p->input->entries[index], p->failure);
+    return add_kept(p, index);
 }
 
 /* A layer that the encoding's reader needs dense. */
@@ -220,7 +244,7 @@ static int add_by_kind(struct planning *p, size_t index)
         return keep(p, index);
     if (stays_dense(p, content)) {
         item->reason = "its reader needs it dense";
-        return table_add(&p->plan->table, &p->input->entries[index], p->failure);
+        return add_kept(p, index);
     }
     if (content_is_complete(content))
         return add_layer(p, index);
@@ -240,6 +264,7 @@ static int add_item(struct planning *p, size_t index)
                                .scales = PLAN_NONE,
                                .biases = PLAN_NONE};
     plan->bytes += p->input->entries[index].bytes;
+    order_rows(p, index);
     if (add_by_kind(p, index) < 0)
         return -1;
     if (item->action == p->action)
@@ -313,6 +338,8 @@ int plan_create(struct plan *plan, const struct checkpoint_options *options, boo
                          .action = PLAN_TERNARIZE,
                          .has_config = options->config && options->config->model_type[0],
                          .to_gguf = options->to_gguf,
+                         .renames = !options->to_gguf && !options->keep_names &&
+                                    gguf_is_known(input),
                          .failure = failure};
     struct record earlier = {.layers = NULL};
     int result = plan_init(plan, input, failure);
@@ -350,8 +377,7 @@ static struct layer_terms packed_terms(const struct layer_terms *source,
                        : source->group_size ? source->group_size
                                             : by_default;
     /* Blocks of 256 weights hold groups of 128 whose scales are equal. */
-    if (!target->group_size && terms_check(&terms, NULL) < 0 &&
-        !encoding_has_scales(source->encoding))
+    if (!target->group_size && terms_check(&terms, NULL) < 0)
         terms.group_size = encoding_block(target->encoding);
     return terms;
 }
@@ -365,6 +391,8 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
                          .action = PLAN_PACK,
                          .dtype = target->dtype,
                          .to_gguf = options->to_gguf,
+                         .renames = !options->to_gguf && !options->keep_names &&
+                                    gguf_is_known(input),
                          .failure = failure};
     const struct layer_terms source = terms_of_claim(options, record, input);
     int result = plan_init(plan, input, failure);

@@ -185,11 +185,11 @@ static enum exit_code run_unpack(const struct options *options)
     (OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |                              \
      OPTION_BIT(OPTION_FROM_ENCODING) | OPTION_BIT(OPTION_INCLUDE) |                     \
      OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_CONVOLUTIONS) |                      \
-     OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_BITS) |                              \
-     OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_DRY_RUN) |                        \
-     OPTION_BIT(OPTION_SHARD_SIZE) | OPTION_BIT(OPTION_NPY_BF16) |                       \
-     OPTION_BIT(OPTION_SERVER) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) |  \
-     OPTION_BIT(OPTION_HELP))
+     OPTION_BIT(OPTION_KEEP_NAMES) | OPTION_BIT(OPTION_EXPERTS) |                        \
+     OPTION_BIT(OPTION_BITS) | OPTION_BIT(OPTION_TRANSPOSED) |                           \
+     OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_SHARD_SIZE) |                        \
+     OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_SERVER) |                           \
+     OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_HELP))
 
 const struct command cmd_pack = {
     .name = "pack",

@@ -153,6 +153,7 @@ struct checkpoint_options options_checkpoint(const struct options *options)
         .include = {options->include.patterns, options->include.count},
         .exclude = {options->exclude.patterns, options->exclude.count},
         .convolutions = option_given(options, OPTION_CONVOLUTIONS),
+        .keep_names = option_given(options, OPTION_KEEP_NAMES),
         .experts = options->experts,
         .bits = options->bits,
         .transposed = {options->transposed.patterns, options->transposed.count},

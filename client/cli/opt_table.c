@@ -187,6 +187,8 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "leave out tensors whose name matches; overrides --include; may be repeated"},
     {OPTION_CONVOLUTIONS, "convolutions", '\0', FLAG,
      "treat convolutions of rank 3 and 4 as layers [out, in*kernel]"},
+    {OPTION_KEEP_NAMES, "keep-names", '\0', FLAG,
+     "of a GGUF file, keep llama.cpp's names and order of rows in another format"},
     {OPTION_FROM_ENCODING, "from-encoding", '\0', "NAME", VALUE_ENCODING,
      AT(from_encoding), 0, NULL, "the name of an encoding",
      "encoding of the layers of IN (default: that of its record, else dense)"},

@@ -92,6 +92,7 @@ int options_take(const struct trit_checkpoint_options *given,
         .include = {o->include, o->include_count},
         .exclude = {o->exclude, o->exclude_count},
         .convolutions = o->convolutions,
+        .keep_names = true, /* whoever uses the plan copies the tensors that stay */
         .experts = (enum experts_layout)o->experts,
         .bits = o->bits,
         .transposed = {o->transposed, o->transposed_count},

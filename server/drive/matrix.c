@@ -9,11 +9,13 @@
 #include "checkpoint/rotation.h"
 #include "checkpoint/transpose.h"
 #include "drive/foreign_read.h"
+#include "kernels/interleave.h"
 #include "kernels/kernels.h"
 
 enum {
     SMALL_BYTES_MAX = 4 << 20,
     BLOCK_BYTES_MAX = 4 << 20, /* of a transposed matrix; at least one row */
+    CODES_A_BYTE = 4,
 };
 
 static int no_memory(struct failure *failure, uint64_t bytes)
@@ -55,16 +57,60 @@ int matrix_read_rows(struct reader *reader, const struct tensor_entry *entry,
     return 0;
 }
 
+int matrix_read_quarters(struct reader *reader, const struct tensor_entry *entry,
+                         const struct head_order *heads, uint64_t rows, uint64_t first,
+                         uint64_t count, uint8_t *to, uint8_t *row,
+                         struct failure *failure)
+{
+    const uint64_t quarter = rows / INTERLEAVED, bytes = entry->bytes / quarter;
+
+    memset(to, 0, (size_t)(count * bytes));
+    for (uint64_t i = 0; i < count * INTERLEAVED; i++) {
+        const uint64_t place = i % INTERLEAVED, at = first + i / INTERLEAVED;
+        const uint64_t from = head_order_row(heads, place * quarter + at);
+        uint8_t *codes = to + i / INTERLEAVED * bytes;
+
+        if (reader_read(reader, entry, from % quarter * bytes, row, bytes, failure) < 0)
+            return -1;
+        for (uint64_t j = 0; j < bytes; j++)
+            codes[j] =
+                (uint8_t)(codes[j] | (row[j] >> 2 * (from / quarter) & 3) << 2 * place);
+    }
+    return 0;
+}
+
+static int load_quarters(struct reader *reader, const struct tensor_entry *entry,
+                         const struct matrices *matrices, uint8_t *data,
+                         struct failure *failure)
+{
+    const uint64_t rows = matrices->rows / INTERLEAVED;
+    uint8_t *row = malloc((size_t)(entry->bytes / rows) + 1);
+    int result = row ? 0 : no_memory(failure, entry->bytes / rows);
+
+    if (result == 0)
+        result = matrix_read_quarters(reader, entry, &matrices->heads, matrices->rows, 0,
+                                      rows, data, row, failure);
+    free(row);
+    return result;
+}
+
+/* Behind the rows may be a tail, as of i2_s. */
 static int load_heads(struct reader *reader, const struct tensor_entry *entry,
                       const struct matrices *matrices, uint64_t number, void **data,
                       uint64_t *bytes, struct failure *failure)
 {
     *bytes = entry->bytes / matrices->count;
+    const uint64_t tail = entry->type->tail_bytes, rows = *bytes - tail;
     *data = *bytes < PTRDIFF_MAX ? malloc((size_t)*bytes + 1) : NULL;
     if (!*data)
         return no_memory(failure, *bytes);
-    if (matrix_read_rows(reader, entry, number * *bytes, &matrices->heads, 0,
-                         matrices->rows, *bytes / matrices->rows, *data, failure) == 0)
+    if (matrices->quarters
+            ? load_quarters(reader, entry, matrices, *data, failure) == 0
+            : matrix_read_rows(reader, entry, number * *bytes, &matrices->heads, 0,
+                               matrices->rows, rows / matrices->rows, *data,
+                               failure) == 0 &&
+                  reader_read(reader, entry, entry->bytes - tail, (char *)*data + rows,
+                              tail, failure) == 0)
         return 0;
     free(*data);
     *data = NULL;
@@ -104,15 +150,23 @@ static uint64_t row_bytes(const struct matrix_block *block)
     return block->columns * block->width;
 }
 
-static int allocate_rotated(struct matrix_block *block, struct failure *failure)
+/* Of a row as it is given. */
+static uint64_t given_bytes(const struct matrix_block *block)
 {
-    const uint64_t bytes = block->count_max * block->columns * sizeof(*block->rotated);
+    return block->basis.block ? block->columns * sizeof(float)
+           : block->as_int8   ? row_bytes(block) * CODES_A_BYTE
+                              : row_bytes(block);
+}
 
-    if (block->basis.block == 0)
+static int allocate_converted(struct matrix_block *block, struct failure *failure)
+{
+    const uint64_t bytes = block->count_max * given_bytes(block);
+
+    if (block->basis.block == 0 && !block->as_int8)
         return 0;
-    block->rotated = malloc((size_t)bytes);
-    block->scratch = malloc((size_t)block->basis.block * sizeof(*block->scratch));
-    return block->rotated && block->scratch ? 0 : no_memory(failure, bytes);
+    block->converted = malloc((size_t)bytes);
+    block->scratch = malloc((size_t)(block->basis.block + 1) * sizeof(*block->scratch));
+    return block->converted && block->scratch ? 0 : no_memory(failure, bytes);
 }
 
 static int block_allocate(struct matrix_block *block, struct failure *failure)
@@ -125,8 +179,10 @@ static int block_allocate(struct matrix_block *block, struct failure *failure)
     block->count_max = u64_min(fitting ? fitting : 1, block->all_rows);
     bytes = block->count_max * row_bytes(block);
     block->rows = malloc((size_t)bytes);
-    block->stored = malloc(block->transposed ? (size_t)bytes : 1);
-    return block->rows && block->stored ? allocate_rotated(block, failure)
+    block->stored = malloc(block->transposed ? (size_t)bytes
+                           : block->quarters ? (size_t)row_bytes(block)
+                                             : 1);
+    return block->rows && block->stored ? allocate_converted(block, failure)
                                         : no_memory(failure, bytes);
 }
 
@@ -140,6 +196,10 @@ static int block_fill(struct matrix *matrix, uint64_t first)
         return -1;
     block->first = first;
     block->count = u64_min(block->count_max, block->all_rows - first);
+    if (block->quarters)
+        return matrix_read_quarters(matrix->reader, matrix->entry, &block->heads,
+                                    block->all_rows * INTERLEAVED, first, block->count,
+                                    block->rows, block->stored, matrix->failure);
     if (!block->transposed)
         return matrix_read_rows(matrix->reader, matrix->entry, matrix->from,
                                 &block->heads, first, block->count, row_bytes(block),
@@ -154,8 +214,14 @@ static int block_fill(struct matrix *matrix, uint64_t first)
     return 0;
 }
 
-/* The same, in the basis that is wanted. */
-static int block_rotate(struct matrix *matrix, uint64_t first)
+static void expand(int8_t *to, const uint8_t *codes, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < bytes * CODES_A_BYTE; i++)
+        to[i] = (int8_t)((codes[i / CODES_A_BYTE] >> 2 * (i % CODES_A_BYTE) & 3) - 1);
+}
+
+/* The same, in the form that is wanted. */
+static int block_take(struct matrix *matrix, uint64_t first)
 {
     struct matrix_block *block = &matrix->block;
 
@@ -165,26 +231,30 @@ static int block_rotate(struct matrix *matrix, uint64_t first)
     }
     if (block->basis.block)
         basis_rotate(&block->basis, matrix->entry->type->dtype, block->rows, block->count,
-                     block->columns, block->scratch, block->rotated);
+                     block->columns, block->scratch, block->converted);
+    else if (block->as_int8)
+        expand(block->converted, block->rows, block->count * row_bytes(block));
     return 0;
 }
 
 static int block_read(struct matrix *matrix, uint64_t offset, uint8_t *to, uint64_t bytes)
 {
     struct matrix_block *block = &matrix->block;
-    const uint64_t each =
-        block->basis.block ? block->columns * sizeof(*block->rotated) : row_bytes(block);
+    const uint64_t each = given_bytes(block);
 
     while (bytes) {
         const uint64_t row = offset / each;
 
+        if (row >= block->all_rows) /* the tail */
+            return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to,
+                               bytes, matrix->failure);
         if ((row < block->first || row >= block->first + block->count) &&
-            block_rotate(matrix, row) < 0)
+            block_take(matrix, row) < 0)
             return -1;
         const uint64_t at = offset - block->first * each;
         const uint64_t piece = u64_min(bytes, block->count * each - at);
 
-        memcpy(to, (block->rotated ? (uint8_t *)block->rotated : block->rows) + at,
+        memcpy(to, (uint8_t *)(block->converted ? block->converted : block->rows) + at,
                (size_t)piece);
         to += piece;
         offset += piece;
@@ -220,18 +290,25 @@ int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                               .failure = failure};
     if (streamed) {
         matrix->block = (struct matrix_block){
-            .used = matrices->transposed || matrices->heads.rows || matrices->basis.block,
+            .used = matrices->transposed || matrices->heads.rows ||
+                    matrices->basis.block || matrices->as_int8,
+            .as_int8 = matrices->as_int8,
             .transposed = matrices->transposed,
+            .quarters = matrices->quarters,
             .heads = matrices->heads,
             .basis = matrices->basis,
             .all_rows = matrices->rows,
             .columns = matrices->transposed
                            ? matrices->columns
-                           : bytes / matrices->rows / (entry->type->bits / 8),
+                           : (bytes - entry->type->tail_bytes) / matrices->rows /
+                                 (entry->type->bits / 8),
             .width = entry->type->bits / 8};
-        if (matrices->basis.block)
-            matrix->bytes =
-                matrices->rows * matrix->block.columns * sizeof(*matrix->block.rotated);
+        if (matrices->quarters) { /* of bytes */
+            matrix->block.all_rows = matrices->rows / INTERLEAVED;
+            matrix->block.columns = bytes / matrix->block.all_rows;
+        }
+        if (matrices->basis.block || matrices->as_int8)
+            matrix->bytes = matrices->rows * given_bytes(&matrix->block);
         return 0;
     }
     return matrix_load(reader, entry, matrices, number, &matrix->data, &matrix->bytes,
@@ -263,7 +340,7 @@ void matrix_close(struct matrix *matrix)
     free(matrix->data);
     free(matrix->block.rows);
     free(matrix->block.stored);
-    free(matrix->block.rotated);
+    free(matrix->block.converted);
     free(matrix->block.scratch);
     *matrix = (struct matrix){.data = NULL};
 }

@@ -14,6 +14,13 @@ int matrix_read_rows(struct reader *reader, const struct tensor_entry *entry,
                      uint64_t count, uint64_t row_bytes, uint8_t *to,
                      struct failure *failure);
 
+/* The same of hf_bitnet's byte rows: each gets the codes of the rows that it holds in the order
+ * of `heads`, of a matrix with `rows` rows. `row` has room for a byte row. */
+int matrix_read_quarters(struct reader *reader, const struct tensor_entry *entry,
+                         const struct head_order *heads, uint64_t rows, uint64_t first,
+                         uint64_t count, uint8_t *to, uint8_t *row,
+                         struct failure *failure);
+
 /* Loads matrix `number` of `matrices.count` equal parts of the tensor, malloc'ed; where
  * matrices.transposed, it is transposed to [rows, columns] of elements. *bytes are those
  * of the part. */
@@ -31,13 +38,13 @@ struct matrix {
     /* Of a matrix that is stored transposed, with its rows in another order, or in another
      * basis: some of its rows, as [rows, columns]. */
     struct matrix_block {
-        bool used, transposed;
+        bool used, transposed, quarters, as_int8;
         struct head_order heads;
         struct rotated_basis basis;
         uint64_t all_rows, columns;
         size_t width; /* of an element, as it is stored */
         uint8_t *rows, *stored;
-        float *rotated;  /* of the basis: the rows in it */
+        void *converted; /* the rows in the basis, or as int8 */
         double *scratch; /* of a block of the basis */
         uint64_t first, count, count_max;
     } block;

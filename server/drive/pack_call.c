@@ -24,21 +24,22 @@ struct engine_pack pack_asked(struct pack_work *work)
 {
     const struct plan_piece *what = &work->piece->what;
 
-    return (struct engine_pack){.name = what->name,
-                                .rows = what->matrices.rows,
-                                .columns = what->matrices.columns,
-                                .source = {&work->source, work->dtype},
-                                .from = work->content->terms.encoding,
-                                .to = work->p->plan.terms.encoding,
-                                .dtype = pack_dtype(work),
-                                .group_size = group_size(work),
-                                .scales = work->scales.scales,
-                                .scale_bytes = work->scales.scale_bytes,
-                                .scales_dtype = work->scales.matrix.scales_dtype,
-                                .allow_rounded = work->p->allow_rounded,
-                                .detail = work->p->detail,
-                                .write = data_put_write,
-                                .write_arg = &work->data};
+    return (struct engine_pack){
+        .name = what->name,
+        .rows = what->matrices.rows,
+        .columns = what->matrices.columns,
+        .source = {&work->source, work->as_int8 ? TRIT_I8 : work->dtype},
+        .from = work->as_int8 ? TRIT_ENCODING_INT8 : work->content->terms.encoding,
+        .to = work->p->plan.terms.encoding,
+        .dtype = pack_dtype(work),
+        .group_size = group_size(work),
+        .scales = work->scales.scales,
+        .scale_bytes = work->scales.scale_bytes,
+        .scales_dtype = work->scales.matrix.scales_dtype,
+        .allow_rounded = work->p->allow_rounded,
+        .detail = work->p->detail,
+        .write = data_put_write,
+        .write_arg = &work->data};
 }
 
 uint64_t pack_rounded(const struct trit_report *report)

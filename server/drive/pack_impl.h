@@ -23,6 +23,7 @@ struct pack_work {
     const struct content *content; /* of the layer */
     enum trit_dtype dtype;         /* of the source's elements */
     bool streamed;                 /* the source is read piece by piece */
+    bool as_int8; /* and its codes as int8, because its encoding has no such groups */
     struct matrix source;
     struct side_matrix scales; /* of the source; its `scales` alone */
     struct data_put data;

@@ -122,10 +122,9 @@ static int open_source(struct pack_work *work)
                               : matrix_piece(&work->source, 0, work->source.bytes,
                                              &work->source.data);
     }
-    if (data.heads.rows && work->content->terms.encoding == TRIT_ENCODING_HF_BITNET)
-        return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "llama.cpp has its rows in another order, in which hf_bitnet is not "
-                    "read; unpack the checkpoint first");
+    data.as_int8 = work->as_int8;
+    data.quarters =
+        data.heads.rows && work->content->terms.encoding == TRIT_ENCODING_HF_BITNET;
     data.transposed &= encoding_keeps_layout(work->content->terms.encoding);
     if (matrix_open(&work->source, work->streamed, p->input.input.reader, entry, &data,
                     what->number, work->failure) < 0)
@@ -189,6 +188,18 @@ static int run_matrix(struct pack_work *work)
     return result;
 }
 
+/* MLX has no groups of more than 128 weights, which blocks of 256 need. */
+static bool wants_int8(const struct pack_work *work)
+{
+    const struct layer_terms *to = &work->p->plan.terms;
+    const struct layer_terms terms = {.encoding = TRIT_ENCODING_MLX_2BIT,
+                                      .group_size = to->group_size};
+
+    return work->content->terms.encoding == TRIT_ENCODING_MLX_2BIT &&
+           !content_is_foreign(work->content) && to->encoding != TRIT_ENCODING_DENSE &&
+           to->group_size && terms_check(&terms, NULL) < 0;
+}
+
 int pack_matrix(struct pack_work *work)
 {
     const struct side *input = &work->p->input;
@@ -196,6 +207,7 @@ int pack_matrix(struct pack_work *work)
 
     work->content = &input->contents.items[index];
     work->dtype = content_dtype(&input->contents, index);
+    work->as_int8 = wants_int8(work);
     /* A small matrix with one scale is one message. */
     work->streamed = !is_whole(work) ||
                      !matrix_is_small(&work->content->dense, &work->piece->what.matrices);

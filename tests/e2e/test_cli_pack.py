@@ -226,6 +226,12 @@ def test_blocks_of_256_from_equal_scales(daemon, tmp_path, random):
         done = cli(daemon, "pack", tmp_path / "a.safetensors", "-o", out, "-e", encoding)
         assert done.returncode == 0, done.stderr
         assert cli(daemon, "diff", tmp_path / "a.safetensors", out).returncode == 0
+    for source in ("mlx_2bit", "int8", "hf_bitnet"):  # whose scales are a tensor of their own
+        out = tmp_path / f"{source}.safetensors"
+        assert cli(daemon, "pack", tmp_path / "a.safetensors", "-o", out, "-e", source).returncode == 0
+        done = cli(daemon, "pack", out, "-o", tmp_path / f"{source}.gguf", "-e", "tq2_0")
+        assert done.returncode == 0, done.stderr
+        assert cli(daemon, "diff", tmp_path / "a.safetensors", tmp_path / f"{source}.gguf").returncode == 0
     weight[2, 128:256] *= 2
     save(tmp_path / "a.safetensors", {"l.weight": weight})
     done = cli(daemon, "pack", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors", "-e",

@@ -47,16 +47,12 @@ def packed(daemon, tmp_path, random):
 
 
 def test_every_form_becomes_every_other(daemon, packed):
-    """Codes and scales are those of the dense file, and other tensors are as they were. Only groups
-    of 256 from MLX's are refused."""
+    """Codes and scales are those of the dense file, and other tensors are as they were."""
     pairs = [(source, target) for source in FORMS for target in FORMS][::11 if SLOW else 1]
 
     def run(pair):
         source, target = pair
         out, done = pack(daemon, packed, source, target)
-        if source[0] == "mlx_2bit" and target[0] in WIDE:  # the daemon knows one group size
-            refused = done.returncode == 1 and "256 is not supported by mlx_2bit" in done.stderr
-            return pair, None if refused and not out.exists() else done.stderr
         if done.returncode != 0:
             return pair, done.stderr
         told = cli(None, "diff", packed / "dense.safetensors", out, "--json")
@@ -76,7 +72,7 @@ def test_what_would_be_lost_is_refused(daemon, tmp_path, random):
     t[:, ::9] = 1
     t[3, 384:] *= 2
     save(tmp_path / "dense.safetensors", {"l.weight": t * np.float32(.375)})
-    sources = [form for form in FORMS if form[0] not in WHOLE | WIDE and form[0] != "mlx_2bit"]
+    sources = [form for form in FORMS if form[0] not in WHOLE | WIDE]
     targets = [form for form in FORMS if form[0] in WHOLE | WIDE]
     pairs = [(source, target) for source in sources for target in targets][::7 if SLOW else 1]
     for source in {source for source, _ in pairs}:

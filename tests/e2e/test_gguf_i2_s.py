@@ -156,7 +156,7 @@ def test_a_bitnet_folder(daemon, random, tmp_path):
     assert done.returncode == 0, done.stderr
     weights = tensors["model.layers.1.mlp.up_proj.weight"]
     codes, scale = whole(weights)
-    np.testing.assert_array_equal(load(tmp_path / "back.safetensors")["blk.1.ffn_up.weight"],
+    np.testing.assert_array_equal(load(tmp_path / "back.safetensors")["model.layers.1.mlp.up_proj.weight"],
                                   codes * scale)
-    np.testing.assert_array_equal(load(tmp_path / "back.safetensors")["token_embd.weight"],
+    np.testing.assert_array_equal(load(tmp_path / "back.safetensors")["model.embed_tokens.weight"],
                                   tensors["model.embed_tokens.weight"])

@@ -161,9 +161,74 @@ def test_packed_folders_become_models(daemon, random, tmp_path):
     done = cli(daemon, "unpack", tmp_path / "o.gguf", "-o", tmp_path / "back.safetensors")
     assert done.returncode == 0, done.stderr
     back = load(tmp_path / "back.safetensors")
+    assert set(back) == set(tensors)
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(back[name], projected(value, 128) if value.ndim == 2 else value)
+    done = cli(daemon, "unpack", tmp_path / "o.gguf", "-o", tmp_path / "kept.safetensors", "--keep-names")
+    assert done.returncode == 0, done.stderr
+    kept = load(tmp_path / "kept.safetensors")
     name = "model.layers.1.self_attn.k_proj.weight"
-    np.testing.assert_array_equal(back[place(name)], interleave(projected(tensors[name], 128), models.KEY_HEADS))
-    np.testing.assert_array_equal(back["token_embd.weight"], projected(tensors["model.embed_tokens.weight"], 128))
+    np.testing.assert_array_equal(kept[place(name)], interleave(projected(tensors[name], 128), models.KEY_HEADS))
+    np.testing.assert_array_equal(kept["token_embd.weight"], back["model.embed_tokens.weight"])
+
+
+def hf_bitnet(codes):
+    """Byte row r holds row r of each quarter of the rows."""
+    quarters = (codes + 1).astype(np.uint8).reshape(4, len(codes) // 4, -1)
+    return sum(quarters[i] << 2 * i for i in range(4)).astype(np.uint8)
+
+
+def bitnet_folder(path, random, tensors):
+    """A llama whose layers are hf_bitnet, with one scale each: (values, folder)."""
+    values, stored = {}, {}
+    for name, value in tensors.items():
+        if "proj" not in name:
+            values[name] = stored[name] = value
+            continue
+        codes, scale = random.integers(-1, 2, value.shape).astype(np.int8), np.float32(random.integers(1, 9) / 64)
+        values[name] = codes * scale
+        stored[name], stored[f"{name}_scale"] = hf_bitnet(codes), np.array([scale])
+    config = models.config(quantization_config={"quant_method": "bitnet", "linear_class": "autobitlinear",
+                                                "quantization_mode": "offline"})
+    return values, models.folder(path, stored, config)
+
+
+@pytest.mark.parametrize("encoding,kind", [("tq2_0", "TQ2_0"), ("i2_s", None), ("pq2_0", None)])
+def test_bitnet_folders_become_models(daemon, random, tmp_path, encoding, kind):
+    """The codes of q's and k's rows change places within hf_bitnet's bytes; and come back."""
+    tensors = models.weights(random)
+    values, folder = bitnet_folder(tmp_path / "m", random, tensors)
+    done = cli(daemon, "pack", folder, "-o", tmp_path / "o.gguf", "-e", encoding)
+    assert done.returncode == 0 and "a model for llama.cpp (llama)" in done.stdout, done.stderr
+    if kind:
+        found, _ = read(tmp_path / "o.gguf")
+        for part, heads in (("q", models.HEADS), ("k", models.KEY_HEADS)):
+            name = f"model.layers.1.self_attn.{part}_proj.weight"
+            assert found[place(name)].tensor_type.name == kind
+            np.testing.assert_array_equal(values_of(found[place(name)]), interleave(values[name], heads))
+    done = cli(daemon, "unpack", tmp_path / "o.gguf", "-o", tmp_path / "back.safetensors")
+    assert done.returncode == 0, done.stderr
+    back = load(tmp_path / "back.safetensors")
+    for name, value in values.items():
+        if "proj" in name or encoding == "i2_s":
+            np.testing.assert_array_equal(back[name], value, err_msg=name)
+
+
+def test_large_bitnet_matrices(daemon, random, tmp_path):
+    """A matrix that is read piece by piece has its rows in order too."""
+    rows, columns = 4096, 5120  # codes of 5 MiB
+    codes = random.integers(-1, 2, (rows, columns)).astype(np.int8)
+    small = models.config(num_hidden_layers=1, hidden_size=columns, head_dim=128, num_attention_heads=32,
+                          num_key_value_heads=32, vocab_size=4, intermediate_size=8,
+                          quantization_config={"quant_method": "bitnet", "linear_class": "autobitlinear"})
+    name = "model.layers.0.self_attn.q_proj.weight"
+    folder = models.folder(tmp_path / "m", {name: hf_bitnet(codes), f"{name}_scale": np.float32([.25]),
+                                            "model.embed_tokens.weight": np.zeros((4, columns), np.float32)}, small)
+    done = cli(daemon, "pack", folder, "-o", tmp_path / "o.gguf", "-e", "tq2_0")
+    assert done.returncode == 0 and "a model for llama.cpp (llama)" in done.stdout, done.stderr
+    found, _ = read(tmp_path / "o.gguf")
+    np.testing.assert_array_equal(values_of(found["blk.0.attn_q.weight"]),
+                                  interleave(codes * np.float32(.25), 32))
 
 
 @pytest.mark.parametrize("change,why", [
