@@ -40,7 +40,7 @@ def used(daemon):
 
 
 def test_a_file_whose_tables_do_not_fit_is_refused(small, root):
-    """A header of 4 MB would take 128 MiB. Nothing stays charged, and other files are read."""
+    """A header of 4 MB would take 320 MB. Nothing stays charged, and other files are read."""
     assert save_tensors(root / "many.safetensors", 50_000) > 4_000_000
     save_tensors(root / "few.safetensors", 3)
     service = Checkpoints(small)

@@ -117,7 +117,8 @@ void job_release(struct checkpoint_job *job)
         free(job->log[i].data);
     free(job->log);
     job_settle(job);
-    budget_release(job->budget, job->log_charged);
+    if (job->log_charged)
+        budget_release(job->budget, job->log_charged);
     progress_fini(&job->progress);
     pthread_mutex_destroy(&job->lock);
     free(job);
@@ -149,7 +150,8 @@ void job_settle(struct checkpoint_job *job)
     free(job->layers);
     job->layers = NULL;
     job->layers_bytes = job->layers_capacity = 0;
-    budget_release(job->budget, job->work_charged);
+    if (job->work_charged)
+        budget_release(job->budget, job->work_charged);
     job->work_charged = 0;
 }
 

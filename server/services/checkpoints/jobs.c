@@ -151,8 +151,12 @@ int jobs_check(const struct jobs *jobs, struct failure *failure)
                       "--checkpoint-root DIR");
 }
 
+/* The last reference may be that of another thread, and the budget belongs to the loop. */
 static void forget(struct jobs *jobs, struct checkpoint_job *job)
 {
+    if (job->log_charged)
+        budget_release(jobs->context.budget, job->log_charged);
+    job->log_charged = 0;
     list_remove(&job->link);
     job->jobs = NULL;
     jobs->kept--;
@@ -181,7 +185,8 @@ static void forget_oldest(struct jobs *jobs)
            (jobs->kept > jobs->limits.kept_max || (jobs->kept > 1 && bytes > bytes_max));
          node = next) {
         next = node->next;
-        if (job_has_ended(state_of(job_of(node)))) {
+        /* Of one that has a thread, the loop does not know yet that it has ended. */
+        if (job_has_ended(state_of(job_of(node))) && !job_of(node)->has_thread) {
             bytes -= job_of(node)->log_charged;
             forget(jobs, job_of(node));
         }
