@@ -384,6 +384,15 @@ int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
                        matrix->failure);
 }
 
+bool matrix_try_read(const struct matrix *matrix, uint64_t offset, void *to,
+                     uint64_t bytes)
+{
+    return !matrix->data && !matrix->packed && !matrix->block.used &&
+           offset <= matrix->bytes && bytes <= matrix->bytes - offset &&
+           reader_try_read(matrix->reader, matrix->entry, matrix->from + offset, to,
+                           bytes);
+}
+
 int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data)
 {
     *data = malloc((size_t)bytes + 1);

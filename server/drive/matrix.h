@@ -79,6 +79,11 @@ void matrix_close(struct matrix *matrix); /* harmless on a zeroed one */
  * transposed one is read some rows at a time, so pieces should come from front to back. */
 int matrix_read(void *matrix, uint64_t offset, void *to, uint64_t bytes);
 
+/* The same for a thread that must not wait for a disk. False: nothing is wrong, but
+ * matrix_read has to be called, on another thread. */
+bool matrix_try_read(const struct matrix *matrix, uint64_t offset, void *to,
+                     uint64_t bytes);
+
 /* The same bytes, malloc'ed. */
 int matrix_piece(struct matrix *matrix, uint64_t offset, uint64_t bytes, void **data);
 

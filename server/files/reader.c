@@ -458,6 +458,14 @@ int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_
                         count, failure);
 }
 
+bool reader_try_read(struct reader *reader, const struct tensor_entry *entry,
+                     uint64_t offset, void *buffer, uint64_t count)
+{
+    return offset <= entry->bytes && count <= entry->bytes - offset &&
+           sources_try_read(reader->sources, entry->shard, entry->offset + offset, buffer,
+                            count);
+}
+
 int reader_read_pair(struct reader *reader, const struct tensor_pair *pair, void *buffer,
                      struct failure *failure)
 {

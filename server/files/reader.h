@@ -53,6 +53,10 @@ int reader_file_read(struct reader *reader, size_t number, uint64_t offset, void
 int reader_read(struct reader *reader, const struct tensor_entry *entry, uint64_t offset,
                 void *buffer, uint64_t count, struct failure *failure);
 
+/* The same, if the system has the bytes in memory; see source_try_read. */
+bool reader_try_read(struct reader *reader, const struct tensor_entry *entry,
+                     uint64_t offset, void *buffer, uint64_t count);
+
 /* The same from its start; `reader` is a struct reader. For checkpoint_options.read_small. */
 static inline int reader_read_small(void *reader, const struct tensor_entry *entry,
                                     void *values, size_t bytes)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/number.h"
@@ -211,6 +212,18 @@ int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t c
         count -= (uint64_t)got;
     }
     return 0;
+}
+
+bool source_try_read(struct source *source, uint64_t offset, void *buffer, uint64_t count)
+{
+    const struct iovec to = {buffer, (size_t)count};
+
+    if (offset > source->bytes || count > source->bytes - offset ||
+        count > PIECE_BYTES_MAX)
+        return false;
+    if (source->fd < 0)
+        return source_read(source, offset, buffer, count, NULL) == 0;
+    return preadv2(source->fd, &to, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)count;
 }
 
 static bool is_same(const struct source *source, const struct stat *now)

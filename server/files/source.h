@@ -51,6 +51,11 @@ struct source_identity source_identity(const struct source *source);
 int source_read(struct source *source, uint64_t offset, void *buffer, uint64_t count,
                 struct failure *failure);
 
+/* The same for a caller that must not wait for a disk. False: not all of the bytes are in
+ * memory, or they cannot be read; source_read gets them, or says why not. */
+bool source_try_read(struct source *source, uint64_t offset, void *buffer,
+                     uint64_t count);
+
 /* ABORTED: the file was changed since it was opened. Success after the last read means
  * that all reads saw the same file. */
 int source_unchanged(const struct source *source, struct failure *failure);

@@ -109,6 +109,19 @@ int sources_read(struct sources *sources, size_t index, uint64_t offset, void *b
     return result;
 }
 
+bool sources_try_read(struct sources *sources, size_t index, uint64_t offset,
+                      void *buffer, uint64_t count)
+{
+    struct entry *entry = &sources->entries[index];
+    bool result;
+
+    if (take(sources, entry, NULL) < 0)
+        return false;
+    result = source_try_read(entry->source, offset, buffer, count);
+    give_back(sources, entry);
+    return result;
+}
+
 int sources_unchanged(struct sources *sources, struct failure *failure)
 {
     int result = 0;

@@ -24,6 +24,8 @@ const struct source *sources_at(const struct sources *sources, size_t index);
 /* As source_read. Any number of threads may read. */
 int sources_read(struct sources *sources, size_t index, uint64_t offset, void *buffer,
                  uint64_t count, struct failure *failure);
+bool sources_try_read(struct sources *sources, size_t index, uint64_t offset,
+                      void *buffer, uint64_t count); /* as source_try_read */
 
 /* As source_unchanged, for each that is there. */
 int sources_unchanged(struct sources *sources, struct failure *failure);

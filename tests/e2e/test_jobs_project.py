@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints.Project writes the files that `trit project` writes, byte for byte."""
+import os
+
 import grpc
 import numpy as np
 import pytest
@@ -56,10 +58,21 @@ def test_a_large_matrix_with_one_scale_is_read_twice(daemon, service, place, ran
     both(daemon, service, place, latents, "out.safetensors", "hf_bitnet")
 
 
-def test_a_matrix_of_many_tiles_and_short_groups(daemon, service, place, random):
+@pytest.mark.parametrize("memory", ["the file", "its first half", "none of it"])
+def test_a_matrix_of_many_tiles_and_short_groups(daemon, service, place, random, memory):
+    """Of which the system has so much in memory."""
     latents = place / "latents.safetensors"
     save(latents, {"l.weight": random.standard_normal((3000, 1001)).astype(np.float32)})
+    if memory != "the file":
+        with open(latents, "rb") as file:
+            os.fsync(file.fileno())
+            half = 0 if memory == "none of it" else latents.stat().st_size // 2
+            os.posix_fadvise(file.fileno(), half, 0, os.POSIX_FADV_DONTNEED)
+    result = service.run("Project", path_of(daemon, latents), {"encoding": 1}, report="REPORT_DETAIL_NONE",
+                         output=path_of(daemon, place / "none.safetensors"))
+    assert result.verdict == "pass"
     both(daemon, service, place, latents, "out.safetensors", "int8")
+    assert contents(place / "none.safetensors") == contents(place / "out.safetensors")
 
 
 def test_gguf_npy_and_folders(daemon, service, place, random):

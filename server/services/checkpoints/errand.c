@@ -13,7 +13,7 @@
 struct errand {
     struct job job;
     _Atomic unsigned references;
-    void (*run)(void *arg);
+    void (*run)(void *arg, uint8_t *scratch);
     void *arg;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -35,7 +35,7 @@ static void job_run(struct job *job)
 {
     struct errand *errand = LIST_OWNER(job, struct errand, job);
 
-    errand->run(errand->arg);
+    errand->run(errand->arg, job->scratch);
     pthread_mutex_lock(&errand->mutex);
     errand->ran = true;
     pthread_cond_signal(&errand->changed);
@@ -47,8 +47,9 @@ static void job_done(struct job *job)
     errand_release(LIST_OWNER(job, struct errand, job));
 }
 
-int errand_run(struct pool *pool, uint64_t elements, void (*run)(void *arg), void *arg,
-               struct failure *failure)
+int errand_run_in(struct pool *pool, uint64_t elements,
+                  void (*run)(void *arg, uint8_t *scratch), void *arg,
+                  struct failure *failure)
 {
     struct errand *errand = calloc(1, sizeof(*errand));
 
@@ -71,4 +72,25 @@ int errand_run(struct pool *pool, uint64_t elements, void (*run)(void *arg), voi
     pthread_mutex_unlock(&errand->mutex);
     errand_release(errand);
     return 0;
+}
+
+struct plain {
+    void (*run)(void *arg);
+    void *arg;
+};
+
+static void run_plain(void *arg, uint8_t *scratch)
+{
+    const struct plain *plain = arg;
+
+    (void)scratch;
+    plain->run(plain->arg);
+}
+
+int errand_run(struct pool *pool, uint64_t elements, void (*run)(void *arg), void *arg,
+               struct failure *failure)
+{
+    struct plain plain = {run, arg};
+
+    return errand_run_in(pool, elements, run_plain, &plain, failure);
 }

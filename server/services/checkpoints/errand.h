@@ -15,4 +15,9 @@ struct pool;
 int errand_run(struct pool *pool, uint64_t elements, void (*run)(void *arg), void *arg,
                struct failure *failure);
 
+/* The same, with memory of the worker: job->scratch (work/pool.h). */
+int errand_run_in(struct pool *pool, uint64_t elements,
+                  void (*run)(void *arg, uint8_t *scratch), void *arg,
+                  struct failure *failure);
+
 #endif

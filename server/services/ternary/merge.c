@@ -169,7 +169,8 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
     merge_check(merge, task, tile);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);
-    merge_scales(merge, tile->scales, tile->span.groups);
+    if (task->wants_codes) /* else there is no report */
+        merge_scales(merge, tile->scales, tile->span.groups);
     if (tile->sums)
         merge_sums(merge, tile->sums, tile->span.groups);
     if (merge->codes_hash && tile->codes)

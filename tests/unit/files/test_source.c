@@ -47,6 +47,26 @@ CASE(reads_pieces, "any piece of a file is read, but none beyond its end")
     unlink(path);
 }
 
+CASE(reads_without_waiting,
+     "a read that must not wait gives all bytes of a file in memory, or nothing")
+{
+    struct source *source = eight_bytes();
+    char text[8] = "";
+
+    if (source_try_read(source, 2, text, 3)) /* not every file system can tell */
+        CHECK_MEM(text, "234", 3);
+    CHECK(!source_try_read(source, 6, text, 3));
+    CHECK(!source_try_read(source, UINT64_MAX, text, 2));
+    CHECK_EQ(truncate(path, 4), 0);
+    CHECK(!source_try_read(source, 2, text, 3));
+    source_close(source);
+    unlink(path);
+    CHECK_EQ(source_memory(&source, "01234567", 8, "memory", NULL), 0);
+    CHECK(source_try_read(source, 5, text, 3));
+    CHECK_MEM(text, "567", 3);
+    source_close(source);
+}
+
 CASE(reads_through_short_reads_and_signals, "short and interrupted reads are continued")
 {
     struct source *source = eight_bytes();
