@@ -29,7 +29,8 @@ static int rewind_run(struct writer *writer, struct chore *chore, struct failure
     struct run_row run;
 
     if (need_run(&writer->db, change->run, &run, failure) ||
-        run_add_attempt(&run, (int64_t)change->step, ATTEMPT_BY_REWIND, failure) ||
+        run_add_attempt(&writer->db, &run, (int64_t)change->step, ATTEMPT_BY_REWIND,
+                        failure) ||
         run_row_put(&writer->db, &run, failure) ||
         waiting_drop_older(&writer->db, run.run, run.attempts, failure))
         return -1;

@@ -56,7 +56,8 @@ static int find_attempt(struct commit *commit, enum commit_outcome *outcome,
         return 0;
     }
     commit->run_changed = true;
-    if (run_add_attempt(run, run->attempts ? (int64_t)report->step - 1 : STEP_NONE,
+    if (run_add_attempt(commit->db, run,
+                        run->attempts ? (int64_t)report->step - 1 : STEP_NONE,
                         ATTEMPT_BY_PUT, &commit->put->failure))
         *outcome = COMMIT_REFUSED;
     report->attempt = run->attempts;

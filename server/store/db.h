@@ -40,6 +40,7 @@ struct db {
     const struct health_rules *rules; /* reports are judged by; NULL: the default ones */
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     struct db_waiting waiting;
+    uint64_t over_attempts; /* as db_waiting.over_bytes */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
 };
 

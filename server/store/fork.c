@@ -62,7 +62,7 @@ static int put_run(struct db *db, struct fork *fork, bool forming,
     if (forming)
         target.state |= RUN_FORMING;
     memcpy(target.run, fork->to, sizeof(fork->to));
-    return run_add_attempt(&target, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
+    return run_add_attempt(db, &target, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
                    run_row_put(db, &target, failure)
                ? -1
                : 0;

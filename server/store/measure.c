@@ -28,6 +28,8 @@ void store_measure(struct store *store)
         metric_limit(metrics, L_SHARDS_BYTES);
     for (; db->waiting.over_count > 0; db->waiting.over_count--)
         metric_limit(metrics, L_SHARDS);
+    for (; db->over_attempts > 0; db->over_attempts--)
+        metric_limit(metrics, L_ATTEMPTS);
     metric_set(metrics, M_STORE_OLDEST, seconds(statement_number(db, ST_TIME_OLDEST)));
     metric_set(metrics, M_STORE_NEWEST, seconds(statement_number(db, ST_TIME_NEWEST)));
 }

@@ -114,7 +114,7 @@ static int name_runs(struct db *db, struct failure *failure)
             break;
         }
         strncpy(row.run, name, sizeof(row.run) - 1);
-        if (run_add_attempt(&row, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
+        if (run_add_attempt(db, &row, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
             run_row_put(db, &row, failure))
             found = -1;
     }

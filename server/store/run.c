@@ -151,14 +151,16 @@ int find_run(struct db *db, const char *run, struct run_row *row, struct failure
     return found < 0 ? fail_context(failure, "run \"%s\"", row->run) : found;
 }
 
-int run_add_attempt(struct run_row *row, int64_t after, enum attempt_start start,
-                    struct failure *failure)
+int run_add_attempt(struct db *db, struct run_row *row, int64_t after,
+                    enum attempt_start start, struct failure *failure)
 {
-    if (row->attempts >= RUN_ATTEMPTS_MAX)
+    if (row->attempts >= RUN_ATTEMPTS_MAX) {
+        db->over_attempts++;
         return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "run",
                           "\"%s\" has %d attempts, which is the most; start another run, "
                           "or fork this one",
                           row->run, RUN_ATTEMPTS_MAX);
+    }
     row->after[row->attempts] = after;
     row->start[row->attempts] = (uint8_t)start;
     row->attempts++;

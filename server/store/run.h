@@ -47,8 +47,8 @@ int find_run(struct db *db, const char *run, struct run_row *row,
 void run_row_copy(struct run_row *to, const struct run_row *from);
 
 /* Adds an attempt, in memory. -1 with RESOURCE_EXHAUSTED: there are too many. */
-int run_add_attempt(struct run_row *row, int64_t after, enum attempt_start start,
-                    struct failure *failure);
+int run_add_attempt(struct db *db, struct run_row *row, int64_t after,
+                    enum attempt_start start, struct failure *failure);
 
 /* Writes the row, new or not. */
 int run_row_put(struct db *db, const struct run_row *row, struct failure *failure);

@@ -131,10 +131,12 @@ int gate_check(struct gate *gate, const struct gate_request *asked, struct reply
 
     if (asked->conn->reserved)
         asked->conn->last = true; /* a place of the reserve is for one request */
-    if (asked->conn->reserved && !(asked->route && asked->route->kind != ROUTE_PAGE))
+    if (asked->conn->reserved && !(asked->route && asked->route->kind != ROUTE_PAGE)) {
+        metric_limit(gate->config->metrics, L_HTTP_CONNECTIONS);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "every connection is in use, and the last ones are kept for probes "
                     "and metrics; try again later");
+    }
     if (check_host(gate, asked, failure) < 0) {
         log_refusal(gate, asked, failure);
         return -1;

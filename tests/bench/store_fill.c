@@ -151,7 +151,7 @@ static int fill(struct filling *f, struct failure *failure)
     struct run_row run;
 
     if (find_run(&f->db, f->run, &run, failure) < 0 ||
-        run_add_attempt(&run, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
+        run_add_attempt(&f->db, &run, STEP_NONE, ATTEMPT_BY_PUT, failure) ||
         statement_run(&f->db, ST_BEGIN, failure) || run_row_put(&f->db, &run, failure))
         return -1;
     for (uint64_t number = 0; number < f->count; number++) {

@@ -583,6 +583,7 @@ def test_a_call_names_at_most_eight_buffers(local, memory, values):
             offset=number * 64, region=buffer.put(data[:64]))))
     refused(lambda: list(local.ternary.ProjectStream(iter(requests), timeout=CALL_SECONDS)),
             INVALID, "chunk.region", "at most 8")
+    assert 'limit="call_buffers"} 1' in local_metrics(local)
 
 
 @pytest.mark.parametrize("size,more,words", [
@@ -721,6 +722,7 @@ def test_chunks_far_ahead_of_the_other_tensor_are_refused(local, memory):
 
     refused(lambda: list(local.ternary.VerifyStream(requests(), timeout=CALL_SECONDS)),
             INVALID, "chunk", "interleave their chunks")
+    assert 'limit="ahead_bytes"} 1' in local_metrics(local)
 
 
 def test_without_buffers_there_is_no_memory_socket(start, tmp_path, values):

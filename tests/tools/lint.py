@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 import dialect
 from cycles import cycles
 from documents import document_findings
+from limits import limit_findings
 
 # Header, mostly a third party's: where it may be included.
 FENCES = {
@@ -228,6 +229,7 @@ def main():
     sizes(findings)
     findings += cycles(folder)
     findings += document_findings()
+    findings += limit_findings()
     findings += dialect.findings(sources())
     print("longest functions:", *longest_functions(8), sep="\n  ")
     lonely = lonely_symbols(folder)

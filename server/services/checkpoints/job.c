@@ -190,6 +190,8 @@ static int log_add(struct checkpoint_job *job, const uint8_t *bytes, size_t coun
     if (grown)
         return 0;
     free(copy);
+    if (!fits)
+        metric_limit(job->context->metrics, L_JOB_BYTES);
     return fits ? no_memory(failure)
                 : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                        "the job's reports and result take more than %d bytes",
@@ -339,9 +341,7 @@ static int log_result(struct checkpoint_job *job, enum trit_verdict verdict,
     shown.state = job_state_name(JOB_DONE);
     shown.bytes_per_second = shown.seconds_left = 0;
     do {
-        const size_t left = strlen(text + at);
-        const size_t count =
-            left < PROGRESS_RESULT_BYTES_MAX ? left : (size_t)PROGRESS_RESULT_BYTES_MAX;
+        const size_t count = strnlen(text + at, PROGRESS_RESULT_BYTES_MAX);
 
         if (result < 0)
             break;

@@ -95,6 +95,7 @@ static int check_apart(struct pipeline *pipeline)
     if (!pipeline->emits_chunks || !pipeline->task.has_reference || pipeline->twice ||
         tiles * tile_bytes <= AHEAD_BYTES_MAX)
         return 0;
+    metric_limit(pipeline->call->config->metrics, L_AHEAD);
     return fail(
         &pipeline->call->failure, TRIT_INVALID_ARGUMENT,
         tensor_leads ? "chunk" : "reference",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ternary/regions.h"
 
+#include "obs/metrics.h"
+
 #include <string.h>
 
 #include "base/account.h"
@@ -45,6 +47,7 @@ static int keep(struct regions *regions, struct memory_buffer *buffer, const cha
         }
     if (regions->buffer_count == CALL_BUFFERS_MAX) {
         memory_buffer_drop(buffer);
+        metric_limit(regions->call->config->metrics, L_CALL_BUFFERS);
         return fail_field(&regions->call->failure, TRIT_INVALID_ARGUMENT, field,
                           "names another buffer, but a call may use at most %d",
                           (int)CALL_BUFFERS_MAX);

@@ -316,6 +316,7 @@ static int check_ahead(struct call *call, const struct pipeline *pipeline)
 
     if (!pipeline->task.has_reference || pipeline->twice || (!is_tensor && !is_reference))
         return 0;
+    metric_limit(call->config->metrics, L_AHEAD);
     return fail(
         &call->failure, TRIT_INVALID_ARGUMENT, is_tensor ? "chunk" : "reference",
         "%s: more than %u bytes ahead of the other tensor; interleave their chunks",

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, states, holders, memory. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "layers/impl.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
@@ -195,4 +197,27 @@ CASE(fills_in_defaults, "a spec without a group size gets the default")
     CHECK(layer_spec_check(&spec, NULL, NULL) == 0 && spec.group_size == 128);
     CHECK_EQ(layer_groups_per_row(&spec), 1);
     CHECK(layer_deviation(&spec) == 0.1);
+}
+
+CASE(full, "at most LAYERS_MAX layers are held, and refusals are counted")
+{
+    struct layer *many = calloc(LAYERS_MAX + 1, sizeof(*many));
+    size_t bytes;
+    char *text;
+
+    CHECK(many);
+    layers_fixture_open(&fixture, false);
+    for (unsigned i = 0; i <= LAYERS_MAX; i++) {
+        snprintf(many[i].spec.name, sizeof(many[i].spec.name), "%06u", i);
+        CHECK((layers_insert(fixture.layers, &many[i], &fixture.failure) == 0) ==
+              (i < LAYERS_MAX));
+    }
+    CHECK_EQ(fixture.failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(strstr(fixture.failure.message, "holds 65536 layers"));
+    text = metrics_render(fixture.metrics, false, &bytes);
+    CHECK(text && strstr(text, "tritd_limit_refusals_total{limit=\"layers\"} 1\n"));
+    free(text);
+    fixture.layers->count = 0; /* none of them was made by the registry */
+    layers_fixture_close(&fixture);
+    free(many);
 }

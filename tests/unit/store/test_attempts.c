@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/run.h"
 #include "tests/lib/check.h"
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/store_sql.h"
@@ -366,4 +367,20 @@ CASE(filed, "the owner is told when there are new reports, and only then")
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
+}
+
+CASE(bounded, "a run has at most RUN_ATTEMPTS_MAX attempts, and refusals are counted")
+{
+    static struct run_row run = {.run = "r", .state = RUN_OPEN};
+    static struct db db; /* for L_ATTEMPTS */
+    struct failure failure = {.status = TRIT_OK};
+
+    for (int i = 0; i < RUN_ATTEMPTS_MAX; i++)
+        CHECK(run_add_attempt(&db, &run, i, ATTEMPT_BY_REWIND, &failure) == 0);
+    CHECK_EQ(db.over_attempts, 0);
+    CHECK(run_add_attempt(&db, &run, 1, ATTEMPT_BY_REWIND, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(strstr(failure.message, "\"r\" has 1000 attempts"));
+    CHECK_EQ(run.attempts, RUN_ATTEMPTS_MAX);
+    CHECK_EQ(db.over_attempts, 1);
 }
