@@ -118,11 +118,18 @@ void call_resume_soon(struct call *call)
 
 void call_give_credit(struct call *call)
 {
-    if (call->throttle || call->held.stopped || !call->credit_owed ||
+    if (call->throttle || call->held.stopped || call->credit_owed <= call->credit_kept ||
         call->state != CALL_RECEIVING)
         return;
-    h2_credit(call->stream, call->credit_owed);
-    call->credit_owed = 0;
+    h2_credit(call->stream, call->credit_owed - call->credit_kept);
+    call->credit_owed = call->credit_kept;
+}
+
+void call_keep_credit(struct call *call, uint64_t bytes)
+{
+    const uint64_t most = call->config->limits->stream_window_bytes / 2;
+
+    call->credit_kept = (size_t)(bytes < most ? bytes : most);
 }
 
 void call_throttle(struct call *call, enum call_throttle reason, bool on)

@@ -91,6 +91,8 @@ struct call {
     uint32_t references; /* jobs and others that point to the call */
     uint32_t messages;   /* begun so far */
     size_t credit_owed;
+    size_t
+        credit_kept; /* of it, for bytes that the method still has; see call_keep_credit */
     struct held held;
     struct timer timer;
     struct timer resume; /* takes up held bytes, or a reply that waits for its peer */
@@ -154,6 +156,10 @@ void call_release(struct call *call);
 
 /* Sets or clears a reason to withhold credit. */
 void call_throttle(struct call *call, enum call_throttle reason, bool on);
+
+/* `bytes` that the method was given still take memory: the peer gets no credit for them, up to
+ * half of the stream's window. The next call_throttle or arriving bytes give the rest. */
+void call_keep_credit(struct call *call, uint64_t bytes);
 
 /* ---- inside grpc: what the events of a stream do to its call ----------------------- */
 

@@ -18,10 +18,11 @@ uint64_t rate_due_ns(const struct call *call)
     return call->rate.begin_ns + window_ns(call);
 }
 
+/* With credit that is kept, the peer may have none for a while. */
 static bool wants_input(const struct call *call)
 {
     return call->state == CALL_RECEIVING && call->throttle == 0 &&
-           !deframer_idle(&call->deframer);
+           call->credit_kept == 0 && !deframer_idle(&call->deframer);
 }
 
 enum rate_verdict rate_check(struct call *call, uint64_t now_ns)

@@ -12,6 +12,10 @@ struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
  * wait for more of them, until pipeline_submit_bundle. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
 
+/* A unary call's tiles that are under way count as bytes that the peer has sent, so that their
+ * memory and the stream's window together are bounded. */
+void pipeline_keep_credit(struct pipeline *pipeline);
+
 /* Gives the tiles that wait to the pool. */
 void pipeline_submit_bundle(struct pipeline *pipeline);
 

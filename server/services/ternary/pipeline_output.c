@@ -6,13 +6,29 @@
 #include "proto/codec/codec.h"
 #include "services/ternary/pipeline_impl.h"
 
+void pipeline_keep_credit(struct pipeline *pipeline)
+{
+    const struct plan *plan = &pipeline->task.plan;
+
+    if (!pipeline->emits_chunks && plan->tiles > 0)
+        call_keep_credit(pipeline->call,
+                         plan->in_bytes / plan->tiles * pipeline->in_flight);
+}
+
+static void tile_left(struct pipeline *pipeline)
+{
+    pipeline->in_flight--;
+    pipeline_keep_credit(pipeline);
+    if (pipeline->in_flight < pipeline->in_flight_max)
+        call_throttle(pipeline->call, THROTTLE_TILES, false);
+}
+
 void pipeline_recycle(struct pipeline *pipeline, struct tile *tile)
 {
     struct services *services = services_of(pipeline->call);
 
     tiles_put(&services->tiles, tile, services->config.blocks);
-    if (--pipeline->in_flight < pipeline->in_flight_max)
-        call_throttle(pipeline->call, THROTTLE_TILES, false);
+    tile_left(pipeline);
 }
 
 static void tile_slice_released(struct tile *tile)
@@ -143,8 +159,7 @@ void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
 {
     state_move(&tile_states, &tile->state, TILE_HELD);
     list_push(&pipeline->held, &tile->link);
-    if (--pipeline->in_flight < pipeline->in_flight_max)
-        call_throttle(pipeline->call, THROTTLE_TILES, false);
+    tile_left(pipeline);
 }
 
 void pipeline_lend_scales(struct pipeline *pipeline)

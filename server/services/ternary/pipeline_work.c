@@ -440,7 +440,9 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         (prepare_copies(pipeline, tile) < 0 ||
          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
-    if (++pipeline->in_flight >= pipeline->in_flight_max)
+    pipeline->in_flight++;
+    pipeline_keep_credit(pipeline);
+    if (pipeline->in_flight >= pipeline->in_flight_max)
         call_throttle(call, THROTTLE_TILES, true);
     tile->behind = NULL;
     tile->job =
