@@ -13,9 +13,9 @@
 static const struct {
     const char *model_type, *architecture;
 } kinds[] = {
-    {"llama", "llama"}, {"mistral", "llama"},      {"qwen2", "qwen2"},
-    {"qwen3", "qwen3"}, {"qwen3_moe", "qwen3moe"}, {"bitnet", "bitnet"},
-    {"gpt2", "gpt2"},
+    {"llama", "llama"},   {"mistral", "llama"}, {"mixtral", "llama"},
+    {"qwen2", "qwen2"},   {"qwen3", "qwen3"},   {"qwen3_moe", "qwen3moe"},
+    {"bitnet", "bitnet"}, {"gpt2", "gpt2"},
 };
 
 /* The model is not one that is written for llama.cpp; the first reason stays. */
@@ -66,6 +66,11 @@ static const struct number of_experts[] = {
     {AT(experts), {"num_experts", "num_local_experts"}, 1 << 16, false},
     {AT(experts_used), {"num_experts_per_tok", NULL}, 1 << 16, false},
     {AT(expert_feed_forward), {"moe_intermediate_size", NULL}, 1 << 24, false},
+};
+
+static const struct number of_mixtral[] = {
+    {AT(experts), {"num_local_experts", NULL}, 1 << 16, false},
+    {AT(experts_used), {"num_experts_per_tok", NULL}, 1 << 16, false},
 };
 
 static const struct number of_gpt2[] = {
@@ -131,6 +136,27 @@ static float read_float(struct gguf_model *model, const json_t *object, const ch
 
 /* ---- the rotary embedding --------------------------------------------------------------- */
 
+/* llama.cpp derives the factor of attention from that of the scaling, as transformers does
+ * unless config.json says another one. */
+static void read_yarn(struct gguf_model *model, const json_t *scaling)
+{
+    static const char *const others[] = {"attention_factor", "mscale", "mscale_all_dim"};
+    const json_t *truncate = member(scaling, "truncate");
+
+    model->beta_fast = read_float(model, scaling, "beta_fast", 0);
+    model->beta_slow = read_float(model, scaling, "beta_slow", 0);
+    if (model->architecture && (model->beta_fast > 0 || model->beta_slow > 0))
+        snprintf(
+            model->remark, sizeof(model->remark),
+            "llama.cpp may read yarn's beta_fast and beta_slow from its command line "
+            "only (--yarn-beta-fast, --yarn-beta-slow)");
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (member(scaling, others[i]))
+            reject(model, "config.json: yarn with %s is not written", others[i]);
+    if (truncate && !json_is_true(truncate))
+        reject(model, "config.json: yarn without truncate is not written");
+}
+
 static void read_scaling(struct gguf_model *model, const json_t *root,
                          const json_t *scaling)
 {
@@ -160,6 +186,8 @@ static void read_scaling(struct gguf_model *model, const json_t *root,
         model->original_context = (uint32_t)context;
     else if (original)
         reject(model, "config.json: original_max_position_embeddings is out of bounds");
+    if (model->rope == GGUF_ROPE_YARN)
+        read_yarn(model, scaling);
     if (model->low_factor >= model->high_factor)
         reject(model, "config.json: low_freq_factor is not below high_freq_factor");
 }
@@ -224,6 +252,9 @@ static void read_llama(struct gguf_model *model, const json_t *root)
             (step && json_integer_value(step) != 1))
             reject(model, "config.json: some layers have no experts");
     }
+    const char *type = json_string_value(member(root, "model_type"));
+    if (type && strcmp(type, "mixtral") == 0)
+        read_numbers(model, root, of_mixtral, COUNT(of_mixtral));
     read_rope(model, root);
     if (model->architecture && name && strcmp(name, "silu") != 0 &&
         strcmp(name, "swish") != 0)
@@ -252,7 +283,7 @@ static void read_model(struct gguf_model *model, const json_t *root)
             model->architecture = kinds[i].architecture;
     if (!model->architecture) {
         snprintf(model->remark, sizeof(model->remark),
-                 "llama.cpp's names are known for llama, mistral, qwen2, qwen3, "
+                 "llama.cpp's names are known for llama, mistral, mixtral, qwen2, qwen3, "
                  "qwen3_moe, bitnet and gpt2; config.json says %.40s",
                  type ? type : "no model_type");
         return;
@@ -314,9 +345,13 @@ static void put_rope(const struct gguf_model *model, struct gguf_keys *keys)
     gguf_keys_string(keys, key_of(text, model, "rope.scaling.type"),
                      model->rope == GGUF_ROPE_YARN ? "yarn" : "linear");
     put_f32(keys, model, "rope.scaling.factor", model->factor);
-    if (model->rope == GGUF_ROPE_YARN)
-        put_u32(keys, model, "rope.scaling.original_context_length",
-                model->original_context);
+    if (model->rope != GGUF_ROPE_YARN)
+        return;
+    put_u32(keys, model, "rope.scaling.original_context_length", model->original_context);
+    if (model->beta_fast > 0)
+        put_f32(keys, model, "rope.scaling.yarn_beta_fast", model->beta_fast);
+    if (model->beta_slow > 0)
+        put_f32(keys, model, "rope.scaling.yarn_beta_slow", model->beta_slow);
 }
 
 void gguf_model_put(const struct gguf_model *model, const char *name,
@@ -347,5 +382,6 @@ void gguf_model_put(const struct gguf_model *model, const char *name,
         return;
     put_u32(keys, model, "expert_count", model->experts);
     put_u32(keys, model, "expert_used_count", model->experts_used);
-    put_u32(keys, model, "expert_feed_forward_length", model->expert_feed_forward);
+    if (model->expert_feed_forward) /* else it is feed_forward_length */
+        put_u32(keys, model, "expert_feed_forward_length", model->expert_feed_forward);
 }

@@ -36,6 +36,7 @@ struct gguf_model {
     float norm_epsilon, rope_base;
     enum gguf_rope rope;
     float factor, low_factor, high_factor; /* of the rotary scaling */
+    float beta_fast, beta_slow;            /* of yarn; 0: llama.cpp's */
     uint32_t original_context;
     bool tied; /* the head is the embeddings */
 };

@@ -33,6 +33,25 @@ static const struct gguf_part llama_parts[] = {
     /* Other names of transformers for the same, which only gguf_place_of uses. */
     {"attn_sub_norm", "self_attn.inner_attn_ln"},
     {"ffn_sub_norm", "mlp.ffn_layernorm"},
+    {"ffn_gate_inp", "block_sparse_moe.gate"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.w1"},
+    {"ffn_up_exps", "block_sparse_moe.experts.w3"},
+    {"ffn_down_exps", "block_sparse_moe.experts.w2"},
+    {NULL, NULL},
+};
+
+/* A llama with experts is Mixtral. */
+static const struct gguf_part mixtral_parts[] = {
+    {"attn_norm", "input_layernorm"},
+    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_output", "self_attn.o_proj"},
+    {"ffn_norm", "post_attention_layernorm"},
+    {"ffn_gate_inp", "block_sparse_moe.gate"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.w1"},
+    {"ffn_up_exps", "block_sparse_moe.experts.w3"},
+    {"ffn_down_exps", "block_sparse_moe.experts.w2"},
     {NULL, NULL},
 };
 
@@ -144,6 +163,14 @@ static struct gguf_name split(const char *name)
     return parts;
 }
 
+static const struct gguf_part *parts_of(const struct tensor_table *table,
+                                        const struct architecture *architecture)
+{
+    return strcmp(architecture->name, "llama") == 0 && number_of(table, "expert_count")
+               ? mixtral_parts
+               : architecture->parts;
+}
+
 const char *gguf_name_of(const struct tensor_table *table, const char *name,
                          char text[FILES_NAME_BYTES_MAX + 1])
 {
@@ -153,8 +180,9 @@ const char *gguf_name_of(const struct tensor_table *table, const char *name,
     int length;
 
     if (architecture)
-        part = find_part(parts.number ? architecture->parts : architecture->outer,
-                         parts.part, parts.part_bytes);
+        part =
+            find_part(parts.number ? parts_of(table, architecture) : architecture->outer,
+                      parts.part, parts.part_bytes);
     if (!part)
         return NULL;
     if (parts.number)
@@ -243,10 +271,9 @@ static const char *find_gguf_part(const struct gguf_part *parts, const char *tex
 }
 
 /* "mlp.experts.12.up_proj" is expert 12 of "mlp.experts.up_proj". */
-static const char *find_expert(const struct gguf_part *parts, const char *text,
-                               size_t bytes, struct gguf_place *place)
+static const char *find_expert(const struct gguf_part *parts, const char *experts,
+                               const char *text, size_t bytes, struct gguf_place *place)
 {
-    static const char experts[] = "mlp.experts";
     const char *rest = text;
     char whole[64];
 
@@ -269,7 +296,10 @@ static bool place_in_block(const struct architecture *architecture, const char *
     const size_t bytes = (size_t)(leaf - text);
     const char *part = find_gguf_part(architecture->parts, text, bytes);
     if (!part)
-        part = find_expert(architecture->parts, text, bytes, place);
+        part = find_expert(architecture->parts, "mlp.experts", text, bytes, place);
+    if (!part)
+        part = find_expert(architecture->parts, "block_sparse_moe.experts", text, bytes,
+                           place);
     if (!part)
         return false;
     place->in_block = true;

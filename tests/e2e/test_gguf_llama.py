@@ -231,7 +231,35 @@ def test_large_bitnet_matrices(daemon, random, tmp_path):
                                   interleave(codes * np.float32(.25), 32))
 
 
+def test_mixtral(daemon, random, tmp_path):
+    """Mixtral's w1, w2 and w3 are gate, down and up of one tensor each; verify finds them again."""
+    tensors = models.weights(random, "mixtral")
+    folder = models.folder(tmp_path / "m", tensors, models.config("mixtral"))
+    assert "a model for llama.cpp (llama)" in project(daemon, folder, tmp_path / "o.gguf", "-e", "tq2_0", "-g", "256")
+    found, keys = read(tmp_path / "o.gguf")
+    for number, part in ((1, "gate"), (2, "down"), (3, "up")):
+        for expert in range(models.EXPERTS):
+            value = tensors[f"model.layers.1.block_sparse_moe.experts.{expert}.w{number}.weight"]
+            np.testing.assert_array_equal(values_of(found[f"blk.1.ffn_{part}_exps.weight"])[expert],
+                                          projected(value, 256))
+    assert (keys["llama.expert_count"], keys["llama.expert_used_count"]) == (4, 2)
+    assert "llama.expert_feed_forward_length" not in keys
+    assert found["blk.0.ffn_gate_inp.weight"].tensor_type.name == "F32"
+
+
+def test_yarn(daemon, random, tmp_path):
+    """The keys of yarn are those of config.json; a factor of attention is not one that llama.cpp has."""
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128, "beta_fast": 8}
+    folder = models.folder(tmp_path / "m", models.weights(random), models.config(rope_scaling=scaling))
+    assert "--yarn-beta-fast" in project(daemon, folder, tmp_path / "o.gguf")
+    _, keys = read(tmp_path / "o.gguf")
+    expected = {"type": "yarn", "factor": 4, "original_context_length": 128, "yarn_beta_fast": 8}
+    assert {name: keys[f"llama.rope.scaling.{name}"] for name in expected} == expected
+    assert "llama.rope.scaling.yarn_beta_slow" not in keys
+
+
 @pytest.mark.parametrize("change,why", [
+    ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "attention_factor": 1.5}}, "yarn with attention_factor"),
     ({"model_type": "mamba"}, "config.json says mamba"), ({"vocab_size": 97}, "vocab_size is 97"),
     ({"num_hidden_layers": 1}, "has no tensor for model.layers.1."), ({"rms_norm_eps": "x"}, "rms_norm_eps"),
     ({"num_attention_heads": 3}, "not whole heads")])

@@ -12,6 +12,7 @@ from tritd import cli
 llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed (make test-llama)")
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
 
 
 def made(daemon, tmp_path, tensors, values, *options, **texts):
@@ -26,7 +27,8 @@ def made(daemon, tmp_path, tensors, values, *options, **texts):
     ("llama", "dense", 128, {"tie_word_embeddings": True}), ("llama", "dense", 128, {"rope_scaling": LLAMA3}),
     ("llama", "dense", 128, {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}), ("qwen2", "dense", 128, {}),
     ("qwen2", "tq2_0", 256, {}), ("qwen3", "tq2_0", 256, {}), ("qwen3_moe", "tq2_0", 256, {}),
-    ("qwen3_moe", "dense", 128, {}), ("bitnet", "tq2_0", 256, {"tie_word_embeddings": True})])
+    ("qwen3_moe", "dense", 128, {}), ("mixtral", "dense", 128, {}),
+    ("llama", "dense", 128, {"rope_scaling": YARN}), ("bitnet", "tq2_0", 256, {"tie_word_embeddings": True})])
 def test_logits(daemon, random, tmp_path, kind, encoding, group, more):
     """llama.cpp's logits are within 2 % of their range of NumPy's over t*f16(s), dense ones within 1 %."""
     values = models.config(kind, **more)

@@ -20,6 +20,8 @@ def config(model_type="llama", **more):
               "head_dim": HEAD, "intermediate_size": WIDE, "vocab_size": VOCABULARY, "hidden_act": "silu",
               "max_position_embeddings": 512, "rms_norm_eps": EPSILON, "rope_theta": ROPE,
               "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2}
+    if model_type == "mixtral":
+        values |= {"num_local_experts": EXPERTS, "num_experts_per_tok": 2}
     if model_type == "qwen3_moe":
         values |= {"num_experts": EXPERTS, "num_experts_per_tok": 2, "moe_intermediate_size": HIDDEN,
                    "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": []}
@@ -50,7 +52,12 @@ def weights(random, model_type="llama", tied=False):
             one |= {"self_attn.q_norm.weight": norm(HEAD), "self_attn.k_norm.weight": norm(HEAD)}
         if model_type == "bitnet":
             one |= {"self_attn.attn_sub_norm.weight": norm(HIDDEN), "mlp.ffn_sub_norm.weight": norm(WIDE)}
-        if model_type == "qwen3_moe":
+        if model_type == "mixtral":
+            one["block_sparse_moe.gate.weight"] = normal(EXPERTS, HIDDEN) * 10
+            for expert in range(EXPERTS):
+                one |= {f"block_sparse_moe.experts.{expert}.w{part}.weight": normal(*shape)
+                        for part, shape in ((1, (WIDE, HIDDEN)), (2, (HIDDEN, WIDE)), (3, (WIDE, HIDDEN)))}
+        elif model_type == "qwen3_moe":
             one["mlp.gate.weight"] = normal(EXPERTS, HIDDEN) * 10
             for expert in range(EXPERTS):
                 one |= {f"mlp.experts.{expert}.{part}_proj.weight": normal(HIDDEN, HIDDEN)
@@ -76,7 +83,7 @@ def projected(tensors, group, halves):
     """The layers as t*s, with scales in f16 if `halves`."""
     found = dict(tensors)
     for name, value in tensors.items():
-        if value.ndim == 2 and "mlp.gate.weight" not in name:
+        if value.ndim == 2 and not name.endswith(("mlp.gate.weight", "moe.gate.weight")):
             codes, scales = ref.project(value, group)
             if halves:
                 scales = scales.astype(np.float16)
@@ -107,13 +114,24 @@ def frequencies(values):
         low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
         smooth = np.clip((context / wave - low) / (high - low), 0, 1)
         turns = (1 - smooth) * turns / scaling["factor"] + smooth * turns
+    if scaling.get("rope_type") == "yarn":
+        def pair(rotations):  # that turns so often within the original context
+            context = scaling["original_max_position_embeddings"]
+            return size * np.log(context / (rotations * 2 * np.pi)) / (2 * np.log(values["rope_theta"]))
+
+        low = max(np.floor(pair(scaling.get("beta_fast", 32))), 0)
+        high = min(np.ceil(pair(scaling.get("beta_slow", 1))), size - 1)
+        share = 1 - np.clip((np.arange(size // 2) - low) / max(high - low, .001), 0, 1)
+        turns = turns / scaling["factor"] * (1 - share) + turns * share
     return turns
 
 
-def _rotate(x, turns):
+def _rotate(x, values):
     """x: [tokens, heads, size]; the halves of a head are the pairs."""
-    angle = np.arange(x.shape[0])[:, None] * turns[None]
-    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    scaling = values.get("rope_scaling") or {}
+    factor = .1 * np.log(scaling["factor"]) + 1 if scaling.get("rope_type") == "yarn" else 1
+    angle = np.arange(x.shape[0])[:, None] * frequencies(values)[None]
+    cos, sin = factor * np.cos(angle)[:, None], factor * np.sin(angle)[:, None]
     left, right = np.split(x, 2, axis=-1)
     return np.concatenate([left * cos - right * sin, right * cos + left * sin], axis=-1)
 
@@ -128,7 +146,7 @@ def _attention(x, get, values):
             weight = get(f"self_attn.{part}_norm.weight", None)
             if weight is not None:
                 made = _norm(made, weight, values["rms_norm_eps"])
-            made = _rotate(made, frequencies(values))
+            made = _rotate(made, values)
         parts[part] = made if part == "q" else np.repeat(made, heads // keys, axis=1)
     scores = np.einsum("ihd,jhd->hij", parts["q"], parts["k"]) / np.sqrt(size)
     scores = np.where(np.tril(np.ones(scores.shape[1:], bool)), scores, -np.inf)
@@ -141,22 +159,25 @@ def _attention(x, get, values):
     return found @ get("self_attn.o_proj.weight").T
 
 
-def _mlp(x, get, stem, sub_norm=None, epsilon=0):
-    made = _silu(x @ get(f"{stem}.gate_proj.weight").T) * (x @ get(f"{stem}.up_proj.weight").T)
+def _mlp(x, get, stem, sub_norm=None, epsilon=0, names=("gate_proj", "up_proj", "down_proj")):
+    gate, up, down = (get(f"{stem}.{name}.weight").T for name in names)
+    made = _silu(x @ gate) * (x @ up)
     if sub_norm is not None:
         made = _norm(made, sub_norm, epsilon)
-    return made @ get(f"{stem}.down_proj.weight").T
+    return made @ down
 
 
 def _experts(x, get, values):
-    router = x @ get("mlp.gate.weight").T
+    mixtral = values["model_type"] == "mixtral"
+    stem, more = ("block_sparse_moe", {"names": ("w1", "w3", "w2")}) if mixtral else ("mlp", {})
+    router = x @ get(f"{stem}.gate.weight").T
     share = np.exp(router - router.max(-1, keepdims=True))
     share /= share.sum(-1, keepdims=True)
     found = np.zeros_like(x)
     for row, one in enumerate(share):
         best = np.argsort(-one)[:values["num_experts_per_tok"]]
         for expert in best:
-            found[row] += one[expert] / one[best].sum() * _mlp(x[row], get, f"mlp.experts.{expert}")
+            found[row] += one[expert] / one[best].sum() * _mlp(x[row], get, f"{stem}.experts.{expert}", **more)
     return found
 
 
@@ -170,7 +191,7 @@ def logits(tensors, values, tokens):
 
         x = x + _attention(_norm(x, get("input_layernorm.weight"), values["rms_norm_eps"]), get, values)
         after = _norm(x, get("post_attention_layernorm.weight"), values["rms_norm_eps"])
-        if "num_experts" in values:
+        if "num_experts_per_tok" in values:
             x = x + _experts(after, get, values)
         else:
             x = x + _mlp(after, get, "mlp", get("mlp.ffn_sub_norm.weight", None), values["rms_norm_eps"])

@@ -59,6 +59,28 @@ CASE(maps_names, "llama.cpp's names become those of transformers")
     mapped("gpt2", "blk.3.ffn_down.weight", "transformer.h.3.mlp.c_proj.weight");
 }
 
+CASE(maps_mixtral, "a llama with experts has Mixtral's names")
+{
+    char text[FILES_NAME_BYTES_MAX + 1];
+    struct tensor_table table;
+    struct gguf_place place;
+
+    table_of(&table, "llama");
+    CHECK(table_add_pair(&table, "llama.expert_count", "8", NULL) == 0);
+    CHECK_STR(gguf_name_of(&table, "blk.3.ffn_gate_inp.weight", text),
+              "model.layers.3.block_sparse_moe.gate.weight");
+    CHECK_STR(gguf_name_of(&table, "blk.3.ffn_up_exps.weight", text),
+              "model.layers.3.block_sparse_moe.experts.w3.weight");
+    table_fini(&table);
+    CHECK(gguf_place_of("llama", "model.layers.3.block_sparse_moe.experts.7.w2.weight",
+                        &place));
+    CHECK_STR(place.name, "blk.3.ffn_down_exps.weight");
+    CHECK(place.is_expert && place.expert == 7 && place.block == 3);
+    CHECK(gguf_place_of("llama", "model.layers.3.block_sparse_moe.gate.weight", &place));
+    CHECK_STR(place.name, "blk.3.ffn_gate_inp.weight");
+    CHECK(!place.is_expert);
+}
+
 CASE(leaves_other_names, "unknown names, architectures and other files keep their names")
 {
     char text[FILES_NAME_BYTES_MAX + 1];
