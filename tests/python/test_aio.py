@@ -168,7 +168,14 @@ def test_no_call_blocks_the_loop(daemon, random, tmp_path):
         yield "checkpoints.inspect", finished(jobs.inspect(name))
         yield "checkpoints.plan", finished(jobs.plan(name))
         yield "checkpoints.verify", finished(jobs.verify(name))
-        yield "checkpoints.project", finished(jobs.project(name, "loop.gguf", force=True))
+        yield (
+            "checkpoints.project",
+            finished(jobs.project(name, "loop.gguf", encoding="pq2_0", force=True)),
+        )
+        gguf = "loop.gguf"
+        yield "checkpoints.pack", finished(jobs.pack(gguf, "p.gguf", encoding="pq2_0", force=True))
+        yield "checkpoints.unpack", finished(jobs.unpack(gguf, "u.safetensors", force=True))
+        yield "checkpoints.diff", finished(jobs.diff(gguf, "p.gguf"))
         yield "checkpoints.jobs", jobs.jobs()
         yield "checkpoints.attach", again(jobs)
         yield "checkpoints.cancel", jobs.cancel(last.pop())

@@ -129,6 +129,58 @@ def test_a_projection_that_the_plan_refuses_names_the_tensors(jobs, files):
     assert not jobs.plan("ternary.safetensors").result().possible
 
 
+def test_packed_files_equal_those_of_the_local_calls(client, jobs, files):
+    dense, packed = "dense.safetensors", "packed.safetensors"
+    jobs.project("latents.safetensors", dense, force=True).result()
+    job = jobs.pack(dense, packed, encoding="int8", force=True)
+    assert [one.layer for one in job if one.report] == ["a.weight", "b.weight"]
+    result = job.result()
+    assert (result.layers, result.passed_through, result.scales_rounded) == (2, 1, 0)
+    assert result.encoding == trit.Encoding.INT8 and list(result.reports) == [
+        "a.weight",
+        "b.weight",
+    ]
+    client.checkpoint.pack(files / dense, files / "local.int8.safetensors", encoding="int8")
+    assert (files / packed).read_bytes() == (files / "local.int8.safetensors").read_bytes()
+    unpacked = jobs.unpack(packed, "again.f16.safetensors", dtype="f32").result()
+    assert (unpacked.encoding, unpacked.reports) == (trit.Encoding.DENSE, {})
+    client.checkpoint.unpack(files / packed, files / "local.f16.safetensors", dtype="f32")
+    assert (files / "again.f16.safetensors").read_bytes() == (
+        files / "local.f16.safetensors"
+    ).read_bytes()
+    with pytest.raises(trit.InvalidArgument, match=r"a\.weight"):
+        jobs.pack("latents.safetensors", "never.safetensors", encoding="int8").result()
+
+
+def test_a_diff_says_what_differs(jobs, files):
+    weights = np.full((2, 128), 0.5, np.float32)
+    other = weights.copy()
+    other[1, 3] = -0.5
+    save(files / "one.safetensors", {"l.weight": weights, "n.weight": weights[0]})
+    save(files / "two.safetensors", {"l.weight": other, "n.weight": other[1]})
+    same = jobs.diff("one.safetensors", "one.safetensors").result()
+    assert same.equal and same.layers["l.weight"].first is None
+    job = jobs.diff("one.safetensors", "two.safetensors")
+    assert list(job)[-1].verdict == "fail"
+    found = job.result()
+    layer = found.layers["l.weight"]
+    assert not found.equal and not layer.equal
+    assert (layer.elements, layer.codes_differing, layer.first) == (256, 1, 131)
+    assert sum(layer.transitions) == 256 and layer.transitions[8] == 255
+    assert layer.scale_ratio_max == 1 and found.tensors["n.weight"]
+
+
+def test_jobs_without_reports_come_to_the_same(jobs, files):
+    options = {"encoding": "int8", "force": True}
+    jobs.project("latents.safetensors", "with.safetensors", **options).result()
+    job = jobs.project("latents.safetensors", "without.safetensors", report="none", **options)
+    assert not any(one.report for one in job) and job.result().reports == {}
+    assert (files / "with.safetensors").read_bytes() == (
+        files / "without.safetensors"
+    ).read_bytes()
+    assert jobs.verify("with.safetensors", report="none").result().verdict == "pass"
+
+
 # ---- errors ------------------------------------------------------------------------------
 
 
@@ -157,6 +209,10 @@ def test_arguments_are_checked_before_a_job_starts(jobs):
         (lambda: jobs.project("x", "y", shard_bytes=0), "shard_bytes"),
         (lambda: jobs.project("x", 3), "out"),
         (lambda: jobs.plan("x", detach=1), "detach"),
+        (lambda: jobs.pack("x", "y", encoding="pq"), "encoding"),
+        (lambda: jobs.pack("x", "y", encoding="int8", report="all"), "report"),
+        (lambda: jobs.unpack("x", "y", dtype="i9"), "dtype"),
+        (lambda: jobs.diff("x", None), "against"),
         (lambda: jobs.plan("x", timeout=-1), "timeout"),
         (lambda: jobs.plan("x", include=["p"] * 65), "include"),
         (lambda: jobs.attach("x\0"), "job"),
@@ -240,6 +296,7 @@ def test_the_result_of_another_clients_job_has_its_kind(jobs):
         trit.checkpoint.ProjectPlan: jobs.plan("latents.safetensors"),
         trit.VerifyResult: jobs.verify("latents.safetensors"),
         trit.ProjectResult: jobs.project("latents.safetensors", "kind.safetensors", force=True),
+        trit.DiffResult: jobs.diff("latents.safetensors", "latents.safetensors"),
     }
     for kind, job in kinds.items():
         watch = jobs.attach(job.job)

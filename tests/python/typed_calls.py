@@ -30,6 +30,7 @@ def blocking(client: trit.Client, weights: np.ndarray[Any, np.dtype[np.float32]]
     job = client.checkpoints.verify("model.safetensors", against="latents")
     assert_type(list(job), List[trit.JobProgress])
     assert_type(job.result(), trit.VerifyResult)
+    assert_type(client.checkpoints.diff("a", "b").result(), trit.DiffResult)
     assert_type(client.checkpoints.jobs(), List[trit.JobInfo])
 
 

@@ -24,7 +24,7 @@ from ._retry import RetryPolicy
 from ._secure import TLS
 from ._version import VERSION as __version__
 from .checkpoint import CheckpointInfo, PackResult, ProjectResult, VerifyResult
-from .checkpoints import Job, JobInfo, JobProgress
+from .checkpoints import DiffResult, Job, JobInfo, JobPackResult, JobProgress, LayerDifference
 from .client import Client
 from .errors import (
     Aborted,
@@ -87,6 +87,7 @@ __all__ = [
     "DType",
     "DataLoss",
     "DeadlineExceeded",
+    "DiffResult",
     "Durability",
     "Encoding",
     "Error",
@@ -102,7 +103,9 @@ __all__ = [
     "InvalidType",
     "Job",
     "JobInfo",
+    "JobPackResult",
     "JobProgress",
+    "LayerDifference",
     "LayerKind",
     "LayerPart",
     "LayerRef",

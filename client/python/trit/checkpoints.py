@@ -12,41 +12,56 @@ FailedPrecondition.
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any, Callable, Dict, Generic, Iterator, List, Optional, TypeVar, Union, cast
 
 from ._arguments import PathLike, c_text, flag, given, member, path_of, real
 from ._call import Call
 from ._checkpoint_calls import with_name
-from ._checkpoint_results import (
-    CheckpointInfo,
-    ProjectPlan,
-    ProjectResult,
-    VerifyResult,
-    plan_of,
-)
+from ._checkpoint_results import CheckpointInfo, ProjectPlan, ProjectResult, VerifyResult
 from ._handle import Handle
+from ._job_results import (
+    DiffResult,
+    JobPackResult,
+    LayerDifference,
+    any_result,
+    diff_result,
+    info_result,
+    pack_result,
+    plan_result,
+    projection_result,
+    verification_result,
+)
 from ._job_stream import JobStream
 from ._native import ffi, lib, new
 from ._rules import Options
 from ._selection import Patterns
-from ._sources import Tensor
 from ._visit import Visit
 from .checkpoint import Experts
-from .errors import Error, InvalidArgument, error_of
+from .errors import Error, error_of
 from .reports import Report, Verdict, report_of
 from .types import (
     AnyEncoding,
     AnyPartialGroup,
+    AnyReportDetail,
     AnyVerifyMode,
+    DType,
     Encoding,
+    FloatName,
     PartialGroup,
+    ReportDetail,
     VerifyMode,
 )
 
-__all__ = ["Checkpoints", "Job", "JobInfo", "JobProgress"]
+__all__ = [
+    "Checkpoints",
+    "DiffResult",
+    "Job",
+    "JobInfo",
+    "JobPackResult",
+    "JobProgress",
+    "LayerDifference",
+]
 
-JobResult = Union[CheckpointInfo, ProjectPlan, ProjectResult, VerifyResult]
 _Result = TypeVar("_Result")
 
 
@@ -101,7 +116,7 @@ class JobInfo:
 
     Attributes:
         job: Name of the job.
-        method: What it does: "Inspect", "Plan", "Verify", "Project".
+        method: What it does: "Inspect", "Plan", "Verify", "Project", "Pack", "Diff".
         path: Path of the input below the daemon's root.
         against: Path of the latents; "" without any.
         out: Path of the output; "" without one.
@@ -258,75 +273,7 @@ class Job(Iterator[JobProgress], Generic[_Result]):
         self._stream.close()
 
 
-# ---- results -----------------------------------------------------------------------------
-
-
-def _encoding_of(metadata: Dict[str, str]) -> Optional[Encoding]:
-    """The encoding that the record in a file's metadata names."""
-    try:
-        return Encoding[json.loads(metadata["trit"])["encoding"].upper()]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-
-
-def _info(found: Any, _: Dict[str, Report]) -> CheckpointInfo:
-    tensors = found["tensors"]
-    return CheckpointInfo(
-        {
-            one["name"]: Tensor(
-                one["name"], one["dtype"], tuple(one["shape"]), one["bytes"], one["offset"]
-            )
-            for one in tensors
-        },
-        tuple(one["name"] for one in tensors if one["layer"]),
-        found["metadata"],
-        _encoding_of(found["metadata"]),
-        {one["name"]: one["what"] for one in tensors},
-        found["findings"],
-    )
-
-
-def _plan(found: Any, _: Dict[str, Report]) -> ProjectPlan:
-    return plan_of(found)
-
-
-def _verification(found: Any, reports: Dict[str, Report]) -> VerifyResult:
-    return VerifyResult(
-        reports, found["verdict"], found["findings"], found["examined"], found["kept"]
-    )
-
-
-def _projection(found: Any, reports: Dict[str, Report]) -> ProjectResult:
-    if "bytes" in found:  # the plan, because it refuses something
-        raise _refused(plan_of(found))
-    return ProjectResult(
-        reports,
-        None,
-        found["findings"],
-        found["verdict"],
-        found["ternary"],
-        found["kept"],
-    )
-
-
-def _refused(plan: ProjectPlan) -> InvalidArgument:
-    """What `client.checkpoint.project` raises for such a plan; the caller raises it."""
-    why = [f"{name}: {reason}" for name, reason in plan.refused.items()]
-    why += [f"{one.tensor}: {one.kind}" for one in plan.findings if one.severity == "error"]
-    if plan.refusal is not None:
-        why.insert(0, plan.refusal)
-    return InvalidArgument(
-        f"path: {'; '.join(why) or 'none of its tensors is a layer'}. Nothing is written", "path"
-    )
-
-
-def _any(found: Any, reports: Dict[str, Report]) -> JobResult:
-    """The result of a job that was started elsewhere, by the members that it has."""
-    if "format" in found:
-        return _info(found, reports)
-    if "examined" in found:
-        return _verification(found, reports)
-    return _plan(found, reports) if "bytes" in found else _projection(found, reports)
+# ---- C structs ---------------------------------------------------------------------------
 
 
 def _progress_of(c: Any) -> JobProgress:
@@ -439,7 +386,7 @@ class Checkpoints:
             status: int = lib.trit_job_run(client, request, progress, visit, arg, call.error)
             return status
 
-        borrowed += [paths, c]  # until the call has ended
+        borrowed += [paths, c, members]  # until the call has ended
         stream = JobStream(self._client, begin, _progress_of, timeout, borrowed)
         return Job(self, stream, read)
 
@@ -500,7 +447,7 @@ class Checkpoints:
             options,
             detach,
             timeout,
-            _info,
+            info_result,
             npy_bf16=flag(npy_bf16, "npy_bf16"),
         )
 
@@ -572,7 +519,7 @@ class Checkpoints:
             options,
             detach,
             timeout,
-            _plan,
+            plan_result,
             out,
             npy_bf16=flag(npy_bf16, "npy_bf16"),
         )
@@ -598,6 +545,7 @@ class Checkpoints:
         strip_prefix: Patterns = None,
         allow_dead: bool = False,
         accept_record: bool = False,
+        report: AnyReportDetail = ReportDetail.FULL,
         detach: bool = False,
         timeout: Optional[float] = None,
     ) -> Job[VerifyResult]:
@@ -625,6 +573,8 @@ class Checkpoints:
             strip_prefix: As for `client.checkpoint.verify`.
             allow_dead: Whether a layer of zeros passes.
             accept_record: Accept layers that the file's own record leaves out.
+            report: FULL or BRIEF for a report of each layer; NONE for none and no digests, which
+                is faster.
             detach: Whether the job goes on when this client goes.
             timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
 
@@ -666,8 +616,9 @@ class Checkpoints:
             options,
             detach,
             timeout,
-            _verification,
+            verification_result,
             against=against,
+            report=member(ReportDetail, report, "report"),
             npy_bf16=flag(npy_bf16, "npy_bf16"),
             has_tolerance=tolerance is not None,
             tolerance=real(tolerance, "tolerance"),
@@ -691,6 +642,7 @@ class Checkpoints:
         force: bool = False,
         again: bool = False,
         allow_lost: bool = False,
+        report: AnyReportDetail = ReportDetail.FULL,
         detach: bool = False,
         timeout: Optional[float] = None,
     ) -> Job[ProjectResult]:
@@ -715,6 +667,8 @@ class Checkpoints:
             force: Replace `out` if it exists; never the input.
             again: Project layers that are ternary already. Their scales shrink.
             allow_lost: Write groups whose scale rounds to 0 or infinity.
+            report: FULL or BRIEF for a report of each layer; NONE for none and no digests, which
+                is faster.
             detach: Whether the job goes on when this client goes.
             timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
 
@@ -752,12 +706,272 @@ class Checkpoints:
             options,
             detach,
             timeout,
-            _projection,
+            projection_result,
             out,
+            report=member(ReportDetail, report, "report"),
             npy_bf16=flag(npy_bf16, "npy_bf16"),
             shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
             force=flag(force, "force"),
             allow_lost_scales=flag(allow_lost, "allow_lost"),
+        )
+
+    def pack(
+        self,
+        path: PathLike,
+        out: PathLike,
+        *,
+        encoding: AnyEncoding,
+        group_size: Optional[int] = None,
+        from_encoding: Optional[AnyEncoding] = None,
+        allow_rounded_scales: bool = False,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        bits: Optional[int] = None,
+        npy_bf16: bool = False,
+        shard_bytes: Optional[int] = None,
+        force: bool = False,
+        report: AnyReportDetail = ReportDetail.FULL,
+        detach: bool = False,
+        timeout: Optional[float] = None,
+    ) -> Job[JobPackResult]:
+        """Starts a job that packs layers that are ternary already, losslessly.
+
+        Args:
+            path: A file, a folder or an index below the daemon's root.
+            out: Path of the output, as for `project`.
+            encoding: How the layers lie in memory; DENSE unpacks them, see `unpack`.
+            group_size: Weights of a row that share a scale; None for those of the input.
+            from_encoding: How the layers of the input lie in memory; None for what its record,
+                its config.json or its tables say, else DENSE.
+            allow_rounded_scales: Round scales that the encoding's type does not hold.
+            include: As for `client.checkpoint.pack`.
+            exclude: As for `client.checkpoint.pack`.
+            convolutions: As for `client.checkpoint.pack`.
+            experts: As for `client.checkpoint.pack`.
+            transposed: As for `client.checkpoint.pack`.
+            bits: As for `client.checkpoint.pack`.
+            npy_bf16: As for `client.checkpoint.pack`.
+            shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
+            force: Replace `out` if it exists; never the input.
+            report: FULL or BRIEF for a report of each layer; NONE for none and no digests, which
+                is faster.
+            detach: Whether the job goes on when this client goes.
+            timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
+
+        Returns:
+            The job; its result is a JobPackResult.
+
+        Raises:
+            FailedPrecondition: The daemon runs without --checkpoint-root.
+            ResourceExhausted: Too many jobs wait already.
+            InvalidArgument: An argument has no valid value. What is wrong with the paths or
+                the file, a layer that is not ternary for example, is raised by the job's
+                iteration and its `result`.
+
+        Example:
+            >>> job = client.checkpoints.project("model.safetensors", "t.safetensors", force=True)
+            >>> _ = job.result()
+            >>> job = client.checkpoints.pack(
+            ...     "t.safetensors", "packed.safetensors", encoding="int8", force=True
+            ... )
+            >>> job.result().layers
+            2
+        """
+        return self._packed(
+            path,
+            out,
+            {
+                "encoding": member(Encoding, encoding, "encoding"),
+                "group_size": given(group_size, "group_size", 2**32, "that of the input"),
+            },
+            Options(
+                include,
+                exclude,
+                convolutions,
+                None
+                if from_encoding is None
+                else member(Encoding, from_encoding, "from_encoding"),
+                experts=experts,
+                transposed=transposed,
+                bits=bits,
+            ),
+            detach,
+            timeout,
+            npy_bf16=flag(npy_bf16, "npy_bf16"),
+            shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
+            force=flag(force, "force"),
+            report=member(ReportDetail, report, "report"),
+            allow_rounded_scales=flag(allow_rounded_scales, "allow_rounded_scales"),
+        )
+
+    def unpack(
+        self,
+        path: PathLike,
+        out: PathLike,
+        *,
+        dtype: Union[None, DType, FloatName] = None,
+        from_encoding: Optional[AnyEncoding] = None,
+        include: Patterns = None,
+        exclude: Patterns = None,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        bits: Optional[int] = None,
+        npy_bf16: bool = False,
+        shard_bytes: Optional[int] = None,
+        force: bool = False,
+        detach: bool = False,
+        timeout: Optional[float] = None,
+    ) -> Job[JobPackResult]:
+        """Starts a job that makes the layers of a packed checkpoint dense: t * s.
+
+        Args:
+            path: A file, a folder or an index below the daemon's root.
+            out: Path of the output, as for `project`.
+            dtype: F32, F16 or BF16; None for what the record of the input says, else F32.
+            from_encoding: As for `pack`.
+            include: As for `client.checkpoint.unpack`.
+            exclude: As for `client.checkpoint.unpack`.
+            convolutions: As for `client.checkpoint.unpack`.
+            experts: As for `client.checkpoint.unpack`.
+            transposed: As for `client.checkpoint.unpack`.
+            bits: As for `client.checkpoint.unpack`.
+            npy_bf16: As for `client.checkpoint.unpack`.
+            shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
+            force: Replace `out` if it exists; never the input.
+            detach: Whether the job goes on when this client goes.
+            timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
+
+        Returns:
+            The job; its result is a JobPackResult without reports.
+
+        Raises:
+            FailedPrecondition: The daemon runs without --checkpoint-root.
+            ResourceExhausted: Too many jobs wait already.
+            InvalidArgument: An argument has no valid value. What is wrong with the paths or
+                the file is raised by the job's iteration and its `result`.
+
+        Example:
+            >>> job = client.checkpoints.project(
+            ...     "model.safetensors", "int8.safetensors", encoding="int8", force=True
+            ... )
+            >>> _ = job.result()
+            >>> job = client.checkpoints.unpack("int8.safetensors", "f32.safetensors", force=True)
+            >>> job.result().encoding.name
+            'DENSE'
+        """
+        return self._packed(
+            path,
+            out,
+            {"dtype": 0 if dtype is None else member(DType, dtype, "dtype")},
+            Options(
+                include,
+                exclude,
+                convolutions,
+                None
+                if from_encoding is None
+                else member(Encoding, from_encoding, "from_encoding"),
+                experts=experts,
+                transposed=transposed,
+                bits=bits,
+            ),
+            detach,
+            timeout,
+            npy_bf16=flag(npy_bf16, "npy_bf16"),
+            shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
+            force=flag(force, "force"),
+        )
+
+    def _packed(
+        self,
+        path: PathLike,
+        out: PathLike,
+        target: Dict[str, int],
+        options: Options,
+        detach: bool,
+        timeout: Optional[float],
+        **members: Any,
+    ) -> Job[JobPackResult]:
+        c = new("struct trit_pack_target *", target)
+        return self._started(
+            lib.TRIT_JOB_PACK,
+            path,
+            options,
+            detach,
+            timeout,
+            pack_result,
+            out,
+            target=c,
+            **members,
+        )
+
+    def diff(
+        self,
+        path: PathLike,
+        against: PathLike,
+        *,
+        convolutions: bool = False,
+        experts: Experts = None,
+        transposed: Patterns = None,
+        bits: Optional[int] = None,
+        npy_bf16: bool = False,
+        rename: Patterns = None,
+        strip_prefix: Patterns = None,
+        detach: bool = False,
+        timeout: Optional[float] = None,
+    ) -> Job[DiffResult]:
+        """Starts a job that compares two checkpoints.
+
+        Each is read as its own record says. Layers are compared by codes and scales, other
+        tensors byte for byte.
+
+        Args:
+            path: A file, a folder or an index below the daemon's root.
+            against: The second one.
+            convolutions: Whether convolutions of rank 3 and 4 are layers too.
+            experts: As for `client.checkpoint.verify`.
+            transposed: As for `client.checkpoint.verify`.
+            bits: As for `client.checkpoint.verify`.
+            npy_bf16: As for `client.checkpoint.verify`.
+            rename: Rule(s) "OLD=NEW" for the names of `path` before they are compared.
+            strip_prefix: Prefix(es) that are taken away from the names of both sides.
+            detach: Whether the job goes on when this client goes.
+            timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
+
+        Returns:
+            The job; its result is a DiffResult.
+
+        Raises:
+            FailedPrecondition: The daemon runs without --checkpoint-root.
+            ResourceExhausted: Too many jobs wait already.
+            InvalidArgument: An argument has no valid value. What is wrong with the paths or
+                the files is raised by the job's iteration and its `result`.
+
+        Example:
+            >>> job = client.checkpoints.diff("model.safetensors", "model.safetensors")
+            >>> job.result().equal
+            True
+        """
+        options = Options(
+            convolutions=convolutions,
+            experts=experts,
+            transposed=transposed,
+            bits=bits,
+            rename=rename,
+            strip_prefix=strip_prefix,
+        )
+        return self._started(
+            lib.TRIT_JOB_DIFF,
+            path,
+            options,
+            detach,
+            timeout,
+            diff_result,
+            against=path_of(against, "against"),
+            npy_bf16=flag(npy_bf16, "npy_bf16"),
         )
 
     # ---- jobs that were started before -----------------------------------------------------
@@ -790,7 +1004,7 @@ class Checkpoints:
             call.check(status)
         return jobs
 
-    def attach(self, job: str, *, timeout: Optional[float] = None) -> Job[JobResult]:
+    def attach(self, job: str, *, timeout: Optional[float] = None) -> Job[Any]:
         """Watches a job that was started before, from its first message on.
 
         To leave does not cancel the job.
@@ -823,7 +1037,7 @@ class Checkpoints:
             )
             return status
 
-        return Job(self, JobStream(self._client, begin, _progress_of, timeout), _any)
+        return Job(self, JobStream(self._client, begin, _progress_of, timeout), any_result)
 
     def cancel(self, job: str, *, timeout: Optional[float] = None) -> None:
         """Cancels a job that waits or runs. A job that has ended stays as it is.
