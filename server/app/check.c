@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
+#include "services/checkpoints/kept.h"
 #include "services/checkpoints/root.h"
 #include "store/store.h"
 #include "tls/tls.h"
@@ -131,16 +132,22 @@ int64_t data_check(const struct config *config, struct failure *failure)
 {
     struct store_counts store;
     struct layers_counts layers;
+    struct kept_counts jobs;
 
     if (!config->data_dir)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "data-dir",
                           "--check-data needs it");
     if (store_check(config->data_dir, print_damage, NULL, &store, failure) < 0 ||
-        layers_check(config->data_dir, print_damage, NULL, &layers, failure) < 0)
+        layers_check(config->data_dir, print_damage, NULL, &layers, failure) < 0 ||
+        kept_check(config->data_dir, print_damage, NULL, &jobs, failure) < 0)
         return -1;
+    const uint64_t damaged = store.damaged + layers.damaged + jobs.damaged;
+
     printf("%" PRIu64 " reports of %" PRIu64 " layers, codes of %" PRIu64 "; %" PRIu64
-           " held layers, latents of %" PRIu64 ": %s\n",
-           store.reports, store.layers, store.uploads, layers.layers, layers.latents,
-           store.damaged + layers.damaged ? "damaged" : "intact");
-    return (int64_t)(store.damaged + layers.damaged);
+           " held layers, latents of %" PRIu64,
+           store.reports, store.layers, store.uploads, layers.layers, layers.latents);
+    if (jobs.jobs)
+        printf("; %" PRIu64 " jobs", jobs.jobs);
+    printf(": %s\n", damaged ? "damaged" : "intact");
+    return (int64_t)damaged;
 }

@@ -102,6 +102,8 @@ static const struct option_row rows[] = {
      "largest number of jobs that wait [64]", false},
     {"jobs-kept-max", OPTION_COUNT32, AT(limits.jobs_kept_max), "N",
      "ended jobs whose results are kept; the oldest are forgotten [64]", false},
+    {"jobs-kept-s", OPTION_COUNT32, AT(limits.jobs_kept_s), "S",
+     "how long ended jobs are kept [604800]", false},
     {"jobs-flush-ms", OPTION_COUNT32, AT(limits.jobs_flush_ms), "MS",
      "how long output of a job waits until it is flushed; so much work is repeated after "
      "a crash [1000]",

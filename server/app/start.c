@@ -146,6 +146,8 @@ static int start_services(struct app *app, struct failure *failure)
         .memory = app->memory,
         .version = TRITD_VERSION,
         .checkpoint_root = app->config.checkpoint_root,
+        .data_dir = app->config.data_dir,
+        .log = app->log,
         .limits = &app->config.limits,
         .mailbox = app->mailbox,
         .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,

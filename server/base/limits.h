@@ -76,6 +76,7 @@ struct limits {
     uint32_t jobs_max;                /* over checkpoints, that run; further ones wait */
     uint32_t jobs_waiting_max;        /* RESOURCE_EXHAUSTED */
     uint32_t jobs_kept_max;           /* that have ended; the oldest are forgotten */
+    uint32_t jobs_kept_s;             /* so are those that ended so many seconds ago */
     uint32_t jobs_flush_ms;    /* output that is done waits so long until it is flushed */
     uint32_t metrics_runs_max; /* runs with metrics of their own; older are left out */
 };
@@ -110,6 +111,7 @@ static inline struct limits limits_default(void)
         .jobs_max = 2,
         .jobs_waiting_max = 64,
         .jobs_kept_max = 64,
+        .jobs_kept_s = 7 * 24 * 3600,
         .jobs_flush_ms = 1000,
         .metrics_runs_max = 32,
     };

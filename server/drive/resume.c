@@ -80,30 +80,52 @@ static char *last_name(const char *path)
     return strndup(path + begin, end - begin);
 }
 
-static bool open_in_folder(struct resume *resume, const char *output)
+/* The folder that an output is in, and its name there, malloc'ed. -1: there is none, or no
+ * memory. */
+static int open_folder(const char *output, char **name)
 {
-    char *name = last_name(output), *bare = strdup(output), *folder = NULL;
-    bool opened = false;
+    char *bare = strdup(output), *folder = NULL;
+    int fd = -1;
 
+    *name = last_name(output);
     if (bare) {
         for (size_t end = strlen(bare); end > 1 && bare[end - 1] == '/';)
             bare[--end] = '\0';
         folder = folder_of(bare);
     }
-    if (name && folder) {
-        resume->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        opened = resume->folder >= 0 && open_journal(resume, name);
+    if (*name && folder)
+        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    free(bare);
+    return fd;
+}
+
+void resume_discard(const char *output)
+{
+    char *name;
+    int folder = open_folder(output, &name);
+
+    if (folder >= 0) {
+        leftovers_remove(folder, name, NULL);
+        close(folder);
     }
+    free(name);
+}
+
+static bool open_in_folder(struct resume *resume, const char *output)
+{
+    char *name;
+    bool opened;
+
+    resume->folder = open_folder(output, &name);
+    opened = resume->folder >= 0 && open_journal(resume, name);
     if (opened && !resume_read(resume)) {
         /* What is there is of something else. */
         resume->end = 0;
         leftovers_remove(resume->folder, name, NULL);
     }
-    opened = opened && ftruncate(resume->fd, (off_t)resume->end) == 0;
-    free(folder);
-    free(bare);
     free(name);
-    return opened;
+    return opened && ftruncate(resume->fd, (off_t)resume->end) == 0;
 }
 
 int resume_open(struct resume **out, const struct resume_asked *asked,

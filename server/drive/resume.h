@@ -49,4 +49,7 @@ int resume_took(struct resume *resume, const struct plan_piece *piece,
  * is removed. NULL is harmless. */
 void resume_close(struct resume *resume, bool keep);
 
+/* Removes what an interrupted run left unfinished of this output. */
+void resume_discard(const char *output);
+
 #endif

@@ -9,6 +9,7 @@ struct blocks;
 struct budget;
 struct kernels;
 struct layers;
+struct log;
 struct limits;
 struct mailbox;
 struct memory;
@@ -31,6 +32,8 @@ struct services_config { /* everything is borrowed for the life of the services 
     struct memory *memory; /* NULL: no region is taken */
     const char *version;
     const char *checkpoint_root; /* NULL: the service Checkpoints is off */
+    const char *data_dir;        /* where its jobs are kept; NULL: nowhere */
+    struct log *log;             /* or NULL */
     const struct limits *limits; /* those of jobs; with a checkpoint_root */
     struct mailbox *mailbox;     /* likewise */
     /* A tensor up to this size is computed on the loop, if its method is quick enough:

@@ -91,6 +91,8 @@ static int create_jobs(struct services *services, struct failure *failure)
     const struct services_config *config = &services->config;
     struct jobs_config jobs = {
         .directory = config->checkpoint_root,
+        .data = config->data_dir,
+        .log = config->log,
         .kernels = config->kernels,
         .pool = config->pool,
         .budget = config->budget,
@@ -105,6 +107,7 @@ static int create_jobs(struct services *services, struct failure *failure)
             (struct jobs_limits){.running_max = config->limits->jobs_max,
                                  .waiting_max = config->limits->jobs_waiting_max,
                                  .kept_max = config->limits->jobs_kept_max,
+                                 .kept_s = config->limits->jobs_kept_s,
                                  .flush_ms = config->limits->jobs_flush_ms};
     return jobs_create(&services->jobs, &jobs, failure);
 }

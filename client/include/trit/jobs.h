@@ -103,7 +103,8 @@ struct trit_job {
     size_t size;
     const char *job, *method; /* "Verify" */
     const char *path, *against, *output;
-    const char *state;   /* "waiting", "running", "done", "failed", "cancelled" */
+    const char *state;   /* "waiting", "running", "done", "failed", "cancelled",
+                            "interrupted" */
     const char *verdict; /* of a job that is done, else "" */
     const char *message; /* why a job failed, else "" */
     enum trit_status status;

@@ -120,7 +120,7 @@ class JobInfo:
         path: Path of the input below the daemon's root.
         against: Path of the latents; "" without any.
         out: Path of the output; "" without one.
-        state: "waiting", "running", "done", "failed" or "cancelled".
+        state: "waiting", "running", "done", "failed", "cancelled" or "interrupted".
         detach: Whether it goes on without its client.
         created_unix_ns: When it was accepted, in nanoseconds since 1970.
         started_unix_ns: When it began to run; None while it waits.

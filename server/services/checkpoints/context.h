@@ -7,11 +7,15 @@
 #include "services/checkpoints/root.h"
 
 struct budget;
+struct kept;
+struct log;
 struct mailbox;
 struct metrics;
 
 struct job_context {
     struct root root;
+    const struct kept *kept;
+    struct log *log; /* or NULL */
     struct kernel_engine engine;
     struct mailbox *mailbox;
     struct budget *budget;

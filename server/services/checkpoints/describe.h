@@ -3,14 +3,8 @@
 #ifndef CHECKPOINTS_DESCRIBE_H
 #define CHECKPOINTS_DESCRIBE_H
 
+#include "services/checkpoints/description.h"
 #include "services/checkpoints/jobs.h"
-
-/* Texts are valid while the job is held and the description stays where it is. */
-struct job_description {
-    struct job_snapshot now;
-    struct wire_job job;
-};
-void job_describe(struct checkpoint_job *job, struct job_description *description);
 
 /* Shows the jobs, the newest first, until `visit` returns false. Texts are valid until it
  * returns. Any thread, and without a lock while `visit` runs. -1: RESOURCE_EXHAUSTED. */

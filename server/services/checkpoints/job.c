@@ -28,6 +28,7 @@ static const struct state_row rows[JOB_STATES] = {
     [JOB_DONE] = {"done", 0},
     [JOB_FAILED] = {"failed", 0},
     [JOB_CANCELLED] = {"cancelled", 0},
+    [JOB_INTERRUPTED] = {"interrupted", STATE_TO(JOB_CANCELLED)},
 };
 const struct states job_states = STATES("job", rows);
 
@@ -38,7 +39,7 @@ const char *job_state_name(enum job_state state)
 
 bool job_has_ended(enum job_state state)
 {
-    return state == JOB_DONE || state == JOB_FAILED || state == JOB_CANCELLED;
+    return state != JOB_WAITING && state != JOB_RUNNING;
 }
 
 /* ---- progress -------------------------------------------------------------------------- */
@@ -162,9 +163,8 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the job's result");
 }
 
-/* Adds a message to the log. */
-static int log_add(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
-                   struct failure *failure)
+int job_log(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
+            struct failure *failure)
 {
     struct job_message *grown = NULL;
     uint8_t *copy;
@@ -231,7 +231,7 @@ static int log_progress(struct checkpoint_job *job, const struct wire_progress *
 
     if (!bytes)
         return no_memory(failure);
-    result = log_add(job, bytes, encode_progress(progress, bytes, PROGRESS_BYTES_MAX),
+    result = job_log(job, bytes, encode_progress(progress, bytes, PROGRESS_BYTES_MAX),
                      failure);
     free(bytes);
     return result;

@@ -4,7 +4,10 @@
  *
  *   WAITING --a place is free--> RUNNING --+--> DONE
  *      |                           |       +--> FAILED
- *      +---------cancelled---------+----------> CANCELLED
+ *      +---------cancelled---------+----------> CANCELLED <-- INTERRUPTED
+ *
+ * A job of an earlier daemon (kept.h) is WAITING again if it was detached, otherwise
+ * INTERRUPTED: the same request goes on where it was.
  *
  * The loop's thread owns the table of jobs (jobs.h) and moves a job to RUNNING. From then on
  * the job's thread writes what `lock` guards, and tells the loop by `news`. What calls show
@@ -34,6 +37,7 @@ enum job_state {
     JOB_DONE,
     JOB_FAILED,
     JOB_CANCELLED,
+    JOB_INTERRUPTED, /* its daemon ended before it did */
     JOB_STATES,
 };
 extern const struct states job_states;
@@ -65,6 +69,7 @@ struct checkpoint_job {
     const struct job_context *context; /* what runs use */
     struct wire_checkpoint asked;
     struct jobs *jobs; /* NULL once the table is gone; the loop's */
+    uint64_t starts;   /* how often a daemon started it */
     pthread_t thread;
     bool has_thread;
     struct mailbox_message news; /* to the loop: there is something to show */
@@ -104,6 +109,13 @@ const char *job_state_name(enum job_state state); /* "waiting" */
 /* The job's thread has ended: gives back what only it needed. On the loop. */
 void job_settle(struct checkpoint_job *job);
 
+/* How a job ended. */
+struct job_end {
+    enum job_state state;
+    struct failure failure; /* of one that is not done */
+    int64_t ended_ns;       /* Unix time */
+};
+
 /* ---- for runs, on the job's thread ------------------------------------------------------ */
 
 /* Charges memory that the job needs until it ends. RESOURCE_EXHAUSTED. */
@@ -134,6 +146,10 @@ struct job_snapshot {
     size_t log_count;
 };
 void job_snapshot(struct checkpoint_job *job, struct job_snapshot *snapshot);
+
+/* Adds a message to the log. */
+int job_log(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
+            struct failure *failure);
 
 /* A message of the log, which lives as long as the job; `index` < log_count. */
 struct job_message job_message(struct checkpoint_job *job, size_t index);

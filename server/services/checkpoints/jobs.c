@@ -8,7 +8,9 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "obs/log.h"
 #include "obs/metrics.h"
+#include "services/checkpoints/output.h"
 
 static struct checkpoint_job *job_of(const struct list *node)
 {
@@ -30,6 +32,17 @@ static void show_counts(struct jobs *jobs)
 {
     metric_set(jobs->context.metrics, M_JOBS_RUNNING, jobs->running);
     metric_set(jobs->context.metrics, M_JOBS_WAITING, jobs->waiting);
+    metric_set(jobs->context.metrics, M_JOBS_KEPT, jobs->kept);
+}
+
+/* The job goes on where its file cannot be written; it only does not outlive the daemon. */
+static void keep(struct checkpoint_job *job, const struct job_end *end, bool flush)
+{
+    struct failure why = {.status = TRIT_OK};
+
+    if (kept_write(job->context->kept, job, end, flush, &why) < 0)
+        log_event(job->context->log, LOG_WARN, "job_not_kept",
+                  LOG_FIELDS(LOG_STR("job", job->id), LOG_STR("why", why.message)));
 }
 
 /* ---- on a job's thread ------------------------------------------------------------------ */
@@ -61,32 +74,42 @@ static void count_end(const struct checkpoint_job *job, enum job_state state)
     }
 }
 
-static void end(struct checkpoint_job *job, enum job_state state,
-                const struct failure *failure)
+/* Ends the job. `keeps`: its file says so before anybody sees it. */
+static void end(struct checkpoint_job *job, struct job_end *how, bool keeps, bool flush)
 {
+    how->ended_ns = clock_unix_ns();
+    if (keeps)
+        keep(job, how, flush);
     pthread_mutex_lock(&job->lock);
-    state_move(&job_states, &job->state, state);
-    job->ended_ns = clock_unix_ns();
-    job->failure = *failure;
+    state_move(&job_states, &job->state, how->state);
+    job->ended_ns = how->ended_ns;
+    job->failure = how->failure;
     pthread_mutex_unlock(&job->lock);
-    count_end(job, state);
+    count_end(job, how->state);
 }
 
 static void *job_main(void *arg)
 {
     struct checkpoint_job *job = arg;
-    struct failure failure = {.status = TRIT_OK};
-    int result = job->kind->run(job, &failure);
+    struct job_end how = {.failure = {.status = TRIT_OK}};
+    int result;
 
-    if (failure.status == TRIT_CANCELLED) { /* not where it was */
-        failure = (struct failure){.status = TRIT_OK};
-        fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled");
+    keep(job, NULL, true);
+    result = job->kind->run(job, &how.failure);
+    if (how.failure.status == TRIT_CANCELLED) { /* not where it was */
+        how.failure = (struct failure){.status = TRIT_OK};
+        fail(&how.failure, TRIT_CANCELLED, NULL, "the job was cancelled");
     }
-    end(job,
-        result == 0                        ? JOB_DONE
-        : failure.status == TRIT_CANCELLED ? JOB_CANCELLED
-                                           : JOB_FAILED,
-        &failure);
+    how.state = result == 0                            ? JOB_DONE
+                : how.failure.status == TRIT_CANCELLED ? JOB_CANCELLED
+                                                       : JOB_FAILED;
+    const bool goes_on = how.state == JOB_CANCELLED && atomic_load(&job->interrupted);
+
+    if (goes_on) { /* its file says that it runs; this daemon does not count */
+        job->starts--;
+        keep(job, NULL, true);
+    }
+    end(job, &how, !goes_on, true);
     if (!atomic_exchange(&job->news_posted, true)) {
         job_hold(job);
         mailbox_post(job->context->mailbox, &job->news);
@@ -116,32 +139,6 @@ void jobs_unlock(struct jobs *jobs)
     pthread_mutex_unlock(&jobs->lock);
 }
 
-int jobs_create(struct jobs **out, const struct jobs_config *config,
-                struct failure *failure)
-{
-    struct jobs *jobs = calloc(1, sizeof(*jobs));
-
-    if (!jobs)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
-    init_lock(&jobs->lock);
-    list_init(&jobs->list);
-    jobs->limits = config->limits;
-    jobs->news = config->news;
-    jobs->context.mailbox = config->mailbox;
-    jobs->context.budget = config->budget;
-    jobs->context.metrics = config->metrics;
-    jobs->context.flush_ns = (uint64_t)config->limits.flush_ms * 1000000;
-    kernel_engine_init(&jobs->context.engine, config->kernels, config->pool,
-                       config->metrics, config->version);
-    if (root_open(&jobs->context.root, config->directory, failure) < 0) {
-        pthread_mutex_destroy(&jobs->lock);
-        free(jobs);
-        return -1;
-    }
-    *out = jobs;
-    return 0;
-}
-
 int jobs_check(const struct jobs *jobs, struct failure *failure)
 {
     return jobs->context.root.fd >= 0
@@ -154,6 +151,7 @@ int jobs_check(const struct jobs *jobs, struct failure *failure)
 /* The last reference may be that of another thread, and the budget belongs to the loop. */
 static void forget(struct jobs *jobs, struct checkpoint_job *job)
 {
+    kept_remove(&jobs->folder, job);
     if (job->log_charged)
         budget_release(jobs->context.budget, job->log_charged);
     job->log_charged = 0;
@@ -193,6 +191,20 @@ static void forget_oldest(struct jobs *jobs)
     }
 }
 
+void jobs_forget_old(struct jobs *jobs)
+{
+    const int64_t oldest = clock_unix_ns() - (int64_t)jobs->limits.kept_s * 1000000000;
+    struct list *next;
+
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = next) {
+        next = node->next;
+        if (job_has_ended(state_of(job_of(node))) && !job_of(node)->has_thread &&
+            job_of(node)->ended_ns < oldest)
+            forget(jobs, job_of(node));
+    }
+    show_counts(jobs);
+}
+
 /* Starts the job's thread. Its memory is reserved here and released in `ended`, because the
  * budget belongs to the loop. */
 static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
@@ -219,19 +231,20 @@ static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
 /* The job runs or could not be started, which ends it. */
 static void start(struct jobs *jobs, struct checkpoint_job *job)
 {
-    struct failure failure = {.status = TRIT_OK};
+    struct job_end failed = {.state = JOB_FAILED};
 
     pthread_mutex_lock(&job->lock);
     state_move(&job_states, &job->state, JOB_RUNNING);
     job->started_ns = clock_unix_ns();
+    job->starts++;
     pthread_mutex_unlock(&job->lock);
     jobs->waiting--;
     jobs->running++;
-    if (start_thread(jobs, job, &failure) == 0) {
+    if (start_thread(jobs, job, &failed.failure) == 0) {
         pthread_setname_np(job->thread, "tritd-job");
         return;
     }
-    end(job, JOB_FAILED, &failure);
+    end(job, &failed, true, false);
     jobs->running--;
     jobs->kept++;
 }
@@ -283,6 +296,19 @@ static void deliver_news(struct mailbox_message *message)
     job_release(job);
 }
 
+/* The job takes the place of an interrupted one with the same output. */
+static void forget_interrupted(struct jobs *jobs, const struct checkpoint_job *job)
+{
+    struct list *next;
+
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = next) {
+        next = node->next;
+        if (job->asked.output[0] && state_of(job_of(node)) == JOB_INTERRUPTED &&
+            strcmp(job_of(node)->asked.output, job->asked.output) == 0)
+            forget(jobs, job_of(node));
+    }
+}
+
 int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *failure)
 {
     if (jobs->running >= jobs->limits.running_max &&
@@ -294,9 +320,12 @@ int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *fail
                     (unsigned)jobs->running, (unsigned)jobs->waiting);
     }
     job_hold(job);
+    keep(job, NULL, false);
     job->jobs = jobs;
     job->news.deliver = deliver_news;
     jobs_lock(jobs);
+    jobs_forget_old(jobs);
+    forget_interrupted(jobs, job);
     list_push(&jobs->list, &job->link);
     jobs->waiting++;
     start_waiting(jobs);
@@ -316,16 +345,22 @@ struct checkpoint_job *jobs_find(const struct jobs *jobs, const char *id)
 
 void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
 {
-    struct failure failure = {.status = TRIT_OK};
+    const enum job_state state = state_of(job);
+    struct job_end how = {.state = JOB_CANCELLED};
 
     atomic_store(&job->cancelled, true);
-    if (state_of(job) != JOB_WAITING)
+    if (state != JOB_WAITING && state != JOB_INTERRUPTED)
         return;
-    fail(&failure, TRIT_CANCELLED, NULL, "the job was cancelled before it began");
-    end(job, JOB_CANCELLED, &failure);
+    fail(&how.failure, TRIT_CANCELLED, NULL, "the job was cancelled before it %s",
+         state == JOB_WAITING ? "began" : "went on");
+    if (state == JOB_INTERRUPTED)
+        job_output_discard(job);
+    end(job, &how, true, false);
     jobs_lock(jobs);
-    jobs->waiting--;
-    jobs->kept++;
+    if (state == JOB_WAITING) {
+        jobs->waiting--;
+        jobs->kept++;
+    }
     show_counts(jobs);
     job_hold(job);
     jobs->news(job);
@@ -335,12 +370,114 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
     job_release(job);
 }
 
+/* ---- jobs of an earlier daemon ---------------------------------------------------------- */
+
+/* Detached jobs go on by themselves; the client of another one has to ask again. */
+static void interrupt(struct checkpoint_job *job)
+{
+    struct job_end how = {.state = JOB_INTERRUPTED, .ended_ns = clock_unix_ns()};
+
+    if (job->asked.detach)
+        fail(&how.failure, TRIT_ABORTED, NULL,
+             "%u daemons ended before this job did; the same request tries again",
+             (unsigned)job->starts);
+    else
+        fail(&how.failure, TRIT_ABORTED, NULL,
+             "the daemon ended before this job did; the same request goes on%s",
+             job->asked.output[0] ? " where it was" : "");
+    keep(job, &how, false);
+    job->state = how.state;
+    job->ended_ns = how.ended_ns;
+    job->failure = how.failure;
+}
+
+static void take_kept(void *arg, struct checkpoint_job *job)
+{
+    struct jobs *jobs = arg;
+    struct list *after = jobs->list.prev;
+
+    if (!job_has_ended(job->state)) {
+        if (job->asked.detach && job->starts < JOB_STARTS_MAX)
+            job->state = JOB_WAITING;
+        else
+            interrupt(job);
+    }
+    if (job->state == JOB_WAITING)
+        jobs->waiting++;
+    else
+        jobs->kept++;
+    job->jobs = jobs;
+    job->news.deliver = deliver_news;
+    /* The oldest first. */
+    while (after != &jobs->list && job_of(after)->created_ns > job->created_ns)
+        after = after->prev;
+    list_push(after->next, &job->link);
+}
+
+static void tell_damage(void *arg, const char *message)
+{
+    const struct jobs *jobs = arg;
+
+    log_event(jobs->context.log, LOG_ERROR, "job_damaged",
+              LOG_FIELDS(LOG_STR("why", message)));
+}
+
+/* ---- the life of the table ---------------------------------------------------------------- */
+
+static int open_folders(struct jobs *jobs, const struct jobs_config *config,
+                        struct failure *failure)
+{
+    const struct kept_visitor visitor = {
+        .context = &jobs->context, .arg = jobs, .job = take_kept, .damaged = tell_damage};
+
+    if (root_open(&jobs->context.root, config->directory, failure) < 0)
+        return -1;
+    return config->directory && (kept_open(&jobs->folder, config->data, failure) < 0 ||
+                                 kept_read(&jobs->folder, &visitor, failure) < 0)
+               ? -1
+               : 0;
+}
+
+int jobs_create(struct jobs **out, const struct jobs_config *config,
+                struct failure *failure)
+{
+    struct jobs *jobs = calloc(1, sizeof(*jobs));
+
+    if (!jobs)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    init_lock(&jobs->lock);
+    list_init(&jobs->list);
+    jobs->limits = config->limits;
+    jobs->news = config->news;
+    jobs->context.mailbox = config->mailbox;
+    jobs->context.budget = config->budget;
+    jobs->context.metrics = config->metrics;
+    jobs->context.log = config->log;
+    jobs->context.flush_ns = (uint64_t)config->limits.flush_ms * 1000000;
+    jobs->context.root.fd = jobs->folder.fd = -1;
+    jobs->context.kept = &jobs->folder;
+    kernel_engine_init(&jobs->context.engine, config->kernels, config->pool,
+                       config->metrics, config->version);
+    if (open_folders(jobs, config, failure) < 0) {
+        jobs_destroy(jobs);
+        return -1;
+    }
+    if (jobs->kept)
+        forget_oldest(jobs);
+    jobs_forget_old(jobs);
+    start_waiting(jobs);
+    *out = jobs;
+    return 0;
+}
+
 void jobs_stop(struct jobs *jobs)
 {
     if (!jobs)
         return;
-    for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
+    for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next) {
+        atomic_store(&job_of(node)->interrupted, !job_of(node)->cancelled);
         atomic_store(&job_of(node)->cancelled, true);
+    }
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
         if (job_of(node)->has_thread) {
             pthread_join(job_of(node)->thread, NULL);
@@ -361,5 +498,6 @@ void jobs_destroy(struct jobs *jobs)
     }
     root_close(&jobs->context.root);
     pthread_mutex_destroy(&jobs->lock);
+    kept_close(&jobs->folder);
     free(jobs);
 }

@@ -6,11 +6,13 @@
 
 #include "services/checkpoints/context.h"
 #include "services/checkpoints/job.h"
+#include "services/checkpoints/kept.h"
 
 struct jobs_limits {
     uint32_t running_max; /* further ones wait */
     uint32_t waiting_max; /* RESOURCE_EXHAUSTED */
     uint32_t kept_max;    /* that have ended; the oldest are forgotten */
+    uint32_t kept_s;      /* so are those that ended so long ago */
     uint32_t flush_ms;    /* see drive/resume.h */
 };
 
@@ -18,12 +20,16 @@ enum {
     /* Charged to the memory budget while a job runs: buffers of its threads. */
     JOB_BYTES = 64 << 20,
     JOBS_KEPT_DIVISOR = 16, /* of the budget, for what ended jobs keep */
+    /* A detached job that did not end after so many daemons is not started by itself: it may
+     * be why they ended. */
+    JOB_STARTS_MAX = 3,
 };
 
 struct jobs {
     /* Recursive, because a call that ends while it shows its job leaves it. */
     pthread_mutex_t lock;
     struct job_context context;
+    struct kept folder; /* of the jobs' files */
     struct jobs_limits limits;
     struct list list; /* the oldest first */
     size_t running, waiting, kept;
@@ -36,6 +42,8 @@ struct jobs {
 /* All is borrowed. */
 struct jobs_config {
     const char *directory; /* the root; NULL: the service is off */
+    const char *data;      /* the data directory; NULL: jobs end with the daemon */
+    struct log *log;       /* or NULL */
     struct jobs_limits limits;
     const struct kernels *kernels;
     struct pool *pool;
@@ -46,6 +54,7 @@ struct jobs_config {
     void (*news)(struct checkpoint_job *job); /* see struct jobs */
 };
 
+/* Jobs of an earlier daemon are in the table; those that were detached go on. */
 int jobs_create(struct jobs **jobs, const struct jobs_config *config,
                 struct failure *failure);
 
@@ -53,7 +62,8 @@ int jobs_create(struct jobs **jobs, const struct jobs_config *config,
 void jobs_lock(struct jobs *jobs);
 void jobs_unlock(struct jobs *jobs);
 
-/* Cancels all jobs and waits for their threads. Before pool_stop. */
+/* Interrupts all jobs and waits for their threads. The next daemon goes on with those that
+ * are detached. Before pool_stop. */
 void jobs_stop(struct jobs *jobs);
 void jobs_destroy(struct jobs *jobs); /* after jobs_stop; NULL is harmless to both */
 
@@ -64,10 +74,14 @@ int jobs_check(const struct jobs *jobs, struct failure *failure);
  * wait. */
 int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *failure);
 
+/* Forgets jobs that ended long ago. */
+void jobs_forget_old(struct jobs *jobs);
+
 /* NULL: there is none of that name. */
 struct checkpoint_job *jobs_find(const struct jobs *jobs, const char *id);
 
-/* Cancels the job, if it has not ended. */
+/* Cancels the job, if it has not ended. Of an interrupted one the unfinished output is
+ * removed. */
 void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job);
 
 #endif

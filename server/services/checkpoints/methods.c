@@ -19,15 +19,18 @@ static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capaci
 /* The newest first. */
 static int jobs_request(struct call *call)
 {
-    const struct jobs *jobs = services_of(call)->jobs;
-    const size_t count = jobs->running + jobs->waiting + jobs->kept;
-    const size_t capacity = (count + 1) * JOB_BYTES_MAX;
+    struct jobs *jobs = services_of(call)->jobs;
     size_t used = 0;
     uint8_t *reply;
     int result;
 
     if (jobs_check(jobs, &call->failure) < 0)
         return -1;
+    jobs_lock(jobs);
+    jobs_forget_old(jobs);
+    jobs_unlock(jobs);
+    const size_t count = jobs->running + jobs->waiting + jobs->kept;
+    const size_t capacity = (count + 1) * JOB_BYTES_MAX;
     reply = account_alloc(call->account, capacity);
     if (!reply)
         return memory_spent(call);

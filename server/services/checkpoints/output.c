@@ -90,6 +90,16 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
     return *resume ? resume_begin(*resume, *writer, &job->progress, failure) : 0;
 }
 
+void job_output_discard(const struct checkpoint_job *job)
+{
+    struct rooted output = {.fd = -1};
+
+    if (job->asked.output[0] && root_find_output(&job->context->root, "output",
+                                                 job->asked.output, &output, NULL) == 0)
+        resume_discard(output.path);
+    rooted_close(&output);
+}
+
 int job_output_commit(struct checkpoint_job *job, struct writer *writer,
                       struct failure *failure)
 {

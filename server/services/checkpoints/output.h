@@ -30,6 +30,9 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct resume **resume, struct failure *failure);
 
+/* Removes what an interrupted job left unfinished. */
+void job_output_discard(const struct checkpoint_job *job);
+
 /* Gives it its name, unless the job was cancelled meanwhile. */
 int job_output_commit(struct checkpoint_job *job, struct writer *writer,
                       struct failure *failure);

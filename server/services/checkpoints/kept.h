@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs outlive the daemon: the folder `jobs` in the data directory has a file for each job of
+ * the table, with its request, what became of it, and, if it ended, its log. A file is
+ * replaced as a whole. One that is damaged is told, and stays where it is. */
+#ifndef CHECKPOINTS_KEPT_H
+#define CHECKPOINTS_KEPT_H
+
+#include "services/checkpoints/job.h"
+
+struct kept {
+    int fd; /* of the folder; -1: nothing is kept */
+};
+
+/* `directory` is the data directory; NULL: nothing is kept. UNAVAILABLE: the folder cannot be
+ * created or opened. */
+int kept_open(struct kept *kept, const char *directory, struct failure *failure);
+void kept_close(struct kept *kept);
+
+/* Writes the job, which is about to end so; `end` NULL: it waits or runs. `flush`: it is on
+ * the disk afterwards. On any thread, one at a time for a job. -1: *failure. */
+int kept_write(const struct kept *kept, struct checkpoint_job *job,
+               const struct job_end *end, bool flush, struct failure *failure);
+void kept_remove(const struct kept *kept, const struct checkpoint_job *job);
+
+struct kept_visitor {
+    const struct job_context *context;
+    void *arg;
+    /* Takes the reference. The state is that in the file. NULL: the job is only checked. */
+    void (*job)(void *arg, struct checkpoint_job *job);
+    void (*damaged)(void *arg, const char *message);
+};
+/* Reads all files, in any order. -1: the folder cannot be read, or no memory. */
+int kept_read(const struct kept *kept, const struct kept_visitor *visitor,
+              struct failure *failure);
+
+/* For --check-data. A data directory without jobs is intact. */
+struct kept_counts {
+    uint64_t jobs, damaged;
+};
+int kept_check(const char *directory, void (*damaged)(void *arg, const char *message),
+               void *arg, struct kept_counts *counts, struct failure *failure);
+
+#endif

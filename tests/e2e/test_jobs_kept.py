@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs outlive the daemon: those that ended are listed with their results, detached ones go on,
+others are offered to whoever asks the same again."""
+import signal
+import subprocess
+
+import grpc
+import pytest
+
+from checkpoints import save
+from failing import LIBRARY, leftovers
+from jobs import Checkpoints, gathered, metric, wait_for
+from test_checkpoints import tensors
+from test_jobs import ENDLESS, save_endless
+from test_jobs_project import contents
+from test_stale import Clock
+from tritd import BINARIES, CALL_SECONDS, RUNNER, VARIANT, refused
+
+PLAIN = pytest.mark.skipif(VARIANT not in ("release", "cov"),
+                           reason="a library that is loaded first disturbs sanitizers and emulators")
+
+
+@pytest.fixture
+def root(tmp_path, random):
+    folder = tmp_path / "root"
+    folder.mkdir()
+    save(folder / "a.safetensors", tensors(random, 6))
+    return folder
+
+
+def daemon(start, root, *words, **fields):
+    return start("--checkpoint-root", root, "--jobs-flush-ms", 0, *words, **fields)
+
+
+def files(own):
+    return sorted((own.folder / "data" / "jobs").iterdir())
+
+
+def test_jobs_that_ended_are_listed_after_a_restart(start, root):
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    done = gathered(service.stream("Verify", "a.safetensors", mode=1))
+    with pytest.raises(grpc.RpcError):
+        service.run("Verify", "none.safetensors")
+    before = service.jobs()
+    assert [job.state for job in before] == ["failed", "done"] and len(files(own)) == 2
+    own.kill()
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    assert service.jobs() == before and metric(own, "tritd_jobs_kept") == 2
+    again = gathered(service.attach(done.messages[0].job))
+    assert again.reports == done.reports
+    assert (again.verdict, again.json) == (done.verdict, done.json)
+    refused(lambda: list(service.attach(before[0].job)), grpc.StatusCode.NOT_FOUND, "none.safetensors")
+    check = subprocess.run([*RUNNER, str(BINARIES / "tritd"), "--data-dir", str(own.folder / "data"), "--check-data"],
+                           capture_output=True, text=True, timeout=CALL_SECONDS)
+    assert check.returncode != 0 and "process" in check.stderr  # the daemon holds it
+    assert own.stop(seconds=CALL_SECONDS) == 0
+
+
+def test_a_damaged_file_is_told_and_hides_no_other_job(start, root):
+    own = daemon(start, root)
+    for _ in range(2):
+        Checkpoints(own).run("Inspect", "a.safetensors")
+    assert own.stop(seconds=CALL_SECONDS) == 0
+    broken = files(own)[0]
+    blob = bytearray(broken.read_bytes())
+    blob[len(blob) // 2] ^= 1
+    broken.write_bytes(blob)
+    check = subprocess.run([*RUNNER, str(BINARIES / "tritd"), "--data-dir", str(own.folder / "data"), "--check-data"],
+                           capture_output=True, text=True, timeout=CALL_SECONDS)
+    assert check.returncode == 1 and broken.name in check.stdout and "1 jobs: damaged" in check.stdout
+    own = daemon(start, root)
+    assert [job.job + ".job" for job in Checkpoints(own).jobs()] == [files(own)[1].name]
+    own.wait_log("job_damaged", broken.name)
+
+
+def test_a_detached_job_goes_on_after_a_kill_and_an_attached_one_is_offered(start, root):
+    save_endless(root / ENDLESS)
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    streams = [service.stream("Verify", ENDLESS, detach=detach) for detach in (True, False)]
+    names = [next(message for message in stream if message.bytes_done).job for stream in streams]
+    own.kill()
+    for starts in (2, 3):
+        own = daemon(start, root)
+        service = Checkpoints(own)
+        assert {job.job: job.state for job in service.jobs()}[names[1]] == "interrupted"
+        wait_for(lambda: service.job(names[0]).bytes_done)
+        assert service.job(names[0]).state == "running"
+        refused(lambda: list(service.attach(names[1])), grpc.StatusCode.ABORTED, "same request")
+        own.kill()
+    own = daemon(start, root)  # it may be why the daemons ended
+    service = Checkpoints(own)
+    assert {job.state for job in service.jobs()} == {"interrupted"}
+    refused(lambda: list(service.attach(names[0])), grpc.StatusCode.ABORTED, "3 daemons")
+    service.cancel(names[0])
+    assert service.job(names[0]).state == "cancelled"
+    assert own.stop(seconds=CALL_SECONDS) == 0
+
+
+def journal_of(name):
+    """The journal of an output that is not finished."""
+    value = 2166136261
+    for byte in name.encode():
+        value = (value ^ byte) * 16777619 % 2**32
+    return f".{name}.trit-{value:08x}.log"
+
+
+@PLAIN
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
+    """The daemon ends while the first tensors are flushed, which takes until then."""
+    hang = tmp_path / "hang"
+    hang.symlink_to(root / journal_of("out.gguf"))
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    service = Checkpoints(own)
+    whole = service.run("Project", "a.safetensors", {"encoding": 2}, output="whole.gguf")
+    stream = service.stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf", detach=True)
+    name = next(iter(stream)).job
+    wait_for(lambda: len(leftovers(root)) == 2)
+    if how == "kill":
+        own.kill()
+    else:
+        own.process.send_signal(signal.SIGTERM)
+        refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "draining")
+        hang.unlink()
+        assert own.stop(seconds=CALL_SECONDS) == 0
+    assert not (root / "out.gguf").exists() and len(leftovers(root)) == 2
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    result = gathered(service.attach(name))
+    reused = result.messages[-1].tensors_reused
+    assert result.verdict == "pass" and (reused > 0) == (how == "stop")
+    assert service.job(name).detach and service.job(name).tensors_reused == reused
+    assert metric(own, "tritd_jobs_tensors_reused_total") == reused
+    assert contents(root / "out.gguf") == contents(root / "whole.gguf")
+    assert len(result.reports) == len(whole.reports) and not leftovers(root)
+
+
+@PLAIN
+def test_ended_jobs_are_forgotten_after_a_time(start, root, tmp_path):
+    clock = Clock(tmp_path / "clock")
+    own = daemon(start, root, "--jobs-kept-s", 3600,
+                 env={"LD_PRELOAD": str(LIBRARY), "FAILING_CLOCK": str(clock.path)})
+    service = Checkpoints(own)
+    service.run("Inspect", "a.safetensors")
+    assert len(service.jobs()) == 1 and len(files(own)) == 1
+    clock.ahead(3601)
+    assert not service.jobs() and not files(own)
+    assert metric(own, "tritd_jobs_kept") == 0
