@@ -144,19 +144,19 @@ bool matrix_decode(const struct kernels *kernels, const struct encoded_matrix *m
     return legal;
 }
 
-static float as_held(enum trit_dtype to, float value)
-{
-    return value == value ? f32_rounded_to(to, value) : value;
-}
-
 bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
                 uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        const float value = float_at(from, array, i);
+    float fitting = 0; /* a magnitude that fits; ternary values have few */
 
-        if (value == value && as_held(to, value) != value)
+    for (uint64_t i = 0; i < count; i++) {
+        const float value = fabsf(float_at(from, array, i));
+
+        if (value == 0 || value == fitting || value != value)
+            continue;
+        if (f32_rounded_to(to, value) != value)
             return false;
+        fitting = value;
     }
     return true;
 }

@@ -69,9 +69,11 @@ static void count_rows(void *arg)
 {
     struct counting *counting = arg;
     struct pack_work *work = counting->work;
+    const struct kernels *kernels =
+        kernels_select(NULL); /* it asks the CPU, which is slow */
 
     for (uint64_t row = 0; row < counting->matrix.rows; row++) {
-        matrix_decode(kernels_select(NULL), &counting->matrix, row, 1, counting->values);
+        matrix_decode(kernels, &counting->matrix, row, 1, counting->values);
         work->piece->rounded += row_rounded(work, counting->values);
     }
 }

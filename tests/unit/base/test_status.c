@@ -41,6 +41,9 @@ CASE(field_leads_the_message, "a field is named once, at the start of the messag
     CHECK_STR(failure.message, "spec.bias: 2 is odd");
     CHECK(fail_field(&failure, TRIT_INTERNAL, "x", "later") == -1);
     CHECK_STR(failure.field, "spec.bias");
+    failure = (struct failure){.status = TRIT_OK};
+    fail_field(&failure, TRIT_INTERNAL, "", "of no field");
+    CHECK_STR(failure.message, "of no field");
     CHECK(fail_field(NULL, TRIT_INTERNAL, "x", "nobody hears this") == -1);
 
     memset(text, 'a', sizeof(text) - 1);
