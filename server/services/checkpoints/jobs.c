@@ -35,16 +35,6 @@ static void show_counts(struct jobs *jobs)
     metric_set(jobs->context.metrics, M_JOBS_KEPT, jobs->kept);
 }
 
-/* The job goes on where its file cannot be written; it only does not outlive the daemon. */
-static void keep(struct checkpoint_job *job, const struct job_end *end, bool flush)
-{
-    struct failure why = {.status = TRIT_OK};
-
-    if (kept_write(job->context->kept, job, end, flush, &why) < 0)
-        log_event(job->context->log, LOG_WARN, "job_not_kept",
-                  LOG_FIELDS(LOG_STR("job", job->id), LOG_STR("why", why.message)));
-}
-
 /* ---- on a job's thread ------------------------------------------------------------------ */
 
 static enum job_result_id result_of(const struct checkpoint_job *job,
@@ -79,7 +69,7 @@ static void end(struct checkpoint_job *job, struct job_end *how, bool keeps, boo
 {
     how->ended_ns = clock_unix_ns();
     if (keeps)
-        keep(job, how, flush);
+        job_keep(job, how, flush);
     pthread_mutex_lock(&job->lock);
     state_move(&job_states, &job->state, how->state);
     job->ended_ns = how->ended_ns;
@@ -94,7 +84,7 @@ static void *job_main(void *arg)
     struct job_end how = {.failure = {.status = TRIT_OK}};
     int result;
 
-    keep(job, NULL, true);
+    job_keep(job, NULL, true);
     result = job->kind->run(job, &how.failure);
     if (how.failure.status == TRIT_CANCELLED) { /* not where it was */
         how.failure = (struct failure){.status = TRIT_OK};
@@ -107,7 +97,7 @@ static void *job_main(void *arg)
 
     if (goes_on) { /* its file says that it runs; this daemon does not count */
         job->starts--;
-        keep(job, NULL, true);
+        job_keep(job, NULL, true);
     }
     end(job, &how, !goes_on, true);
     if (!atomic_exchange(&job->news_posted, true)) {
@@ -320,7 +310,7 @@ int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *fail
                     (unsigned)jobs->running, (unsigned)jobs->waiting);
     }
     job_hold(job);
-    keep(job, NULL, false);
+    job_keep(job, NULL, false);
     job->jobs = jobs;
     job->news.deliver = deliver_news;
     jobs_lock(jobs);
@@ -373,24 +363,6 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
 /* ---- jobs of an earlier daemon ---------------------------------------------------------- */
 
 /* Detached jobs go on by themselves; the client of another one has to ask again. */
-static void interrupt(struct checkpoint_job *job)
-{
-    struct job_end how = {.state = JOB_INTERRUPTED, .ended_ns = clock_unix_ns()};
-
-    if (job->asked.detach)
-        fail(&how.failure, TRIT_ABORTED, NULL,
-             "%u daemons ended before this job did; the same request tries again",
-             (unsigned)job->starts);
-    else
-        fail(&how.failure, TRIT_ABORTED, NULL,
-             "the daemon ended before this job did; the same request goes on%s",
-             job->asked.output[0] ? " where it was" : "");
-    keep(job, &how, false);
-    job->state = how.state;
-    job->ended_ns = how.ended_ns;
-    job->failure = how.failure;
-}
-
 static void take_kept(void *arg, struct checkpoint_job *job)
 {
     struct jobs *jobs = arg;
@@ -400,7 +372,7 @@ static void take_kept(void *arg, struct checkpoint_job *job)
         if (job->asked.detach && job->starts < JOB_STARTS_MAX)
             job->state = JOB_WAITING;
         else
-            interrupt(job);
+            job_interrupt(job);
     }
     if (job->state == JOB_WAITING)
         jobs->waiting++;

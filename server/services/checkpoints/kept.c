@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/budget.h"
+#include "base/clock.h"
 #include "drive/journal.h"
+#include "obs/log.h"
 #include "proto/finding.h"
 #include "services/checkpoints/context.h"
 #include "services/checkpoints/description.h"
@@ -209,6 +211,33 @@ int kept_write(const struct kept *kept, struct checkpoint_job *job,
     fail_file(failure, "write", name);
     unlinkat(kept->fd, temporary, 0);
     return -1;
+}
+
+void job_keep(struct checkpoint_job *job, const struct job_end *end, bool flush)
+{
+    struct failure why = {.status = TRIT_OK};
+
+    if (kept_write(job->context->kept, job, end, flush, &why) < 0)
+        log_event(job->context->log, LOG_WARN, "job_not_kept",
+                  LOG_FIELDS(LOG_STR("job", job->id), LOG_STR("why", why.message)));
+}
+
+void job_interrupt(struct checkpoint_job *job)
+{
+    struct job_end how = {.state = JOB_INTERRUPTED, .ended_ns = clock_unix_ns()};
+
+    if (job->asked.detach)
+        fail(&how.failure, TRIT_ABORTED, NULL,
+             "%u daemons ended before this job did; the same request tries again",
+             (unsigned)job->starts);
+    else
+        fail(&how.failure, TRIT_ABORTED, NULL,
+             "the daemon ended before this job did; the same request goes on%s",
+             job->asked.output[0] ? " where it was" : "");
+    job_keep(job, &how, false);
+    job->state = how.state;
+    job->ended_ns = how.ended_ns;
+    job->failure = how.failure;
 }
 
 void kept_remove(const struct kept *kept, const struct checkpoint_job *job)

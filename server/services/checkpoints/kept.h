@@ -20,6 +20,12 @@ void kept_close(struct kept *kept);
  * the disk afterwards. On any thread, one at a time for a job. -1: *failure. */
 int kept_write(const struct kept *kept, struct checkpoint_job *job,
                const struct job_end *end, bool flush, struct failure *failure);
+/* Writes it in the folder of its context. Where that fails the job goes on; it only does not
+ * outlive the daemon. */
+void job_keep(struct checkpoint_job *job, const struct job_end *end, bool flush);
+/* The daemon of the job ended before it did, and nobody goes on with it. */
+void job_interrupt(struct checkpoint_job *job);
+
 void kept_remove(const struct kept *kept, const struct checkpoint_job *job);
 
 struct kept_visitor {
