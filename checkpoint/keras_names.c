@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char VARIABLES[] = "vars/";
+enum { VARIABLES_BYTES = sizeof("vars/") - 1 }; /* before a variable's number */
 
 bool table_is_keras(const struct tensor_table *table)
 {
@@ -18,7 +18,7 @@ static void layer_class(const char *name, char text[FILES_NAME_BYTES_MAX + 1])
     const char *vars = strrchr(name, '/');
     size_t length = vars ? (size_t)(vars - name) : 0;
 
-    length = length > sizeof(VARIABLES) - 1 ? length - (sizeof(VARIABLES) - 1) : 0;
+    length = length > VARIABLES_BYTES ? length - VARIABLES_BYTES : 0;
     size_t start = length;
     while (start > 0 && name[start - 1] != '/')
         start--;
