@@ -35,10 +35,35 @@ struct account *account_open(struct budget *budget, struct account *parent)
     return account;
 }
 
+static void add_bytes(struct account *account, uint64_t bytes)
+{
+    account->bytes_used += bytes;
+}
+
 static void free_if_done(struct account *account)
 {
-    if (account->closed && account->bytes_used == 0)
+    if (account->closed && account->batches == 0 && account->bytes_used == 0)
         free(account);
+}
+
+/* May free the account. */
+static void subtract_bytes(struct account *account, uint64_t bytes)
+{
+    assert(account->bytes_used >= bytes);
+    account->bytes_used -= bytes;
+    free_if_done(account);
+}
+
+/* Tells the parent what a batch has changed. */
+static void tell_parent(struct account *account)
+{
+    const int64_t due = account->parent_due;
+
+    account->parent_due = 0;
+    if (due > 0)
+        add_bytes(account->parent, (uint64_t)due);
+    else if (due < 0)
+        subtract_bytes(account->parent, (uint64_t)-due);
 }
 
 void account_close(struct account *account)
@@ -62,6 +87,7 @@ bool account_is_small(const struct account *account, uint64_t bytes)
 bool account_has_room(const struct account *account, uint64_t bytes)
 {
     uint64_t left, kept;
+    int64_t due = 0; /* to a parent, which has as much */
 
     if (!account || !charges)
         return true;
@@ -74,29 +100,42 @@ bool account_has_room(const struct account *account, uint64_t bytes)
         return in_use(account) + bytes <= ACCOUNT_TINY_BYTES ||
                left - bytes >= account->budget->bytes_max / ACCOUNT_TINY_DIVISOR;
     kept = account->budget->bytes_max / ACCOUNT_SMALL_DIVISOR + bytes;
-    for (; account; account = account->parent)
-        if (left < kept ||
-            in_use(account) + bytes >= (left - kept + 1) * account->times_free)
+    for (; account; account = account->parent) {
+        if (left < kept || in_use(account) + (uint64_t)due + bytes >=
+                               (left - kept + 1) * account->times_free)
             return false;
+        due = account->parent_due;
+    }
     return true;
 }
 
 void account_hold(struct account *account, uint64_t bytes)
 {
-    for (; charges && account; account = account->parent)
-        account->bytes_used += bytes;
+    if (!account || !charges)
+        return;
+    add_bytes(account, bytes);
+    if (!account->parent)
+        return;
+    if (account->batches)
+        account->parent_due += (int64_t)bytes;
+    else
+        add_bytes(account->parent, bytes);
 }
 
 void account_drop(struct account *account, uint64_t bytes)
 {
-    while (charges && account) {
-        struct account *parent = account->parent;
+    struct account *parent;
 
-        assert(account->bytes_used >= bytes);
-        account->bytes_used -= bytes;
-        free_if_done(account);
-        account = parent;
+    if (!account || !charges)
+        return;
+    parent = account->parent;
+    if (parent && account->batches) {
+        account->parent_due -= (int64_t)bytes;
+        parent = NULL;
     }
+    subtract_bytes(account, bytes);
+    if (parent)
+        subtract_bytes(parent, bytes);
 }
 
 /* Charges what the slack lacks of `bytes`; afterwards `ahead` bytes are the slack. */
@@ -187,7 +226,12 @@ void account_batch_end(struct account *account)
         return;
     slack = account->slack;
     account->slack = 0;
-    account_release(account, slack); /* may free the account */
+    if (account->parent)
+        tell_parent(account);
+    if (slack)
+        account_release(account, slack); /* may free the account */
+    else
+        free_if_done(account);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */

@@ -39,7 +39,8 @@ struct account {
     uint64_t slack;         /* charged, but free for the next reservations of a batch */
     uint64_t refusals;
     unsigned times_free;
-    unsigned batches; /* that are open */
+    unsigned batches;   /* that are open */
+    int64_t parent_due; /* in a batch: what the parent is not told yet */
     bool closed;
     struct flow flows[2]; /* its cheap work and its dear work, for work/turns */
 };
@@ -74,8 +75,9 @@ void account_release(struct account *account, uint64_t bytes);
 
 /* Between these two calls what is released stays charged, up to ACCOUNT_SLACK_BYTES, for
  * the reservations that follow, and a reservation takes ACCOUNT_AHEAD_BYTES more where the
- * share has them. So the tens of small allocations of a call touch the budget, which all
- * threads share, a few times only. Afterwards the account is exact again. */
+ * share has them. So the tens of small allocations of a call touch the budget and the
+ * address's account, which threads share, a few times only. Afterwards the accounts are
+ * exact again. */
 void account_batch_begin(struct account *account);
 void account_batch_end(struct account *account);
 

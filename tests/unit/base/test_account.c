@@ -171,6 +171,20 @@ CASE(batches, "a batch touches the budget seldom, never refuses more, and ends e
     account_release(account, ACCOUNT_TINY_BYTES);
     budget_release(&budget, budget.bytes_used);
 
+    /* the address's account is told at the end, and counts in between */
+    before = address->bytes_used;
+    account_batch_begin(account);
+    account_hold(account, 700000);
+    CHECK_EQ(address->bytes_used, before);
+    CHECK(!account_has_room(account, 600000));
+    account_drop(account, 500000);
+    account_batch_end(account);
+    CHECK_EQ(address->bytes_used, before + 200000);
+    account_batch_begin(account);
+    account_drop(account, 200000);
+    account_batch_end(account);
+    CHECK_EQ(address->bytes_used, before);
+
     account_batch_begin(account);
     account_batch_begin(account);
     memory = account_alloc(account, 100);
