@@ -161,12 +161,11 @@ def other_servers(program, folder):
 
 def whole_checkpoints(program, folder):
     """`program`: trit."""
-    address = f"unix:{folder}/rpc"  # the way of clients on the same machine
-    daemon = Daemon(pathlib.Path(folder) / "data", "--listen", address, "--checkpoint-root", folder)
-    try:
-        return list(bench_checkpoints.measure(program, daemon, address, folder, entry))
-    finally:
-        daemon.stop()
+    def start(name):
+        address = f"unix:{folder}/{name}.rpc"  # the way of clients on the same machine
+        return Daemon(pathlib.Path(folder) / name, "--listen", address, "--checkpoint-root", folder), address
+
+    return list(bench_checkpoints.measure(program, start, folder, entry))
 
 
 def table(entries):

@@ -24,6 +24,7 @@ enum {
     TILE = 128 << 10,  /* bf16 of a tile */
     TILES = 64,
     GROUP = 128,
+    PACKED_GROUP = 34, /* bytes of a group in PQ2_0 */
     ROUNDS = 3,
     WRITE = 1 << 20,
 };
@@ -55,6 +56,18 @@ static uint8_t *memory(size_t bytes)
     for (size_t i = 0; i < bytes; i++)
         made[i] = (uint8_t)(i * 2654435761u >> 13);
     return made;
+}
+
+/* Weights as bf16, from 2^-7 to 2^-3: no group is odd. */
+static void fill_weights(uint8_t *bytes, size_t count)
+{
+    uint16_t weight;
+
+    for (size_t i = 0; i < count; i += sizeof(weight)) {
+        memcpy(&weight, bytes + i, sizeof(weight));
+        weight = (uint16_t)((weight & 0x81ff) | 0x3c00);
+        memcpy(bytes + i, &weight, sizeof(weight));
+    }
 }
 
 /* ---- the steps: each returns how many bytes it handled -------------------------------- */
@@ -132,7 +145,8 @@ static size_t step_tile(struct bench *b)
     return total / TILE * TILE;
 }
 
-static size_t step_project(struct bench *b)
+/* `report`: with what a report and its digest need. */
+static size_t project(struct bench *b, enum trit_encoding encoding, bool report)
 {
     const struct kernels *kernels = kernels_select(NULL);
     struct ternary_counts counts;
@@ -144,12 +158,12 @@ static size_t step_project(struct bench *b)
                                           .group_len = GROUP,
                                           .divisor = GROUP,
                                           .in = b->tiles + tile * TILE,
-                                          .encoding = TRIT_ENCODING_INT8,
+                                          .encoding = encoding,
                                           .out = b->out,
                                           .scales = b->scales,
-                                          .codes = b->codes,
-                                          .sums = b->sums,
-                                          .tally = TALLY_ALL};
+                                          .codes = report ? b->codes : NULL,
+                                          .sums = report ? b->sums : NULL,
+                                          .tally = report ? TALLY_ALL : TALLY_NONE};
 
         ternary_counts_init(&counts);
         ternarize(kernels, &job, &counts);
@@ -157,14 +171,32 @@ static size_t step_project(struct bench *b)
     return total / TILE * TILE;
 }
 
-static size_t step_verify(struct bench *b)
+static size_t step_project(struct bench *b)
+{
+    return project(b, TRIT_ENCODING_INT8, true);
+}
+
+static size_t step_pack(struct bench *b)
+{
+    return project(b, TRIT_ENCODING_PQ2_0, true);
+}
+
+static size_t step_pack_bare(struct bench *b)
+{
+    return project(b, TRIT_ENCODING_PQ2_0, false);
+}
+
+/* What a step of project left in `out`, in groups of `bytes`. */
+static size_t check(struct bench *b, enum trit_encoding encoding, size_t bytes,
+                    bool report)
 {
     const struct kernels *kernels = kernels_select(NULL);
+    const size_t each = TILE / 2 / GROUP * bytes;
     struct ternary_counts counts;
     struct ternary_check check;
 
-    for (size_t done = 0; done < total; done += TILE / 2) {
-        const struct verify_job job = {.encoding = TRIT_ENCODING_INT8,
+    for (size_t done = 0; done < total; done += each) {
+        const struct verify_job job = {.encoding = encoding,
                                        .count = TILE / 2 / GROUP,
                                        .group_len = GROUP,
                                        .tolerance = 1e-5f,
@@ -172,13 +204,29 @@ static size_t step_verify(struct bench *b)
                                        .in_scales = b->scales,
                                        .divisor = GROUP,
                                        .scales = b->scales + TILE / 2 / GROUP,
-                                       .codes = b->codes};
+                                       .codes = report ? b->codes : NULL};
 
         ternary_counts_init(&counts);
         ternary_check_init(&check);
         verify(kernels, &job, &counts, &check);
     }
-    return total / (TILE / 2) * (TILE / 2);
+    return total / each * each;
+}
+
+/* Each checks what the step before it projected. */
+static size_t step_verify(struct bench *b)
+{
+    return check(b, TRIT_ENCODING_INT8, GROUP, true);
+}
+
+static size_t step_check(struct bench *b)
+{
+    return check(b, TRIT_ENCODING_PQ2_0, PACKED_GROUP, true);
+}
+
+static size_t step_check_bare(struct bench *b)
+{
+    return check(b, TRIT_ENCODING_PQ2_0, PACKED_GROUP, false);
 }
 
 static size_t step_digest(struct bench *b)
@@ -238,12 +286,21 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         size_t (*run)(struct bench *);
-    } steps[] = {{"read", step_read},       {"crc", step_crc},
-                 {"socket", step_socket},   {"tile", step_tile},
-                 {"project", step_project}, {"verify", step_verify},
-                 {"digest", step_digest},   {"write", step_write}};
+    } steps[] = {{"read", step_read},
+                 {"crc", step_crc},
+                 {"socket", step_socket},
+                 {"tile", step_tile},
+                 {"project", step_project},
+                 {"verify", step_verify},
+                 {"pack", step_pack},
+                 {"check", step_check},
+                 {"pack without report", step_pack_bare},
+                 {"check without report", step_check_bare},
+                 {"digest", step_digest},
+                 {"write", step_write}};
 
     must(argc > 2 && b.scales && b.sums, "usage: bench_path OUTPUT FILE...");
+    fill_weights(b.tiles, (size_t)TILES * TILE);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         printf("%s\"%s\": %.4f", i ? ", " : "{", steps[i].name,
                cost(&b, steps[i].run, CLOCK_PROCESS_CPUTIME_ID));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the kernels with NumPy, PyTorch, MLX and gguf: one tensor of 64 MiB of f32.
+"""Compares the kernels with NumPy, PyTorch, MLX and gguf: one tensor of 64 MiB of f32, or the same
+values as bf16.
 
     kernels_peers.py OUT KERNELS_PEER     appends JSON lines {measure, figure, unit, goal, holds, against}
 
@@ -20,13 +21,17 @@ ROUNDS = 9
 SLOW_ROUNDS = 3
 ELEMENTS = 16 << 20
 PEER = str(pathlib.Path(__file__).with_name("peer.py"))
+# What ours projects to, and from what.
+DENSE, TQ2_0, TQ2_0_BF16 = ("dense", "f32"), ("tq2_0", "f32"), ("tq2_0", "bf16")
+SIZES = {"f32": "64 MiB f32", "bf16": "32 MiB bf16"}
 # name, how peer.py calls it, what of ours does the same, goal or None, rounds
-PEERS = [("NumPy", "numpy", "dense", 15, ROUNDS),
-         ("NumPy, every step in place", "numpy_steps", "dense", None, ROUNDS),
-         ("PyTorch, 2 threads", "torch", "dense", 10, ROUNDS),
-         ("PyTorch, 2 threads, every step in place", "torch_steps", "dense", None, ROUNDS),
-         ("MLX", "mlx", "dense", 10, ROUNDS),
-         ("gguf-py TQ2_0", "gguf", "tq2_0", 100, SLOW_ROUNDS)]
+PEERS = [("NumPy", "numpy", DENSE, 15, ROUNDS),
+         ("NumPy, every step in place", "numpy_steps", DENSE, None, ROUNDS),
+         ("PyTorch, 2 threads", "torch", DENSE, 10, ROUNDS),
+         ("PyTorch, 2 threads, every step in place", "torch_steps", DENSE, None, ROUNDS),
+         ("MLX", "mlx", DENSE, 10, ROUNDS),
+         ("gguf-py TQ2_0", "gguf", TQ2_0, 20, SLOW_ROUNDS),
+         ("gguf-py TQ2_0 of bf16", "gguf_bf16", TQ2_0_BF16, 20, SLOW_ROUNDS)]
 
 
 class Missing(Exception):
@@ -68,7 +73,7 @@ def peer(key, path):
 
 def entries(program, path):
     """One for each peer."""
-    ours = {encoding: Contestant(program, path, encoding) for encoding in ("dense", "tq2_0")}
+    ours = {what: Contestant(program, path, *what) for what in (DENSE, TQ2_0, TQ2_0_BF16)}
     present, missing = {}, {}
     for name, key, *_ in PEERS:
         try:
@@ -83,13 +88,13 @@ def entries(program, path):
                 present[name].turn()
     for contestant in [*ours.values(), *present.values()]:
         contestant.leave()
-    for name, _, encoding, goal, rounds in PEERS:
-        entry = dict(measure=f"64 MiB f32, one thread, against {name}", figure=None,
+    for name, _, what, goal, rounds in PEERS:
+        entry = dict(measure=f"{SIZES[what[1]]}, one thread, against {name}", figure=None,
                      unit="times as fast", goal=goal and f">= {goal}", holds=None,
                      against=f"{name}: missing here ({missing.get(name)})")
         if name in present:
-            theirs, our = present[name].median(), ours[encoding].median()
-            ratios = sorted(t / o for t, o in zip(present[name].seconds, ours[encoding].seconds))
+            theirs, our = present[name].median(), ours[what].median()
+            ratios = sorted(t / o for t, o in zip(present[name].seconds, ours[what].seconds))
             figure = statistics.median(ratios)
             entry.update(figure=round(figure, 1), holds=goal and figure >= goal,
                          q1=round(ratios[len(ratios) // 4], 2),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One library's side of kernels_peers.py.
 
-    peer.py NAME FILE     NAME: numpy, torch, numpy_steps, torch_steps, mlx, gguf
+    peer.py NAME FILE     NAME: numpy, torch, numpy_steps, torch_steps, mlx, gguf, gguf_bf16
 
 Reads the f32 of FILE, projects them once, says "ready"; then for each line on standard
 input projects once more and prints the seconds. Where the library takes memory for the
@@ -98,7 +98,21 @@ def gguf(path):
     return lambda: quantize(rows, GGMLQuantizationType.TQ2_0)
 
 
-PEERS = {one.__name__: one for one in (numpy, numpy_steps, torch, torch_steps, mlx, gguf)}
+def gguf_bf16(path):
+    """The same values as bf16, as checkpoints have them, which gguf-py needs as f32."""
+    import numpy as np
+    from gguf import GGMLQuantizationType
+    from gguf.quants import quantize
+    halves = (np.fromfile(path, np.uint32) >> 16).astype(np.uint16).reshape(-1, TQ2_ROW)
+    wide = np.empty(halves.shape, np.uint32)
+
+    def project():
+        np.left_shift(halves, 16, out=wide, dtype=np.uint32)
+        quantize(wide.view(np.float32), GGMLQuantizationType.TQ2_0)
+    return project
+
+
+PEERS = {one.__name__: one for one in (numpy, numpy_steps, torch, torch_steps, mlx, gguf, gguf_bf16)}
 
 
 def main():

@@ -35,7 +35,7 @@ def run_small(daemon, *words, code=0):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
         assert done.returncode == code, done.stdout
-        assert int(peak.read()) < PEAK_MIB_MAX * 1024
+        assert int(peak.read().split()[0]) < PEAK_MIB_MAX * 1024
     return schemas.read(done.stdout)
 
 
