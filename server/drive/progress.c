@@ -67,6 +67,7 @@ void progress_piece_reused(struct progress_piece *piece, uint64_t bytes)
 {
     pthread_mutex_lock(&piece->progress->lock);
     piece->progress->reused++;
+    piece->progress->reused_bytes += bytes;
     pthread_mutex_unlock(&piece->progress->lock);
     piece_done(piece, bytes, true);
 }

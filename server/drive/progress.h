@@ -28,7 +28,7 @@ struct progress {
     pthread_mutex_t lock;
     uint64_t total, done;             /* bytes of the input */
     uint64_t pieces;                  /* that have ended */
-    uint64_t reused;                  /* of those: done by an earlier run */
+    uint64_t reused, reused_bytes;    /* of those: done by an earlier run */
     char label[PROGRESS_LABEL_BYTES]; /* of the piece that began last, cut */
 };
 

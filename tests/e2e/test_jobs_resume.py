@@ -8,7 +8,7 @@ import pytest
 from checkpoints import save
 from failing import LIBRARY, leftovers
 from folders import save_folder
-from jobs import Checkpoints, gathered, wait_for
+from jobs import Checkpoints, gathered, metric, wait_for
 from test_checkpoints import tensors, timeless
 from test_jobs_project import contents
 from tritd import VARIANT, refused
@@ -68,6 +68,8 @@ def test_a_job_goes_on_where_the_daemon_was_killed(crash, random, output):
     result = crash.project(own, "model", output, **shards)
     last = result.messages[-1]
     assert 0 < last.tensors_reused < last.tensors_done == LAYERS + 1
+    assert metric(own, "tritd_jobs_tensors_reused_total") == last.tensors_reused
+    assert 0 < metric(own, "tritd_jobs_read_bytes_total") < last.bytes_done
     assert not leftovers(crash.root)
     (crash.root / output).rename(crash.root / f"resumed-{output}")
     fresh = crash.project(own, "model", output, **shards)

@@ -55,12 +55,12 @@ static void tell(struct checkpoint_job *job)
 static void progress_changed(struct progress *progress, bool due)
 {
     struct checkpoint_job *job = LIST_OWNER(progress, struct checkpoint_job, progress);
-    const uint64_t now = clock_monotonic_ns();
+    const uint64_t now = clock_monotonic_ns(), reused = progress->reused_bytes;
+    const uint64_t read = progress->done > reused ? progress->done - reused : 0;
 
-    if (progress->done > job->read_bytes) {
-        metric_add(job->context->metrics, M_JOBS_READ_BYTES,
-                   progress->done - job->read_bytes);
-        job->read_bytes = progress->done;
+    if (read > job->read_bytes) {
+        metric_add(job->context->metrics, M_JOBS_READ_BYTES, read - job->read_bytes);
+        job->read_bytes = read;
     }
     if (!due && now - job->told_ns < (uint64_t)JOB_NEWS_MS * 1000000)
         return;
