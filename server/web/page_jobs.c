@@ -33,6 +33,8 @@ static const char *style_of(const struct wire_job *job)
         return "good\">\xe2\x9c\x93";
     if (strcmp(job->verdict, "inconclusive") == 0)
         return "warn\">?";
+    if (strcmp(job->state, "interrupted") == 0)
+        return "warn\">!";
     if (strcmp(job->verdict, "fail") == 0 || strcmp(job->state, "failed") == 0)
         return "bad\">\xe2\x9c\x97";
     return strcmp(job->state, "running") == 0 ? "none\">\xe2\x80\xa6" : "none\">" DASH;

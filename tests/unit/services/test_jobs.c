@@ -49,7 +49,9 @@ static struct checkpoint_job *add(struct fixture *fixture)
 {
     struct checkpoint_job *job = job_create(&kind, &fixture->jobs->context);
 
-    CHECK(job && jobs_add(fixture->jobs, job, NULL) == 0);
+    CHECK(job);
+    job->asked.path = job->asked.against = job->asked.output = "";
+    CHECK(jobs_add(fixture->jobs, job, NULL) == 0);
     job_release(job);
     return job; /* the table holds it */
 }
