@@ -41,7 +41,10 @@ struct plan {
     /* Of a GGUF output (plan_llama.h). */
     const char *architecture; /* llama.cpp's; NULL: the output is an archive of tensors */
     const char *remark;       /* about the output, or NULL */
-    float *factors;           /* data of the output's tensor factors_data; owned */
+    /* Path of the input's folder, whose last part names the model; borrowed. NULL: that of
+     * the reader. */
+    const char *folder;
+    float *factors; /* data of the output's tensor factors_data; owned */
     size_t factors_data;
 };
 

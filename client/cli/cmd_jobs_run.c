@@ -292,6 +292,7 @@ static struct trit_job_request request_of(const struct options *options,
         .shard_bytes = options->shard_bytes,
         .allow_rounded_scales = option_given(options, OPTION_ROUND_SCALES),
         .dry_run = option_given(options, OPTION_DRY_RUN),
+        .keep_names = option_given(options, OPTION_KEEP_NAMES),
         .options = rules,
         .report = options->report_detail,
     };
@@ -412,7 +413,8 @@ const struct command cmd_jobs_plan = {
     .arguments = "IN [-o OUT] [OPTION...]",
     .summary = "say what a projection on the daemon's disk would do",
     .details = DETAILS,
-    .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_AGAIN),
+    .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_AGAIN) |
+               OPTION_BIT(OPTION_KEEP_NAMES),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_plan,
@@ -439,7 +441,8 @@ const struct command cmd_jobs_project = {
     .details = DETAILS,
     .options = READING | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_AGAIN) | OPTION_BIT(OPTION_ALLOW_LOST) |
-               OPTION_BIT(OPTION_SHARD_SIZE) | OPTION_BIT(OPTION_REPORT_DETAIL),
+               OPTION_BIT(OPTION_SHARD_SIZE) | OPTION_BIT(OPTION_REPORT_DETAIL) |
+               OPTION_BIT(OPTION_KEEP_NAMES),
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_project,
@@ -452,7 +455,7 @@ const struct command cmd_jobs_project = {
      OPTION_BIT(OPTION_CONVOLUTIONS) | OPTION_BIT(OPTION_EXPERTS) |                      \
      OPTION_BIT(OPTION_BITS) | OPTION_BIT(OPTION_TRANSPOSED) |                           \
      OPTION_BIT(OPTION_DRY_RUN) | OPTION_BIT(OPTION_SHARD_SIZE) |                        \
-     OPTION_BIT(OPTION_NPY_BF16))
+     OPTION_BIT(OPTION_NPY_BF16) | OPTION_BIT(OPTION_KEEP_NAMES))
 
 const struct command cmd_jobs_pack = {
     .name = "jobs pack",

@@ -127,6 +127,7 @@ static int take_request(const struct trit_job_request *r, struct wire_checkpoint
     out->has_tolerance = r->has_tolerance;
     out->tolerance = r->tolerance;
     out->options.npy_bf16 = r->npy_bf16;
+    out->options.keep_names = r->keep_names;
     return 0;
 }
 

@@ -35,7 +35,7 @@ struct wire_checkpoint {
     } target;
     struct wire_checkpoint_options {
         struct wire_names include, exclude, transposed, rename, strip_prefix;
-        bool convolutions, npy_bf16;
+        bool convolutions, npy_bf16, keep_names;
         uint32_t experts;
         bool has_encoding, has_partial_group;
         uint32_t encoding, partial_group, group_size, bits;

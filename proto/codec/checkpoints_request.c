@@ -98,6 +98,8 @@ static int take_option(struct wire_checkpoint *out, const struct field *field,
         return take_number(&options->bits, "options.bits", field, error);
     case 12:
         return take_flag(&options->npy_bf16, "options.npy_bf16", field, error);
+    case 13:
+        return take_flag(&options->keep_names, "options.keep_names", field, error);
     default:
         return 0;
     }
@@ -262,6 +264,7 @@ static void put_options(struct put *put, const struct wire_checkpoint_options *o
         put_present_u64(put, 10, options->partial_group);
     put_u64(put, 11, options->bits);
     put_u64(put, 12, options->npy_bf16);
+    put_u64(put, 13, options->keep_names);
     put_message_end(put, begin);
 }
 

@@ -71,7 +71,7 @@ static int put_keys(struct plan *plan, const struct gguf_model *model,
     struct gguf_keys keys = {.bytes = NULL};
     char name[128], remark[GGUF_REMARK_BYTES];
 
-    take_name(name, folder);
+    take_name(name, plan->folder ? plan->folder : folder);
     gguf_model_put(model, name, &keys);
     const int result =
         gguf_tokenizer_put(files, model->vocabulary, &keys, remark, failure);

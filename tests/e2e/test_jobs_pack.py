@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import schemas
-from checkpoints import bf16, save
+import transformers_models as models
+from checkpoints import bf16, load, save
 from folders import save_folder
 from jobs import gathered
 from test_checkpoints import path_of, place, same_as_cli, service  # noqa: F401
@@ -30,10 +31,13 @@ def words_of(encoding, group_size, dtype):
                    "dtype": {"": 0, "f32": 1, "f16": 2, "bf16": 3}[dtype]}
 
 
-def both(daemon, service, source, name, encoding, group_size=0, dtype=""):
+def both(daemon, service, source, name, encoding, group_size=0, dtype="", keep_names=False):
     """Packs by the daemon and by trit; outputs and results must be equal."""
     out = source.parent / name
     words, fields = words_of(encoding, group_size, dtype)
+    if keep_names:
+        words.append("--keep-names")
+        fields["options"] = {"keep_names": True}
     result = service.run("Pack", path_of(daemon, source), output=path_of(daemon, out), **fields)
     assert result.verdict == "pass"
     by_daemon = out.with_name("daemon-" + name)
@@ -107,6 +111,17 @@ def test_folders(daemon, service, place, random):
     assert "tokenizer.json" in contents(mlx)
     both(daemon, service, mlx, "dense", "dense")
     both(daemon, service, place / "model", "a.gguf", "pq2_0")
+
+
+def test_a_model_for_llama_cpp(daemon, service, place, random):
+    """Its names and rows are llama.cpp's, and transformers' again on the way back, unless asked
+    otherwise."""
+    folder = models.folder(place / "m", models.weights(random), models.config())
+    assert cli(daemon, "project", folder, "-o", place / "t", "-e", "mlx_2bit").returncode == 0
+    packed, _ = both(daemon, service, place / "t", "a.gguf", "pq2_0")
+    back, _ = both(daemon, service, packed, "b.safetensors", "dense")
+    kept, _ = both(daemon, service, packed, "c.safetensors", "dense", keep_names=True)
+    assert "model.embed_tokens.weight" in load(back) and "token_embd.weight" in load(kept)
 
 
 def test_data_that_does_not_fit_is_refused_as_by_trit(daemon, service, place, random):

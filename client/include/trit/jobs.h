@@ -37,10 +37,11 @@ struct trit_job_request {
     bool allow_lost_scales;    /* PROJECT */
     bool allow_rounded_scales; /* PACK: scales that the encoding does not hold */
     bool dry_run;              /* PACK: only the plan */
-    bool reserved[5];          /* false */
-    const char *path;          /* the input */
-    const char *against;  /* VERIFY: the latents; NULL: none. DIFF: the second input */
-    const char *output;   /* PROJECT, PACK; of PLAN or NULL */
+    bool keep_names;     /* PLAN, PROJECT, PACK, of a GGUF file: llama.cpp's names stay */
+    bool reserved[4];    /* false */
+    const char *path;    /* the input */
+    const char *against; /* VERIFY: the latents; NULL: none. DIFF: the second input */
+    const char *output;  /* PROJECT, PACK; of PLAN or NULL */
     uint64_t shard_bytes; /* PROJECT, PACK, of a file in a folder; 0: 5 GB */
     const struct trit_pack_target *target; /* PACK: what the layers become */
     /* As for local checkpoints, except `config`, which must be NULL. NULL: none. With PACK,

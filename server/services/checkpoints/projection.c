@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "drive/planned.h"
 
 void projection_init(struct projection *projection)
 {
@@ -67,8 +66,9 @@ int projection_plan(struct checkpoint_job *job, struct projection *projection,
     rules.to_gguf = strcmp(writer_format(job->asked.output), "gguf") == 0;
     if (plan_create(&run->plan, &rules, job->asked.again, reader_table(run->input.reader),
                     &run->failure) < 0 ||
-        (job->asked.output[0] && planned_prepare(&run->plan, projection->held_output.path,
-                                                 run->input.reader, &run->failure) < 0) ||
+        (job->asked.output[0] &&
+         job_prepare_plan(job, &projection->held, &projection->held_output, &run->plan,
+                          run->input.reader, &run->failure) < 0) ||
         refuse_ternary(job, run) < 0) {
         fail_context(&run->failure, "%.512s", job->asked.path);
         return projection_failed(job, projection, failure);

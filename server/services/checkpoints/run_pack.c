@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "drive/pack.h"
-#include "drive/planned.h"
 #include "kernels/kernels.h"
 #include "services/checkpoints/output.h"
 #include "services/checkpoints/runs.h"
@@ -78,8 +77,8 @@ static int make_plan(struct checkpoint_job *job, struct pack_job *p,
     if (plan_create_pack(&run->plan, &run->input.rules, &target,
                          run->input.contents.table, &run->input.record,
                          &run->failure) < 0 ||
-        (output[0] && planned_prepare(&run->plan, p->held_output.path,
-                                      run->input.input.reader, &run->failure) < 0)) {
+        (output[0] && job_prepare_plan(job, &p->held, &p->held_output, &run->plan,
+                                       run->input.input.reader, &run->failure) < 0)) {
         fail_context(&run->failure, "%.512s", job->asked.path);
         return failed(job, p, failure);
     }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/source.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include <string.h>
 
 #include "checkpoint/findings.h"
 #include "checkpoint/notes.h"
+#include "drive/planned.h"
 #include "drive/side.h"
+#include "files/folder.h"
 #include "kernels/kernels.h"
 #include "proto/names.h"
 #include "services/checkpoints/heads.h"
@@ -70,6 +75,24 @@ int job_open_side(struct checkpoint_job *job, const char *field, const char *pat
     return 0;
 }
 
+int job_prepare_plan(const struct checkpoint_job *job, const struct rooted *held,
+                     const struct rooted *held_output, struct plan *plan,
+                     struct reader *reader, struct failure *failure)
+{
+    char folder[CHECKPOINT_PATH_BYTES_MAX + 1];
+    char *slash;
+    int result;
+
+    snprintf(folder, sizeof(folder), "%s", job->asked.path);
+    slash = strrchr(folder, '/');
+    if (!folder_is(held->path)) /* the folder that the file is in */
+        *(slash ? slash : folder) = '\0';
+    plan->folder = folder;
+    result = planned_prepare(plan, held_output->path, reader, failure);
+    plan->folder = NULL;
+    return result;
+}
+
 static struct name_patterns patterns_of(const struct wire_names *names)
 {
     return (struct name_patterns){names->list, names->count};
@@ -119,6 +142,7 @@ int job_options(const struct checkpoint_job *job, struct checkpoint_options *opt
         .renames = patterns_of(&asked->rename),
         .strip_prefixes = patterns_of(&asked->strip_prefix),
         .convolutions = asked->convolutions,
+        .keep_names = asked->keep_names,
         .experts = (enum experts_layout)asked->experts,
         .has_encoding = asked->has_encoding,
         .encoding = (enum trit_encoding)asked->encoding,

@@ -8,6 +8,7 @@
 #include "services/checkpoints/context.h"
 #include "services/checkpoints/job.h"
 
+struct plan;
 struct side;
 
 /* Opens the checkpoint that the request's `field` names. `held` keeps its folder; close it
@@ -22,6 +23,12 @@ int job_open(struct checkpoint_job *job, const char *field, const char *path,
 int job_open_side(struct checkpoint_job *job, const char *field, const char *path,
                   const struct checkpoint_options *options, struct rooted *held,
                   struct side *side, struct failure *failure);
+
+/* planned_prepare for the output `held_output` of a plan whose input is `held`. A GGUF output
+ * is named after the folder in the request's path. */
+int job_prepare_plan(const struct checkpoint_job *job, const struct rooted *held,
+                     const struct rooted *held_output, struct plan *plan,
+                     struct reader *reader, struct failure *failure);
 
 /* Checks the request's options, and gives them. Borrows their strings. INVALID_ARGUMENT: an
  * enum's value is unknown. */

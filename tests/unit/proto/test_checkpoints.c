@@ -55,6 +55,7 @@ CASE(requests, "a request is read as it was written, and fields of other methods
                                                  .strip_prefix = {{"model."}, 1},
                                                  .convolutions = true,
                                                  .npy_bf16 = true,
+                                                 .keep_names = true,
                                                  .experts = 2,
                                                  .has_encoding = true,
                                                  .has_partial_group = true,
@@ -86,7 +87,7 @@ CASE(requests, "a request is read as it was written, and fields of other methods
     CHECK_EQ(read.options.group_size, 64);
     CHECK_EQ(read.options.bits, 4);
     CHECK_EQ(read.options.experts, 2);
-    CHECK(read.options.convolutions && read.options.npy_bf16);
+    CHECK(read.options.convolutions && read.options.npy_bf16 && read.options.keep_names);
     CHECK_EQ(decode_checkpoint(&root, CHECKPOINT_INSPECT_FIELDS, &read, error), 0);
     CHECK_STR(read.against, "");
     CHECK(!read.again && !read.has_tolerance && !read.target.dry_run);
