@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-
 void projection_init(struct projection *projection)
 {
     projection->held = projection->held_output = (struct rooted){.fd = -1};
