@@ -114,7 +114,7 @@ int planned_for_llama(struct plan *plan, struct reader *source, struct failure *
     if (found > 0 && gguf_model_read(&model, text, bytes, &why) < 0)
         found = -1;
     free(text);
-    if (found < 0 && why.status == TRIT_RESOURCE_EXHAUSTED)
+    if (found < 0 && (why.status == TRIT_RESOURCE_EXHAUSTED || reader_is_folder(source)))
         return fail(failure, why.status, NULL, "config.json: %s", why.message);
     /* Next to a single file, config.json may belong to something else. */
     if (found <= 0) {

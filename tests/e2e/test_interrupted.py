@@ -46,6 +46,7 @@ SCENARIOS = {
     "unpack": Scenario(UNPACK, FILE_OUT, True),
     "gguf": Scenario(("project", "in.safetensors", "-o", "out.gguf", "-e", "pq2_0"),
                      ("out.gguf",), True),
+    "gguf-packed": Scenario(("pack", "ternary", "-o", "out.gguf", "-e", "pq2_0"), ("out.gguf",)),
     "attest": Scenario(("attest", "packed.safetensors", "-o", "s.json"), ("s.json",), True),
     "report": Scenario((*PROJECT, "--report", "r.md"), ("out.safetensors", "r.md"), True),
     "verify": Scenario(("verify", "packed.safetensors", "--report", "r.csv"), ("r.csv",)),
