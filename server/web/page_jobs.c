@@ -31,7 +31,8 @@ static const char *style_of(const struct wire_job *job)
 {
     if (strcmp(job->verdict, "pass") == 0)
         return "good\">\xe2\x9c\x93";
-    if (strcmp(job->verdict, "inconclusive") == 0)
+    if (strcmp(job->verdict, "inconclusive") == 0 ||
+        strcmp(job->state, "interrupted") == 0)
         return "warn\">?";
     if (strcmp(job->state, "interrupted") == 0)
         return "warn\">!";

@@ -2,6 +2,7 @@
 """Jobs of the service Checkpoints: they wait, run, are watched, cancelled and forgotten. A job
 that does not end by itself reads a sparse file that is far larger than any disk."""
 import json
+import os
 import signal
 
 import grpc
@@ -41,6 +42,7 @@ def own(tmp_path_factory):
                                         .reshape(4, 128)})
     daemon = Daemon(tmp_path_factory.mktemp("jobs"), "--checkpoint-root", root, "--jobs-max", 1,
                     "--jobs-waiting-max", 2, "--jobs-kept-max", 3)
+    daemon.root = root
     yield daemon
     assert daemon.stop() == 0, daemon.log()[-4000:]
 
@@ -104,6 +106,17 @@ def test_a_detached_job_goes_on_without_its_client(service):
     assert service.job(job).detach and state(service, job) == "running"
     watch.cancel()
     assert next(message for message in service.attach(job) if message.bytes_done > seen)
+
+
+def test_a_file_that_changes_fails_its_job_alone(own, service):
+    changing = own.root / "changing.safetensors"
+    save_endless(changing)
+    stream, job = begin(service, changing.name)
+    next(message for message in stream if message.bytes_done)
+    os.truncate(changing, 1 << 20)
+    refused(lambda: list(stream), grpc.StatusCode.ABORTED, "changing.safetensors", "became shorter")
+    assert state(service, job) == "failed"
+    assert gathered(service.stream("Verify", "a.safetensors")).verdict == "pass"
 
 
 def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):

@@ -138,14 +138,44 @@ def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
     assert len(result.reports) == len(whole.reports) and not leftovers(root)
 
 
+def crashed(start, root, hang, *words, **fields):
+    """A daemon died while it flushed the first tensors of an attached job's output. The next one, and the
+    name of the job."""
+    hang.symlink_to(root / journal_of("out.gguf"))
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
+    name = next(iter(stream)).job
+    wait_for(lambda: len(leftovers(root)) == 2)
+    own.kill()
+    hang.unlink()
+    own = daemon(start, root, *words, **fields)
+    assert Checkpoints(own).job(name).state == "interrupted"
+    return own, name
+
+
+@PLAIN
+def test_an_interrupted_job_is_cancelled_or_takes_its_place_again(start, root, tmp_path):
+    own, name = crashed(start, root, tmp_path / "hang")
+    service = Checkpoints(own)
+    service.cancel(name)
+    assert service.job(name).state == "cancelled" and not leftovers(root)
+    assert own.stop(seconds=CALL_SECONDS) == 0
+    own, again = crashed(start, root, tmp_path / "hang")
+    service = Checkpoints(own)
+    assert service.run("Project", "a.safetensors", {"encoding": 2}, output="out.gguf").verdict == "pass"
+    assert [job.state for job in service.jobs()] == ["done", "cancelled"] and not leftovers(root)
+    refused(lambda: list(service.attach(again)), grpc.StatusCode.NOT_FOUND, again)
+
+
 @PLAIN
 def test_ended_jobs_are_forgotten_after_a_time(start, root, tmp_path):
+    """What an interrupted one left unfinished is removed."""
     clock = Clock(tmp_path / "clock")
-    own = daemon(start, root, "--jobs-kept-s", 3600,
-                 env={"LD_PRELOAD": str(LIBRARY), "FAILING_CLOCK": str(clock.path)})
+    own, _ = crashed(start, root, tmp_path / "hang", "--jobs-kept-s", 3600,
+                     env={"LD_PRELOAD": str(LIBRARY), "FAILING_CLOCK": str(clock.path)})
     service = Checkpoints(own)
     service.run("Inspect", "a.safetensors")
-    assert len(service.jobs()) == 1 and len(files(own)) == 1
+    assert len(service.jobs()) == 2 and len(files(own)) == 2 and len(leftovers(root)) == 2
     clock.ahead(3601)
-    assert not service.jobs() and not files(own)
+    assert not service.jobs() and not files(own) and not leftovers(root)
     assert metric(own, "tritd_jobs_kept") == 0

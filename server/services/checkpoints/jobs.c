@@ -151,6 +151,14 @@ static void forget(struct jobs *jobs, struct checkpoint_job *job)
     job_release(job);
 }
 
+/* Nobody will go on with an interrupted job that is no longer listed. */
+static void expire(struct jobs *jobs, struct checkpoint_job *job)
+{
+    if (state_of(job) == JOB_INTERRUPTED)
+        job_output_discard(job);
+    forget(jobs, job);
+}
+
 static uint64_t kept_bytes(const struct jobs *jobs)
 {
     uint64_t bytes = 0;
@@ -176,7 +184,7 @@ static void forget_oldest(struct jobs *jobs)
         /* Of one that has a thread, the loop does not know yet that it has ended. */
         if (job_has_ended(state_of(job_of(node))) && !job_of(node)->has_thread) {
             bytes -= job_of(node)->log_charged;
-            forget(jobs, job_of(node));
+            expire(jobs, job_of(node));
         }
     }
 }
@@ -190,7 +198,7 @@ void jobs_forget_old(struct jobs *jobs)
         next = node->next;
         if (job_has_ended(state_of(job_of(node))) && !job_of(node)->has_thread &&
             job_of(node)->ended_ns < oldest)
-            forget(jobs, job_of(node));
+            expire(jobs, job_of(node));
     }
     show_counts(jobs);
 }
