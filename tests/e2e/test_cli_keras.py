@@ -43,9 +43,7 @@ def test_values_are_those_of_keras(daemon, tmp_path):
     assert "layers/dense/vars/2" not in dense and dense["layers/dense/vars/1"].shape == (10,)
     done = cli(daemon, "pack", MODEL, "-o", tmp_path / "packed.safetensors", "-e", "int8")
     assert done.returncode == 0, done.stderr
-    code, found = verify(daemon, tmp_path / "packed.safetensors", "--against",
-                         tmp_path / "dense.safetensors", "-t", "1e-6")
-    assert len(found["layers"]) == 3 and code in (0, 1)
+    assert verify(daemon, tmp_path / "packed.safetensors")[0] == 0
     assert cli(daemon, "diff", MODEL, tmp_path / "packed.safetensors").returncode == 0
 
 
