@@ -140,10 +140,11 @@ CASE(memory,
     place_fini(&place);
 }
 
-CASE(disk, "a write or flush that fails makes no wrong output")
+CASE(disk, "a call for a file that fails makes no wrong output")
 {
-    static const unsigned calls[] = {FAULT_FILE_PWRITE, FAULT_FILE_PREAD,
-                                     FAULT_FILE_OPENAT};
+    static const unsigned calls[] = {
+        FAULT_FILE_PWRITE,   FAULT_FILE_PREAD,   FAULT_FILE_OPENAT, FAULT_FILE_LINKAT,
+        FAULT_FILE_RENAMEAT, FAULT_FILE_FSTATAT, FAULT_FILE_CLOSE,  FAULT_FILE_FALLOCATE};
     struct place place;
 
     place_init(&place, "out.safetensors");

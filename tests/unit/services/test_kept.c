@@ -2,6 +2,7 @@
 /* Files of jobs: each is read as it was written, or told to be damaged. */
 #include "services/checkpoints/kept.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "services/checkpoints/runs.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/fault_file.h"
 
 struct place {
     char folder[64];
@@ -227,6 +229,45 @@ CASE(memory, "without memory a job is not kept, and the file stays as it was")
             break;
         CHECK(result < 0 && failure.status != TRIT_OK);
     }
+    remove_job(&place);
+    place_fini(&place);
+}
+
+/* With a call that fails the file is the old one or the new one. */
+static void check_after(struct place *place, int result, bool hit)
+{
+    read_all(place);
+    CHECK_EQ(place->jobs, 1);
+    CHECK_EQ(place->damaged, 0);
+    CHECK(result == 0 || hit);
+}
+
+CASE(disk, "a write, flush or rename that fails leaves a whole file")
+{
+    static const unsigned calls[] = {FAULT_FILE_PWRITE, FAULT_FILE_OPENAT,
+                                     FAULT_FILE_RENAMEAT, FAULT_FILE_CLOSE};
+    const struct job_end end = {.state = JOB_DONE, .ended_ns = 13};
+    struct place place;
+    bool hit;
+
+    place_init(&place);
+    for (size_t i = 0; i <= sizeof(calls) / sizeof(calls[0]); i++)
+        for (uint64_t n = 1;; n++) {
+            struct checkpoint_job *job = some_job(&place);
+
+            write_job(&place, false);
+            if (i == 0)
+                fault_arm(FAULT_WRITE, n, FAULT_ONCE);
+            else
+                fault_file_arm(calls[i - 1], n, EIO, FAULT_FILE_FAIL);
+            const int result = kept_write(&place.kept, job, &end, true, NULL);
+            hit = i == 0 ? fault_disarm() : fault_file_disarm();
+            job_release(job);
+            check_after(&place, result, hit);
+            if (!hit)
+                break;
+            CHECK(result < 0);
+        }
     remove_job(&place);
     place_fini(&place);
 }
