@@ -37,8 +37,9 @@ bool cpu_has_crc32c(void)
 struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     if (__builtin_cpu_is("amd"))
-        return (struct prefetch_policy){8192, false, vector_bytes > 32 ? 2 : 4};
-    return (struct prefetch_policy){4096, true, 4};
+        return vector_bytes > 32 ? (struct prefetch_policy){8192, false, 2, 8, 4, 8192}
+                                 : (struct prefetch_policy){8192, false, 4, 8, 4, 8192};
+    return (struct prefetch_policy){4096, true, 4, 4, 4, 0};
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */
@@ -77,7 +78,7 @@ bool cpu_has_crc32c(void)
 struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     (void)vector_bytes;
-    return (struct prefetch_policy){4096, true, 4};
+    return (struct prefetch_policy){4096, true, 4, 4, 4, 0};
 }
 
 /* FPCR 0: round to nearest, no FZ, FZ16, AH, and the IEEE half format. */

@@ -96,7 +96,7 @@ INLINE size_t code_bytes(size_t elements)
 }
 
 /* The policy for a run that is in L2. */
-static const struct prefetch_policy in_l2 = {0, true, 0};
+static const struct prefetch_policy in_l2 = {0, true, 0, 0, 0, 0};
 
 /* ---- units of f32 ------------------------------------------------------------------ */
 

@@ -9,6 +9,7 @@ struct claims {
     struct ternary_check *check;
     size_t begin, end;          /* groups */
     bool from_dram;             /* the run may not be in L2 */
+    size_t ahead_bytes;         /* verify_ahead_bytes (cpu.h) */
     struct scales scales;       /* of the claim */
     bool near_found;            /* scales.low and high are set: few blocks need them */
     bool tainted[BLOCK_GROUPS]; /* groups with an element or scale that is not finite */
@@ -382,12 +383,13 @@ static void verify_inexact_group(struct claims *claims, size_t g)
 }
 
 /* What a pass over a group prefetches: each of the two passes over a block loads half of
- * the next block. */
+ * the next block, or of the one after it. */
 INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool second,
                                  size_t bytes)
 {
     const size_t count = claims->end - claims->begin;
-    const uint8_t *next = (const uint8_t *)claims->job->in + claims->end * bytes;
+    const uint8_t *next =
+        (const uint8_t *)claims->job->in + claims->end * bytes + claims->ahead_bytes;
     return next + (second ? count * bytes / 2 : 0) + g * bytes / 2;
 }
 

@@ -31,6 +31,7 @@
 #define moments_of TYPED(moments_of)
 #define prefetch_half TYPED(prefetch_half)
 #define prefetch_unit TYPED(prefetch_unit)
+#define turn_of TYPED(turn_of)
 #define replicate_keys TYPED(replicate_keys)
 #define scale_rounded TYPED(scale_rounded)
 #define scales_as_stored TYPED(scales_as_stored)

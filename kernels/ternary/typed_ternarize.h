@@ -201,6 +201,15 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
     }
 }
 
+INLINE size_t turn_of(const struct emitter *emitter, const struct prefetch_policy *reach)
+{
+    if (ELEMENT_BYTES == 2)
+        return reach->turn_groups_16bit;
+    return emitter->packing && emitter->packing->order == ORDER_BASE3
+               ? reach->turn_groups_base3
+               : reach->turn_groups;
+}
+
 /* A run that comes from memory: the sums go two blocks ahead of the outputs and alternate
  * with them. The elements of an output are still in L1, its scales are known long before,
  * and reads from memory mix with streaming stores to it. */
@@ -211,6 +220,7 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
     const uint8_t *in = job->in;
     const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
     const struct prefetch_policy reach = prefetch_policy(VECTOR_BYTES);
+    const size_t groups = turn_of(emitter, &reach);
     struct scales ring[2];
     struct partial partials[BLOCK_GROUPS];
     memset(partials, 0, sizeof(partials));
@@ -218,8 +228,8 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
         const size_t back = begin - 2 * block; /* the first group to emit */
-        for (size_t k = 0; k < block; k += reach.turn_groups) {
-            const size_t stop = size_min(k + reach.turn_groups, block);
+        for (size_t k = 0; k < block; k += groups) {
+            const size_t stop = size_min(k + groups, block);
             if (begin >= 2 * block)
                 emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
                      tally);

@@ -240,6 +240,7 @@ static void verify_dense_groups(const struct verify_job *job,
     const size_t block = groups_per_block(bytes);
     struct claims claims = claims_of(job, counts, check, job->dtype);
     claims.from_dram = job->count * bytes > DRAM_RUN_BYTES;
+    claims.ahead_bytes = prefetch_policy(VECTOR_BYTES).verify_ahead_bytes;
     for (size_t begin = 0; begin < job->count; begin += block) {
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);
