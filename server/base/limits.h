@@ -33,6 +33,7 @@ enum {
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */
     MEMORY_LAST_DIVISOR = 16,
     MEMORY_RETRY_MS = 1000, /* after a refusal for lack of memory, as a proposal */
+    QUEUE_RETRY_MS = 1000,  /* the same after one because too much waits */
 };
 
 /* Weights of a tensor that has one scale, whose codes are kept in memory as a whole: 64 MiB,

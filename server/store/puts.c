@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "obs/metrics.h"
 #include "store/store_impl.h"
 
@@ -66,6 +67,8 @@ int store_admit(struct store *store, struct failure *failure)
         return 0;
     }
     metric_limit(store->config.metrics, L_STORE_QUEUE);
+    if (failure)
+        failure->retry_ms = QUEUE_RETRY_MS;
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                 "the store's queue is full: store_queue_max is %" PRIu32
                 "; try again later",

@@ -125,7 +125,9 @@ def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
     kept = [begin(service, "a.safetensors") for _ in range(2)]
     assert [state(service, job) for _, job in kept] == ["waiting"] * 2
     assert metric(own, "tritd_jobs_waiting") == 2
-    refused(lambda: list(service.stream("Inspect", "a.safetensors")), EXHAUSTED, "jobs-waiting-max")
+    stream = service.stream("Inspect", "a.safetensors")
+    refused(lambda: list(stream), EXHAUSTED, "jobs-waiting-max")
+    assert int(dict(stream.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
     assert metric(own, 'tritd_limit_refusals_total{limit="jobs_waiting"}') > refusals
     service.cancel(kept[1][1])
     refused(lambda: list(kept[1][0]), CANCELLED)

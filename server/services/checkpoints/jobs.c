@@ -7,6 +7,7 @@
 
 #include "base/budget.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/list.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -212,6 +213,7 @@ static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
 
     if (!budget_reserve(jobs->context.budget, JOB_BYTES)) {
         metric_limit(jobs->context.metrics, L_MEMORY);
+        failure->retry_ms = MEMORY_RETRY_MS;
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "the memory budget has no room for a job, which takes %d bytes",
                     JOB_BYTES);
@@ -312,6 +314,7 @@ int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *fail
     if (jobs->running >= jobs->limits.running_max &&
         jobs->waiting >= jobs->limits.waiting_max) {
         metric_limit(jobs->context.metrics, L_JOBS_WAITING);
+        failure->retry_ms = QUEUE_RETRY_MS;
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "%u jobs run and %u wait, which is the most (jobs-max, "
                     "jobs-waiting-max); try again later",

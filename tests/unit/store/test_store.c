@@ -164,6 +164,7 @@ CASE(queue_is_bounded, "at most queue_max puts are open")
     }
     CHECK(store_begin(&more, fixture.store, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK(failure.retry_ms > 0);
     text = metrics_render(fixture.metrics, false, &bytes);
     CHECK(text);
     CHECK(strstr(text, "tritd_limit_refusals_total{limit=\"store_queue\"} 1\n"));
