@@ -10,18 +10,6 @@
 #include "kernels/kernels.h"
 #include "proto/finding.h"
 
-/* The one scale of i2_s lies behind its codes, so callers cannot take some of its rows. */
-static int check_sources(const struct trit_plan *plan, struct failure *failure)
-{
-    for (size_t i = 0; i < plan->input->table->count; i++)
-        if (plan->plan.items[i].action == PLAN_PACK &&
-            plan->plan.contents.items[i].terms.encoding == TRIT_ENCODING_I2_S)
-            return fail(failure, TRIT_UNIMPLEMENTED, "checkpoint",
-                        "%s is i2_s, which only the command line packs and unpacks",
-                        plan->input->table->entries[i].name);
-    return 0;
-}
-
 /* What a plan is made of. `target` NULL: a projection. */
 static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint,
                 const struct options_given *given, const struct pack_target *target,
@@ -45,7 +33,7 @@ static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint
         result =
             plan_create_pack(&plan->plan, &given->rules, target, table, &record, failure);
     record_fini(&record);
-    return result < 0 ? -1 : check_sources(plan, failure);
+    return result;
 }
 
 static enum trit_status create(struct trit_plan **plan,

@@ -13,7 +13,7 @@ from ._checkpoint_calls import CheckpointProgress, LayerCalls, encoding_of, matr
 from ._checkpoint_project import ToArrays, ToFile, open_matrix, put_matrix
 from ._native import ffi
 from ._rules import Examined, Matrix, Options, PackTarget, Plan
-from ._sources import ELEMENTS, File, Source, bytes_view
+from ._sources import ELEMENTS, File, Source, bytes_view, loaded
 from .errors import Error, InvalidArgument
 from .reports import Finding, report_of
 from .types import ONE_SCALE, DType, Encoding
@@ -123,6 +123,8 @@ def _load(
     name, count, how = layer["name"], layer["matrices"], layer["source"]
     foreign = ELEMENTS[how["dtype"]] if "packed_as" in how else None
     view = open_matrix(planned.plan, source, layer, number, foreign)
+    if isinstance(view, Matrix) and foreign is None and encoding_of(how) == Encoding.I2_S:
+        view = loaded(view)  # its scale lies behind all codes
     if foreign is not None and isinstance(source, File):
         return view, None  # libtrit has decoded it
     parts = {
