@@ -3,7 +3,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "base/checked.h"
 #include "checkpoint/plan_json.h"
+#include "checkpoint/regroup.h"
 #include "client/lib/client.h"
 #include "client/lib/parts.h"
 #include "client/lib/plan.h"
@@ -116,6 +118,61 @@ enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tens
     else if (sized_take(&sized_examined, "packed", packed, &full, &failure) == 0 &&
              checkpoint_find(plan->input->table, tensor, &index, &failure) == 0)
         parts_decode(&plan->plan.contents, index, &full, values, bytes, &failure);
+    return client_answer(&failure, error);
+}
+
+/* How the scales of a matrix of the layer change, `scale_bytes` of which have that width. */
+static int regroup_of(const struct trit_plan *plan, size_t index, uint32_t width,
+                      uint64_t scale_bytes, struct regroup *out, struct failure *failure)
+{
+    const struct content *content = &plan->plan.contents.items[index];
+    const struct matrices matrices = content_matrices(content);
+    const struct regroup how = {.rows = matrices.rows,
+                                .columns = matrices.columns,
+                                .width = width,
+                                .from = content->terms.group_size,
+                                .to = plan->plan.terms.group_size};
+
+    if (plan->plan.items[index].action != PLAN_PACK || !how.from || !how.to)
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "tensor",
+                          "\"%s\" is not packed in groups",
+                          plan->input->table->entries[index].name);
+    if (width != sizeof(uint16_t) && width != sizeof(float))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "width", "%u; must be 2 or 4",
+                          (unsigned)width);
+    if (scale_bytes != how.rows * div_up(how.columns, how.from) * width)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "scales",
+                          "%" PRIu64 " bytes do not fit groups of %u", scale_bytes,
+                          (unsigned)how.from);
+    *out = how;
+    return 0;
+}
+
+enum trit_status trit_plan_regroup(const struct trit_plan *plan, const char *tensor,
+                                   uint32_t width, const void *scales,
+                                   uint64_t scale_bytes, void *regrouped, uint64_t bytes,
+                                   struct trit_error *error)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct regroup how;
+    size_t index;
+
+    if (error_check(error, &failure) < 0)
+        return client_answer(&failure, error);
+    if (!plan || !tensor || !scales || !regrouped)
+        fail_null(&failure, !plan     ? "plan"
+                            : !tensor ? "tensor"
+                            : !scales ? "scales"
+                                      : "regrouped");
+    else if (checkpoint_find(plan->input->table, tensor, &index, &failure) == 0 &&
+             regroup_of(plan, index, width, scale_bytes, &how, &failure) == 0) {
+        if (bytes != regroup_bytes(&how))
+            fail_field(&failure, TRIT_INVALID_ARGUMENT, "bytes",
+                       "%" PRIu64 ", but the scales of groups of %u take %" PRIu64, bytes,
+                       (unsigned)how.to, regroup_bytes(&how));
+        else
+            regroup_scales(&how, scales, regrouped, &failure);
+    }
     return client_answer(&failure, error);
 }
 

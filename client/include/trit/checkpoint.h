@@ -178,6 +178,18 @@ TRIT_API enum trit_status trit_plan_decode(const struct trit_plan *plan,
                                            void *values, uint64_t bytes,
                                            struct trit_error *error);
 
+/* Separate scales of a matrix of a layer that is packed, for the output's groups: a scale
+ * stands several times for shorter groups, and for longer ones those of a group must be equal.
+ * `width` is the bytes of a scale. `bytes`: width * rows * groups in a row of the output.
+ * INVALID_ARGUMENT: scales differ, or no group size divides the other; the message names the
+ * first group. FAILED_PRECONDITION: the layer is not packed in groups. NOT_FOUND: the plan has
+ * no such tensor. */
+TRIT_API enum trit_status trit_plan_regroup(const struct trit_plan *plan,
+                                            const char *tensor, uint32_t width,
+                                            const void *scales, uint64_t scale_bytes,
+                                            void *regrouped, uint64_t bytes,
+                                            struct trit_error *error);
+
 /* Notes the report of the next matrix that was projected or packed; layers in any order, the matrices
  * of one in theirs. `allow_lost`: scales that round to 0 or infinity are a warning, as a
  * layer of zeros always is. NOT_FOUND: the plan has no such layer.

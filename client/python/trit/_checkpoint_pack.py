@@ -147,35 +147,19 @@ def _load(
         with np.errstate(divide="ignore"):
             turned = np.float32(1) / _floats(_array(parts["scales"]), dtype)
         return view, (view_of(turned, name), DType.F32)
-    return view, (_regrouped(parts["scales"], dtype, layer), dtype)
+    return view, (_regrouped(planned.plan, parts["scales"], dtype, layer), dtype)
 
 
-def _regrouped(scales: View, dtype: DType, layer: Dict[str, Any]) -> View:
-    """The source's scales as those of the output's groups, which may be of another size.
-
-    A scale stands several times, or the scales within a longer group are equal.
-    """
+def _regrouped(plan: Plan, scales: View, dtype: DType, layer: Dict[str, Any]) -> View:
+    """The source's scales as those of the output's groups, which may be of another size."""
     old, new = layer["source"].get("group_size"), layer.get("group_size")
     if encoding_of(layer) == Encoding.DENSE or not old or not new or old == new:
         return scales
-    if old % new and new % old:
-        raise InvalidArgument(
-            f"group 0: groups of {old} weights cannot become groups of {new}", "group_size"
-        )
     rows, columns = layer["matrix"]
-    ends = np.minimum(np.arange(new, columns + new, new), columns)
-    first, last = (ends - 1) // new * new // old, (ends - 1) // old
-    grid = _array(scales).reshape(rows, -1, STORAGE[dtype].itemsize)
-    for k in range(1, int((last - first).max()) + 1):
-        other = grid[:, np.minimum(first + k, last)]
-        wrong = np.flatnonzero((grid[:, first] != other).any(axis=2))
-        if wrong.size:
-            raise InvalidArgument(
-                f"group {wrong[0]}: its groups of {old} weights have different scales; a group "
-                f"of {new} has one",
-                "source",
-            )
-    return view_of(np.ascontiguousarray(grid[:, first]).reshape(-1), layer["name"])
+    width = STORAGE[dtype].itemsize
+    out = np.empty(rows * -(-columns // new) * width, np.uint8)
+    plan.regroup(layer["name"], width, _array(scales), out)
+    return view_of(out, layer["name"])
 
 
 # ---- a large matrix of a file ------------------------------------------------------------

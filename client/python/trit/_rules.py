@@ -273,6 +273,11 @@ class Plan:
         args = packed.c(), address_of(values), values.nbytes
         check(lib.trit_plan_decode, self.c, c_text(name, "source"), *args)
 
+    def regroup(self, name: str, width: int, scales: Array, regrouped: Array) -> None:
+        """Scales of a packed layer's matrix, of `width` bytes, for the output's groups."""
+        args = width, address_of(scales), scales.nbytes, address_of(regrouped), regrouped.nbytes
+        check(lib.trit_plan_regroup, self.c, c_text(name, "source"), *args)
+
     def matrix(self, file: Any, name: str, number: int, dtype: Optional[DType]) -> Matrix:
         """Matrix `number` of a layer of the `struct trit_file *` that was planned."""
         out = ffi.new("struct trit_matrix **")

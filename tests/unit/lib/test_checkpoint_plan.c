@@ -71,6 +71,50 @@ CASE(refuses_all, "a plan names everything that is refused, not only the first")
     trit_checkpoint_free(table);
 }
 
+CASE(regroups,
+     "scales of a packed layer become those of the output's groups, or are refused")
+{
+    static const float scales[4] = {1, 1, 2, 3};
+    struct trit_checkpoint *table = model_create();
+    struct trit_checkpoint_options options = TRIT_CHECKPOINT_OPTIONS_INIT;
+    struct trit_pack_target target = TRIT_PACK_TARGET_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_plan *plan = NULL;
+    float wide[2] = {0};
+
+    add(table, "p.weight", "I8", 2, 128);
+    add(table, "p.weight.scales", "F32", 2, 2);
+    options.has_encoding = true;
+    options.encoding = TRIT_ENCODING_INT8;
+    options.group_size = 64;
+    target.encoding = TRIT_ENCODING_INT8;
+    target.group_size = 128;
+    CHECK(trit_plan_create_pack(&plan, table, &options, &target, &error) == TRIT_OK);
+    CHECK(trit_plan_regroup(plan, "p.weight", 4, scales, 16, wide, 8, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, "group 1: its groups of 64 weights have different"));
+    CHECK(trit_plan_regroup(plan, "p.weight", 4, (const float[]){5, 5, 7, 7}, 16, wide, 8,
+                            &error) == TRIT_OK);
+    CHECK(wide[0] == 5 && wide[1] == 7);
+    CHECK(trit_plan_regroup(plan, "p.weight", 4, scales, 15, wide, 8, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "scales");
+    CHECK(trit_plan_regroup(plan, "p.weight", 4, scales, 16, wide, 4, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "bytes");
+    CHECK(trit_plan_regroup(plan, "p.weight", 3, scales, 12, wide, 8, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "width");
+    CHECK(trit_plan_regroup(plan, "norm.weight", 4, scales, 16, wide, 8, &error) ==
+          TRIT_FAILED_PRECONDITION);
+    CHECK(trit_plan_regroup(plan, "none", 4, scales, 16, wide, 8, &error) ==
+          TRIT_NOT_FOUND);
+    CHECK(trit_plan_regroup(plan, "p.weight", 4, NULL, 16, wide, 8, &error) ==
+          TRIT_INVALID_ARGUMENT);
+    trit_plan_free(plan);
+    trit_checkpoint_free(table);
+}
+
 CASE(refuses_a_record,
      "a file with the record of a projection is refused without the option again")
 {
