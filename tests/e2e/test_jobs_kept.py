@@ -154,6 +154,26 @@ def crashed(start, root, hang, *words, **fields):
 
 
 @PLAIN
+def test_a_stop_that_cuts_off_a_client_interrupts_its_job(start, root, tmp_path):
+    hang = tmp_path / "hang"
+    hang.symlink_to(root / journal_of("out.gguf"))
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
+    name = next(iter(stream)).job
+    wait_for(lambda: len(leftovers(root)) == 2)
+    for event in ("draining", "aborting"):
+        own.process.send_signal(signal.SIGTERM)
+        own.wait_log("event=" + event)
+    refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE)
+    hang.unlink()
+    assert own.process.wait(CALL_SECONDS) == 0 and len(leftovers(root)) == 2
+    service = Checkpoints(daemon(start, root))
+    assert service.job(name).state == "interrupted"
+    result = service.run("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
+    assert result.verdict == "pass" and result.messages[-1].tensors_reused > 0 and not leftovers(root)
+
+
+@PLAIN
 def test_an_interrupted_job_is_cancelled_or_takes_its_place_again(start, root, tmp_path):
     own, name = crashed(start, root, tmp_path / "hang")
     service = Checkpoints(own)

@@ -458,7 +458,8 @@ void jobs_stop(struct jobs *jobs)
     if (!jobs)
         return;
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next) {
-        atomic_store(&job_of(node)->interrupted, !job_of(node)->cancelled);
+        if (!atomic_load(&job_of(node)->cancelled))
+            atomic_store(&job_of(node)->interrupted, true);
         atomic_store(&job_of(node)->cancelled, true);
     }
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)

@@ -97,7 +97,8 @@ static void join(struct stream *stream, struct checkpoint_job *job)
     list_push(&job->streams, &stream->link);
 }
 
-/* A client that goes cancels its job. */
+/* A client that goes cancels its job. One that goes while the daemon drains may be cut off,
+ * so that what is unfinished stays. */
 static void leave(struct call *call)
 {
     struct stream *stream = stream_of(call);
@@ -107,8 +108,11 @@ static void leave(struct call *call)
         return;
     stream->job = NULL;
     list_remove(&stream->link);
-    if (!stream->attached && !job->asked.detach && job->jobs)
+    if (!stream->attached && !job->asked.detach && job->jobs) {
+        if (grpc_draining(call->grpc))
+            atomic_store(&job->interrupted, true);
         jobs_cancel(job->jobs, job);
+    }
     job_release(job);
 }
 
