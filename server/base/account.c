@@ -16,6 +16,10 @@ enum {
     CHUNK_SLACK_BYTES = 64,
 };
 
+/* The account of an address is open: part of its count, so that whoever brings the count to
+ * 0 is the one that frees it. */
+static const uint64_t ADDRESS_OPEN = UINT64_C(1) << 63;
+
 #ifdef TRIT_UNCHARGED /* only to measure what charging costs */
 static const bool charges = false;
 #else
@@ -30,27 +34,54 @@ struct account *account_open(struct budget *budget, struct account *parent)
         return NULL;
     account->budget = budget;
     account->parent = parent;
+    atomic_init(&account->bytes_used, parent ? 0 : ADDRESS_OPEN);
     account->times_free =
         parent ? ACCOUNT_CONNECTION_TIMES_FREE : ACCOUNT_ADDRESS_TIMES_FREE;
     return account;
 }
 
-static void add_bytes(struct account *account, uint64_t bytes)
+uint64_t account_bytes(const struct account *account)
 {
-    account->bytes_used += bytes;
+    return atomic_load_explicit(&account->bytes_used, memory_order_relaxed) &
+           ~ADDRESS_OPEN;
 }
 
+/* The loop of a connection alone writes its account, which so needs no locked instruction.
+ * Children of an address may be on several loops. */
+static void add_bytes(struct account *account, uint64_t bytes)
+{
+    if (!account->parent)
+        atomic_fetch_add_explicit(&account->bytes_used, bytes, memory_order_relaxed);
+    else
+        atomic_store_explicit(
+            &account->bytes_used,
+            atomic_load_explicit(&account->bytes_used, memory_order_relaxed) + bytes,
+            memory_order_relaxed);
+}
+
+/* Of a connection. That of an address is freed by whoever takes its last bytes. */
 static void free_if_done(struct account *account)
 {
-    if (account->closed && account->batches == 0 && account->bytes_used == 0)
+    if (account->closed && account->batches == 0 && account_bytes(account) == 0)
         free(account);
 }
 
 /* May free the account. */
 static void subtract_bytes(struct account *account, uint64_t bytes)
 {
-    assert(account->bytes_used >= bytes);
-    account->bytes_used -= bytes;
+    uint64_t before;
+
+    if (!account->parent) {
+        before =
+            atomic_fetch_sub_explicit(&account->bytes_used, bytes, memory_order_acq_rel);
+        assert(before >= bytes);
+        if (before == bytes)
+            free(account);
+        return;
+    }
+    before = atomic_load_explicit(&account->bytes_used, memory_order_relaxed);
+    assert(before >= bytes);
+    atomic_store_explicit(&account->bytes_used, before - bytes, memory_order_relaxed);
     free_if_done(account);
 }
 
@@ -70,13 +101,13 @@ void account_close(struct account *account)
 {
     if (!account)
         return;
-    account->closed = true;
-    free_if_done(account);
+    account->closed = account->parent != NULL;
+    subtract_bytes(account, account->parent ? 0 : ADDRESS_OPEN);
 }
 
 static uint64_t in_use(const struct account *account)
 {
-    return account->bytes_used - account->slack;
+    return account_bytes(account) - account->slack;
 }
 
 bool account_is_small(const struct account *account, uint64_t bytes)

@@ -7,10 +7,13 @@
  * an account may hold at most `times_free` times what is free in the budget, without
  * the eighth of it that stays for small accounts. So one account alone gets most of the
  * budget, several share it equally without knowing of each other, and a newcomer always
- * finds some of it free. Only the loop's thread uses accounts. */
+ * finds some of it free. One loop's thread uses the account of a connection. The account
+ * of an address may have children on several loops: they change only its count of bytes,
+ * which is atomic. */
 #ifndef BASE_ACCOUNT_H
 #define BASE_ACCOUNT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,9 +37,9 @@ enum {
 
 struct account {
     struct budget *budget;
-    struct account *parent; /* that of the address; NULL: none */
-    uint64_t bytes_used;    /* with the slack */
-    uint64_t slack;         /* charged, but free for the next reservations of a batch */
+    struct account *parent;      /* that of the address; NULL: none */
+    _Atomic uint64_t bytes_used; /* with the slack; see account_bytes */
+    uint64_t slack; /* charged, but free for the next reservations of a batch */
     uint64_t refusals;
     unsigned times_free;
     unsigned batches;   /* that are open */
@@ -48,6 +51,9 @@ struct account {
 /* With a parent it is a connection's account, without one an address's. Borrows both.
  * NULL: out of memory. */
 struct account *account_open(struct budget *budget, struct account *parent);
+
+/* What is charged to it. */
+uint64_t account_bytes(const struct account *account);
 
 /* Frees the account when all that is charged to it has been released, which may be after
  * its connection has ended. A parent is closed after its last child has been freed, or

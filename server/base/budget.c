@@ -10,7 +10,7 @@ void budget_init(struct budget *budget, uint64_t bytes_max)
 {
     budget->bytes_max = bytes_max;
     budget->bytes_last = 0;
-    budget->bytes_high = 0;
+    atomic_init(&budget->bytes_high, 0);
     budget->fell = NULL;
     atomic_init(&budget->bytes_used, 0);
     atomic_init(&budget->bytes_peak, 0);
@@ -79,17 +79,21 @@ void budget_release(struct budget *budget, uint64_t bytes)
 {
     uint64_t before =
         atomic_fetch_sub_explicit(&budget->bytes_used, bytes, memory_order_relaxed);
+    uint64_t high;
 
     assert(before >= bytes);
     if (!budget->fell)
         return;
-    if (before > budget->bytes_high)
-        budget->bytes_high = before;
-    if (budget->bytes_high > BUDGET_FALL_BYTES &&
-        before - bytes < budget->bytes_high / 2) {
-        budget->bytes_high = before - bytes;
-        budget->fell(budget->fell_arg);
+    high = atomic_load_explicit(&budget->bytes_high, memory_order_relaxed);
+    if (before > high) {
+        atomic_store_explicit(&budget->bytes_high, before, memory_order_relaxed);
+        high = before;
     }
+    if (high > BUDGET_FALL_BYTES && before - bytes < high / 2 &&
+        atomic_compare_exchange_strong_explicit(&budget->bytes_high, &high,
+                                                before - bytes, memory_order_relaxed,
+                                                memory_order_relaxed))
+        budget->fell(budget->fell_arg);
 }
 
 void budget_on_fall(struct budget *budget, void (*fell)(void *arg), void *arg)

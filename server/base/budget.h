@@ -13,9 +13,9 @@ struct budget {
     uint64_t bytes_last; /* of these, only for budget_reserve_last */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_peak;
-    _Atomic uint64_t refusals; /* reservations that did not fit */
-    uint64_t bytes_high;       /* the largest use since `fell` was called */
-    void (*fell)(void *arg);   /* NULL: none */
+    _Atomic uint64_t refusals;   /* reservations that did not fit */
+    _Atomic uint64_t bytes_high; /* the largest use since `fell` was called, about */
+    void (*fell)(void *arg);     /* NULL: none */
     void *fell_arg;
 };
 
@@ -39,8 +39,9 @@ void budget_charge(struct budget *budget, uint64_t bytes);
 void budget_release(struct budget *budget, uint64_t bytes);
 
 /* `fell` is called by budget_release when less than half is left of a use of more than
- * BUDGET_FALL_BYTES: it is worth giving pages back to the system. Then one thread alone
- * may use the budget. */
+ * BUDGET_FALL_BYTES: it is worth giving pages back to the system. On the thread that
+ * released; several threads that fall together call it once. Set it while one thread
+ * alone uses the budget. */
 enum { BUDGET_FALL_BYTES = 8 << 20 };
 void budget_on_fall(struct budget *budget, void (*fell)(void *arg), void *arg);
 

@@ -4,6 +4,7 @@
 #ifndef LAYERS_IMPL_H
 #define LAYERS_IMPL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +23,11 @@ enum folder { FOLDER_HELD, FOLDER_LATENTS, FOLDER_NEW, FOLDER_DAMAGED, FOLDER_CO
 
 struct layers {
     struct budget *budget;
-    uint64_t bytes_used, bytes_max;
+    uint64_t bytes_max;
     struct log *log;
     struct metrics *metrics;
+    pthread_mutex_t lock; /* guards the next three, and each layer's state */
+    uint64_t bytes_used;
     struct layer **sorted; /* by name, BUILDING and READY */
     size_t count, capacity;
     bool durable;

@@ -111,6 +111,45 @@ double layer_deviation(const struct layer_spec *spec)
 
 /* ---- one layer -------------------------------------------------------------------- */
 
+static void uncharge(struct layers *layers, uint64_t bytes)
+{
+    pthread_mutex_lock(&layers->lock);
+    layers->bytes_used -= bytes;
+    pthread_mutex_unlock(&layers->lock);
+    metric_sub(layers->metrics, M_LAYERS_BYTES, bytes);
+}
+
+/* Charges the bytes to the layers' part of the budget, and to the budget. */
+static int charge(struct layers *layers, uint64_t bytes, struct failure *failure)
+{
+    uint64_t used;
+    bool fits;
+
+    pthread_mutex_lock(&layers->lock);
+    used = layers->bytes_used;
+    fits = used <= layers->bytes_max && bytes <= layers->bytes_max - used;
+    layers->bytes_used += fits ? bytes : 0;
+    pthread_mutex_unlock(&layers->lock);
+    if (!fits) {
+        metric_limit(layers->metrics, L_LAYERS_MEMORY);
+        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                          "the layer takes %" PRIu64 " bytes; layers hold %" PRIu64
+                          " of at most %" PRIu64
+                          " bytes of the memory budget (layers_percent_max), the rest is "
+                          "for calls",
+                          bytes, used, layers->bytes_max);
+    }
+    metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
+    if (budget_reserve(layers->budget, bytes))
+        return 0;
+    uncharge(layers, bytes);
+    metric_limit(layers->metrics, L_MEMORY);
+    return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
+                      "the layer takes %" PRIu64
+                      " bytes; the memory budget has less than that left",
+                      bytes);
+}
+
 int layer_create(struct layers *layers, const struct layer_spec *spec, struct layer **out,
                  struct failure *failure)
 {
@@ -123,27 +162,10 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
 
     if (!layer)
         return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec", "out of memory");
-    if (layers->bytes_used > layers->bytes_max ||
-        bytes > layers->bytes_max - layers->bytes_used) {
+    if (charge(layers, bytes, failure) < 0) {
         free(layer);
-        metric_limit(layers->metrics, L_LAYERS_MEMORY);
-        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                          "the layer takes %" PRIu64 " bytes; layers hold %" PRIu64
-                          " of at most %" PRIu64
-                          " bytes of the memory budget (layers_percent_max), the rest is "
-                          "for calls",
-                          bytes, layers->bytes_used, layers->bytes_max);
+        return -1;
     }
-    if (!budget_reserve(layers->budget, bytes)) {
-        free(layer);
-        metric_limit(layers->metrics, L_MEMORY);
-        return fail_field(failure, TRIT_RESOURCE_EXHAUSTED, "spec",
-                          "the layer takes %" PRIu64
-                          " bytes; the memory budget has less than that left",
-                          bytes);
-    }
-    layers->bytes_used += bytes;
-    metric_add(layers->metrics, M_LAYERS_BYTES, bytes);
     *layer = (struct layer){.spec = *spec, .layers = layers, .bytes = bytes};
     layer->codes =
         aligned_alloc(CODES_ALIGN, codes + scales + align_up(bias, CODES_ALIGN));
@@ -168,26 +190,26 @@ int layer_create(struct layers *layers, const struct layer_spec *spec, struct la
 void layer_destroy(struct layer *layer)
 {
     budget_release(layer->layers->budget, layer->bytes);
-    layer->layers->bytes_used -= layer->bytes;
-    metric_sub(layer->layers->metrics, M_LAYERS_BYTES, layer->bytes);
+    uncharge(layer->layers, layer->bytes);
     free(layer->codes);
     free(layer);
 }
 
 void layer_hold(struct layer *layer)
 {
-    layer->references++;
+    atomic_fetch_add_explicit(&layer->references, 1, memory_order_relaxed);
 }
 
 void layer_release(struct layer *layer)
 {
-    if (layer && --layer->references == 0)
+    if (layer &&
+        atomic_fetch_sub_explicit(&layer->references, 1, memory_order_acq_rel) == 1)
         layer_destroy(layer);
 }
 
 /* ---- the registry ------------------------------------------------------------------ */
 
-/* The index of `name` in the registry, or the index where it belongs. */
+/* Under the lock, as the next function. The index of `name` in the registry, or the index where it belongs. */
 static size_t index_of(const struct layers *layers, const char *name, bool *found)
 {
     size_t low = 0, high = layers->count;
@@ -204,7 +226,7 @@ static size_t index_of(const struct layers *layers, const char *name, bool *foun
     return low;
 }
 
-int layers_insert(struct layers *layers, struct layer *layer, struct failure *failure)
+static int insert(struct layers *layers, struct layer *layer, struct failure *failure)
 {
     bool found;
     size_t at = index_of(layers, layer->spec.name, &found);
@@ -228,8 +250,18 @@ int layers_insert(struct layers *layers, struct layer *layer, struct failure *fa
             (layers->count - at) * sizeof(layers->sorted[0]));
     layers->sorted[at] = layer;
     layers->count++;
-    layer->references++;
+    layer_hold(layer);
     return 0;
+}
+
+int layers_insert(struct layers *layers, struct layer *layer, struct failure *failure)
+{
+    int result;
+
+    pthread_mutex_lock(&layers->lock);
+    result = insert(layers, layer, failure);
+    pthread_mutex_unlock(&layers->lock);
+    return result;
 }
 
 int layers_reserve(struct layers *layers, const struct layer_spec *spec,
@@ -238,7 +270,9 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
     struct layer *layer;
     bool found;
 
+    pthread_mutex_lock(&layers->lock);
     (void)index_of(layers, spec->name, &found);
+    pthread_mutex_unlock(&layers->lock);
     if (found)
         return fail_field(failure, TRIT_ALREADY_EXISTS, "spec.name",
                           "a layer named \"%s\" already exists", spec->name);
@@ -264,49 +298,97 @@ static uint64_t latents_bytes(const struct layer *layer)
 
 void layer_publish(struct layer *layer)
 {
-    if (!state_try(&layer_states, &layer->state, LAYER_READY))
+    bool published;
+
+    pthread_mutex_lock(&layer->layers->lock);
+    published = state_try(&layer_states, &layer->state, LAYER_READY);
+    pthread_mutex_unlock(&layer->layers->lock);
+    if (!published)
         return;
     metric_up(layer->layers->metrics, M_LAYERS);
     metric_add(layer->layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
 }
 
+bool layer_is_building(struct layer *layer)
+{
+    bool building;
+
+    pthread_mutex_lock(&layer->layers->lock);
+    building = layer->state == LAYER_BUILDING;
+    pthread_mutex_unlock(&layer->layers->lock);
+    return building;
+}
+
+/* Under the lock. False: it is REMOVED already. */
+static bool take_out(struct layers *layers, struct layer *layer)
+{
+    bool found;
+    size_t at;
+
+    if (!state_try(&layer_states, &layer->state, LAYER_REMOVED))
+        return false;
+    at = index_of(layers, layer->spec.name, &found);
+    layers->count--;
+    memmove(layers->sorted + at, layers->sorted + at + 1,
+            (layers->count - at) * sizeof(layers->sorted[0]));
+    return true;
+}
+
 void layer_unregister(struct layer *layer)
 {
     struct layers *layers = layer->layers;
-    bool found, was_ready = layer->state == LAYER_READY;
+    bool was_ready, taken;
 
-    if (!state_try(&layer_states, &layer->state, LAYER_REMOVED))
+    pthread_mutex_lock(&layers->lock);
+    was_ready = layer->state == LAYER_READY;
+    taken = take_out(layers, layer);
+    pthread_mutex_unlock(&layers->lock);
+    if (!taken)
         return;
     if (was_ready) {
         metric_down(layers->metrics, M_LAYERS);
         metric_sub(layers->metrics, M_LATENTS_BYTES, latents_bytes(layer));
     }
-    size_t at = index_of(layers, layer->spec.name, &found);
-    layers->count--;
-    memmove(layers->sorted + at, layers->sorted + at + 1,
-            (layers->count - at) * sizeof(layers->sorted[0]));
     layer_release(layer);
+}
+
+/* With a reference. NULL: no READY layer has this name. */
+static struct layer *find_ready(struct layers *layers, const char *name)
+{
+    struct layer *layer = NULL;
+    bool found;
+    size_t at;
+
+    pthread_mutex_lock(&layers->lock);
+    at = index_of(layers, name, &found);
+    if (found && layers->sorted[at]->state == LAYER_READY) {
+        layer = layers->sorted[at];
+        layer_hold(layer);
+    }
+    pthread_mutex_unlock(&layers->lock);
+    return layer;
 }
 
 int layers_find(struct layers *layers, const char *name, struct layer **layer,
                 struct failure *failure)
 {
-    bool found;
-    size_t at = index_of(layers, name, &found);
+    struct layer *found;
 
     if (name[0] == '\0')
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "name", "must not be empty");
-    if (!found || layers->sorted[at]->state != LAYER_READY)
+    found = find_ready(layers, name);
+    if (!found)
         return fail_field(failure, TRIT_NOT_FOUND, "name",
                           "no layer \"%s\"; create or load it, also after a restart of a "
                           "daemon without --data-dir",
                           name);
-    *layer = layers->sorted[at];
-    layer_hold(*layer);
+    *layer = found;
     return 0;
 }
 
-struct layer *layers_next(struct layers *layers, const char *prefix, const char *after)
+/* Under the lock. */
+static struct layer *next_of(const struct layers *layers, const char *prefix,
+                             const char *after)
 {
     size_t length = strlen(prefix), at;
     bool found = false;
@@ -323,6 +405,18 @@ struct layer *layers_next(struct layers *layers, const char *prefix, const char 
             return layer;
     }
     return NULL;
+}
+
+struct layer *layers_next(struct layers *layers, const char *prefix, const char *after)
+{
+    struct layer *next;
+
+    pthread_mutex_lock(&layers->lock);
+    next = next_of(layers, prefix, after);
+    if (next)
+        layer_hold(next);
+    pthread_mutex_unlock(&layers->lock);
+    return next;
 }
 
 bool layers_durable(const struct layers *layers)

@@ -11,11 +11,12 @@
  *                        |                           |
  *                        +----- layer_unregister ----+-> REMOVED
  *
- * Only the loop's thread uses the registry. Workers use the functions on files
- * (files.h). */
+ * Any loop's thread may use the registry, which has a lock of its own. Workers use the
+ * functions on files (files.h). */
 #ifndef LAYERS_H
 #define LAYERS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,10 +59,10 @@ struct layer {
     float *scales;
     float *bias; /* NULL = none */
 
-    struct layers *layers; /* do not touch this field and those below */
-    enum layer_state state;
-    uint32_t references; /* its memory stays until there are none */
-    uint64_t bytes;      /* charged to the budget */
+    struct layers *layers;       /* do not touch this field and those below */
+    enum layer_state state;      /* see layer_is_building */
+    _Atomic uint32_t references; /* its memory stays until there are none */
+    uint64_t bytes;              /* charged to the budget */
 };
 
 struct layers_config {
@@ -83,7 +84,7 @@ int layers_open(struct layers **layers, const struct layers_config *config,
 void layers_close(struct layers *layers);
 
 /* Bytes of all layers, those being made included. */
-uint64_t layers_bytes(const struct layers *layers);
+uint64_t layers_bytes(struct layers *layers);
 
 /* True when layers are kept on disk. */
 bool layers_durable(const struct layers *layers);
@@ -104,6 +105,9 @@ int layers_reserve(struct layers *layers, const struct layer_spec *spec,
 /* Makes it READY; harmless when it is not BUILDING. */
 void layer_publish(struct layer *layer);
 
+/* It was neither published nor unregistered. */
+bool layer_is_building(struct layer *layer);
+
 /* Makes it REMOVED and frees its name; harmless when it is REMOVED. */
 void layer_unregister(struct layer *layer);
 
@@ -114,8 +118,8 @@ void layer_hold(struct layer *layer);
 void layer_release(struct layer *layer); /* NULL is harmless */
 
 /* The first READY layer, in order of names, whose name begins with `prefix` and
- * comes after `after` (NULL: from the start). The caller gets no reference. NULL: there
- * is none. */
+ * comes after `after` (NULL: from the start), with a reference that the caller releases.
+ * NULL: there is none. */
 struct layer *layers_next(struct layers *layers, const char *prefix, const char *after);
 
 struct layers_counts {

@@ -144,6 +144,7 @@ int layers_open(struct layers **out, const struct layers_config *config,
 
     if (!layers)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "layers: out of memory");
+    pthread_mutex_init(&layers->lock, NULL);
     layers->budget = config->budget;
     layers->bytes_max = UINT64_MAX;
     layers->log = config->log;
@@ -160,9 +161,14 @@ int layers_open(struct layers **out, const struct layers_config *config,
     return 0;
 }
 
-uint64_t layers_bytes(const struct layers *layers)
+uint64_t layers_bytes(struct layers *layers)
 {
-    return layers->bytes_used;
+    uint64_t bytes;
+
+    pthread_mutex_lock(&layers->lock);
+    bytes = layers->bytes_used;
+    pthread_mutex_unlock(&layers->lock);
+    return bytes;
 }
 
 void layers_close(struct layers *layers)
@@ -173,5 +179,6 @@ void layers_close(struct layers *layers)
         layer_unregister(layers->sorted[layers->count - 1]);
     files_close(layers);
     free(layers->sorted);
+    pthread_mutex_destroy(&layers->lock);
     free(layers);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "async/loop.h"
 #include "base/account.h"
 #include "base/limits.h"
 #include "base/list.h"
@@ -22,6 +24,8 @@ enum { BUCKETS = 256 }; /* by the first byte of the id */
 struct memory {
     const struct limits *limits;
     struct metrics *metrics;
+    struct mailbox *mailbox; /* of the clients' loop; NULL: there is no other loop */
+    pthread_mutex_t lock; /* guards the buckets, and each buffer's `named` and `holds` */
     struct list buckets[BUCKETS]; /* buffers that can be named */
     size_t buffers;               /* mapped */
     uint64_t bytes;
@@ -49,7 +53,8 @@ struct memory_buffer {
     uint8_t *bytes;
     uint64_t size;
     uint32_t holds;
-    bool releasing; /* the client waits for the reply to its release */
+    struct mailbox_message dropped; /* to the client's loop: it is to be freed */
+    bool releasing;                 /* the client waits for the reply to its release */
     uint64_t release_sequence;
 };
 
@@ -61,6 +66,7 @@ struct memory *memory_create(const struct limits *limits, struct metrics *metric
         return NULL;
     memory->limits = limits;
     memory->metrics = metrics;
+    pthread_mutex_init(&memory->lock, NULL);
     for (size_t i = 0; i < BUCKETS; i++)
         list_init(&memory->buckets[i]);
     return memory;
@@ -68,7 +74,14 @@ struct memory *memory_create(const struct limits *limits, struct metrics *metric
 
 void memory_destroy(struct memory *memory)
 {
+    if (memory)
+        pthread_mutex_destroy(&memory->lock);
     free(memory);
+}
+
+void memory_share(struct memory *memory, struct mailbox *mailbox)
+{
+    memory->mailbox = mailbox;
 }
 
 size_t memory_buffer_count(const struct memory *memory)
@@ -140,17 +153,40 @@ static void buffer_free(struct memory_buffer *buffer)
 
 static void buffer_forget(struct memory_buffer *buffer)
 {
+    struct memory *memory = buffer->memory;
+    bool unused;
+
+    pthread_mutex_lock(&memory->lock);
     list_remove(&buffer->named);
-    if (buffer->holds == 0)
+    unused = buffer->holds == 0;
+    pthread_mutex_unlock(&memory->lock);
+    if (unused)
         buffer_free(buffer);
+}
+
+static void deliver_dropped(struct mailbox_message *message)
+{
+    buffer_free(LIST_OWNER(message, struct memory_buffer, dropped));
 }
 
 void memory_buffer_drop(struct memory_buffer *buffer)
 {
-    if (--buffer->holds == 0 && list_empty(&buffer->named))
+    struct memory *memory = buffer->memory;
+    bool last;
+
+    pthread_mutex_lock(&memory->lock);
+    last = --buffer->holds == 0 && list_empty(&buffer->named);
+    pthread_mutex_unlock(&memory->lock);
+    if (!last)
+        return;
+    buffer->dropped.deliver = deliver_dropped;
+    if (memory->mailbox)
+        mailbox_post(memory->mailbox, &buffer->dropped);
+    else
         buffer_free(buffer);
 }
 
+/* Under the lock, or on the clients' loop, which alone changes the buckets. */
 static struct memory_buffer *find(const struct memory *memory,
                                   const uint8_t id[REGION_BUFFER_BYTES])
 {
@@ -282,7 +318,9 @@ static int register_buffer(struct memory_client *client, uint64_t bytes, int fd,
         account_release(client->account, bytes);
         return -1;
     }
+    pthread_mutex_lock(&memory->lock);
     list_push(&memory->buckets[buffer->id[0]], &buffer->named);
+    pthread_mutex_unlock(&memory->lock);
     list_push(&client->buffers, &buffer->owned);
     client->count++;
     client->bytes += bytes;
@@ -355,7 +393,7 @@ static struct memory_buffer *buffer_of(const struct memory *memory, uid_t uid,
     return buffer && buffer->uid == uid ? buffer : NULL;
 }
 
-int memory_region_hold(struct memory *memory, uid_t uid, const struct wire_region *region,
+static int region_hold(struct memory *memory, uid_t uid, const struct wire_region *region,
                        const char *field, struct memory_buffer **out, uint8_t **bytes,
                        struct failure *failure)
 {
@@ -377,4 +415,16 @@ int memory_region_hold(struct memory *memory, uid_t uid, const struct wire_regio
     *out = buffer;
     *bytes = buffer->bytes + region->offset;
     return 0;
+}
+
+int memory_region_hold(struct memory *memory, uid_t uid, const struct wire_region *region,
+                       const char *field, struct memory_buffer **out, uint8_t **bytes,
+                       struct failure *failure)
+{
+    int result;
+
+    pthread_mutex_lock(&memory->lock);
+    result = region_hold(memory, uid, region, field, out, bytes, failure);
+    pthread_mutex_unlock(&memory->lock);
+    return result;
 }

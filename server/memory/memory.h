@@ -15,8 +15,9 @@
  * - Its content may change at any time. Who reads it copies it first, and reads each byte
  *   only once (services/ternary/pipeline.h).
  *
- * All functions run on the loop's thread. The bytes of a buffer that is held may be used
- * on any thread. */
+ * Clients belong to one loop, whose thread calls all functions. Those for regions may be
+ * called by other loops too, if memory_share was called. The bytes of a buffer that is held
+ * may be used on any thread. */
 #ifndef MEMORY_MEMORY_H
 #define MEMORY_MEMORY_H
 
@@ -29,6 +30,7 @@
 
 struct account;
 struct limits;
+struct mailbox;
 struct memory;
 struct memory_buffer;
 struct memory_client;
@@ -38,6 +40,10 @@ struct wire_region;
 /* Borrows both: memory_buffers_max, memory_buffer_bytes_max; metrics may be NULL. NULL: out
  * of memory. */
 struct memory *memory_create(const struct limits *limits, struct metrics *metrics);
+
+/* From now on other loops may hold and drop buffers. One that is dropped for the last time is
+ * unmapped on the loop of its client, which `mailbox` reaches. Borrows it. */
+void memory_share(struct memory *memory, struct mailbox *mailbox);
 
 /* After every client was closed and every buffer dropped. NULL is harmless. */
 void memory_destroy(struct memory *memory);

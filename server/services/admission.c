@@ -58,7 +58,8 @@ int call_admit(struct call *call, uint64_t units)
     own = cost / turns->threads;
     wait = turns_wait_ns(turns, call_flow(call, cost), cost) - own;
     limit = time_left_ns(call);
-    if (turns->flows > 0 && own + wait_margin * wait > limit)
+    if (atomic_load_explicit(&turns->flows, memory_order_relaxed) > 0 &&
+        own + wait_margin * wait > limit)
         return refuse(call, turns, own + wait, limit);
     call->admitted = true;
     return 0;

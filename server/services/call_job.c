@@ -4,6 +4,7 @@
 #include "base/account.h"
 #include "base/clock.h"
 #include "kernels/kernels.h"
+#include "services/shared.h"
 
 static void job_run(struct job *pool_job)
 {
@@ -31,8 +32,10 @@ static void job_done(struct job *pool_job)
 static void job_begin(struct call_job *job)
 {
     job->ns = 0;
-    job->job = (struct job){
-        .run = job_run, .done = job_done, .cancelled = &job->call->cancelled};
+    job->job = (struct job){.run = job_run,
+                            .done = job_done,
+                            .cancelled = &job->call->cancelled,
+                            .mailbox = services_of(job->call)->config.mailbox};
     call_hold(job->call);
 }
 

@@ -35,7 +35,7 @@ struct services_config { /* everything is borrowed for the life of the services 
     const char *data_dir;        /* where its jobs are kept; NULL: nowhere */
     struct log *log;             /* or NULL */
     const struct limits *limits; /* those of jobs; with a checkpoint_root */
-    struct mailbox *mailbox;     /* likewise */
+    struct mailbox *mailbox;     /* of the loop of these services; NULL: the pool's */
     /* A tensor up to this size is computed on the loop, if its method is quick enough:
      * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */
     size_t inline_bytes_max;

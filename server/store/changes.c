@@ -42,6 +42,7 @@ static struct chore *create(struct store_change *change, struct store *store,
     }
     chore->kind = kind;
     chore->change = change;
+    chore->mailbox = change->mailbox;
     chore->message.deliver = deliver;
     change->store = store;
     change->failure = (struct failure){0};

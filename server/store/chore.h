@@ -20,6 +20,7 @@ enum chore_kind {
 struct chore {
     struct list link;
     struct mailbox_message message;
+    struct mailbox *mailbox; /* that carries it; NULL: the store's */
     enum chore_kind kind;
     struct store_change *change; /* NULL: tritd began it by itself */
     bool begun;

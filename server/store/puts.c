@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop's side of a put:
+/* The loop's side of a put, whose messages come to the loop that began it:
  *   1. store_begin creates an upload, if fewer than queue_max are open.
  *   2. store_codes copies bytes into a command and queues it. Above the bounds the
  *      upload joins the waiting list.
@@ -99,6 +99,7 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
     upload->put = put;
+    upload->mailbox = put->mailbox ? put->mailbox : store->config.mailbox;
     upload->drained_message.deliver = deliver_drained;
     upload->aborted_message.deliver = deliver_aborted;
     upload->end.upload = upload;

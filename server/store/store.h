@@ -47,9 +47,9 @@ int store_retention_add(struct store_retention *retention, const char *text,
                         struct failure *failure);
 
 struct store_config {
-    const char *directory; /* created with mode 0700 if missing. NULL: in memory, and
+    const char *directory;   /* created with mode 0700 if missing. NULL: in memory, and
                               the reports are lost when the process ends */
-    struct mailbox *mailbox;
+    struct mailbox *mailbox; /* of puts and changes that name none */
     const struct kernels *kernels; /* they count transitions */
     struct log *log;
     struct metrics *metrics;
@@ -59,8 +59,8 @@ struct store_config {
     uint64_t shards_max; /* bytes of shards that wait for others; RESOURCE_EXHAUSTED */
     struct store_retention retention;
     const struct health_rules *rules; /* copied; NULL: the default ones */
-    /* Called on the loop after new reports are on disk, once for all that were filed
-     * together. NULL: not called. */
+    /* Called after new reports are on disk, once for all that were filed together, on the
+     * loop of one of their puts. NULL: not called. */
     void (*filed)(void *arg);
     void *filed_arg;
 };
@@ -122,6 +122,7 @@ struct store_put {
     struct store *store;
     struct store_upload *upload; /* the writer's state */
     /* in */
+    struct mailbox *mailbox;         /* of the loop of this put; NULL: the store's */
     struct trit_report *report;      /* borrowed until done(). Its step is valid at begin,
                                        all else at commit; commit fills some fields.
                                        attempt: 0 the run's newest; newest + 1 begins the
@@ -211,6 +212,7 @@ void store_abort(struct store_put *put);
 struct store_change {
     struct store *store; /* the store's */
     /* in */
+    struct mailbox *mailbox; /* of the loop of this change; NULL: the store's */
     char run[TRIT_NAME_BYTES_MAX + 1];
     char layer[TRIT_NAME_BYTES_MAX + 1];   /* delete: empty: all layers */
     char new_run[TRIT_NAME_BYTES_MAX + 1]; /* fork */

@@ -72,7 +72,7 @@ static void release_pending(struct store *store, struct command *command)
             continue;
         list_remove(link);
         state_move(&drain_states, &upload->drain, DRAIN_POSTED);
-        mailbox_post(store->config.mailbox, &upload->drained_message);
+        mailbox_post(upload->mailbox, &upload->drained_message);
     }
     pthread_mutex_unlock(&store->mutex);
     free(command);
@@ -99,14 +99,37 @@ static void report_batch(struct store *store, const struct batch_result *result)
     }
 }
 
+/* Takes the commands of the first one's loop from the list and posts their messages. */
+static void post_finished(struct store *store, struct list *finished)
+{
+    struct mailbox *mailbox =
+        LIST_OWNER(finished->next, struct command, link)->upload->mailbox;
+    struct list messages, *next;
+    uint32_t count = 0;
+
+    list_init(&messages);
+    for (struct list *link = finished->next; link != finished; link = next) {
+        struct command *command = LIST_OWNER(link, struct command, link);
+        struct store_upload *upload = command->upload;
+
+        next = link->next;
+        if (upload->mailbox != mailbox)
+            continue;
+        list_remove(link);
+        list_push(&messages, command->kind == COMMAND_COMMIT
+                                 ? &upload->put->message.link
+                                 : &upload->aborted_message.link);
+        count++;
+    }
+    store_leave(store, count);
+    mailbox_post_all(mailbox, &messages);
+}
+
 /* `filed`: the batch has new reports. Its last commit carries the call. */
 static void finish(struct store *store, struct list *finished, bool filed)
 {
     struct list *link = finished->prev;
-    struct list messages;
-    uint32_t count = 0;
 
-    list_init(&messages);
     while (link != finished &&
            LIST_OWNER(link, struct command, link)->kind != COMMAND_COMMIT)
         link = link->prev;
@@ -116,17 +139,8 @@ static void finish(struct store *store, struct list *finished, bool filed)
         last->filed = store->config.filed;
         last->filed_arg = store->config.filed_arg;
     }
-    while ((link = list_pop(finished))) {
-        struct command *command = LIST_OWNER(link, struct command, link);
-        struct store_upload *upload = command->upload;
-
-        list_push(&messages, command->kind == COMMAND_COMMIT
-                                 ? &upload->put->message.link
-                                 : &upload->aborted_message.link);
-        count++;
-    }
-    store_leave(store, count);
-    mailbox_post_all(store->config.mailbox, &messages);
+    while (!list_empty(finished))
+        post_finished(store, finished);
 }
 
 static void run_batch(struct store *store, struct list *batch)
@@ -161,7 +175,8 @@ static void finish_chore(struct store *store, struct chore *chore)
 {
     list_remove(&chore->link);
     store_leave(store, 1);
-    mailbox_post(store->config.mailbox, &chore->message);
+    mailbox_post(chore->mailbox ? chore->mailbox : store->config.mailbox,
+                 &chore->message);
 }
 
 static void run_chore(struct store *store, struct list *chores)

@@ -48,6 +48,7 @@ enum upload_state { UPLOAD_SOUND, UPLOAD_BROKEN, UPLOAD_STATES };
 extern const struct states upload_states;
 
 struct store_upload {
+    struct mailbox *mailbox; /* of the put's loop; constant */
     /* the loop's */
     enum put_state put_state;
     struct store_put *put; /* not valid when ABORTING */

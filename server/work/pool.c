@@ -25,12 +25,12 @@ struct worker {
 struct pool {
     struct mailbox *mailbox; /* borrowed */
     pthread_mutex_t mutex;
-    pthread_cond_t work;    /* the queue is not empty, or the pool stops */
-    struct job *queue;      /* a skew heap; this and the next three are under the mutex */
-    uint64_t queued;        /* jobs in it */
-    uint64_t sequence;      /* of the next job */
-    bool stopping;          /* only ever set */
-    struct turns turns;     /* the loop's, except `now` */
+    pthread_cond_t work;     /* the queue is not empty, or the pool stops */
+    struct job *queue;       /* a skew heap; this and the next two are under the mutex */
+    uint64_t sequence;       /* of the next job */
+    bool stopping;           /* only ever set */
+    _Atomic uint64_t queued; /* jobs in the queue; changed under the mutex */
+    struct turns turns;
     _Atomic unsigned busy;  /* workers that run a job */
     unsigned threads_count; /* running; constant once started */
     struct worker workers[];
@@ -59,6 +59,14 @@ static struct job *merge(struct job *a, struct job *b)
     return root;
 }
 
+/* Under the mutex. Metrics read it without. */
+static void count_queued(struct pool *pool, int change)
+{
+    const uint64_t before = atomic_load_explicit(&pool->queued, memory_order_relaxed);
+
+    atomic_store_explicit(&pool->queued, before + (uint64_t)change, memory_order_relaxed);
+}
+
 /* The job with the smallest turn. NULL: none. */
 static struct job *pop(struct pool *pool)
 {
@@ -67,7 +75,7 @@ static struct job *pop(struct pool *pool)
     if (!job)
         return NULL;
     pool->queue = merge(job->left, job->right);
-    pool->queued--;
+    count_queued(pool, -1);
     if (job->start > atomic_load_explicit(&pool->turns.now, memory_order_relaxed))
         atomic_store_explicit(&pool->turns.now, job->start, memory_order_relaxed);
     return job;
@@ -118,7 +126,8 @@ static void *worker_main(void *arg)
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
             run(worker, job);
-        mailbox_post(pool->mailbox, &job->message); /* now the job is the loop's */
+        mailbox_post(job->mailbox ? job->mailbox : pool->mailbox,
+                     &job->message); /* now the job is the loop's */
     }
     kernels_leave(&env);
     return NULL;
@@ -193,7 +202,7 @@ void pool_submit(struct pool *pool, struct job *job)
     job->left = job->right = NULL;
     job->sequence = pool->sequence++;
     pool->queue = merge(pool->queue, job);
-    pool->queued++;
+    count_queued(pool, 1);
     pthread_mutex_unlock(&pool->mutex);
     pthread_cond_signal(&pool->work); /* a worker that is woken finds the mutex free */
 }
@@ -208,14 +217,9 @@ unsigned pool_threads(const struct pool *pool)
     return pool->threads_count;
 }
 
-uint64_t pool_queued(struct pool *pool)
+uint64_t pool_queued(const struct pool *pool)
 {
-    uint64_t queued;
-
-    pthread_mutex_lock(&pool->mutex);
-    queued = pool->queued;
-    pthread_mutex_unlock(&pool->mutex);
-    return queued;
+    return atomic_load_explicit(&pool->queued, memory_order_relaxed);
 }
 
 struct turns *pool_turns(struct pool *pool)

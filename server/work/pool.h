@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker pool. Jobs run on workers, in the kernels' floating-point environment; their
- * completions are called on the loop.
+ * completions are called on the loop that the job names.
  *
  *   submit -> queue -> run() on a worker -> mailbox -> done() on the loop
  *
@@ -31,9 +31,10 @@ struct job {
     struct job *left, *right; /* the pool's, as the next two fields: do not touch */
     uint64_t sequence;
     struct mailbox_message message;
+    struct mailbox *mailbox;       /* that carries done(); NULL: the pool's */
     uint64_t turn, start;          /* of its ticket; 0: before all others */
     void (*run)(struct job *job);  /* on a worker */
-    void (*done)(struct job *job); /* on the loop's thread */
+    void (*done)(struct job *job); /* on the thread of the mailbox's loop */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
     bool skipped;                  /* valid in done(): cancelled, so it did not run */
     /* In run(): SCRATCH_PARTS parts of memory of the worker, the same for each job, so that
@@ -42,7 +43,7 @@ struct job {
 };
 
 /* `threads` 0: one for each core that this process may use (base/machine.h). Borrows the mailbox, which
- * carries the completions. INVALID_ARGUMENT: more than POOL_THREADS_MAX threads.
+ * carries the completions of jobs that name none. INVALID_ARGUMENT: more than POOL_THREADS_MAX threads.
  * RESOURCE_EXHAUSTED: no memory, or a thread cannot be created. */
 int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
                struct failure *failure);
@@ -53,7 +54,7 @@ void pool_submit(struct pool *pool, struct job *job);
 
 unsigned pool_threads(const struct pool *pool);
 /* For metrics: jobs in the queue, and workers that run one. Any thread. */
-uint64_t pool_queued(struct pool *pool);
+uint64_t pool_queued(const struct pool *pool);
 unsigned pool_busy(const struct pool *pool);
 
 /* Where tickets for jobs of this pool are opened. */

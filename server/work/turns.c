@@ -2,6 +2,7 @@
 #include "work/turns.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/number.h"
 
@@ -14,7 +15,32 @@ static const double pace_doubted = 0.9995;
 
 void turns_init(struct turns *turns, unsigned threads)
 {
-    *turns = (struct turns){.threads = threads};
+    memset(turns, 0, sizeof(*turns));
+    turns->threads = threads;
+}
+
+/* No value orders accesses to other memory, so relaxed order is enough. */
+
+static uint64_t value_of(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *value, uint64_t amount)
+{
+    atomic_fetch_add_explicit(value, amount, memory_order_relaxed);
+}
+
+static double pace_of(const struct turns *turns, size_t kind)
+{
+    return atomic_load_explicit(&turns->paces[kind % TURN_KINDS_MAX].ns_per_unit,
+                                memory_order_relaxed);
+}
+
+static void set_pace(struct turns *turns, size_t kind, double ns_per_unit)
+{
+    atomic_store_explicit(&turns->paces[kind % TURN_KINDS_MAX].ns_per_unit, ns_per_unit,
+                          memory_order_relaxed);
 }
 
 uint64_t turns_wait_ns(const struct turns *turns, const struct flow *flow,
@@ -24,16 +50,16 @@ uint64_t turns_wait_ns(const struct turns *turns, const struct flow *flow,
 
     if (!flow)
         flow = &turns->flow;
-    flows = turns->flows + (flow->tickets == 0);
+    flows = value_of(&turns->flows) + (flow->tickets == 0);
     if (__builtin_mul_overflow(flow->backlog_ns + cost_ns, flows, &own))
         own = UINT64_MAX;
-    return u64_min(own, turns->backlog_ns + cost_ns) / turns->threads;
+    return u64_min(own, value_of(&turns->backlog_ns) + cost_ns) / turns->threads;
 }
 
 void ticket_open(struct ticket *ticket, struct turns *turns, struct flow *flow,
                  uint64_t cost_ns)
 {
-    const uint64_t now = atomic_load_explicit(&turns->now, memory_order_relaxed);
+    const uint64_t now = value_of(&turns->now);
 
     assert(!ticket->flow);
     ticket->turns = turns;
@@ -44,9 +70,9 @@ void ticket_open(struct ticket *ticket, struct turns *turns, struct flow *flow,
     ticket->left_ns = cost_ns;
     flow->turn = ticket->turn;
     flow->backlog_ns += cost_ns;
-    turns->backlog_ns += cost_ns;
+    add(&turns->backlog_ns, cost_ns);
     if (flow->tickets++ == 0)
-        turns->flows++;
+        add(&turns->flows, 1);
 }
 
 void ticket_advance(struct ticket *ticket, uint64_t ns)
@@ -56,7 +82,7 @@ void ticket_advance(struct ticket *ticket, uint64_t ns)
     ns = u64_min(ns, ticket->left_ns);
     ticket->left_ns -= ns;
     ticket->flow->backlog_ns -= ns;
-    ticket->turns->backlog_ns -= ns;
+    add(&ticket->turns->backlog_ns, -ns);
 }
 
 void ticket_close(struct ticket *ticket)
@@ -65,34 +91,30 @@ void ticket_close(struct ticket *ticket)
         return;
     ticket_advance(ticket, ticket->left_ns);
     if (--ticket->flow->tickets == 0)
-        ticket->turns->flows--;
+        add(&ticket->turns->flows, (uint64_t)-1);
     ticket->flow = NULL;
 }
 
 uint64_t turns_cost_ns(const struct turns *turns, size_t kind, uint64_t units)
 {
-    const struct pace *pace = &turns->paces[kind % TURN_KINDS_MAX];
-    double ns =
-        (double)units * (pace->ns_per_unit > 0 ? pace->ns_per_unit : ns_per_unit_first);
+    const double pace = pace_of(turns, kind);
+    const double ns = (double)units * (pace > 0 ? pace : ns_per_unit_first);
 
     return ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18;
 }
 
 void turns_learn(struct turns *turns, size_t kind, uint64_t units, uint64_t ns)
 {
-    struct pace *pace = &turns->paces[kind % TURN_KINDS_MAX];
+    const double pace = pace_of(turns, kind);
     double measured;
 
     if (units == 0)
         return;
     measured = (double)ns / (double)units;
-    pace->ns_per_unit =
-        pace->ns_per_unit > 0
-            ? pace->ns_per_unit + pace_weight * (measured - pace->ns_per_unit)
-            : measured;
+    set_pace(turns, kind, pace > 0 ? pace + pace_weight * (measured - pace) : measured);
 }
 
 void turns_doubt(struct turns *turns, size_t kind)
 {
-    turns->paces[kind % TURN_KINDS_MAX].ns_per_unit *= pace_doubted;
+    set_pace(turns, kind, pace_of(turns, kind) * pace_doubted);
 }

@@ -6,7 +6,9 @@
  * another. The turn is the time at which the ticket would be finished if the flows shared
  * the workers equally (start-time fair queueing). So a flow with much work does not delay
  * the others, cheap work passes dear work, and what has waited long comes before what is
- * new. Only the loop's thread uses turns and flows; the pool tells `now`. */
+ * new. A flow and its tickets belong to one loop's thread. What the flows of several loops
+ * share is atomic: the backlog, exactly, and the paces, of which one measurement may be lost
+ * when two loops learn together. The pool tells `now`. */
 #ifndef WORK_TURNS_H
 #define WORK_TURNS_H
 
@@ -26,15 +28,15 @@ enum {
 
 /* How long a unit of one kind of work takes. The owner of the kind chooses its unit. */
 struct pace {
-    double ns_per_unit; /* 0: nothing is known yet */
+    _Atomic double ns_per_unit; /* 0: nothing is known yet */
 };
 
 struct turns {
-    _Atomic uint64_t now; /* the largest start of a ticket that has run */
-    uint64_t backlog_ns;  /* work of all tickets that is not done */
-    uint64_t flows;       /* with tickets */
+    _Atomic uint64_t now;        /* the largest start of a ticket that has run */
+    _Atomic uint64_t backlog_ns; /* work of all tickets that is not done */
+    _Atomic uint64_t flows;      /* with tickets */
     unsigned threads;
-    struct flow flow; /* of work without a connection */
+    struct flow flow; /* of work without a connection: that of one loop alone */
     struct pace paces[TURN_KINDS_MAX];
 };
 

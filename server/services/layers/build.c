@@ -138,7 +138,7 @@ void layer_build_fini(struct layer_build *build, struct call *call)
 {
     parallel_for_fini(&build->pieces, call);
     latents_abort(&build->latents);
-    if (build->layer && build->layer->state == LAYER_BUILDING)
+    if (build->layer && layer_is_building(build->layer))
         layer_unregister(build->layer);
     layer_release(build->layer);
     build->layer = NULL;

@@ -34,7 +34,7 @@ static int list_request(struct call *call)
     const struct wire_layer_list *list = &state->list;
     uint32_t limit = list->page_size ? list->page_size : PAGE_DEFAULT, seen = 0;
     const char *after = list->page_token[0] ? list->page_token : NULL;
-    struct layer *layer;
+    struct layer *layer, *before = NULL; /* that has the name `after` */
     uint8_t *reply;
     size_t count = 0, capacity;
 
@@ -48,11 +48,15 @@ static int list_request(struct call *call)
 
         if (seen++ == limit) {
             count += encode_page_token(after, reply + count, capacity - count);
+            layer_release(layer);
             break;
         }
         count += encode_layer_spec(&spec, reply + count, capacity - count);
+        layer_release(before);
+        before = layer;
         after = layer->spec.name;
     }
+    layer_release(before);
     call_write_message(call, reply, count);
     account_free(call->account, reply);
     call_end(call);

@@ -172,6 +172,7 @@ static void done(struct call *call)
     call_end(call);
 }
 
+/* Takes over the reference to the layer. */
 static int take_layer(struct call *call, struct verified *verified, struct layer *layer)
 {
     struct verification *state = call->method_state;
@@ -184,7 +185,6 @@ static int take_layer(struct call *call, struct verified *verified, struct layer
         .out = TRIT_ENCODING_DENSE,
     };
 
-    layer_hold(layer);
     verified->layer = layer;
     verified->task = (struct task){
         .op = TASK_VERIFY,
@@ -198,22 +198,35 @@ static int take_layer(struct call *call, struct verified *verified, struct layer
     return plan_init(&verified->task.plan, &spec, &call->failure);
 }
 
+static uint64_t count_layers(struct layers *layers, const char *prefix)
+{
+    struct layer *layer = NULL, *before;
+    uint64_t count = 0;
+
+    do {
+        before = layer;
+        layer = layers_next(layers, prefix, before ? before->spec.name : NULL);
+        layer_release(before);
+        count += layer != NULL;
+    } while (layer);
+    return count;
+}
+
 static int request(struct call *call)
 {
     struct verification *state = call->method_state;
     struct layers *layers = services_of(call)->config.layers;
     struct parallel_for_spec pieces = {.run = verify_run, .done = done};
+    const uint64_t count = count_layers(layers, state->wire.prefix);
     struct layer *layer = NULL;
-    uint64_t count = 0;
 
-    while ((layer =
-                layers_next(layers, state->wire.prefix, layer ? layer->spec.name : NULL)))
-        count++;
     if (call_block(call, (size_t)(count ? count : 1) * sizeof(*state->layers),
                    &state->block) < 0)
         return memory_spent(call);
     state->layers = (struct verified *)(void *)state->block.bytes;
-    while ((layer = layers_next(layers, state->wire.prefix,
+    /* Another loop may add layers meanwhile. */
+    while (state->count < count &&
+           (layer = layers_next(layers, state->wire.prefix,
                                 layer ? layer->spec.name : NULL))) {
         struct verified *verified = &state->layers[state->count++];
         size_t scratch;

@@ -105,10 +105,11 @@ static void not_stored(struct report_write *report_write, const struct failure *
 
 static int begin(struct report_write *report_write, struct failure *failure)
 {
-    struct store *store = services_of(report_write->call)->config.store;
+    const struct services_config *config = &services_of(report_write->call)->config;
 
+    report_write->put.mailbox = config->mailbox;
     report_write->put.shard = report_write->shard ? &report_write->shard->store : NULL;
-    return store_begin(&report_write->put, store, failure);
+    return store_begin(&report_write->put, config->store, failure);
 }
 
 /* Without memory, or without a place in the store's queue, there is no write. */

@@ -20,14 +20,14 @@ CASE(shares_are_fair,
     second = account_open(&budget, address);
     while (account_reserve(first, STEP))
         continue;
-    CHECK(first->bytes_used > SHARED / 4 * 3 - 4 * STEP &&
-          first->bytes_used <= SHARED / 4 * 3 + STEP);
+    CHECK(account_bytes(first) > SHARED / 4 * 3 - 4 * STEP &&
+          account_bytes(first) <= SHARED / 4 * 3 + STEP);
     CHECK(first->refusals == 1);
     while (account_reserve(second, STEP))
         continue;
-    CHECK(second->bytes_used > SHARED / 10); /* while the first keeps what it has */
-    CHECK_EQ(address->bytes_used, first->bytes_used + second->bytes_used);
-    CHECK(address->bytes_used <= SHARED / 8 * 7 + STEP);
+    CHECK(account_bytes(second) > SHARED / 10); /* while the first keeps what it has */
+    CHECK_EQ(account_bytes(address), account_bytes(first) + account_bytes(second));
+    CHECK(account_bytes(address) <= SHARED / 8 * 7 + STEP);
     for (int i = 0; i < 3; i++) { /* from the same address, which has its share */
         small[i] = account_open(&budget, address);
         CHECK(account_reserve(small[i], ACCOUNT_SMALL_BYTES));
@@ -35,13 +35,13 @@ CASE(shares_are_fair,
         account_release(small[i], ACCOUNT_SMALL_BYTES);
         account_close(small[i]);
     }
-    account_release(first, first->bytes_used);
+    account_release(first, account_bytes(first));
     while (account_reserve(first, STEP))
         continue;
-    CHECK(first->bytes_used > SHARED / 4);
+    CHECK(account_bytes(first) > SHARED / 4);
     CHECK(account_has_room(NULL, UINT64_MAX) && account_reserve(NULL, 1));
-    account_release(first, first->bytes_used);
-    account_release(second, second->bytes_used);
+    account_release(first, account_bytes(first));
+    account_release(second, account_bytes(second));
     CHECK_EQ(budget.bytes_used, 0);
     account_close(first);
     account_close(second);
@@ -113,7 +113,7 @@ CASE(charges_what_the_allocator_gives,
             sum += malloc_usable_size(held[i]) + sizeof(size_t);
         }
         CHECK_EQ(budget.bytes_used, sum);
-        CHECK_EQ(account->bytes_used, sum);
+        CHECK_EQ(account_bytes(account), sum);
     }
     for (size_t i = 0; i < 50; i++)
         account_free(account, held[i]);
@@ -148,7 +148,7 @@ CASE(batches, "a batch touches the budget seldom, never refuses more, and ends e
     CHECK(budget.bytes_used <= ACCOUNT_SLACK_BYTES);
     account_batch_end(account);
     CHECK_EQ(budget.bytes_used, 0);
-    CHECK_EQ(address->bytes_used, 0);
+    CHECK_EQ(account_bytes(address), 0);
 
     /* the last byte of the budget can be had in a batch too */
     CHECK(budget_reserve(&budget, (1 << 20) - 3000));
@@ -172,18 +172,18 @@ CASE(batches, "a batch touches the budget seldom, never refuses more, and ends e
     budget_release(&budget, budget.bytes_used);
 
     /* the address's account is told at the end, and counts in between */
-    before = address->bytes_used;
+    before = account_bytes(address);
     account_batch_begin(account);
     account_hold(account, 700000);
-    CHECK_EQ(address->bytes_used, before);
+    CHECK_EQ(account_bytes(address), before);
     CHECK(!account_has_room(account, 600000));
     account_drop(account, 500000);
     account_batch_end(account);
-    CHECK_EQ(address->bytes_used, before + 200000);
+    CHECK_EQ(account_bytes(address), before + 200000);
     account_batch_begin(account);
     account_drop(account, 200000);
     account_batch_end(account);
-    CHECK_EQ(address->bytes_used, before);
+    CHECK_EQ(account_bytes(address), before);
 
     account_batch_begin(account);
     account_batch_begin(account);

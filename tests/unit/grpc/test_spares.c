@@ -39,7 +39,7 @@ CASE(zeroed, "memory is zeroed, used again or not, and charged only while it is 
         uint8_t *memory = spares_get(&spares, account, bytes);
 
         CHECK(memory);
-        CHECK(budget.bytes_used >= bytes && account->bytes_used == budget.bytes_used);
+        CHECK(budget.bytes_used >= bytes && account_bytes(account) == budget.bytes_used);
         for (size_t at = 0; at < bytes; at++)
             CHECK_EQ(memory[at], 0);
         memset(memory, 0xa5, bytes);

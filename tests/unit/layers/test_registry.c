@@ -81,12 +81,17 @@ CASE(walks_by_name, "layers are listed in order of name, optionally by prefix")
     }
     for (size_t i = 0; i < 3; i++) {
         layer = layers_next(fixture.layers, "a/", layer ? layer->spec.name : NULL);
+        layer_release(layer);
         CHECK(layer);
         CHECK_STR(layer->spec.name, expected[i]);
     }
     CHECK(!layers_next(fixture.layers, "a/", "a/2"));
-    CHECK_STR(layers_next(fixture.layers, "", "a/9")->spec.name, "b");
-    CHECK_STR(layers_next(fixture.layers, "", NULL)->spec.name, "a");
+    layer = layers_next(fixture.layers, "", "a/9");
+    CHECK_STR(layer->spec.name, "b");
+    layer_release(layer);
+    layer = layers_next(fixture.layers, "", NULL);
+    CHECK_STR(layer->spec.name, "a");
+    layer_release(layer);
     layers_fixture_close(&fixture);
 }
 

@@ -234,13 +234,13 @@ CASE(an_account_has_a_share,
     while (count < 400 &&
            blocks_get_for(blocks, first, TILE_IN_BYTES_MAX, &held[count]) == 0)
         count++;
-    CHECK(first->bytes_used > 40 << 20 && first->bytes_used < 60 << 20);
+    CHECK(account_bytes(first) > 40 << 20 && account_bytes(first) < 60 << 20);
     CHECK(blocks_get_for(blocks, second, TILE_IN_BYTES_MAX, &block) == 0);
     blocks_put(blocks, &block);
     for (size_t i = 0; i < count; i++)
         blocks_put(blocks, &held[i]);
-    CHECK_EQ(first->bytes_used, 0);
-    CHECK_EQ(second->bytes_used, 0);
+    CHECK_EQ(account_bytes(first), 0);
+    CHECK_EQ(account_bytes(second), 0);
     CHECK_EQ(budget.bytes_used, 0);
     account_close(first);
     account_close(second);
