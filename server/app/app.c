@@ -16,12 +16,12 @@
 #include "net/listener.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "services/config.h"
 #include "services/run_gauges.h"
 #include "services/services.h"
 #include "store/store.h"
 #include "tls/tls.h"
 #include "web/web.h"
-#include "work/blocks.h"
 #include "work/pool.h"
 
 /* app_start creates the modules from the bottom up; app_run runs the loop. A signal or
@@ -54,56 +54,50 @@ static void set_hangups(int how)
 /* From the top down. Each step is harmless for a module that was not started. */
 static void close_modules(struct app *app)
 {
+    struct loop *first = app->loops;
+
     set_hangups(SIG_BLOCK); /* without a handler it would end the process */
     app_memory_stop(app);
     app_disk_stop(app);
     run_gauges_stop(app->run_gauges);
     web_stop(app->web);
-    net_destroy(app->net);
-    services_stop_jobs(app->services);
+    if (first)
+        net_destroy(first->net);
+    services_stop_jobs(first ? first->services : NULL);
     pool_stop(app->pool);
     store_reader_close(app->web_reader);
     store_reader_close(app->services_reader);
     store_close(app->store);
-    grpc_destroy(app->grpc);
-    services_destroy(app->services);
+    loops_end_others(app);
+    if (first) {
+        grpc_destroy(first->grpc);
+        services_destroy(first->services);
+        first->services = NULL;
+    }
     layers_close(app->layers);
     memory_destroy(app->memory);
-    if (app->mailbox)
-        mailbox_close(app->mailbox);
+    app_memory_close(app);
+    if (first && first->mailbox)
+        mailbox_close(first->mailbox);
     run_gauges_destroy(app->run_gauges);
     app->run_gauges = NULL;
-    if (app->timers)
-        timers_close(app->timers);
+    if (first && first->timers)
+        timers_close(first->timers);
     for (size_t i = 0; i < SIGNALS; i++)
         if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
             uv_close((uv_handle_t *)&app->signals[i], NULL);
     move(app, APP_CLOSED);
 }
 
-static void idle(void *arg)
+static void idle(struct app *app)
 {
-    struct app *app = arg;
-
     log_event(app->log, LOG_INFO, "drained", LOG_FIELDS(LOG_STR("next", "exit")));
     close_modules(app);
 }
 
-static void drained(void *arg)
-{
-    struct app *app = arg;
-
-    grpc_on_idle(app->grpc, idle, app);
-}
-
-static void drain(struct app *app)
-{
-    net_drain(app->net, drained, app);
-}
-
 static void drain_delay_over(struct timer *timer)
 {
-    drain(LIST_OWNER(timer, struct app, drain_delay));
+    loops_drain(LIST_OWNER(timer, struct app, drain_delay));
 }
 
 /* Health and readiness say no from now on. For drain_delay_ms new connections and calls
@@ -117,12 +111,12 @@ static void begin_drain(struct app *app)
     log_event(app->log, LOG_INFO, "draining",
               LOG_FIELDS(LOG_U64("drain_delay_ms", delay_ms),
                          LOG_U64("drain_ms_max", app->config.limits.drain_ms_max)));
-    grpc_drain(app->grpc);
+    loops_drain_calls(app);
     if (delay_ms > 0)
-        timer_arm(app->timers, &app->drain_delay,
+        timer_arm(app->loops[0].timers, &app->drain_delay,
                   clock_monotonic_ns() + delay_ms * 1000000);
     else
-        drain(app);
+        loops_drain(app);
 }
 
 static void abort_drain(struct app *app)
@@ -130,10 +124,10 @@ static void abort_drain(struct app *app)
     log_event(app->log, LOG_WARN, "aborting",
               LOG_FIELDS(LOG_STR("why", "stopped a second time")));
     if (app->drain_delay.due_ns) {
-        timer_disarm(app->timers, &app->drain_delay);
-        drain(app);
+        timer_disarm(app->loops[0].timers, &app->drain_delay);
+        loops_drain(app);
     }
-    net_abort(app->net);
+    loops_abort(app);
 }
 
 static void stop(struct app *app)
@@ -172,40 +166,37 @@ static void stop_delivered(struct mailbox_message *message)
 void app_stop(struct app *app)
 {
     if (atomic_fetch_add(&app->stops, 1) == 0)
-        mailbox_post(app->mailbox, &app->stop);
+        mailbox_post(app->loops[0].mailbox, &app->stop);
 }
 
 /* ---- starting ------------------------------------------------------------------ */
 
-static int start_loop(struct app *app, struct failure *failure)
+/* What concerns the daemon as a whole. */
+static void take_news(struct app *app, unsigned news)
+{
+    if (news & SERVICES_FILED)
+        run_gauges_filed(app->run_gauges);
+    if (news & LOOP_FELL)
+        app_memory_fell(app);
+    if (news & LOOP_RELOADED)
+        app_reloaded(app);
+}
+
+static int start_loops(struct app *app, struct failure *failure)
 {
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-    int error = uv_loop_init(&app->loop);
 
-    if (error)
-        return fail(failure, TRIT_INTERNAL, NULL, "event loop: %s", uv_strerror(error));
-    app->loop_open = true;
+    app->take_news = take_news;
+    app->idle = idle;
+    if (loops_open(app, failure) < 0)
+        return -1;
     for (size_t i = 0; i < SIGNALS; i++) {
-        uv_signal_init(&app->loop, &app->signals[i]);
+        uv_signal_init(&app->loops[0].uv, &app->signals[i]);
         app->signals[i].data = app;
         uv_signal_start(&app->signals[i], signalled, numbers[i]);
     }
-    if (mailbox_create(&app->mailbox, &app->loop, failure) < 0 ||
-        timers_create(&app->timers, &app->loop, failure) < 0)
-        return -1;
     app->stop.deliver = stop_delivered;
     return 0;
-}
-
-/* Runs the loop until all of its handles are closed. */
-static void finish_loop(struct app *app)
-{
-    if (!app->loop_open)
-        return;
-    while (uv_run(&app->loop, UV_RUN_DEFAULT))
-        continue;
-    uv_loop_close(&app->loop);
-    app->loop_open = false;
 }
 
 static void start_failed_drained(void *arg)
@@ -216,8 +207,8 @@ static void start_failed_drained(void *arg)
 static void start_failed(struct app *app)
 {
     move(app, APP_FAILED);
-    if (app->net)
-        net_drain(app->net, start_failed_drained, app);
+    if (app->loops && app->loops[0].net)
+        net_drain(app->loops[0].net, start_failed_drained, app);
     else
         close_modules(app);
     app_destroy(app);
@@ -231,8 +222,8 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
     app->config = *config;
     timer_init(&app->drain_delay, drain_delay_over);
-    if (app_start_base(app, failure) < 0 || start_loop(app, failure) < 0 ||
-        app_start_modules(app, failure) < 0) {
+    if (app_start_base(app, failure) < 0 || start_loops(app, failure) < 0 ||
+        app_start_modules(app, failure) < 0 || loops_start_others(app, failure) < 0) {
         start_failed(app);
         return -1;
     }
@@ -254,15 +245,15 @@ void app_hold_hangups(void)
 void app_run(struct app *app)
 {
     set_hangups(SIG_UNBLOCK);
-    finish_loop(app);
+    loops_run_first(app);
 }
 
 void app_destroy(struct app *app)
 {
     if (!app)
         return;
-    finish_loop(app);
-    blocks_destroy(app->blocks);
+    loops_run_first(app);
+    loops_destroy(app);
     access_destroy(app->access);
     tls_context_destroy(app->tls);
     metrics_destroy(app->metrics);

@@ -61,6 +61,10 @@ static const struct option_row rows[] = {
      false},
     {"threads", OPTION_COUNT, AT(threads), "N",
      "worker threads [one per core of the machine or the control group's quota]", false},
+    {"loops", OPTION_COUNT, AT(loops), "N",
+     "event loops, each a thread that serves its share of the connections [one, from 16 "
+     "cores on one per 8]",
+     false},
     {"isa", OPTION_TEXT, AT(isa), "NAME",
      "kernels: auto, portable, avx2, avx512, neon [auto]", false},
     {"memory-max", OPTION_BYTES, AT(limits.memory_bytes_max), "BYTES",
@@ -364,6 +368,9 @@ static int validate(const struct config *config, struct failure *failure)
     if (config->http_auth && !config->token_file && !config->tls_client_ca)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "http-auth",
                           "nobody could read /metrics; set --token-file too");
+    if (config->loops > LOOPS_MAX)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "loops",
+                          "%u; must be at most %d", config->loops, (int)LOOPS_MAX);
     return limits_validate(&config->limits, failure);
 }
 

@@ -32,6 +32,7 @@ struct config {
     bool http_auth;                          /* /metrics asks for the policy read */
     unsigned unix_mode;                      /* permissions of Unix sockets */
     unsigned threads;                        /* workers; 0: one per core */
+    unsigned loops;                          /* 0: by the number of cores */
     enum log_level log_level;
     enum log_format log_format;
     uint64_t drain_delay_ms; /* from SIGTERM to the drain of the connections */

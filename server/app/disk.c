@@ -8,7 +8,6 @@
 
 #include "app/impl.h"
 #include "base/clock.h"
-#include "grpc/grpc.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "services/services.h"
@@ -25,7 +24,8 @@ static const uint64_t ms_ns = 1000000;
 
 static void check_later(struct app *app)
 {
-    timer_arm(app->timers, &app->disk.timer, clock_monotonic_ns() + CHECK_MS * ms_ns);
+    timer_arm(app->loops[0].timers, &app->disk.timer,
+              clock_monotonic_ns() + CHECK_MS * ms_ns);
 }
 
 /* The disk's state as of now goes to readiness, health and the log. */
@@ -35,9 +35,7 @@ static void tell(struct app *app, enum disk_state state)
 
     if (atomic_exchange(&disk->state, state) == (unsigned)state)
         return;
-    services_set_disk(app->services, state == DISK_GOOD);
-    if (app->grpc)
-        grpc_notify(app->grpc);
+    services_set_disk(app->loops[0].services, state == DISK_GOOD);
     if (state == DISK_GOOD)
         log_event(app->log, LOG_INFO, "disk_recovered",
                   LOG_FIELDS(LOG_U64("free_bytes", disk->free)));
@@ -79,12 +77,13 @@ static void ask(struct timer *timer)
         tell(app, DISK_HANGS);
         return;
     }
-    if (uv_fs_statfs(&app->loop, &disk->request, app->config.data_dir, answered) != 0) {
+    if (uv_fs_statfs(&app->loops[0].uv, &disk->request, app->config.data_dir, answered) !=
+        0) {
         check_later(app);
         return;
     }
     disk->asking = true;
-    timer_arm(app->timers, timer, clock_monotonic_ns() + ANSWER_MS * ms_ns);
+    timer_arm(app->loops[0].timers, timer, clock_monotonic_ns() + ANSWER_MS * ms_ns);
 }
 
 void app_disk_start(struct app *app)
@@ -98,8 +97,8 @@ void app_disk_start(struct app *app)
 void app_disk_stop(struct app *app)
 {
     app->disk.stopped = true;
-    if (app->timers)
-        timer_disarm(app->timers, &app->disk.timer);
+    if (app->loops && app->loops[0].timers)
+        timer_disarm(app->loops[0].timers, &app->disk.timer);
 }
 
 bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
@@ -119,5 +118,5 @@ bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
     case DISK_GOOD:
         break;
     }
-    return services_store_works(app->services, why, bytes);
+    return services_store_works(app->loops[0].services, why, bytes);
 }

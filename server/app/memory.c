@@ -21,12 +21,19 @@ enum {
     MIB = 1 << 20,
 };
 
+/* On any thread that releases memory, that of a job for instance. */
 static void on_fall(void *arg)
 {
     struct app *app = arg;
 
-    timer_arm(app->timers, &app->trim,
-              clock_monotonic_ns() + TRIM_DELAY_MS * (uint64_t)1000000);
+    loop_post(&app->loops[0], LOOP_FELL);
+}
+
+void app_memory_fell(struct app *app)
+{
+    if (app->trims)
+        timer_arm(app->loops[0].timers, &app->trim,
+                  clock_monotonic_ns() + TRIM_DELAY_MS * (uint64_t)1000000);
 }
 
 static void on_trim(struct timer *timer)
@@ -43,15 +50,21 @@ void app_memory_start(struct app *app)
     budget_init(&app->budget, app->config.limits.memory_bytes_max);
     budget_keep_last(&app->budget, app->budget.bytes_max / MEMORY_LAST_DIVISOR);
     timer_init(&app->trim, on_trim);
+    app->trims = true;
     budget_on_fall(&app->budget, on_fall, app);
     metric_set(app->metrics, M_BUDGET_MAX, app->budget.bytes_max);
 }
 
 void app_memory_stop(struct app *app)
 {
+    app->trims = false;
+    if (app->loops && app->loops[0].timers)
+        timer_disarm(app->loops[0].timers, &app->trim);
+}
+
+void app_memory_close(struct app *app)
+{
     budget_on_fall(&app->budget, NULL, NULL);
-    if (app->timers)
-        timer_disarm(app->timers, &app->trim);
 }
 
 bool app_memory_suffices(const struct app *app, char *why, size_t bytes)

@@ -38,6 +38,10 @@ void app_reload(struct app *app)
         good = false;
     }
     log_set_level(app->log, app->config.log_level);
+    pthread_mutex_lock(&app->limits_lock);
+    app->limits = app->config.limits;
+    app->reloads++;
+    pthread_mutex_unlock(&app->limits_lock);
     failure.status = TRIT_OK;
     if (access_reload(app->access, &failure) < 0) {
         failed(app, "token-file", &failure);
@@ -49,7 +53,20 @@ void app_reload(struct app *app)
         good = false;
     }
     certificates_announce(app->tls, app->log, app->metrics);
-    if (!good)
+    app->reload_good = good;
+    loops_tell(app, LOOP_RELOAD);
+}
+
+/* Who waits for the log's line finds every loop with the new limits. */
+void app_reloaded(struct app *app)
+{
+    for (unsigned i = 0; i < app->loop_count; i++)
+        if (app->loops[i].reloads_seen < app->reloads)
+            return;
+    if (app->reloads_told == app->reloads)
+        return;
+    app->reloads_told = app->reloads;
+    if (!app->reload_good)
         return;
     metric_add(app->metrics, M_RELOADS, 1);
     log_event(app->log, LOG_INFO, "reloaded",

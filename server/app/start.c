@@ -62,21 +62,25 @@ static int start_selftest(struct app *app, struct failure *failure)
 static int start_work(struct app *app, struct failure *failure)
 {
     app_memory_start(app);
-    app->blocks = blocks_create(&app->budget);
-    if (!app->blocks)
-        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
-    return pool_start(&app->pool, app->config.threads, app->mailbox, failure);
+    metric_set(app->metrics, M_LOOPS, app->loop_count);
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        struct loop *loop = &app->loops[i];
+
+        loop->blocks = blocks_create(&app->budget);
+        if (!loop->blocks)
+            return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+        blocks_divide_kept(loop->blocks, app->loop_count);
+    }
+    return pool_start(&app->pool, app->config.threads, app->loops[0].mailbox, failure);
 }
 
-/* The store begins before the services. */
+/* On the loop of a put. The store begins before the services. */
 static void reports_filed(void *arg)
 {
     struct app *app = arg;
 
-    if (!app->run_gauges)
-        return;
-    services_filed(app->services);
-    run_gauges_filed(app->run_gauges);
+    if (app->run_gauges)
+        loops_tell(app, SERVICES_FILED);
 }
 
 static int start_store(struct app *app, struct failure *failure)
@@ -84,7 +88,7 @@ static int start_store(struct app *app, struct failure *failure)
     struct health_rules rules;
     struct store_config config = {
         .directory = app->config.data_dir,
-        .mailbox = app->mailbox,
+        .mailbox = app->loops[0].mailbox,
         .kernels = app->kernels,
         .log = app->log,
         .metrics = app->metrics,
@@ -127,17 +131,22 @@ static int start_memory(struct app *app, struct failure *failure)
     if (app->config.limits.memory_buffers_max == 0)
         return 0;
     app->memory = memory_create(&app->config.limits, app->metrics);
-    return app->memory
-               ? 0
-               : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    if (!app->memory)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    if (app->loop_count > 1)
+        memory_share(app->memory, app->loops[0].mailbox);
+    return 0;
 }
 
-static int start_services(struct app *app, struct failure *failure)
+static int start_services(struct app *app, struct loop *loop, struct failure *failure)
 {
     const struct services_config config = {
+        .first = app->loops[0].services,
+        .tell = loops_tell,
+        .tell_arg = app,
         .kernels = app->kernels,
         .pool = app->pool,
-        .blocks = app->blocks,
+        .blocks = loop->blocks,
         .budget = &app->budget,
         .store = app->store,
         .layers = app->layers,
@@ -149,13 +158,16 @@ static int start_services(struct app *app, struct failure *failure)
         .data_dir = app->config.data_dir,
         .log = app->log,
         .limits = &app->config.limits,
-        .mailbox = app->mailbox,
+        .mailbox = app->loops[0].mailbox,
         .inline_bytes_max = SERVICES_INLINE_BYTES_MAX,
     };
 
-    if (services_create(&app->services, &config, failure) < 0)
-        return -1;
-    app->run_gauges = run_gauges_create(app->services, app->timers,
+    return services_create(&loop->services, &config, failure);
+}
+
+static int start_run_gauges(struct app *app, struct failure *failure)
+{
+    app->run_gauges = run_gauges_create(app->loops[0].services, app->loops[0].timers,
                                         app->config.limits.metrics_runs_max);
     return app->run_gauges
                ? 0
@@ -190,31 +202,34 @@ static int authorize(void *arg, const struct method *method, const struct peer *
                          authorization, caller, failure);
 }
 
-static int start_grpc(struct app *app, struct failure *failure)
+static int start_grpc(struct app *app, struct loop *loop, struct failure *failure)
 {
     struct grpc_config config = {
-        .limits = &app->config.limits,
-        .timers = app->timers,
+        .limits = &loop->limits,
+        .timers = loop->timers,
+        .mailbox = loop->mailbox,
         .metrics = app->metrics,
         .log = app->log,
-        .service = app->services,
+        .service = loop->services,
         .observe = services_observe,
         .authorize = authorize,
         .authorize_arg = app,
     };
 
     config.methods = services_methods(&config.method_count);
-    return grpc_create(&app->grpc, &config, failure);
+    return grpc_create(&loop->grpc, &config, failure);
 }
 
-static int start_net(struct app *app, struct failure *failure)
+static int start_net(struct app *app, struct loop *loop, struct failure *failure)
 {
     const struct net_config config = {
-        .loop = &app->loop,
-        .timers = app->timers,
-        .limits = &app->config.limits,
+        .group = app->group,
+        .mailbox = loop->mailbox,
+        .loop = &loop->uv,
+        .timers = loop->timers,
+        .limits = &loop->limits,
         .events = grpc_events(),
-        .events_owner = app->grpc,
+        .events_owner = loop->grpc,
         .budget = &app->budget,
         .unix_mode = app->config.unix_mode,
         .memory = app->memory,
@@ -222,15 +237,19 @@ static int start_net(struct app *app, struct failure *failure)
         .log = app->log,
         .metrics = app->metrics,
     };
+
+    return net_create(&loop->net, &config, failure);
+}
+
+static int listen_all(struct app *app, struct failure *failure)
+{
     size_t length = 0;
 
-    if (net_create(&app->net, &config, failure) < 0)
-        return -1;
     for (size_t i = 0; i < app->config.listen_count; i++) {
         char bound[256];
 
-        if (net_listen(app->net, app->config.listen[i], bound, sizeof(bound), failure) <
-            0)
+        if (net_listen(app->loops[0].net, app->config.listen[i], bound, sizeof(bound),
+                       failure) < 0)
             return -1;
         length +=
             (size_t)snprintf(app->addresses + length, sizeof(app->addresses) - length,
@@ -284,10 +303,10 @@ static int start_web(struct app *app, struct failure *failure)
         .ready = ready,
         .ready_arg = app,
         .observe = services_observe,
-        .observe_arg = app->services,
+        .observe_arg = app->loops[0].services,
         .jobs = app->config.checkpoint_root ? visit_jobs : NULL,
         .jobs_version = jobs_version,
-        .jobs_arg = app->services,
+        .jobs_arg = app->loops[0].services,
         .version = TRITD_VERSION,
         .limits = &app->config.limits,
         .tls = strcmp(app->config.http_tls, "on") == 0 ? app->tls : NULL,
@@ -316,12 +335,28 @@ int app_start_base(struct app *app, struct failure *failure)
     return start_selftest(app, failure);
 }
 
+/* The first one comes first: the others share what it has. */
+static int start_loops(struct app *app, struct failure *failure)
+{
+    app->group = net_group_create(app->loop_count, &app->budget);
+    if (!app->group)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        struct loop *loop = &app->loops[i];
+
+        if (start_services(app, loop, failure) < 0 ||
+            start_grpc(app, loop, failure) < 0 || start_net(app, loop, failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int app_start_modules(struct app *app, struct failure *failure)
 {
     if (start_work(app, failure) < 0 || start_store(app, failure) < 0 ||
         start_layers(app, failure) < 0 || start_memory(app, failure) < 0 ||
-        start_services(app, failure) < 0 || start_grpc(app, failure) < 0 ||
-        start_net(app, failure) < 0)
+        start_loops(app, failure) < 0 || start_run_gauges(app, failure) < 0 ||
+        listen_all(app, failure) < 0)
         return -1;
     app_disk_start(app);
     return start_web(app, failure);

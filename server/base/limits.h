@@ -18,6 +18,7 @@ enum {
     CHUNK_BYTES_MAX = 4 << 20,       /* data of one TensorChunk; INVALID_ARGUMENT */
     REPLY_CHUNK_BYTES_MAX = 2 << 20, /* data of one reply chunk we send */
     HTTP_CONNECTIONS_MAX = 1024,     /* as a value of http_connections_max */
+    LOOPS_MAX = 64,                  /* as a value of loops */
     STREAMS_MAX = 1000000,           /* as a value of streams_per_connection_max */
     METRICS_RUNS_MAX = 1000,         /* as a value of metrics_runs_max */
     LIST_PAGE_MAX = 1000,            /* reports or layers in one page; clamped */

@@ -18,6 +18,7 @@
 struct grpc;
 struct h2_events;
 struct log;
+struct mailbox;
 struct method;
 struct metrics;
 struct peer;
@@ -26,6 +27,9 @@ struct timers;
 struct grpc_config {             /* everything is borrowed for the life of the grpc */
     const struct limits *limits; /* message_bytes_max, memory_bytes_max, idle_ms_max */
     struct timers *timers;
+    /* Of the loop: carries to calls what other threads did for them. NULL: that of the one
+     * who did it. */
+    struct mailbox *mailbox;
     struct metrics *metrics;             /* NULL: nothing is counted */
     struct log *log;                     /* NULL: nothing is logged */
     const struct method *const *methods; /* the index in it is the metrics' method id */

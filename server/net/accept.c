@@ -24,19 +24,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/budget.h"
-#include "base/limits.h"
-#include "base/number.h"
 #include "net/activation.h"
 #include "net/impl.h"
 #include "obs/log.h"
-#include "obs/metrics.h"
 
 enum {
     BACKLOG = 1024, /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,
     ACCEPT_PAUSE_MS = 100,
-    YIELDS_PER_PAUSE = 16, /* connections that give way when descriptors are short */
 };
 
 #define MEMORY_SUFFIX ".memory"
@@ -52,39 +47,6 @@ struct listener {
     char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" = not Unix */
 };
 
-static void reject(struct net *net, int fd)
-{
-    close(fd);
-    metric_limit(net->config.metrics, L_CONNECTIONS);
-    log_event(
-        net->config.log, LOG_WARN, "conn_refused",
-        LOG_FIELDS(LOG_U64("connections_max", net->config.limits->connections_max)));
-}
-
-/* The limit, or as many as a quarter of the memory budget holds while they are idle. */
-static size_t connections_max(const struct net *net)
-{
-    const struct budget *budget = net->config.budget;
-    const uint64_t affordable =
-        budget ? budget->bytes_max / CONN_BUDGET_DIVISOR / CONN_BYTES : UINT64_MAX;
-
-    return (size_t)u64_min(net->config.limits->connections_max, affordable);
-}
-
-static void admit(struct net *net, int fd, const struct address *peer)
-{
-    struct failure failure = {0};
-
-    if (net->conn_count - net->yielding >= connections_max(net) &&
-        !net_make_room(net, peer)) {
-        reject(net, fd);
-        return;
-    }
-    if (conn_open(net, fd, peer, &failure) < 0)
-        log_event(net->config.log, LOG_WARN, "conn_failed",
-                  LOG_FIELDS(LOG_STR("error", failure.message)));
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void on_again(struct timer *timer)
@@ -98,8 +60,7 @@ static void pause_accepting(struct listener *listener, int error)
 {
     struct net *net = listener->net;
 
-    for (int i = 0; i < YIELDS_PER_PAUSE && net_make_room(net, NULL); i++)
-        continue;
+    net_give_way(net);
     uv_poll_stop(&listener->poll);
     timer_arm(net->config.timers, &listener->again, after_ms(ACCEPT_PAUSE_MS));
     log_event(net->config.log, LOG_WARN, "accept_paused",
@@ -123,7 +84,7 @@ static int accept_some(struct listener *listener, int max)
         if (fd >= 0 && listener->memory)
             memory_conn_open(listener->net, fd, &peer);
         else if (fd >= 0)
-            admit(listener->net, fd, &peer);
+            net_admit(listener->net, fd, &peer);
         else if (errno == EAGAIN || is_shortage(errno))
             return errno;
         else if (errno != ECONNABORTED && errno != EINTR)

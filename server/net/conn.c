@@ -62,7 +62,7 @@ static void free_tls(struct conn *conn)
 void conn_free(struct conn *conn)
 {
     struct account *account = conn->peer.account;
-    struct origins *origins = &conn->net->origins;
+    struct origins *origins = conn->net->origins;
     struct origin *origin = conn->origin;
 
     free_tls(conn);
@@ -85,8 +85,9 @@ static void on_closed(uv_handle_t *handle)
     h2_destroy(conn->session);
     list_remove(&conn->link);
     net->conn_count--;
+    net->member->connections--;
     if (conn->yields)
-        net->yielding--;
+        net->member->yielding--;
     metric_down(net->config.metrics, M_CONNECTIONS);
     conn_free(conn);
     net_close_if_idle(net);

@@ -48,14 +48,17 @@ struct net {
     enum net_state state;
     struct list listeners;
     struct list conns; /* in the order of their last byte */
-    struct origins origins;
+    struct net_group *group;
+    struct member *member;   /* what the others know of this net */
+    struct origins *origins; /* of the group */
+    bool owns_group;
+    bool others; /* other nets may have calls that name buffers of memory_conns */
     size_t conn_count;
     struct list memory_conns; /* of memory sockets */
     size_t memory_conn_count;
     void (*conns_gone)(struct net *net); /* ending, and no other connection is left */
-    size_t yielding;        /* of them, those that give way and are being closed */
-    struct list to_flush;   /* connections that may have output */
-    uv_check_t flush;       /* runs after polling: flushes them */
+    struct list to_flush;                /* connections that may have output */
+    uv_check_t flush;                    /* runs after polling: flushes them */
     uv_idle_t keep_polling; /* active while to_flush holds some: polling does not wait */
     size_t handles;         /* of these two, still open */
     uint8_t *read_buffer;
@@ -79,6 +82,26 @@ enum conn_state {
 
 /* Whether a connection was asked to end because of its age. */
 enum conn_age { AGE_YOUNG, AGE_ASKED };
+
+/* A net as the others of its group see it. */
+struct member {
+    struct net *net; /* NULL: it has not joined yet */
+    struct mailbox *mailbox;
+    _Atomic size_t connections;
+    _Atomic size_t
+        arriving; /* sockets that were given to it and that it has not opened */
+    _Atomic size_t yielding; /* of its connections, those that give way */
+    _Atomic bool short_told; /* it was asked to make room, and has not yet */
+    struct mailbox_message shortage;
+};
+
+struct net_group {
+    struct origins origins;
+    unsigned count;  /* of members */
+    unsigned joined; /* of them; constant once the loops run */
+    unsigned next;   /* the acceptor's: where it looks first */
+    struct member members[];
+};
 
 struct h2_session;
 
@@ -143,6 +166,22 @@ void conn_schedule_flush(struct conn *conn);
 /* Call it when a listener or connection is gone. If the net is ending and has none left,
  * closes the loop's handles; the last close callback calls `drained`. */
 void net_close_if_idle(struct net *net);
+
+/* ---- group.c ---- */
+
+/* The net becomes a member; without a group in its config, of one of its own. -1: no
+ * memory. */
+int net_join(struct net *net);
+void net_leave(struct net *net);
+
+/* Connections of all members that do not give way, and those that arrive. */
+size_t net_group_connections(const struct net_group *group);
+
+/* Finds room for an accepted socket, in one of the nets, and takes ownership of it. */
+void net_admit(struct net *net, int fd, const struct address *peer);
+
+/* Descriptors are short: some connections of each net give way. */
+void net_give_way(struct net *net);
 
 /* ---- conn.c ---- */
 

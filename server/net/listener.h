@@ -13,6 +13,7 @@ struct budget;
 struct h2_events;
 struct limits;
 struct log;
+struct mailbox;
 struct memory;
 struct metrics;
 struct net;
@@ -23,13 +24,23 @@ struct uv_loop_s;
 /* In place of an address: the sockets that systemd has opened for this process. */
 #define LISTEN_SYSTEMD "systemd"
 
-struct net_config { /* everything borrowed for the life of the net */
+/* The nets of several loops. The first one that joined listens and gives each accepted
+ * socket to the net with the fewest connections; the bounds of connections and the shares of
+ * addresses hold for all of them together. */
+struct net_group;
+struct net_group *net_group_create(unsigned nets, struct budget *budget); /* or NULL */
+void net_group_destroy(struct net_group *group); /* after its nets; NULL is harmless */
+
+struct net_config {          /* everything borrowed for the life of the net */
+    struct net_group *group; /* NULL: a net alone */
+    struct mailbox *mailbox; /* of its loop; with a group of several */
     struct uv_loop_s *loop;
     struct timers *timers;
     const struct limits *limits;
     const struct h2_events *events;
     void *events_owner;
-    struct budget *budget;   /* for connections and their calls; NULL: none is charged */
+    struct budget *budget;   /* for connections and their calls; NULL: none is charged.
+                                  The group's, where there is one */
     unsigned unix_mode;      /* of the files of Unix sockets */
     struct memory *memory;   /* served at PATH.memory of each Unix socket; NULL: not */
     struct tls_context *tls; /* TCP is served over TLS; NULL: plain */
@@ -63,6 +74,10 @@ int net_addresses_check(const char *const *addresses, size_t count,
  * remain after drain_ms_max. Calls `drained` once, from the loop, when none is
  * left. Every net ends this way, even one that never listened. */
 void net_drain(struct net *net, void (*drained)(void *arg), void *arg);
+
+/* Of the first net of a group: the others are drained. Before, it keeps its connections of
+ * memory sockets, because calls of the others may name their buffers. */
+void net_others_drained(struct net *net);
 
 /* Closes everything now (at a second signal). `drained` is still called, if
  * net_drain gave one. */

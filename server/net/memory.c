@@ -43,7 +43,7 @@ static void on_closed(uv_handle_t *handle)
 
     list_remove(&conn->link);
     net->memory_conn_count--;
-    origin_leave(&net->origins, conn->origin);
+    origin_leave(net->origins, conn->origin);
     account_free(account, conn);
     account_close(account);
     net_close_if_idle(net);
@@ -158,14 +158,14 @@ static uid_t user_of(int fd)
 static struct memory_conn *conn_create(struct net *net, int fd,
                                        const struct address *peer)
 {
-    struct origin *origin = origin_join(&net->origins, peer);
+    struct origin *origin = origin_join(net->origins, peer);
     struct account *account = NULL;
     struct memory_conn *conn = NULL;
 
     if (!origin)
         return NULL;
     if (origin->account &&
-        !(account = account_open(net->origins.budget, origin->account)))
+        !(account = account_open(net->origins->budget, origin->account)))
         goto leave;
     conn = account_calloc(account, 1, sizeof(*conn));
     if (!conn)
@@ -183,7 +183,7 @@ free_conn:
     account_free(account, conn);
 leave:
     account_close(account);
-    origin_leave(&net->origins, origin);
+    origin_leave(net->origins, origin);
     return NULL;
 }
 

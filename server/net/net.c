@@ -77,16 +77,16 @@ int net_create(struct net **out, const struct net_config *config, struct failure
 
     if (!net)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    net->config = *config;
     net->read_buffer = malloc(READ_BYTES);
     net->cipher.bytes = config->tls ? malloc(CIPHER_BYTES) : NULL;
     net->cipher.size = CIPHER_BYTES;
-    if (!net->read_buffer || (config->tls && !net->cipher.bytes)) {
+    if (!net->read_buffer || (config->tls && !net->cipher.bytes) || net_join(net) < 0) {
         free(net->cipher.bytes);
         free(net->read_buffer);
         free(net);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     }
-    net->config = *config;
     net->state = NET_SERVING;
     net->jitter = clock_monotonic_ns();
     list_init(&net->listeners);
@@ -94,7 +94,6 @@ int net_create(struct net **out, const struct net_config *config, struct failure
     list_init(&net->to_flush);
     list_init(&net->memory_conns);
     net->conns_gone = memory_conns_close;
-    origins_init(&net->origins, config->budget);
     timer_init(&net->drain_timer, on_drain_timer);
     uv_check_init(config->loop, &net->flush);
     uv_check_start(&net->flush, on_flush);
@@ -142,6 +141,12 @@ void net_drain(struct net *net, void (*drained)(void *arg), void *arg)
     net_close_if_idle(net);
 }
 
+void net_others_drained(struct net *net)
+{
+    net->others = false;
+    net_close_if_idle(net);
+}
+
 void net_abort(struct net *net)
 {
     struct list *node;
@@ -160,6 +165,7 @@ void net_destroy(struct net *net)
     if (!net)
         return;
     assert(net->state == NET_DRAINED);
+    net_leave(net);
     free(net->cipher.bytes);
     free(net->read_buffer);
     free(net);

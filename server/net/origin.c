@@ -14,8 +14,14 @@ void origins_init(struct origins *origins, struct budget *budget)
 {
     origins->budget = budget;
     origins->count = 0;
+    pthread_mutex_init(&origins->lock, NULL);
     for (size_t i = 0; i < ORIGIN_BUCKETS; i++)
         list_init(&origins->buckets[i]);
+}
+
+void origins_fini(struct origins *origins)
+{
+    pthread_mutex_destroy(&origins->lock);
 }
 
 static void key_of(const struct address *address, uint8_t key[ORIGIN_KEY_BYTES])
@@ -76,12 +82,18 @@ static struct origin *find(struct list *bucket, const uint8_t *key)
     return NULL;
 }
 
-struct origin *origin_find(struct origins *origins, const struct address *address)
+size_t origin_connections(struct origins *origins, const struct address *address)
 {
     uint8_t key[ORIGIN_KEY_BYTES];
+    const struct origin *origin;
+    size_t connections;
 
     key_of(address, key);
-    return find(bucket_of(origins, key), key);
+    pthread_mutex_lock(&origins->lock);
+    origin = find(bucket_of(origins, key), key);
+    connections = origin ? origin->connections : 0;
+    pthread_mutex_unlock(&origins->lock);
+    return connections;
 }
 
 struct origin *origin_join(struct origins *origins, const struct address *address)
@@ -92,20 +104,29 @@ struct origin *origin_join(struct origins *origins, const struct address *addres
 
     key_of(address, key);
     bucket = bucket_of(origins, key);
+    pthread_mutex_lock(&origins->lock);
     origin = find(bucket, key);
     if (!origin)
         origin = origin_create(origins, bucket, key);
     if (origin)
         origin->connections++;
+    pthread_mutex_unlock(&origins->lock);
     return origin;
 }
 
 void origin_leave(struct origins *origins, struct origin *origin)
 {
-    if (--origin->connections > 0)
+    bool last;
+
+    pthread_mutex_lock(&origins->lock);
+    last = --origin->connections == 0;
+    if (last) {
+        list_remove(&origin->link);
+        origins->count--;
+    }
+    pthread_mutex_unlock(&origins->lock);
+    if (!last)
         return;
-    list_remove(&origin->link);
-    origins->count--;
     account_close(origin->account);
     free(origin);
 }

@@ -205,14 +205,14 @@ static int attach(struct conn *conn, int fd, bool is_unix)
 /* Zeroed memory for a connection, charged to its own account, and its origin. */
 static struct conn *conn_alloc(struct net *net, const struct address *address)
 {
-    struct origin *origin = origin_join(&net->origins, address);
+    struct origin *origin = origin_join(net->origins, address);
     struct account *account = NULL;
     struct conn *conn = NULL;
 
     if (!origin)
         return NULL;
     if (origin->account &&
-        !(account = account_open(net->origins.budget, origin->account)))
+        !(account = account_open(net->origins->budget, origin->account)))
         goto leave;
     if (account_has_room(account, ACCOUNT_SMALL_BYTES) || net_make_room(net, address))
         conn = account_calloc_last(account, 1, sizeof(*conn));
@@ -225,7 +225,7 @@ static struct conn *conn_alloc(struct net *net, const struct address *address)
 
 leave:
     account_close(account);
-    origin_leave(&net->origins, origin);
+    origin_leave(net->origins, origin);
     return NULL;
 }
 
@@ -269,6 +269,7 @@ static struct conn *conn_create(struct net *net, const struct address *address)
     peer_of_address(address, &conn->peer);
     list_push(&net->conns, &conn->link);
     net->conn_count++;
+    net->member->connections++;
     metric_up(net->config.metrics, M_CONNECTIONS);
     metric_add(net->config.metrics, M_CONNECTIONS_TOTAL, 1);
     return conn;
@@ -300,6 +301,7 @@ int conn_open(struct net *net, int fd, const struct address *peer,
               after_ms(net->config.limits->handshake_ms_max));
     conn_age_begin(conn);
     log_event(net->config.log, LOG_DEBUG, "conn_open",
-              LOG_FIELDS(LOG_STR("peer", conn->peer.address)));
+              LOG_FIELDS(LOG_STR("peer", conn->peer.address),
+                         LOG_U64("loop", (uint64_t)(net->member - net->group->members))));
     return 0;
 }

@@ -61,10 +61,10 @@ void net_close_if_idle(struct net *net)
 {
     if (!list_empty(&net->listeners) || !list_empty(&net->conns))
         return;
-    if (net->state != NET_SERVING)
+    if (net->state != NET_SERVING && !net->others)
         net->conns_gone(net); /* not earlier: calls may name buffers of these */
     if (!list_empty(&net->memory_conns))
-        return;
+        return; /* also those that other nets may need */
     if (!state_try(&net_states, &net->state, NET_CLOSING))
         return; /* still serving, without a connection; or closing already */
     timer_disarm(net->config.timers, &net->drain_timer);

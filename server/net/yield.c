@@ -34,7 +34,7 @@ static void yield(struct conn *conn)
     struct net *net = conn->net;
 
     conn->yields = true;
-    net->yielding++;
+    net->member->yielding++;
     metric_add(net->config.metrics, M_CONNECTIONS_YIELDED, 1);
     log_event(net->config.log, LOG_INFO, "conn_yielded",
               LOG_FIELDS(LOG_STR("peer", conn->peer.address),
@@ -48,12 +48,11 @@ static void yield(struct conn *conn)
 
 bool net_make_room(struct net *net, const struct address *newcomer)
 {
-    const struct origin *origin = newcomer ? origin_find(&net->origins, newcomer) : NULL;
+    const size_t connections = newcomer ? origin_connections(net->origins, newcomer) : 0;
     const uint64_t now = clock_monotonic_ns();
-    const size_t connections = origin ? origin->connections : 0;
     int looked_at = 0;
 
-    if (net->yielding >= YIELDING_MAX)
+    if (net->member->yielding >= YIELDING_MAX)
         return false;
     for (struct list *node = net->conns.next;
          node != &net->conns && looked_at < CANDIDATES_MAX;

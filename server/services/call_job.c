@@ -4,7 +4,6 @@
 #include "base/account.h"
 #include "base/clock.h"
 #include "kernels/kernels.h"
-#include "services/shared.h"
 
 static void job_run(struct job *pool_job)
 {
@@ -35,7 +34,7 @@ static void job_begin(struct call_job *job)
     job->job = (struct job){.run = job_run,
                             .done = job_done,
                             .cancelled = &job->call->cancelled,
-                            .mailbox = services_of(job->call)->config.mailbox};
+                            .mailbox = job->call->config->mailbox};
     call_hold(job->call);
 }
 

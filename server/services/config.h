@@ -18,9 +18,26 @@ struct pool;
 struct store;
 struct store_reader;
 
+struct services;
+
 enum { SERVICES_INLINE_BYTES_MAX = 1 << 20 };
 
+/* What the services of all loops learn; bits. */
+enum services_news {
+    SERVICES_FILED = 1,  /* new reports are on disk */
+    SERVICES_STALE = 2,  /* layers became stale */
+    SERVICES_JOBS = 4,   /* jobs have something to show */
+    SERVICES_STATUS = 8, /* what health says may have changed */
+};
+
 struct services_config { /* everything is borrowed for the life of the services */
+    /* The services of another loop, whose shared state these use; NULL: none, these are the
+     * first. */
+    struct services *first;
+    /* Calls services_take_news of each loop, on its thread; with one loop, before it
+     * returns. NULL: these are the only ones. */
+    void (*tell)(void *arg, unsigned news);
+    void *tell_arg;
     const struct kernels *kernels;
     struct pool *pool;
     struct blocks *blocks;
@@ -35,7 +52,7 @@ struct services_config { /* everything is borrowed for the life of the services 
     const char *data_dir;        /* where its jobs are kept; NULL: nowhere */
     struct log *log;             /* or NULL */
     const struct limits *limits; /* those of jobs; with a checkpoint_root */
-    struct mailbox *mailbox;     /* of the loop of these services; NULL: the pool's */
+    struct mailbox *mailbox;     /* likewise */
     /* A tensor up to this size is computed on the loop, if its method is quick enough:
      * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */
     size_t inline_bytes_max;

@@ -26,7 +26,7 @@ bool health_store_fails(const struct health *health)
 
 static enum health_status status_of(const struct call *call)
 {
-    const struct health *health = &services_of(call)->health;
+    const struct health *health = &services_first(services_of(call))->health;
 
     return grpc_draining(call->grpc) || health->disk_bad || health_store_fails(health)
                ? HEALTH_NOT_SERVING
@@ -35,7 +35,9 @@ static enum health_status status_of(const struct call *call)
 
 static void recheck(struct timer *timer)
 {
-    grpc_notify(LIST_OWNER(timer, struct health, recheck)->grpc);
+    struct health *health = LIST_OWNER(timer, struct health, recheck);
+
+    services_tell(LIST_OWNER(health, struct services, health), SERVICES_STATUS);
 }
 
 void health_init(struct health *health)
@@ -52,26 +54,28 @@ void health_fini(struct health *health)
 
 void health_store_ended(const struct call *call, enum trit_status status)
 {
-    struct health *health = &services_of(call)->health;
+    struct services *services = services_of(call);
+    struct health *health = &services->health;
+    struct health *shared = &services_first(services)->health;
     /* Any other status is about the report. */
     bool failed = status == TRIT_UNAVAILABLE || status == TRIT_INTERNAL ||
                   status == TRIT_RESOURCE_EXHAUSTED;
 
-    if (!failed && !health->store_failed_ns)
+    if (!failed && !shared->store_failed_ns)
         return;
     health->timers = call->config->timers;
     health->grpc = call->grpc;
     if (failed) {
         uint64_t now = clock_monotonic_ns();
 
-        health->store_failed_ns = now;
+        shared->store_failed_ns = now;
         timer_arm(health->timers, &health->recheck,
                   now + (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u);
     } else {
-        health->store_failed_ns = 0;
+        shared->store_failed_ns = 0;
         timer_disarm(health->timers, &health->recheck);
     }
-    grpc_notify(health->grpc);
+    services_tell(services, SERVICES_STATUS);
 }
 
 /* ---- services ----------------------------------------------------------------------- */
@@ -194,10 +198,12 @@ static int watch_tell(struct call *call)
 static int watch_request(struct call *call)
 {
     struct health *health = &services_of(call)->health;
+    _Atomic size_t *count = &services_first(services_of(call))->health.watch_count;
     struct health_state *state = call->method_state;
 
-    if (health->watch_count >= HEALTH_WATCHES_MAX ||
+    if (atomic_fetch_add(count, 1) >= HEALTH_WATCHES_MAX ||
         watches_beside(call) >= HEALTH_WATCHES_PER_CONNECTION_MAX) {
+        atomic_fetch_sub(count, 1);
         metric_limit(call->config->metrics, L_HEALTH_WATCHES);
         return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "too many health watches: %d on a connection, %d in all",
@@ -207,7 +213,6 @@ static int watch_request(struct call *call)
     state->watching = true;
     state->told = HEALTH_UNKNOWN;
     list_push(&health->watches, &state->link);
-    health->watch_count++;
     return watch_tell(call);
 }
 
@@ -226,7 +231,7 @@ static void watch_fini(struct call *call)
     if (!state->watching)
         return;
     list_remove(&state->link);
-    services_of(call)->health.watch_count--;
+    services_first(services_of(call))->health.watch_count--;
 }
 
 const struct method method_health_check = {

@@ -117,7 +117,7 @@ static void get_run(struct call_job *job)
     uint8_t *space;
     int result;
 
-    pthread_mutex_lock(&services->reader_lock);
+    pthread_mutex_lock(&services_first(services)->reader_lock);
     result = store_read_report(services->config.reader,
                                &(const struct store_get){.run = get->run,
                                                          .layer = get->layer,
@@ -127,7 +127,7 @@ static void get_run(struct call_job *job)
                                                          .step = get->step,
                                                          .now_unix_ns = clock_unix_ns()},
                                &report, &query->failure);
-    pthread_mutex_unlock(&services->reader_lock);
+    pthread_mutex_unlock(&services_first(services)->reader_lock);
     if (result < 0)
         return;
     report.has_stored = report.stored = true;
@@ -265,10 +265,10 @@ static void list_run(struct call_job *job)
     uint8_t *space;
     int result;
 
-    pthread_mutex_lock(&services->reader_lock);
+    pthread_mutex_lock(&services_first(services)->reader_lock);
     result = (list->waiting ? store_read_waiting : store_read_reports)(
         services->config.reader, &store_query, list_visit, query, &query->failure);
-    pthread_mutex_unlock(&services->reader_lock);
+    pthread_mutex_unlock(&services_first(services)->reader_lock);
     if (result < 0 || query->seen <= query->limit)
         return;
     space = reply_space(query, sizeof(token) + 16);

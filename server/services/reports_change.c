@@ -71,7 +71,7 @@ static int submit(struct call *call,
     change->call = call;
     change->encode = encode;
     change->change.done = done;
-    change->change.mailbox = services_of(call)->config.mailbox;
+    change->change.mailbox = call->config->mailbox;
     call_hold(call);
     if (queue(&change->change, services_of(call)->config.store, &call->failure) == 0)
         return 0;

@@ -78,10 +78,10 @@ static void run(struct call_job *job)
     const struct store_get a = get_of(&compare->request.a);
     const struct store_get b = get_of(&compare->request.b);
 
-    pthread_mutex_lock(&services->reader_lock);
+    pthread_mutex_lock(&services_first(services)->reader_lock);
     store_compare(services->config.reader, &a, &b, &compare->difference,
                   &compare->failure);
-    pthread_mutex_unlock(&services->reader_lock);
+    pthread_mutex_unlock(&services_first(services)->reader_lock);
 }
 
 static void answer(struct call_job *job)

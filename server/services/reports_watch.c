@@ -219,9 +219,9 @@ static void read_batch(struct call_job *job)
     struct watch *watch = LIST_OWNER(job, struct watch, job);
     struct services *services = services_of(job->call);
 
-    pthread_mutex_lock(&services->reader_lock);
+    pthread_mutex_lock(&services_first(services)->reader_lock);
     read_batch_locked(watch);
-    pthread_mutex_unlock(&services->reader_lock);
+    pthread_mutex_unlock(&services_first(services)->reader_lock);
 }
 
 /* ---- the stream, on the loop -------------------------------------------------------- */
@@ -401,27 +401,34 @@ static size_t watches_beside(const struct call *call)
     return count;
 }
 
+/* Other loops count too. */
+static int count_watch(struct call *call)
+{
+    _Atomic size_t *count = &services_first(services_of(call))->watch_count;
+
+    if (atomic_fetch_add(count, 1) < REPORT_WATCHES_MAX &&
+        watches_beside(call) < REPORT_WATCHES_PER_CONNECTION_MAX)
+        return 0;
+    atomic_fetch_sub(count, 1);
+    metric_limit(call->config->metrics, L_REPORT_WATCHES);
+    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                "too many watches of reports: %d on a connection, %d in all",
+                REPORT_WATCHES_PER_CONNECTION_MAX, REPORT_WATCHES_MAX);
+}
+
 static int request(struct call *call)
 {
     struct services *services = services_of(call);
     struct watch *watch = call->method_state;
 
-    if (services->watch_count >= REPORT_WATCHES_MAX ||
-        watches_beside(call) >= REPORT_WATCHES_PER_CONNECTION_MAX) {
-        metric_limit(call->config->metrics, L_REPORT_WATCHES);
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "too many watches of reports: %d on a connection, %d in all",
-                    REPORT_WATCHES_PER_CONNECTION_MAX, REPORT_WATCHES_MAX);
-    }
     if (grpc_draining(call->grpc))
         return fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
-    if (call_admit(call, WATCH_UNITS) < 0)
+    if (call_admit(call, WATCH_UNITS) < 0 || count_watch(call) < 0)
         return -1;
     watch->call = call;
     watch->watching = true;
     watch->from_now = watch->asked.cursor[0] == '\0';
     list_push(&services->watches, &watch->link);
-    services->watch_count++;
     metric_up(call->config->metrics, M_REPORT_WATCHES);
     return read_next(watch);
 }
@@ -433,7 +440,7 @@ static void fini(struct call *call)
     if (!watch->watching)
         return;
     list_remove(&watch->link);
-    services_of(call)->watch_count--;
+    services_first(services_of(call))->watch_count--;
     metric_down(call->config->metrics, M_REPORT_WATCHES);
 }
 

@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "obs/runs.h"
 #include "services/shared.h"
-#include "services/watches.h"
 #include "store/run_health.h"
 #include "work/pool.h"
 
@@ -94,10 +93,10 @@ static void read_runs(struct run_gauges *gauges)
         int result;
 
         /* Calls that wait for the reader have their turn between two runs. */
-        pthread_mutex_lock(&services->reader_lock);
+        pthread_mutex_lock(&services_first(services)->reader_lock);
         result = store_read_run_health(services->config.reader, gauges->runs[i].run, now,
                                        &health, &failure);
-        pthread_mutex_unlock(&services->reader_lock);
+        pthread_mutex_unlock(&services_first(services)->reader_lock);
         if (result < 0)
             continue;
         fill(&gauges->runs[i], &health);
@@ -122,9 +121,9 @@ static void run_job(struct job *job)
     gauges->runs = calloc(gauges->runs_max + 1, sizeof(gauges->runs[0]));
     if (!gauges->runs)
         return;
-    pthread_mutex_lock(&services->reader_lock);
+    pthread_mutex_lock(&services_first(services)->reader_lock);
     result = store_read_runs(services->config.reader, note_run, gauges, &failure);
-    pthread_mutex_unlock(&services->reader_lock);
+    pthread_mutex_unlock(&services_first(services)->reader_lock);
     if (result < 0) {
         free(gauges->runs);
         gauges->runs = NULL;
@@ -142,7 +141,7 @@ static void tell_staleness(struct run_gauges *gauges)
         return;
     gauges->told_ns = gauges->stale_ns;
     metric_add(gauges->metrics, M_STALE, 1);
-    watches_stale(gauges->services);
+    services_tell(gauges->services, SERVICES_STALE);
 }
 
 static void job_done(struct job *job)

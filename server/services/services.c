@@ -6,6 +6,7 @@
 
 #include "base/budget.h"
 #include "base/limits.h"
+#include "grpc/grpc.h"
 #include "obs/metrics.h"
 #include "services/checkpoints/describe.h"
 #include "services/checkpoints/stream.h"
@@ -112,6 +113,13 @@ static int create_jobs(struct services *services, struct failure *failure)
     return jobs_create(&services->jobs, &jobs, failure);
 }
 
+static void tell_self(void *arg, unsigned news)
+{
+    struct services *services = arg;
+
+    services_take_news(services, services->health.grpc, news);
+}
+
 int services_create(struct services **out, const struct services_config *config,
                     struct failure *failure)
 {
@@ -120,13 +128,20 @@ int services_create(struct services **out, const struct services_config *config,
     if (!services)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the services");
     services->config = *config;
-    if (create_jobs(services, failure) < 0) {
+    if (!config->tell) {
+        services->config.tell = tell_self;
+        services->config.tell_arg = services;
+    }
+    if (config->first) {
+        services->jobs = config->first->jobs;
+    } else if (create_jobs(services, failure) < 0) {
         free(services);
         return -1;
     }
     tiles_init(&services->tiles);
     health_init(&services->health);
     list_init(&services->watches);
+    list_init(&services->streams);
     pthread_mutex_init(&services->reader_lock, NULL);
     *out = services;
     return 0;
@@ -136,8 +151,10 @@ void services_destroy(struct services *services)
 {
     if (!services)
         return;
-    jobs_stop(services->jobs);
-    jobs_destroy(services->jobs);
+    if (!services->config.first) {
+        jobs_stop(services->jobs);
+        jobs_destroy(services->jobs);
+    }
     tiles_fini(&services->tiles);
     health_fini(&services->health);
     pthread_mutex_destroy(&services->reader_lock);
@@ -167,7 +184,20 @@ void services_stop_jobs(struct services *services)
 
 void services_set_disk(struct services *services, bool good)
 {
-    services->health.disk_bad = !good;
+    services_first(services)->health.disk_bad = !good;
+    services_tell(services, SERVICES_STATUS);
+}
+
+void services_take_news(struct services *services, struct grpc *grpc, unsigned news)
+{
+    if (news & SERVICES_FILED)
+        watches_filed(services);
+    if (news & SERVICES_STALE)
+        watches_stale(services);
+    if (news & SERVICES_JOBS)
+        streams_take_news(services);
+    if ((news & SERVICES_STATUS) && grpc)
+        grpc_notify(grpc);
 }
 
 bool services_store_works(const struct services *services, char *why, size_t bytes)
@@ -178,11 +208,6 @@ bool services_store_works(const struct services *services, char *why, size_t byt
              "reports could not be stored within the last %d s; the log says why",
              HEALTH_STORE_FAILED_MS / 1000);
     return false;
-}
-
-void services_filed(void *arg)
-{
-    watches_filed(arg);
 }
 
 void services_observe(void *arg)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gRPC services of tritd: a table of methods, and the state that they share. grpc
- * calls the methods on the loop's thread. They decode requests, give work to the pool,
+/* The gRPC services of tritd: a table of methods, and the state that they share. Each loop
+ * has its own; grpc calls the methods on the thread of their loop. They decode requests, give work to the pool,
  * merge results, store reports and reply. */
 #ifndef SERVICES_SERVICES_H
 #define SERVICES_SERVICES_H
@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "services/config.h"
 
+struct grpc;
 struct method;
 struct services;
 struct wire_job;
@@ -21,7 +22,7 @@ struct wire_progress;
 int services_create(struct services **services, const struct services_config *config,
                     struct failure *failure);
 
-/* After grpc is idle. NULL is harmless. */
+/* After grpc is idle; the first one last. NULL is harmless. */
 void services_destroy(struct services *services);
 
 /* Shows the jobs over checkpoints, the newest first, until `visit` returns false. Texts are
@@ -44,16 +45,16 @@ const struct method *const *services_methods(size_t *count);
 /* What a caller of the method needs. Of a method that is not in the table: admin. */
 enum policy services_policy(const struct method *method);
 
-/* Whether reports have a disk with space; without one, health says NOT_SERVING. Only the
- * loop's thread; call grpc_notify after a change. */
+/* Whether reports have a disk with space; without one, health says NOT_SERVING. Any
+ * services of the daemon; the others learn of it. */
 void services_set_disk(struct services *services, bool good);
 
 /* False: the last commit of a report failed less than HEALTH_STORE_FAILED_MS ago; `why`
  * says so. Any thread. */
 bool services_store_works(const struct services *services, char *why, size_t bytes);
 
-/* For store_config.filed: the watches of reports read on. The loop's thread. */
-void services_filed(void *services);
+/* Does what the news (enum services_news) say. The loop's thread. */
+void services_take_news(struct services *services, struct grpc *grpc, unsigned news);
 
 /* For grpc_config.observe and web_config.observe: updates the metrics of budget and pool.
  * Any thread. */

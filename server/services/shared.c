@@ -44,6 +44,14 @@ int call_block_grow(struct call *call, struct block *block, size_t used, size_t 
     return 0;
 }
 
+void services_tell(struct services *services, unsigned news)
+{
+    if (services->config.tell)
+        services->config.tell(services->config.tell_arg, news);
+    else if (news & SERVICES_STATUS) /* tests make services of parts */
+        grpc_notify(services->health.grpc);
+}
+
 size_t small_bytes(const struct scan *scan)
 {
     size_t total = 0;

@@ -4,6 +4,7 @@
 #define SERVICES_SHARED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "grpc/call.h"
 #include "services/config.h"
@@ -15,11 +16,11 @@ enum {
     HEALTH_STORE_FAILED_MS = 30 * 1000,
 };
 
-/* See health.h. */
+/* See health.h. Those fields that are atomic count in the first services only. */
 struct health {
     struct list watches;
-    size_t watch_count;
-    bool disk_bad;
+    _Atomic size_t watch_count;
+    _Atomic bool disk_bad;
     _Atomic uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
     struct timer recheck;
     struct timers *timers; /* NULL before the first failure */
@@ -28,16 +29,29 @@ struct health {
 
 struct jobs;
 
+/* One for each loop, whose thread uses it. What is for the whole daemon is in the first one,
+ * is atomic or has a lock, and is found by services_first. */
 struct services {
     struct services_config config;
     struct tiles tiles; /* free list */
     struct health health;
     struct list watches; /* of reports; reports_watch.c */
-    size_t watch_count;
+    struct list streams; /* of jobs; checkpoints/stream.c */
+    struct jobs *jobs;   /* of the service Checkpoints; the first one's */
+    /* of the first one */
+    _Atomic size_t watch_count;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
-    struct jobs *jobs;           /* of the service Checkpoints */
-    size_t reports_late; /* best-effort answers that went before their reports' commit */
+    /* best-effort answers that went before their reports' commit */
+    _Atomic size_t reports_late;
 };
+
+static inline struct services *services_first(struct services *services)
+{
+    return services->config.first ? services->config.first : services;
+}
+
+/* Has the services of all loops do what the news say. */
+void services_tell(struct services *services, unsigned news);
 
 static inline struct services *services_of(const struct call *call)
 {

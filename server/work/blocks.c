@@ -92,6 +92,12 @@ struct blocks *blocks_create(struct budget *budget)
     return blocks;
 }
 
+void blocks_divide_kept(struct blocks *blocks, unsigned parts)
+{
+    blocks->kept_slabs_max /= parts;
+    blocks->mappings_bytes_max /= parts;
+}
+
 static void *map(size_t bytes)
 {
     void *at =

@@ -4,8 +4,8 @@
  * budget as a whole, because the system gives it as a whole; an account is charged with
  * its blocks. Free slabs are kept, uncharged, up to BLOCKS_KEPT_BYTES_MAX and 1/16 of the
  * budget, and free mappings of larger blocks up to BLOCKS_KEPT_MAPPINGS_BYTES_MAX and 1/32;
- * the others go back to the system. Only the loop's thread calls these
- * functions; any thread may use the bytes. */
+ * the others go back to the system. Each loop has its own, and only
+ * its thread calls these functions; any thread may use the bytes. */
 #ifndef WORK_BLOCKS_H
 #define WORK_BLOCKS_H
 
@@ -30,6 +30,9 @@ struct block {
 
 /* Borrows the budget. NULL: no memory. */
 struct blocks *blocks_create(struct budget *budget);
+
+/* One of `parts` that share what they keep: each keeps this part of it. */
+void blocks_divide_kept(struct blocks *blocks, unsigned parts);
 
 /* After every block was put back. NULL is harmless. */
 void blocks_destroy(struct blocks *blocks);

@@ -131,6 +131,7 @@ def test_check_config_starts_nothing(tmp_path):
 @pytest.mark.parametrize("words,named", [
     (("--isa", "sse17"), "sse17"),
     (("--threads", "4000"), "4000"),
+    (("--loops", "65"), "65"),
     (("--data-dir", "/proc/x"), "/proc/x"),
     (("--data-dir", "/etc/passwd"), "/etc/passwd"),
     (("--listen", "127.0.0.1:99999"), "99999"),
@@ -158,6 +159,7 @@ def test_check_config_passes_while_the_daemon_runs(start):
     (("--log-level", "loud"), "debug, info, warn, error"),
     (("--memory-max", "12Q"), "MiB"),
     (("--threads", "many"), "a number from 0 to 4096"),
+    (("--loops", "many"), "a number from 0 to 4096"),
 ])
 def test_the_message_of_a_refused_value_says_what_is_allowed(words, allowed):
     done = run_tritd(*words)

@@ -62,7 +62,7 @@ static void filed(void *arg)
     struct service *service = arg;
 
     if (service->services)
-        services_filed(service->services);
+        services_take_news(service->services, NULL, SERVICES_FILED);
 }
 
 static void open_services(struct service *service)

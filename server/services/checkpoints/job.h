@@ -9,7 +9,7 @@
  * A job of an earlier daemon (kept.h) is WAITING again if it was detached, otherwise
  * INTERRUPTED: the same request goes on where it was.
  *
- * The loop's thread owns the table of jobs (jobs.h) and moves a job to RUNNING. From then on
+ * Calls use the table of jobs (jobs.h), under its lock, and move a job to RUNNING. From then on
  * the job's thread writes what `lock` guards, and tells the loop by `news`. What calls show
  * of a job is its *log*: one encoded CheckpointProgress for each layer, then those with the
  * result. It only grows, so that a call that attaches later shows the same. */
@@ -68,8 +68,8 @@ struct checkpoint_job {
     const struct job_kind *kind;
     const struct job_context *context; /* what runs use */
     struct wire_checkpoint asked;
-    struct jobs *jobs; /* NULL once the table is gone; the loop's */
-    uint64_t starts;   /* how often a daemon started it */
+    struct jobs *_Atomic jobs; /* NULL once it is forgotten */
+    uint64_t starts;           /* how often a daemon started it */
     pthread_t thread;
     bool has_thread;
     struct mailbox_message news; /* to the loop: there is something to show */

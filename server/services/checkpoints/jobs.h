@@ -35,7 +35,7 @@ struct jobs {
     size_t running, waiting, kept;
     _Atomic uint64_t
         version; /* changes with what is shown of jobs; any thread reads it */
-    /* Called on the loop when a job has something to show, or has ended. */
+    /* Called under the lock when a job has something to show, or has ended. */
     void (*news)(struct checkpoint_job *job);
 };
 

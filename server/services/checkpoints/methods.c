@@ -17,7 +17,7 @@ static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capaci
 }
 
 /* The newest first. */
-static int jobs_request(struct call *call)
+static int list_jobs(struct call *call)
 {
     struct jobs *jobs = services_of(call)->jobs;
     size_t used = 0;
@@ -26,9 +26,7 @@ static int jobs_request(struct call *call)
 
     if (jobs_check(jobs, &call->failure) < 0)
         return -1;
-    jobs_lock(jobs);
     jobs_forget_old(jobs);
-    jobs_unlock(jobs);
     const size_t count = jobs->running + jobs->waiting + jobs->kept;
     const size_t capacity = (count + 1) * JOB_BYTES_MAX;
     reply = account_alloc(call->account, capacity);
@@ -42,6 +40,17 @@ static int jobs_request(struct call *call)
     account_free(call->account, reply);
     if (result == 0)
         call_end(call);
+    return result;
+}
+
+static int jobs_request(struct call *call)
+{
+    struct jobs *jobs = services_of(call)->jobs;
+    int result;
+
+    jobs_lock(jobs);
+    result = list_jobs(call);
+    jobs_unlock(jobs);
     return result;
 }
 
@@ -75,11 +84,14 @@ static int cancel_request(struct call *call)
 
     if (jobs_check(jobs, &call->failure) < 0)
         return -1;
+    jobs_lock(jobs);
     job = jobs_find(jobs, cancellation->id);
+    if (job)
+        jobs_cancel(jobs, job);
+    jobs_unlock(jobs);
     if (!job)
         return fail_field(&call->failure, TRIT_NOT_FOUND, "job",
                           "no job is called \"%s\"", cancellation->id);
-    jobs_cancel(jobs, job);
     if (call_write_message(call, "", 0) < 0)
         return -1;
     call_end(call);

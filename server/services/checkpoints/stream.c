@@ -12,7 +12,9 @@
 #include "services/shared.h"
 
 struct stream {
-    struct list link; /* in the job's streams */
+    struct list link;      /* in the job's streams */
+    struct list loop_link; /* in the streams of its loop's services */
+    bool due;              /* the job has something to show */
     struct call *call;
     struct checkpoint_job *job; /* held; NULL: none yet */
     size_t sent;                /* messages of the log */
@@ -71,22 +73,60 @@ static int begin(struct stream *stream)
 
 void streams_show(struct checkpoint_job *job)
 {
-    struct list *next;
+    struct services *services = NULL;
 
-    for (struct list *node = job->streams.next; node != &job->streams; node = next) {
+    for (struct list *node = job->streams.next; node != &job->streams;
+         node = node->next) {
         struct stream *stream = LIST_OWNER(node, struct stream, link);
 
+        stream->due = true;
+        services = services_of(stream->call);
+    }
+    if (services)
+        services_tell(services, SERVICES_JOBS);
+}
+
+static void take_due(struct list *streams, struct list *due)
+{
+    struct list *next;
+
+    for (struct list *node = streams->next; node != streams; node = next) {
         next = node->next;
+        if (!LIST_OWNER(node, struct stream, loop_link)->due)
+            continue;
+        list_remove(node);
+        list_push(due, node);
+    }
+}
+
+void streams_take_news(struct services *services)
+{
+    struct list due, *node;
+
+    list_init(&due);
+    jobs_lock(services->jobs);
+    take_due(&services->streams, &due);
+    while ((node = list_pop(&due))) { /* one that ends may cancel a job, which is news */
+        struct stream *stream = LIST_OWNER(node, struct stream, loop_link);
+
+        stream->due = false;
+        list_push(&services->streams, node);
         if (stream->call->state == CALL_WORKING && show(stream) < 0)
             call_end(stream->call);
     }
+    jobs_unlock(services->jobs);
 }
 
 static int writable(struct call *call)
 {
     struct stream *stream = stream_of(call);
+    int result = 0;
 
-    return stream->job && call->state == CALL_WORKING ? show(stream) : 0;
+    jobs_lock(services_of(call)->jobs);
+    if (stream->job && call->state == CALL_WORKING)
+        result = show(stream);
+    jobs_unlock(services_of(call)->jobs);
+    return result;
 }
 
 /* ---- beginning and leaving ------------------------------------------------------------------ */
@@ -95,6 +135,7 @@ static void join(struct stream *stream, struct checkpoint_job *job)
 {
     stream->job = job; /* the reference is the stream's */
     list_push(&job->streams, &stream->link);
+    list_push(&services_of(stream->call)->streams, &stream->loop_link);
 }
 
 /* A client that goes cancels its job. One that goes while the daemon drains may be cut off,
@@ -106,13 +147,16 @@ static void leave(struct call *call)
 
     if (!job)
         return;
+    jobs_lock(services_of(call)->jobs);
     stream->job = NULL;
     list_remove(&stream->link);
+    list_remove(&stream->loop_link);
     if (!stream->attached && !job->asked.detach && job->jobs) {
         if (grpc_draining(call->grpc))
             atomic_store(&job->interrupted, true);
         jobs_cancel(job->jobs, job);
     }
+    jobs_unlock(services_of(call)->jobs);
     job_release(job);
 }
 
@@ -138,7 +182,7 @@ static int refuse_drain(struct call *call)
 
 /* ---- a method that starts a job ------------------------------------------------------------ */
 
-static int start_message(struct call *call)
+static int read_start(struct call *call)
 {
     const struct job_kind *kind = call->method->ops;
     struct stream *stream = stream_of(call);
@@ -159,7 +203,7 @@ static int start_message(struct call *call)
     return 0;
 }
 
-static int start_request(struct call *call)
+static int start(struct call *call)
 {
     struct stream *stream = stream_of(call);
 
@@ -171,6 +215,27 @@ static int start_request(struct call *call)
         return -1;
     call_label(call, "job", stream->job->id);
     return begin(stream);
+}
+
+static int locked(struct call *call, int (*step)(struct call *call))
+{
+    struct jobs *jobs = services_of(call)->jobs;
+    int result;
+
+    jobs_lock(jobs);
+    result = step(call);
+    jobs_unlock(jobs);
+    return result;
+}
+
+static int start_message(struct call *call)
+{
+    return locked(call, read_start);
+}
+
+static int start_request(struct call *call)
+{
+    return locked(call, start);
 }
 
 #define START_METHOD(rpc, kind)                                                          \
@@ -190,7 +255,7 @@ const struct method method_checkpoints_diff = START_METHOD("Diff", job_diff);
 
 /* ---- Attach ---------------------------------------------------------------------------------- */
 
-static int attach_message(struct call *call)
+static int read_attach(struct call *call)
 {
     struct stream *stream = stream_of(call);
     struct jobs *jobs = services_of(call)->jobs;
@@ -212,11 +277,21 @@ static int attach_message(struct call *call)
     return 0;
 }
 
-static int attach_request(struct call *call)
+static int attach_message(struct call *call)
+{
+    return locked(call, read_attach);
+}
+
+static int attach(struct call *call)
 {
     struct stream *stream = stream_of(call);
 
     return refuse_drain(call) < 0 ? -1 : begin(stream);
+}
+
+static int attach_request(struct call *call)
+{
+    return locked(call, attach);
 }
 
 const struct method method_checkpoints_attach = {

@@ -5,7 +5,13 @@
 
 struct checkpoint_job;
 
-/* The job has something to show, or has ended. On the loop. */
+struct services;
+
+/* The job has something to show, or has ended. Under the lock of the jobs. Its calls, which
+ * may be on several loops, show it when these take SERVICES_JOBS. */
 void streams_show(struct checkpoint_job *job);
+
+/* Those of this loop whose job has something to show, show it. */
+void streams_take_news(struct services *services);
 
 #endif

@@ -105,11 +105,11 @@ static void not_stored(struct report_write *report_write, const struct failure *
 
 static int begin(struct report_write *report_write, struct failure *failure)
 {
-    const struct services_config *config = &services_of(report_write->call)->config;
+    struct store *store = services_of(report_write->call)->config.store;
 
-    report_write->put.mailbox = config->mailbox;
+    report_write->put.mailbox = report_write->call->config->mailbox;
     report_write->put.shard = report_write->shard ? &report_write->shard->store : NULL;
-    return store_begin(&report_write->put, config->store, failure);
+    return store_begin(&report_write->put, store, failure);
 }
 
 /* Without memory, or without a place in the store's queue, there is no write. */
@@ -157,7 +157,7 @@ static void answer(struct report_write *report_write)
 /* The answer goes before the report is known to be on disk. */
 static void answer_early(struct report_write *report_write)
 {
-    services_of(report_write->call)->reports_late++;
+    services_first(services_of(report_write->call))->reports_late++;
     report_write->answer->stored = false;
     answer(report_write);
 }
@@ -179,7 +179,7 @@ static void commit_best_effort(struct report_write *report_write)
     report_write->answer->has_stored = true;
     timer_init(&report_write->patience, lose_patience);
     store_commit(&report_write->put);
-    if (patience == 0 || services_of(call)->reports_late > 0)
+    if (patience == 0 || services_first(services_of(call))->reports_late > 0)
         answer_early(report_write);
     else
         timer_arm(call->config->timers, &report_write->patience,
@@ -193,7 +193,7 @@ static void done_best_effort(struct report_write *report_write)
 
     timer_disarm(call->config->timers, &report_write->patience);
     if (report_write->answered)
-        services_of(call)->reports_late--;
+        services_first(services_of(call))->reports_late--;
     if (failure->status != TRIT_OK)
         not_stored(report_write, failure);
     else if (!report_write->answered)

@@ -50,7 +50,7 @@ static void *run(void *app)
 
 /* ---- cases ------------------------------------------------------------------------ */
 
-CASE(starts_and_stops, "a daemon starts and stops twenty times in one process")
+CASE(starts_and_stops, "a daemon starts and stops twenty times, with one loop or several")
 {
     struct config config;
     struct failure failure;
@@ -63,6 +63,7 @@ CASE(starts_and_stops, "a daemon starts and stops twenty times in one process")
         struct app *app;
         pthread_t thread;
 
+        config.loops = (unsigned)i % 3 + 1;
         CHECK(app_start(&app, &config, &failure) == 0);
         CHECK(strstr(app_addresses(app), "rpc=127.0.0.1:"));
         CHECK(strstr(app_addresses(app), "http=127.0.0.1:"));
@@ -104,7 +105,7 @@ CASE(start_fails_clean, "a start that fails reports why and leaves nothing behin
 
     CHECK(read_config(&config,
                       WORDS((char *)"--listen=127.0.0.1:0", (char *)"--http=127.0.0.1:0",
-                            (char *)"--log-level=error"),
+                            (char *)"--log-level=error", (char *)"--loops=3"),
                       &failure) == 0);
     config.isa = "sse17";
     CHECK(app_start(&app, &config, &failure) < 0);

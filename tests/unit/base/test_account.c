@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <malloc.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/account.h"
@@ -226,4 +227,49 @@ CASE(refuses_without_effect,
     fault_arm(FAULT_MEMORY, 1, FAULT_STICKY);
     CHECK(!account_open(&budget, NULL));
     CHECK(fault_disarm());
+}
+
+/* A loop that opens connections of one address, which hold memory beyond their end. */
+static void *open_connections(void *arg)
+{
+    enum { CONNECTIONS = 2000, HELD = 8 };
+    struct account *address = arg, *held[HELD] = {0};
+    void *memory[HELD] = {0};
+
+    for (int i = 0; i < CONNECTIONS; i++) {
+        struct account **account = &held[i % HELD];
+
+        account_free(*account, memory[i % HELD]); /* frees the account of a closed one */
+        *account = account_open(address->budget, address);
+        memory[i % HELD] = account_alloc(*account, 100);
+        CHECK(memory[i % HELD]);
+        account_close(*account);
+    }
+    for (int i = 0; i < HELD; i++)
+        account_free(held[i], memory[i]);
+    return NULL;
+}
+
+CASE(loops_share_an_address,
+     "connections of several loops share the account of their address exactly")
+{
+    enum { LOOPS = 3 };
+    pthread_t loops[LOOPS];
+    struct account *address, *last;
+    struct budget budget;
+
+    budget_init(&budget, 16 << 20);
+    address = account_open(&budget, NULL);
+    for (int i = 0; i < LOOPS; i++)
+        CHECK(pthread_create(&loops[i], NULL, open_connections, address) == 0);
+    for (int i = 0; i < LOOPS; i++)
+        pthread_join(loops[i], NULL);
+    CHECK(account_bytes(address) == 0 && budget.bytes_used == 0);
+    last = account_open(&budget, address);
+    CHECK(account_reserve(last, 1000));
+    account_close(last);
+    account_close(address); /* stays until its last connection's bytes are released */
+    CHECK_EQ(account_bytes(address), 1000);
+    account_release(last, 1000);
+    CHECK_EQ(budget.bytes_used, 0);
 }

@@ -328,5 +328,5 @@ CASE(start_without_memory, "a start without memory fails and leaves nothing behi
 
     while (!starts(nth))
         nth++;
-    CHECK_EQ(nth, 4); /* the net, its buffer, the listener */
+    CHECK_EQ(nth, 5); /* the net, its buffer, its group, the listener */
 }

@@ -313,3 +313,23 @@ CASE(smallest_turn_first, "the job with the smallest turn runs first, then the o
     pthread_barrier_destroy(&barrier);
     fixture_close(&f);
 }
+
+CASE(done_on_its_own_loop, "a job that names a mailbox is done on that loop")
+{
+    struct uv_loop_s *loop = loop_create();
+    struct mailbox *mailbox;
+    struct fixture f;
+    struct task task;
+
+    fixture_open(&f, 1);
+    CHECK(mailbox_create(&mailbox, loop, NULL) == 0);
+    task_init(&task, &f);
+    task.job.mailbox = mailbox;
+    pool_submit(f.pool, &task.job);
+    f.wanted = 1;
+    loop_run_until(loop, all_done, &f);
+    CHECK_EQ(task.dones, 1);
+    mailbox_close(mailbox);
+    loop_destroy(loop);
+    fixture_close(&f);
+}
