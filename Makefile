@@ -225,6 +225,10 @@ e2e: bins $(STUBS) $(FAILING) $(INTEROP) $(TOOLS) ## the end-to-end suite alone 
 check: test lint ## test and lint
 check-asan check-ubsan check-tsan check-arm64: check-%: ## the suite under a sanitizer; arm64 under qemu
 	@$(MAKE) --no-print-directory VARIANT=$* test
+check-tsan: check-tsan-loops
+.PHONY: check-tsan-loops
+check-tsan-loops: ## ThreadSanitizer, end to end, on a daemon with three loops
+	@TRITD_LOOPS=3 $(MAKE) --no-print-directory VARIANT=tsan e2e E2E='-k "loops or test_jobs or test_reports or run_health or shared_memory or layers or cancel or tls or reload or drain"'
 check-kernels: ## kernel checks, here and as aarch64
 	@$(MAKE) --no-print-directory unit MODULE=kernels
 	@$(MAKE) --no-print-directory unit MODULE=kernels VARIANT=arm64
