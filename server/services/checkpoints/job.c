@@ -370,6 +370,7 @@ int job_finish(struct checkpoint_job *job, enum trit_verdict verdict, json_t *re
     pthread_mutex_unlock(&job->progress.lock);
     pthread_mutex_lock(&job->lock);
     job->verdict = verdict;
+    job->has_result = true;
     pthread_mutex_unlock(&job->lock);
     if (ended == 0)
         ended = log_result(job, verdict, text, failure);
@@ -389,6 +390,7 @@ void job_snapshot(struct checkpoint_job *job, struct job_snapshot *snapshot)
     snapshot->state = job->state;
     snapshot->failure = job->failure;
     snapshot->log_count = job->log_count;
+    snapshot->has_result = job->has_result;
     snapshot->started_ns = job->started_ns;
     snapshot->ended_ns = job->ended_ns;
     if (job->state == JOB_DONE)

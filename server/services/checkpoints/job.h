@@ -85,6 +85,7 @@ struct checkpoint_job {
     enum job_state state;
     struct failure failure;
     enum trit_verdict verdict;
+    bool has_result; /* the log's last messages are, or will be, the result */
     uint64_t tensors_total;
     struct job_message *log;
     size_t log_count, log_capacity, log_bytes;
@@ -143,6 +144,7 @@ struct job_snapshot {
     enum job_state state;
     struct failure failure;
     int64_t started_ns, ended_ns;
+    bool has_result; /* no other message comes after it */
     size_t log_count;
 };
 void job_snapshot(struct checkpoint_job *job, struct job_snapshot *snapshot);

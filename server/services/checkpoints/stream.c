@@ -58,8 +58,10 @@ static int show(struct stream *stream)
         call_end(call);
         return 0;
     }
-    return stream->sent > before || !call_writable(call) ? 0
-                                                         : send_now(stream, &snapshot);
+    /* A client finds the result in the last messages. */
+    if (stream->sent > before || snapshot.has_result || !call_writable(call))
+        return 0;
+    return send_now(stream, &snapshot);
 }
 
 /* The first message names the job. */
