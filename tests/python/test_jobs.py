@@ -142,11 +142,11 @@ def test_packed_files_equal_those_of_the_local_calls(client, jobs, files):
     ]
     client.checkpoint.pack(files / dense, files / "local.int8.safetensors", encoding="int8")
     assert (files / packed).read_bytes() == (files / "local.int8.safetensors").read_bytes()
-    unpacked = jobs.unpack(packed, "again.f16.safetensors", dtype="f32").result()
+    unpacked = jobs.unpack(packed, "again.f32.safetensors", dtype="f32", keep_names=True).result()
     assert (unpacked.encoding, unpacked.reports) == (trit.Encoding.DENSE, {})
-    client.checkpoint.unpack(files / packed, files / "local.f16.safetensors", dtype="f32")
-    assert (files / "again.f16.safetensors").read_bytes() == (
-        files / "local.f16.safetensors"
+    client.checkpoint.unpack(files / packed, files / "local.f32.safetensors", dtype="f32")
+    assert (files / "again.f32.safetensors").read_bytes() == (
+        files / "local.f32.safetensors"
     ).read_bytes()
     with pytest.raises(trit.InvalidArgument, match=r"a\.weight"):
         jobs.pack("latents.safetensors", "never.safetensors", encoding="int8").result()
@@ -212,6 +212,7 @@ def test_arguments_are_checked_before_a_job_starts(jobs):
         (lambda: jobs.pack("x", "y", encoding="pq"), "encoding"),
         (lambda: jobs.pack("x", "y", encoding="int8", report="all"), "report"),
         (lambda: jobs.unpack("x", "y", dtype="i9"), "dtype"),
+        (lambda: jobs.project("x", "y", keep_names=1), "keep_names"),
         (lambda: jobs.diff("x", None), "against"),
         (lambda: jobs.plan("x", timeout=-1), "timeout"),
         (lambda: jobs.plan("x", include=["p"] * 65), "include"),

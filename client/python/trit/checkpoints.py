@@ -465,6 +465,7 @@ class Checkpoints:
         experts: Experts = None,
         transposed: Patterns = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         again: bool = False,
         detach: bool = False,
         timeout: Optional[float] = None,
@@ -483,6 +484,8 @@ class Checkpoints:
             experts: As for `client.checkpoint.plan`.
             transposed: As for `client.checkpoint.plan`.
             npy_bf16: As for `client.checkpoint.plan`.
+            keep_names: Whether a GGUF file that is written in another format keeps llama.cpp's
+                names and order of rows.
             again: Project layers that are ternary already.
             detach: Whether the job goes on when this client goes.
             timeout: Seconds for the whole job; None for the client's, math.inf for no limit.
@@ -522,6 +525,7 @@ class Checkpoints:
             plan_result,
             out,
             npy_bf16=flag(npy_bf16, "npy_bf16"),
+            keep_names=flag(keep_names, "keep_names"),
         )
 
     def verify(
@@ -638,6 +642,7 @@ class Checkpoints:
         experts: Experts = None,
         transposed: Patterns = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         again: bool = False,
@@ -663,6 +668,8 @@ class Checkpoints:
             experts: As for `client.checkpoint.project`.
             transposed: As for `client.checkpoint.project`.
             npy_bf16: As for `client.checkpoint.project`.
+            keep_names: Whether a GGUF file that is written in another format keeps llama.cpp's
+                names and order of rows.
             shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the input.
             again: Project layers that are ternary already. Their scales shrink.
@@ -710,6 +717,7 @@ class Checkpoints:
             out,
             report=member(ReportDetail, report, "report"),
             npy_bf16=flag(npy_bf16, "npy_bf16"),
+            keep_names=flag(keep_names, "keep_names"),
             shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
             force=flag(force, "force"),
             allow_lost_scales=flag(allow_lost, "allow_lost"),
@@ -731,6 +739,7 @@ class Checkpoints:
         transposed: Patterns = None,
         bits: Optional[int] = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         report: AnyReportDetail = ReportDetail.FULL,
@@ -754,6 +763,8 @@ class Checkpoints:
             transposed: As for `client.checkpoint.pack`.
             bits: As for `client.checkpoint.pack`.
             npy_bf16: As for `client.checkpoint.pack`.
+            keep_names: Whether a GGUF file that is written in another format keeps llama.cpp's
+                names and order of rows.
             shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the input.
             report: FULL or BRIEF for a report of each layer; NONE for none and no digests, which
@@ -801,6 +812,7 @@ class Checkpoints:
             detach,
             timeout,
             npy_bf16=flag(npy_bf16, "npy_bf16"),
+            keep_names=flag(keep_names, "keep_names"),
             shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
             force=flag(force, "force"),
             report=member(ReportDetail, report, "report"),
@@ -821,6 +833,7 @@ class Checkpoints:
         transposed: Patterns = None,
         bits: Optional[int] = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         detach: bool = False,
@@ -840,6 +853,8 @@ class Checkpoints:
             transposed: As for `client.checkpoint.unpack`.
             bits: As for `client.checkpoint.unpack`.
             npy_bf16: As for `client.checkpoint.unpack`.
+            keep_names: Whether a GGUF file that is written in another format keeps llama.cpp's
+                names and order of rows.
             shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the input.
             detach: Whether the job goes on when this client goes.
@@ -881,6 +896,7 @@ class Checkpoints:
             detach,
             timeout,
             npy_bf16=flag(npy_bf16, "npy_bf16"),
+            keep_names=flag(keep_names, "keep_names"),
             shard_bytes=given(shard_bytes, "shard_bytes", 2**64, "5 GB"),
             force=flag(force, "force"),
         )
