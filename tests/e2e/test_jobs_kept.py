@@ -124,6 +124,7 @@ def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
     else:
         own.process.send_signal(signal.SIGTERM)
         refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "draining")
+        own.wait_log("jobs_interrupted")
         hang.unlink()
         assert own.stop(seconds=CALL_SECONDS) == 0
     assert not (root / "out.gguf").exists() and len(leftovers(root)) == 2
@@ -165,6 +166,7 @@ def test_a_stop_that_cuts_off_a_client_interrupts_its_job(start, root, tmp_path)
         own.process.send_signal(signal.SIGTERM)
         own.wait_log("event=" + event)
     refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE)
+    own.wait_log("jobs_interrupted")
     hang.unlink()
     assert own.process.wait(CALL_SECONDS) == 0 and len(leftovers(root)) == 2
     service = Checkpoints(daemon(start, root))

@@ -462,6 +462,9 @@ void jobs_stop(struct jobs *jobs)
             atomic_store(&job_of(node)->interrupted, true);
         atomic_store(&job_of(node)->cancelled, true);
     }
+    if (jobs->running)
+        log_event(jobs->context.log, LOG_INFO, "jobs_interrupted",
+                  LOG_FIELDS(LOG_U64("running", jobs->running)));
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
         if (job_of(node)->has_thread) {
             pthread_join(job_of(node)->thread, NULL);
