@@ -73,18 +73,19 @@ INLINE uint32_t zero_groups(const struct claims *claims, const struct code_bits 
                             bool *exact)
 {
     const u32v len = (u32v){0} + (uint32_t)claims->job->group_len;
-    i32v wrong = {0}, found = {0};
-    uint32_t count = 0;
+    i32v wrong = {0}, minus = {0};
+    uint32_t lanes[STEP], count = 0;
 
     for (size_t i = 0; i < LANES; i += STEP) {
         const i32v s = (i32v)f32v_load(claims->scales.s + i);
         const i32v zero = (i32v)(u32v_load(bits->zeros_of + i) == len);
         wrong |= ~((s > 0) & (s < INFINITE)) & ~(zero & ((s & INT32_MAX) == 0));
-        found |= zero;
+        minus += zero;
     }
     *exact = bits->both == 0 && is_none(wrong);
-    for (size_t g = 0; !is_none(found) && g < LANES; g++)
-        count += bits->zeros_of[g] == (uint32_t)claims->job->group_len;
+    memcpy(lanes, &minus, sizeof(lanes));
+    for (size_t i = 0; i < STEP; i++)
+        count -= lanes[i];
     return count;
 }
 
