@@ -324,13 +324,11 @@ int jobs_add(struct jobs *jobs, struct checkpoint_job *job, struct failure *fail
     job_keep(job, NULL, false);
     job->jobs = jobs;
     job->news.deliver = deliver_news;
-    jobs_lock(jobs);
     jobs_forget_old(jobs);
     forget_interrupted(jobs, job);
     list_push(&jobs->list, &job->link);
     jobs->waiting++;
     start_waiting(jobs);
-    jobs_unlock(jobs);
     atomic_fetch_add(&jobs->version, 1);
     return 0;
 }
@@ -357,7 +355,6 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
     if (state == JOB_INTERRUPTED)
         job_output_discard(job);
     end(job, &how, true, false);
-    jobs_lock(jobs);
     if (state == JOB_WAITING) {
         jobs->waiting--;
         jobs->kept++;
@@ -366,7 +363,6 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
     job_hold(job);
     jobs->news(job);
     forget_oldest(jobs);
-    jobs_unlock(jobs);
     atomic_fetch_add(&jobs->version, 1);
     job_release(job);
 }
