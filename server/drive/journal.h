@@ -29,7 +29,7 @@ int journal_write(struct journal *journal, int fd, uint64_t *end);
 
 void journal_fini(struct journal *journal);
 
-/* Reads records from the begin of a file. */
+/* Reads records from the start of a file. */
 struct journal_reader {
     int fd;
     uint64_t at;     /* behind the record that was read last */

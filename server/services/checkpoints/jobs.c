@@ -139,7 +139,7 @@ int jobs_check(const struct jobs *jobs, struct failure *failure)
                       "--checkpoint-root DIR");
 }
 
-/* The last reference may be that of another thread, and the budget belongs to the loop. */
+/* The log's charge is released here: what a page still holds of the job is not in the list. */
 static void forget(struct jobs *jobs, struct checkpoint_job *job)
 {
     kept_remove(&jobs->folder, job);
@@ -204,8 +204,7 @@ void jobs_forget_old(struct jobs *jobs)
     show_counts(jobs);
 }
 
-/* Starts the job's thread. Its memory is reserved here and released in `ended`, because the
- * budget belongs to the loop. */
+/* Starts the job's thread. Its memory is reserved here and released in `ended`. */
 static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
                         struct failure *failure)
 {
