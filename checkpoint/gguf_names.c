@@ -231,7 +231,7 @@ uint64_t gguf_head_rows(const struct tensor_table *table,
 
 /* ---- the reverse ------------------------------------------------------------------------- */
 
-/* The number at the begin of *text, followed by a dot; moves *text behind both. */
+/* The number at the start of *text, followed by a dot; moves *text behind both. */
 static bool take_number(const char **text, uint64_t *number)
 {
     const size_t digits = strspn(*text, "0123456789");

@@ -96,7 +96,7 @@ static void put_entry(struct gguf_keys *header, const struct tensor_entry *entry
     gguf_put_number(header, entry->offset, sizeof(uint64_t));
 }
 
-/* Offsets count from the begin of the data. */
+/* Offsets count from the start of the data. */
 static int place(struct tensor_table *table, uint64_t *end, struct failure *failure)
 {
     *end = 0;

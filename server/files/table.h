@@ -76,7 +76,7 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
                    struct failure *failure);
 
 /* Of one file, of whose data only `bytes` are there: moves the tensors that end beyond them
- * from the table, which must be sealed, to its cuts. Offsets count from the begin of the
+ * from the table, which must be sealed, to its cuts. Offsets count from the start of the
  * data, which has no holes. */
 int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failure);
 

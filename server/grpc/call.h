@@ -63,7 +63,7 @@ struct decoded {
     uint64_t turn_bytes; /* in this turn of the loop */
 };
 
-/* How fast the peer sends and reads (rate.h): as of the begin of the window. */
+/* How fast the peer sends and reads (rate.h): as of the start of the window. */
 struct call_rate {
     uint64_t begin_ns;
     uint64_t received; /* DATA bytes, always counted */

@@ -49,7 +49,7 @@ static int delete_range(struct tidy *tidy, struct layer_row *layer, int64_t from
 
 /* ---- age and count --------------------------------------------------------- */
 
-/* The reports at the begin of a layer that are too old. */
+/* The reports at the start of a layer that are too old. */
 struct ages {
     int64_t before; /* wall time */
     size_t count, max;

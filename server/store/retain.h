@@ -9,7 +9,7 @@
 
 enum {
     RETAIN_ROWS_MAX = 512,     /* looked at or deleted by one step */
-    RETAIN_PAUSE_SECONDS = 10, /* from the begin of a pass to the next, if there are new
+    RETAIN_PAUSE_SECONDS = 10, /* from the start of a pass to the next, if there are new
                                   reports; else six times that */
 };
 
