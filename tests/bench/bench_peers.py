@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unary calls against other HTTP/2 servers, with h2load as the client of all: a server by gRPC
-C++ that uses the same kernel, and nghttpd, which only sends a file. They take turns in rounds.
+"""Unary calls against other HTTP/2 servers: a server by gRPC C++ that uses the same kernel, and
+nghttpd, which only sends a file. They take turns in rounds, with the same client: h2load, and
+for 1 MiB libtrit too, because one thread of h2load sends at most some 2 GB/s.
 
 gRPC C++ is tuned: its allocator keeps pages, without which it is half as fast at 1 MiB.
 """
@@ -46,6 +47,19 @@ class Server:
             raise RuntimeError(done)
         rate = re.search(r"finished in .*?, ([\d.]+) req/s", done)
         return 1 / float(rate[1])
+
+
+class ByLibtrit:
+    """The same server, called by libtrit with 1 MiB of f32."""
+
+    def __init__(self, address, pid):
+        self.address, self.pid = address, pid
+
+    def seconds(self, calls, connections, *_):
+        program = pathlib.Path(os.environ["TRIT_O"]) / "tests" / "bench" / "call_rate"
+        return float(subprocess.run(
+            [str(program), self.address, str(connections), str(calls)], check=True,
+            stdout=subprocess.PIPE, text=True).stdout)
 
 
 def request(folder, rows, columns, detail):
@@ -163,6 +177,10 @@ def measure(folder, entry):
             yield compare(entry, f"project unary, 1 MiB f32, no report, {streams} at once, h2load",
                           ours(large), by_grpc(large), "gRPC C++ tuned", 1.5, (300, 300), 1,
                           streams)
+            yield compare(entry, f"project unary, 1 MiB f32, no report, {streams} at once, libtrit",
+                          ByLibtrit(daemon.rpc, daemon.process.pid),
+                          grpc and ByLibtrit(f"127.0.0.1:{grpc[0]}", grpc[1]),
+                          "gRPC C++ tuned", 1.5, (300, 300), streams)
         what = "project unary, 1 KiB f32, {}, 8 connections of 8, h2load"
         yield compare(entry, what.format("no report"), ours(small), get, "nghttpd GET of 1 KiB",
                       0.7, (30000, 60000), 8, 8)
