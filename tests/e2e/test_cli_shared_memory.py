@@ -88,6 +88,24 @@ def test_a_verification_through_memory_finds_the_same(local, latents, tmp_path, 
     assert timeless(with_memory) == timeless(without)
 
 
+@pytest.mark.parametrize("encoding", ["pq2_0", "mlx_2bit"])
+def test_a_packed_claim_is_verified_through_memory(local, latents, tmp_path, encoding):
+    """A chunk of it covers more latents than the shared memory has room for."""
+    out = tmp_path / "out.safetensors"
+    run(local, "project", latents, "-o", out, "-e", encoding)
+    for code in (0, 1):
+        with_memory, moved = run(local, "verify", out, "--against", latents, code=code)
+        without, sent = run(local, "verify", out, "--against", latents, memory=False, code=code)
+        assert timeless(with_memory) == timeless(without)
+        assert with_memory["verdict"] == ("pass", "fail")[code]
+        assert moved < sent / 10
+        with open(out, "r+b") as file:  # four codes of the last matrix
+            file.seek(-600000, os.SEEK_END)
+            byte = file.read(1)[0]
+            file.seek(-600000, os.SEEK_END)
+            file.write(bytes([byte ^ 0x55]))
+
+
 def test_latents_that_come_twice_go_through_memory_too(local, latents, tmp_path):
     """hf_bitnet has one scale for the tensor, so its latents are sent twice."""
     files = []

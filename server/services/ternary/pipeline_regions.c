@@ -38,13 +38,27 @@ static void find_place(struct pipeline *pipeline, struct tile *tile,
     tile->place_region.bytes = tile->span.out_bytes;
 }
 
+/* Chunks are done in order, so one whose tiles wait for the other tensor holds back all that
+ * came after it. A chunk of packed weights covers many chunks of latents, more than a client
+ * has room for. So it does not wait: its few bytes are copied. */
+static bool waits_for_many(const struct pipeline *pipeline, const struct input *input,
+                           const struct tile *tile)
+{
+    enum { CHUNKS_MANY = 4 };
+    const struct input *other =
+        input == &pipeline->tensor ? &pipeline->reference : &pipeline->tensor;
+
+    return pipeline->emits_chunks && pipeline->task.has_reference &&
+           input->expected <= other->expected / CHUNKS_MANY &&
+           other->next <= tile->span.index;
+}
+
 /* Takes bytes of the region for one tile. -1: call->failure. */
 static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
 {
     /* Pieces of a tensor are computed on the loop. */
-    const bool copied_here =
-        pipeline->twice ||
-        (pipeline->fingerprint && waiting->input == pipeline_latents(pipeline));
+    bool copied_here = pipeline->twice || (pipeline->fingerprint &&
+                                           waiting->input == pipeline_latents(pipeline));
     const uint64_t left = waiting->region.bytes - waiting->at;
     struct tile *tile;
     uint64_t needed;
@@ -57,6 +71,7 @@ static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
     tile = pipeline_next_tile(pipeline, waiting->input);
     if (!tile)
         return memory_spent(pipeline->call);
+    copied_here = copied_here || waits_for_many(pipeline, waiting->input, tile);
     needed = pipeline_tile_needs(pipeline, waiting->input, tile);
     if (pipeline_tile_is_empty(pipeline, waiting->input, tile) && needed <= left) {
         find_place(pipeline, tile, waiting);
