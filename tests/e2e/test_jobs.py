@@ -139,6 +139,7 @@ def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
 def test_results_of_the_newest_jobs_are_kept(own, service):
     names = [gathered(service.stream("Verify", "a.safetensors")).messages[0].job for _ in range(5)]
     assert [job.job for job in service.jobs()] == names[:1:-1]
+    assert metric(own, "tritd_jobs_kept") == 3
     refused(lambda: list(service.attach(names[0])), grpc.StatusCode.NOT_FOUND, names[0])
     assert finished(own, "verify", "pass") >= 5
 

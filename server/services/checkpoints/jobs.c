@@ -188,6 +188,7 @@ static void forget_oldest(struct jobs *jobs)
             expire(jobs, job_of(node));
         }
     }
+    show_counts(jobs);
 }
 
 void jobs_forget_old(struct jobs *jobs)
