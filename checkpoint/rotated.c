@@ -138,7 +138,8 @@ static void judge(struct file_finding *one, const uint64_t counts[CLOSENESSES])
     const uint64_t close = counts[CLOSE_F32], by_16 = counts[CLOSE_16];
     char text[TRIT_FINDING_HINT_BYTES_MAX + 1];
 
-    if (counts[NOT_CLOSE])
+    /* The sign of a scale, and scales that are not finite, do not show in t*s. */
+    if (counts[NOT_CLOSE] || close + by_16 < one->finding.count)
         return;
     one->hint = NULL;
     if (by_16) {

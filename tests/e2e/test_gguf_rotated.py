@@ -117,6 +117,16 @@ def test_a_wrong_code_or_scale_fails(daemon, model, name):
     assert code == 1
 
 
+@pytest.mark.parametrize("scale", [-1, np.nan, 0])
+def test_a_scale_that_is_not_positive_is_not_close(daemon, model, scale):
+    def change(other, codes, scales):
+        if other == DOWN:
+            scales[3] *= np.float32(scale)
+
+    code, found = model.verify(daemon, change)
+    assert code == 1 and found[DOWN, "scales_differ"]["severity"] == "error"
+
+
 def flip_closest(name, model, count):
     """Turns the codes closest to the threshold to the other side of it."""
     def change(other, codes, scales):
