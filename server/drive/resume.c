@@ -119,12 +119,12 @@ static bool open_in_folder(struct resume *resume, const char *output)
 
     resume->folder = open_folder(output, &name);
     opened = resume->folder >= 0 && open_journal(resume, name);
+    resume->output = name;
     if (opened && !resume_read(resume)) {
         /* What is there is of something else. */
         resume->end = 0;
         leftovers_remove(resume->folder, name, NULL);
     }
-    free(name);
     return opened && ftruncate(resume->fd, (off_t)resume->end) == 0;
 }
 
@@ -301,8 +301,11 @@ void resume_close(struct resume *resume, bool keep)
            resume->has_key;
     if (keep)
         writer_keep(resume->writer);
-    else if (resume->locked)
+    else if (resume->locked) {
         unlinkat(resume->folder, resume->name, 0);
+        if (!resume->writer) /* it would have removed what it goes on with */
+            leftovers_remove(resume->folder, resume->output, NULL);
+    }
     if (resume->fd >= 0)
         close(resume->fd);
     if (resume->folder >= 0)
@@ -313,5 +316,6 @@ void resume_close(struct resume *resume, bool keep)
     free(resume->report_at);
     free(resume->tensors);
     free(resume->name);
+    free(resume->output);
     free(resume);
 }

@@ -30,6 +30,7 @@ struct resume {
     const struct plan *plan;
     struct writer *writer;
     int folder, fd; /* of the journal's folder, and the journal */
+    char *output;   /* name of the output in that folder */
     char *name;     /* of the journal */
     uint64_t end;
     bool locked;  /* it is ours */

@@ -139,6 +139,29 @@ def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
     assert len(result.reports) == len(whole.reports) and not leftovers(root)
 
 
+@PLAIN
+@pytest.mark.parametrize("change, status", [("source", "NOT_FOUND"), ("output", "ALREADY_EXISTS")])
+def test_a_job_that_cannot_go_on_leaves_nothing(start, root, tmp_path, change, status):
+    hang = tmp_path / "hang"
+    hang.symlink_to(root / journal_of("out.gguf"))
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf", detach=True)
+    name = next(iter(stream)).job
+    wait_for(lambda: len(leftovers(root)) == 2)
+    own.process.send_signal(signal.SIGTERM)
+    refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "draining")
+    own.wait_log("jobs_interrupted")
+    hang.unlink()
+    assert own.stop(seconds=CALL_SECONDS) == 0 and len(leftovers(root)) == 2
+    if change == "source":
+        (root / "a.safetensors").unlink()
+    else:
+        (root / "out.gguf").write_text("another")
+    service = Checkpoints(daemon(start, root))
+    refused(lambda: list(service.attach(name)), getattr(grpc.StatusCode, status))
+    assert service.job(name).state == "failed" and not leftovers(root)
+
+
 def crashed(start, root, hang, *words, **fields):
     """A daemon died while it flushed the first tensors of an attached job's output. The next one, and the
     name of the job."""

@@ -70,6 +70,7 @@ struct checkpoint_job {
     struct wire_checkpoint asked;
     struct jobs *_Atomic jobs; /* NULL once it is forgotten */
     uint64_t starts;           /* how often a daemon started it */
+    bool earlier; /* of an earlier daemon, which may have left a part of the output */
     pthread_t thread;
     bool has_thread;
     struct mailbox_message news; /* to the loop: there is something to show */

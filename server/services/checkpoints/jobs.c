@@ -99,6 +99,8 @@ static void *job_main(void *arg)
     if (goes_on) { /* its file says that it runs; this daemon does not count */
         job->starts--;
         job_keep(job, NULL, true);
+    } else if (result < 0 && job->earlier) {
+        job_output_discard(job);
     }
     end(job, &how, !goes_on, true);
     if (!atomic_exchange(&job->news_posted, true)) {
@@ -352,7 +354,7 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
         return;
     fail(&how.failure, TRIT_CANCELLED, NULL, "the job was cancelled before it %s",
          state == JOB_WAITING ? "began" : "went on");
-    if (state == JOB_INTERRUPTED)
+    if (state == JOB_INTERRUPTED || job->earlier)
         job_output_discard(job);
     end(job, &how, true, false);
     if (state == JOB_WAITING) {
@@ -386,6 +388,7 @@ static void take_kept(void *arg, struct checkpoint_job *job)
     else
         jobs->kept++;
     job->jobs = jobs;
+    job->earlier = true;
     job->news.deliver = deliver_news;
     /* The oldest first. */
     while (after != &jobs->list && job_of(after)->created_ns > job->created_ns)
