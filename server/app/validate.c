@@ -14,6 +14,7 @@ static int check_positive(const struct limits *limits, struct failure *failure)
         {"handshake-ms", limits->handshake_ms_max},
         {"http-request-ms", limits->http_request_ms_max},
         {"idle-ms", limits->idle_ms_max},
+        {"jobs-max", limits->jobs_max},
         {"message-max", limits->message_bytes_max},
         {"rate-ms", limits->rate_ms},
         {"streams-max", limits->streams_per_connection_max},

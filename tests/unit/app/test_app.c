@@ -163,7 +163,7 @@ CASE(zeros, "a limit of 0 that would serve nobody is refused")
 {
     static const char *const options[] = {
         "connections-max", "handshake-ms", "http-request-ms", "idle-ms",
-        "message-max",     "rate-ms",      "streams-max",
+        "jobs-max",        "message-max",  "rate-ms",         "streams-max",
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
