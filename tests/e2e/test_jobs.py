@@ -136,6 +136,18 @@ def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
     assert [job.job for job in service.jobs()] == [kept[1][1], kept[0][1], running]
 
 
+def test_a_job_waits_for_the_memory_of_another(own, tmp_path):
+    daemon = Daemon(tmp_path, "--checkpoint-root", own.root, "--jobs-max", 4, "--memory-max", 100 << 20,
+                    durable=False)
+    service = Checkpoints(daemon)
+    _, running = begin(service, detach=True)
+    stream, waiting = begin(service, "a.safetensors")
+    assert state(service, waiting) == "waiting"
+    service.cancel(running)
+    assert gathered(stream).verdict == "pass"
+    assert daemon.stop() == 0, daemon.log()[-4000:]
+
+
 def test_results_of_the_newest_jobs_are_kept(own, service):
     names = [gathered(service.stream("Verify", "a.safetensors")).messages[0].job for _ in range(5)]
     assert [job.job for job in service.jobs()] == names[:1:-1]

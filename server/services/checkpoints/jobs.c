@@ -217,7 +217,8 @@ static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
         metric_limit(jobs->context.metrics, L_MEMORY);
         failure->retry_ms = MEMORY_RETRY_MS;
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "the memory budget has no room for a job, which takes %d bytes",
+                    "the memory budget has no room for a job, which takes %d bytes; "
+                    "try again later",
                     JOB_BYTES);
     }
     sigfillset(&all); /* only the loop's thread handles signals */
@@ -251,11 +252,18 @@ static void start(struct jobs *jobs, struct checkpoint_job *job)
     jobs->kept++;
 }
 
+/* A job waits for another one's place and memory. Without one that runs nobody would start it
+ * later, so it is started, and may be refused. */
+static bool may_start(const struct jobs *jobs)
+{
+    return jobs->running < jobs->limits.running_max &&
+           (jobs->running == 0 || budget_free(jobs->context.budget) >= JOB_BYTES);
+}
+
 /* Starts those that waited longest. */
 static void start_waiting(struct jobs *jobs)
 {
-    for (struct list *node = jobs->list.next;
-         node != &jobs->list && jobs->running < jobs->limits.running_max;
+    for (struct list *node = jobs->list.next; node != &jobs->list && may_start(jobs);
          node = node->next)
         if (state_of(job_of(node)) == JOB_WAITING)
             start(jobs, job_of(node));
