@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the header of a GGUF file from its begin to its end: numbers, which are
+/* Reads the header of a GGUF file from its start to its end: numbers, which are
  * little-endian, and strings. It never reads beyond the file or the header's bound, and
  * allocates for a string only as many bytes as the file has. */
 #ifndef FILES_GGUF_CURSOR_H
