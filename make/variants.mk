@@ -61,3 +61,7 @@ $(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma $(ALIGNED) -falign-loops=
 $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
   -mavx512vnni -mf16c -mfma $(ALIGNED) -falign-loops=64
 endif
+
+ifeq ($(VARIANT),tsan)
+export TSAN_OPTIONS := suppressions=$(abspath tests/tsan.supp)
+endif
