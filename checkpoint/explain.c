@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "checkpoint/explain_tensor.h"
+#include "checkpoint/group.h"
 
 enum { PIECE_ELEMENTS = 1 << 18, CANDIDATES_MAX = 12 };
 
@@ -34,7 +35,6 @@ struct explaining {
     struct candidate candidates[CANDIDATES_MAX];
     size_t candidate_count;
     float *values;        /* t*s of the piece */
-    float *scales;        /* expected */
     uint8_t *codes;       /* expected, 2 bits each */
     uint64_t moves[3][3]; /* codes from expected to found, by t + 1 */
     uint64_t scales_differ;
@@ -83,36 +83,12 @@ struct piece {
     uint64_t rows;
 };
 
-static int trit_of(const uint8_t *codes, uint64_t index)
-{
-    return (int)(codes[index / 4] >> 2 * (index % 4) & 3) - 1;
-}
-
-static int sign_of(float value)
-{
-    return value > 0 ? 1 : value < 0 ? -1 : 0;
-}
-
 /* The projection of one group of latents. */
 static float project(struct explaining *e, const char *latents, uint64_t length,
                      uint64_t divisor)
 {
-    struct ternary_counts counts;
-    struct ternarize_job job = {
-        .dtype = e->what->latents_dtype,
-        .count = 1,
-        .group_len = (size_t)length,
-        .divisor = (size_t)divisor,
-        .in = latents,
-        .encoding = TRIT_ENCODING_DENSE,
-        .scales = e->scales,
-        .codes = e->codes,
-        .tally = TALLY_NONE,
-    };
-
-    ternary_counts_init(&counts);
-    ternarize(e->kernels, &job, &counts);
-    return e->scales[0];
+    return group_project(e->kernels, e->what->latents_dtype, latents, length, divisor,
+                         e->codes);
 }
 
 /* Does the group equal a projection with this scale and these codes? */
@@ -122,9 +98,9 @@ static bool group_fits(const struct explaining *e, const float *values, uint64_t
     const float held = f32_rounded_to(matrix_held_type(&e->what->claim), scale);
 
     for (uint64_t i = 0; i < length; i++) {
-        const int trit = trit_of(e->codes, i);
+        const int trit = group_trit(e->codes, i);
 
-        if (sign_of(values[i]) != trit || (trit != 0 && fabsf(values[i]) != held))
+        if (group_sign(values[i]) != trit || (trit != 0 && fabsf(values[i]) != held))
             return false;
     }
     return true;
@@ -147,16 +123,6 @@ static bool piece_fits(struct explaining *e, const struct candidate *candidate,
                 return false;
         }
     return true;
-}
-
-/* The scale of the claim's group: its largest magnitude. */
-static float claimed_scale(const float *values, uint64_t length)
-{
-    float largest = 0;
-
-    for (uint64_t i = 0; i < length; i++)
-        largest = fmaxf(largest, fabsf(values[i]));
-    return largest;
 }
 
 static void compare_scales(struct explaining *e, float expected, float found)
@@ -187,7 +153,7 @@ static void compare_group(struct explaining *e, const char *latents, const float
         const float w = float_at(e->what->latents_dtype, latents, i);
         const double ratio = expected > 0 ? fabs((double)w) / (double)expected : 0;
 
-        e->moves[trit_of(e->codes, i) + 1][sign_of(values[i]) + 1]++;
+        e->moves[group_trit(e->codes, i) + 1][group_sign(values[i]) + 1]++;
         if (expected == 0)
             continue;
         if (values[i] == 0)
@@ -195,7 +161,7 @@ static void compare_group(struct explaining *e, const char *latents, const float
         else
             e->non_zero_min = fmin(e->non_zero_min, ratio);
     }
-    compare_scales(e, expected, claimed_scale(values, length));
+    compare_scales(e, expected, group_claimed_scale(values, length));
 }
 
 static void compare_piece(struct explaining *e, const struct piece *piece)
@@ -365,8 +331,7 @@ static bool allocate(struct explaining *e)
 
     e->values = calloc(count, sizeof(*e->values));
     e->codes = calloc(columns / 4 + 1, 1);
-    e->scales = calloc(1, sizeof(*e->scales));
-    return e->values && e->codes && e->scales;
+    return e->values && e->codes;
 }
 
 void findings_explain(struct file_findings *findings, const char *layer,
@@ -404,7 +369,6 @@ void findings_explain(struct file_findings *findings, const char *layer,
     }
     free(e.values);
     free(e.codes);
-    free(e.scales);
 }
 
 bool findings_have_mismatch(const struct file_findings *findings, size_t first)

@@ -6,53 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "checkpoint/group.h"
+#include "kernels/kernels.h"
+
 static const double bounds[] = {[CLOSE_F32] = 0x1p-16, [CLOSE_16] = 0x1p-7};
 
 /* What is needed for a group. */
 struct comparing {
     const struct explained *what;
     const struct kernels *kernels;
-    float scale;
     uint8_t *codes; /* expected, 2 bits each */
     float *values;  /* t*s of the rows */
 };
-
-static int trit_of(const uint8_t *codes, uint64_t index)
-{
-    return (int)(codes[index / 4] >> 2 * (index % 4) & 3) - 1;
-}
-
-static int sign_of(float value)
-{
-    return value > 0 ? 1 : value < 0 ? -1 : 0;
-}
-
-static void project(struct comparing *c, const float *latents, uint64_t length,
-                    uint64_t divisor)
-{
-    struct ternary_counts counts;
-    struct ternarize_job job = {
-        .dtype = TRIT_F32,
-        .count = 1,
-        .group_len = (size_t)length,
-        .divisor = (size_t)divisor,
-        .in = latents,
-        .encoding = TRIT_ENCODING_DENSE,
-        .scales = &c->scale,
-        .codes = c->codes,
-        .tally = TALLY_NONE,
-    };
-
-    ternary_counts_init(&counts);
-    ternarize(c->kernels, &job, &counts);
-}
 
 /* A weight becomes its neighbour's code where it is as close to the threshold. */
 static enum closeness code_closeness(float weight, int found, float scale)
 {
     const double from = fabs(fabs((double)weight) / (double)scale - 0.5);
 
-    if (!(scale > 0) || found * sign_of(weight) < 0)
+    if (!(scale > 0) || found * group_sign(weight) < 0)
         return NOT_CLOSE;
     return from <= bounds[CLOSE_F32]  ? CLOSE_F32
            : from <= bounds[CLOSE_16] ? CLOSE_16
@@ -78,19 +50,19 @@ static void compare_group(struct comparing *c, struct rotated_difference *differ
                           uint64_t divisor)
 {
     const enum trit_dtype held = matrix_held_type(&c->what->claim);
-    float found = 0;
+    const float scale =
+        group_project(c->kernels, TRIT_F32, latents, length, divisor, c->codes);
+    const float found = group_claimed_scale(values, length);
 
-    project(c, latents, length, divisor);
     for (uint64_t i = 0; i < length; i++) {
-        const int trit = sign_of(values[i]);
+        const int trit = group_sign(values[i]);
 
-        found = fmaxf(found, fabsf(values[i]));
-        if (trit != trit_of(c->codes, i))
-            difference->codes[code_closeness(latents[i], trit, c->scale)]++;
+        if (trit != group_trit(c->codes, i))
+            difference->codes[code_closeness(latents[i], trit, scale)]++;
     }
     /* A group of zeros shows no scale. */
-    if (found != 0 && found != f32_rounded_to(held, c->scale))
-        difference->scales[scale_closeness(held, c->scale, found)]++;
+    if (found != 0 && found != f32_rounded_to(held, scale))
+        difference->scales[scale_closeness(held, scale, found)]++;
 }
 
 static void compare_rows(struct comparing *c, struct rotated_difference *difference)
@@ -110,10 +82,11 @@ static void compare_rows(struct comparing *c, struct rotated_difference *differe
         }
 }
 
-bool rotated_feed(struct rotated_difference *difference, const struct explained *what)
+bool rotated_feed(struct rotated_difference *difference, const struct kernels *kernels,
+                  const struct explained *what)
 {
     const struct encoded_matrix *claim = &what->claim;
-    struct comparing c = {.what = what, .kernels = kernels_select(NULL)};
+    struct comparing c = {.what = what, .kernels = kernels};
     struct kernels_env env;
     bool done = false;
 

@@ -16,6 +16,8 @@ enum closeness {
     CLOSENESSES,
 };
 
+struct kernels;
+
 struct rotated_difference {
     bool compared;
     uint64_t codes[CLOSENESSES], scales[CLOSENESSES];
@@ -23,7 +25,8 @@ struct rotated_difference {
 
 /* Adds what differs in some rows, whose latents are F32. False: memory ran out, or a code is
  * not -1, 0 or +1. */
-bool rotated_feed(struct rotated_difference *difference, const struct explained *what);
+bool rotated_feed(struct rotated_difference *difference, const struct kernels *kernels,
+                  const struct explained *what);
 
 /* The findings of a layer from the index `first` on that its codes or scales differ: notes if
  * rounding in f32 explains all of it, undecided if rounding to 16 bits does. */

@@ -277,6 +277,16 @@ bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *ma
     return entry->bytes / matrices->count < SMALL_BYTES_MAX;
 }
 
+struct tensor_entry matrix_entry(const struct tensor_entry *entry,
+                                 const struct matrices *matrices)
+{
+    return matrices->count <= 1
+               ? *entry
+               : (struct tensor_entry){.type = entry->type,
+                                       .rank = 2,
+                                       .shape = {entry->shape[1], entry->shape[2]}};
+}
+
 int matrix_open(struct matrix *matrix, bool streamed, struct reader *reader,
                 const struct tensor_entry *entry, const struct matrices *matrices,
                 uint64_t number, struct failure *failure)

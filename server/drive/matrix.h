@@ -61,6 +61,10 @@ bool matrix_is_whole(enum trit_encoding encoding);
 /* Whether it is so small that several may be in memory. */
 bool matrix_is_small(const struct tensor_entry *entry, const struct matrices *matrices);
 
+/* What one of the tensor's matrices is by itself: of several, one of rank 2. */
+struct tensor_entry matrix_entry(const struct tensor_entry *entry,
+                                 const struct matrices *matrices);
+
 /* Loads the matrix as matrix_load does, or, where `streamed`, leaves its bytes in the file. A
  * matrix in another basis must be streamed; its elements are F32.
  * Borrows the arguments until matrix_close. */

@@ -85,7 +85,7 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
     struct repacking *p = owner;
     struct pack_piece *piece = arg;
     const struct content *content = &p->input.contents.items[piece->what.index];
-    struct tensor_entry dense = content->dense;
+    const struct tensor_entry one = matrix_entry(&content->dense, &piece->what.matrices);
 
     if (p->resume &&
         resume_took(p->resume, &piece->what, piece->what.is_layer ? &piece->report : NULL,
@@ -94,10 +94,7 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
     p->rounded += piece->rounded;
     if (!p->layer || !piece->has_report)
         return 0;
-    if (piece->what.matrices.count > 1)
-        dense = (struct tensor_entry){
-            .type = dense.type, .rank = 2, .shape = {dense.shape[1], dense.shape[2]}};
-    return p->layer(p->owner, piece->what.name, &dense, &piece->report, failure);
+    return p->layer(p->owner, piece->what.name, &one, &piece->report, failure);
 }
 
 int pack_run(struct repacking *p)

@@ -154,10 +154,8 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
 {
     struct projecting *p = owner;
     struct piece *piece = arg;
-    const struct tensor_entry *entry =
-        &p->plan.contents.table->entries[piece->what.index];
-    const struct tensor_entry expert = {
-        .type = entry->type, .rank = 2, .shape = {entry->shape[1], entry->shape[2]}};
+    const struct tensor_entry one = matrix_entry(
+        &p->plan.contents.table->entries[piece->what.index], &piece->what.matrices);
 
     if (p->resume &&
         resume_took(p->resume, &piece->what, piece->what.is_layer ? &piece->report : NULL,
@@ -166,9 +164,7 @@ static int take_piece(void *owner, void *arg, struct failure *failure)
     if (!piece->what.is_layer)
         return 0;
     add_findings(p, piece);
-    return p->layer(p->owner, piece->what.name,
-                    piece->what.matrices.count > 1 ? &expert : entry, &piece->report,
-                    failure);
+    return p->layer(p->owner, piece->what.name, &one, &piece->report, failure);
 }
 
 int project_run(struct projecting *p)

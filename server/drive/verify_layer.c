@@ -226,8 +226,7 @@ int verify_layer_take(struct verifying *v, struct verify_piece *piece,
                       struct failure *failure)
 {
     const struct tensor_entry *dense = &v->claim.items[piece->pair.claim].dense;
-    const struct tensor_entry expert = {
-        .type = dense->type, .rank = 2, .shape = {dense->shape[1], dense->shape[2]}};
+    const struct tensor_entry one = matrix_entry(dense, &piece->matrices);
 
     if (add_findings(v, piece, failure) < 0)
         return fail_context(failure, "%s",
@@ -241,6 +240,5 @@ int verify_layer_take(struct verifying *v, struct verify_piece *piece,
     v->layers++;
     if (piece->number + 1 == piece->matrices.count)
         v->examined += content_parameters(&v->claim, piece->pair.claim);
-    return v->layer(v->owner, piece->name, piece->matrices.count > 1 ? &expert : dense,
-                    &piece->report, failure);
+    return v->layer(v->owner, piece->name, &one, &piece->report, failure);
 }

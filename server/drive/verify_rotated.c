@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "kernels/kernels.h"
 
 enum { ROWS_BYTES_MAX = 4 << 20 }; /* of latents at a time; at least one row */
 
@@ -77,8 +78,9 @@ static bool differs(const struct trit_report *report)
     return report->reference_mismatches > 0;
 }
 
-static int compare_rows(struct verify_piece *piece, struct subject *subject,
-                        uint64_t first, uint64_t count, struct failure *failure)
+static int compare_rows(struct verify_piece *piece, const struct kernels *kernels,
+                        struct subject *subject, uint64_t first, uint64_t count,
+                        struct failure *failure)
 {
     const uint64_t rows = subject->matrices.rows;
     const uint64_t each = subject->data.bytes / rows;
@@ -103,7 +105,7 @@ static int compare_rows(struct verify_piece *piece, struct subject *subject,
     }
     /* Codes that are not ternary are findings of their own. */
     if (result == 0)
-        piece->rotated.compared &= rotated_feed(&piece->rotated, &what);
+        piece->rotated.compared &= rotated_feed(&piece->rotated, kernels, &what);
     free(data);
     free(latents);
     return result < 0 && failure->status == TRIT_OK
@@ -116,15 +118,17 @@ int verify_rotated_run(struct verify_piece *piece, struct subject *subject,
 {
     const uint64_t rows = subject->matrices.rows, columns = subject->matrices.columns;
     uint64_t count = ROWS_BYTES_MAX / (columns * sizeof(float));
+    const struct kernels *kernels;
 
     piece->rotated = (struct rotated_difference){.compared = false};
     if (piece->rotation != ROTATION_KNOWN || !differs(&piece->report))
         return 0;
     piece->rotated.compared = true;
+    kernels = kernels_select(NULL);
     count = count ? count : 1;
     for (uint64_t first = 0; piece->rotated.compared && first < rows; first += count)
-        if (compare_rows(piece, subject, first, u64_min(count, rows - first), failure) <
-            0)
+        if (compare_rows(piece, kernels, subject, first, u64_min(count, rows - first),
+                         failure) < 0)
             return -1;
     return 0;
 }
