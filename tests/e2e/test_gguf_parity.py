@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit reads and refuses the same GGUF headers as the package gguf (llama.cpp's, in Python) from a
 list of broken ones, except where it follows the stricter rules of ggml's reader in C."""
-import concurrent.futures
 import struct
 
 import numpy as np
 import pytest
 
-import schemas
+import parity
 from gguf_files import F16, F32, Q4_0, TQ2_0, gguf as gguf_file, text
-from tritd import SLOW, cli
+from tritd import SLOW
 
 gguf = pytest.importorskip("gguf", reason="pip install gguf")
 
@@ -109,15 +108,6 @@ def theirs(path):
         return None
 
 
-def ours(path):
-    done = cli(None, "inspect", path, "--json")
-    if done.returncode == 3:
-        assert done.stderr.startswith("trit: ") and len(done.stderr.splitlines()) == 1, done.stderr
-        return None
-    assert done.returncode == 0, done.stderr
-    return {one["name"]: (one["dtype"], one["shape"]) for one in schemas.read(done.stdout)["tensors"]}
-
-
 def reason(name):
     return next((why for start, why in STRICTER.items() if name.startswith(start)), None)
 
@@ -126,14 +116,8 @@ def test_headers_are_read_and_refused_as_by_the_reference_reader(tmp_path):
     """trit refuses each header that the package refuses, and reads the others with the same names,
     types and shapes, except those in STRICTER."""
     chosen = list(CASES)[::5 if SLOW else 1]
-
-    def both(number):
-        path = tmp_path / f"{number}.gguf"
-        path.write_bytes(CASES[chosen[number]])
-        return ours(path), theirs(path)
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        answers = dict(zip(chosen, pool.map(both, range(len(chosen)))))
+    blobs = [CASES[name] for name in chosen]
+    answers = dict(zip(chosen, parity.answers(tmp_path, ".gguf", blobs, theirs)))
     differing = {name: answer for name, answer in answers.items() if answer[0] != answer[1]}
     others = [name for name in differing if not reason(name)]
     assert others == []
@@ -154,14 +138,6 @@ def test_random_changes_are_not_read_against_the_reference_reader(tmp_path, rand
         for at in random.integers(4, end, random.integers(1, 4)):
             blob[at] = random.choice([0, 1, blob[at] ^ 1 << random.integers(8), 255])
         cases.append(bytes(blob))
-
-    def both(number):
-        path = tmp_path / f"{number}.gguf"
-        path.write_bytes(cases[number])
-        mine = ours(path)
-        return mine, theirs(path) if mine is not None else None
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(both, range(len(cases))))
+    answers = parity.answers(tmp_path, ".gguf", cases, theirs, refused=False)
     assert [cases[i] for i, (mine, their) in enumerate(answers) if mine != their] == []
     assert SLOW or sum(mine is not None for mine, _ in answers) > 10

@@ -2,14 +2,13 @@
 """trit reads and refuses the same safetensors headers as the reference reader (package
 safetensors, in Rust) from a generated list of broken ones, except where it is stricter on
 purpose."""
-import concurrent.futures
 import copy
 import json
 
 import safetensors
 
-import schemas
-from tritd import SLOW, cli
+import parity
+from tritd import SLOW
 
 DATA = bytes(range(24))
 HEADER = {
@@ -218,15 +217,6 @@ def theirs(path):
         return None
 
 
-def ours(path):
-    done = cli(None, "inspect", path, "--json")
-    if done.returncode == 3:
-        assert done.stderr.startswith("trit: ") and len(done.stderr.splitlines()) == 1, done.stderr
-        return None
-    assert done.returncode == 0, done.stderr
-    return {one["name"]: (one["dtype"], one["shape"]) for one in schemas.read(done.stdout)["tensors"]}
-
-
 def reason(name):
     return next((why for start, why in STRICTER.items() if name.startswith(start)), None)
 
@@ -235,14 +225,8 @@ def test_headers_are_read_and_refused_as_by_the_reference_reader(tmp_path):
     """trit refuses each header that the reference reader refuses, and reads the others with the
     same names, types and shapes, except those in STRICTER."""
     names = list(CASES)[::8 if SLOW else 1]
-
-    def both(number):
-        path = tmp_path / f"{number}.safetensors"
-        path.write_bytes(CASES[names[number]])
-        return ours(path), theirs(path)
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        answers = dict(zip(names, pool.map(both, range(len(names)))))
+    blobs = [CASES[name] for name in names]
+    answers = dict(zip(names, parity.answers(tmp_path, ".safetensors", blobs, theirs)))
     differing = {name: answer for name, answer in answers.items() if answer[0] != answer[1]}
     assert {name for name in differing if not reason(name)} == set()
     assert all(mine is None for mine, _ in differing.values())
@@ -263,14 +247,6 @@ def test_random_changes_are_not_read_against_the_reference_reader(tmp_path, rand
         for at in random.integers(0, len(good) - len(DATA), random.integers(1, 4)):
             blob[at] = random.choice([blob[at] ^ 1 << random.integers(8), *b'0123456789[]{},:" '])
         cases.append(bytes(blob))
-
-    def both(number):
-        path = tmp_path / f"{number}.safetensors"
-        path.write_bytes(cases[number])
-        mine = ours(path)
-        return mine, theirs(path) if mine is not None else None
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(both, range(len(cases))))
+    answers = parity.answers(tmp_path, ".safetensors", cases, theirs, refused=False)
     assert [cases[i] for i, (mine, their) in enumerate(answers) if mine != their] == []
     assert SLOW or sum(mine is not None for mine, _ in answers) > 10
