@@ -24,8 +24,8 @@ static int no_memory(struct failure *failure)
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-/* Whoever has the journal locked may go on with the output. False: somebody else does, or it
- * cannot be created. */
+/* Opens the journal and locks it: only the owner of the lock may write the output. False:
+ * another process has the lock, or the journal cannot be created. */
 static bool open_journal(struct resume *resume, const char *name)
 {
     struct stat there;

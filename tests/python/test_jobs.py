@@ -304,8 +304,8 @@ def test_the_result_of_another_clients_job_has_its_kind(jobs):
         assert isinstance(watch.result(), kind) and watch.result() == job.result()
 
 
-def test_progress_that_nobody_takes_is_bounded(jobs, files):
-    """The rest waits in the daemon until somebody takes it."""
+def test_progress_that_is_not_read_is_bounded(jobs, files):
+    """The rest waits in the daemon until it is read."""
     count = WAITING_MAX + 50
     save(
         files / "many.safetensors",

@@ -16,7 +16,7 @@ from ._native import ffi, new
 from ._rules import with_findings, with_integers
 from .errors import Cancelled, Error
 
-# Messages that nobody has taken yet; when they are so many, the thread waits.
+# The most messages that wait for the reader. Then the thread that receives them waits.
 WAITING_MAX = 256
 # How long a wait lasts before it looks whether it was cancelled.
 _LOOK_SECONDS = 0.1
@@ -171,7 +171,7 @@ class JobStream(Generic[_Progress]):
         self._closed.set()
 
     def close(self) -> None:
-        """Ends the call and waits for that. What nobody has taken yet is dropped."""
+        """Ends the call and waits until it has ended. Messages that were not read are dropped."""
         self._closed.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()

@@ -154,7 +154,7 @@ static void forget(struct jobs *jobs, struct checkpoint_job *job)
     job_release(job);
 }
 
-/* Nobody will go on with an interrupted job that is no longer listed. */
+/* Forgets an ended job. An interrupted one cannot go on later, so its output is removed. */
 static void expire(struct jobs *jobs, struct checkpoint_job *job)
 {
     if (state_of(job) == JOB_INTERRUPTED)
@@ -252,8 +252,8 @@ static void start(struct jobs *jobs, struct checkpoint_job *job)
     jobs->kept++;
 }
 
-/* A job waits for another one's place and memory. Without one that runs nobody would start it
- * later, so it is started, and may be refused. */
+/* A job waits while others take its place or its memory. The end of a running job starts the
+ * next one. So if none runs, the job starts now, and is refused without memory. */
 static bool may_start(const struct jobs *jobs)
 {
     return jobs->running < jobs->limits.running_max &&

@@ -23,7 +23,8 @@ int kept_write(const struct kept *kept, struct checkpoint_job *job,
 /* Writes it in the folder of its context. Where that fails the job goes on; it only does not
  * outlive the daemon. */
 void job_keep(struct checkpoint_job *job, const struct job_end *end, bool flush);
-/* The daemon of the job ended before it did, and nobody goes on with it. */
+/* Marks the job as interrupted: its daemon ended first, and it does not start again by
+ * itself. */
 void job_interrupt(struct checkpoint_job *job);
 
 void kept_remove(const struct kept *kept, const struct checkpoint_job *job);
