@@ -115,6 +115,13 @@ def member(kind: Type[_Enum], value: Union[_Enum, int, str], field: str) -> _Enu
         raise InvalidArgument(f"{field}: {value!r} is not one of {names}", field) from None
 
 
+def member_or_none(
+    kind: Type[_Enum], value: Union[None, _Enum, int, str], field: str
+) -> Optional[_Enum]:
+    """The same for an argument that may be missing."""
+    return None if value is None else member(kind, value, field)
+
+
 def path_of(value: PathLike, field: str) -> str:
     """A file's path."""
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value

@@ -26,7 +26,7 @@ from typing import (
 
 import numpy as np
 
-from ._arguments import PathLike, flag, given, member, path_of, real
+from ._arguments import PathLike, flag, given, member, member_or_none, path_of, real
 from ._arrays import STORAGE, View, view_of
 from ._call import Progress, timeout_ms
 from ._checkpoint_calls import (
@@ -444,7 +444,7 @@ class Checkpoint:
             include,
             exclude,
             convolutions,
-            None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
+            member_or_none(Encoding, from_encoding, "from_encoding"),
             experts=experts,
             transposed=transposed,
             bits=bits,
@@ -524,7 +524,7 @@ class Checkpoint:
             include,
             exclude,
             convolutions,
-            None if from_encoding is None else member(Encoding, from_encoding, "from_encoding"),
+            member_or_none(Encoding, from_encoding, "from_encoding"),
             experts=experts,
             transposed=transposed,
             bits=bits,

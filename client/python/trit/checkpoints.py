@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable, Dict, Generic, Iterator, List, Optional, TypeVar, Union, cast
 
-from ._arguments import PathLike, c_text, flag, given, member, path_of, real
+from ._arguments import PathLike, c_text, flag, given, member, member_or_none, path_of, real
 from ._call import Call
 from ._checkpoint_calls import with_name
 from ._checkpoint_results import CheckpointInfo, ProjectPlan, ProjectResult, VerifyResult
@@ -802,9 +802,7 @@ class Checkpoints:
                 include,
                 exclude,
                 convolutions,
-                None
-                if from_encoding is None
-                else member(Encoding, from_encoding, "from_encoding"),
+                member_or_none(Encoding, from_encoding, "from_encoding"),
                 experts=experts,
                 transposed=transposed,
                 bits=bits,
@@ -886,9 +884,7 @@ class Checkpoints:
                 include,
                 exclude,
                 convolutions,
-                None
-                if from_encoding is None
-                else member(Encoding, from_encoding, "from_encoding"),
+                member_or_none(Encoding, from_encoding, "from_encoding"),
                 experts=experts,
                 transposed=transposed,
                 bits=bits,
