@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "checkpoint/json.h"
+#include "client/cli/escape.h"
 #include "client/cli/output.h"
 #include "client/cli/report_file.h"
 #include "client/cli/verify_command.h"
@@ -43,6 +44,7 @@ static json_t *result_json(const struct verify_command *v, enum trit_verdict ver
 static enum exit_code finish(struct verify_command *v, enum trit_verdict verdict)
 {
     const struct options *options = v->options;
+    char statement[ESCAPED_BYTES], file[ESCAPED_BYTES];
 
     if (write_statement(v) < 0)
         return complain(FAILED, "%s: %s", options->output, v->run.failure.message);
@@ -53,8 +55,9 @@ static enum exit_code finish(struct verify_command *v, enum trit_verdict verdict
     printf("%s: a statement about %zu files and %zu layers of %s, verdict %s\n"
            "  it is not signed; sign it with cosign, openssl or another tool "
            "(docs/attest.md)\n",
-           options->output, v->found.files.count, v->found.layers.count,
-           options->arguments[0], verdict_name(verdict));
+           escaped(statement, options->output), v->found.files.count,
+           v->found.layers.count, escaped(file, options->arguments[0]),
+           verdict_name(verdict));
     return DONE;
 }
 

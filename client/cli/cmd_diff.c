@@ -117,12 +117,13 @@ const struct command cmd_diff = {
         "Each file is read as its own record says, so that a packed file can be "
         "compared\n"
         "with a dense one. For layers it shows how many codes differ and the largest\n"
-        "ratio of two scales; other tensors are compared byte for byte. --rename "
-        "applies\n"
-        "to the names of A.\n"
+        "ratio of two scales; other tensors are compared byte for byte, and so are those\n"
+        "that --exclude, or --include of others, makes no layers. --rename applies to the\n"
+        "names of A.\n"
         "Exit code 0: equal; 1: something differs.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
-               OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_CONVOLUTIONS) |
+               OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |
+               OPTION_BIT(OPTION_EXCLUDE) | OPTION_BIT(OPTION_CONVOLUTIONS) |
                OPTION_BIT(OPTION_EXPERTS) | OPTION_BIT(OPTION_BITS) |
                OPTION_BIT(OPTION_TRANSPOSED) | OPTION_BIT(OPTION_RENAME) |
                OPTION_BIT(OPTION_STRIP_PREFIX) | OPTION_BIT(OPTION_NPY_BF16) |

@@ -120,16 +120,56 @@ static const struct command cmd_jobs_list = {
 
 /* ---- cancel -------------------------------------------------------------------------- */
 
+/* The state of one job. */
+struct wanted {
+    const char *name;
+    char state[16];
+};
+
+static int visit_wanted(void *arg, const struct trit_job *job)
+{
+    struct wanted *wanted = arg;
+
+    if (strcmp(job->job, wanted->name) != 0)
+        return 0;
+    snprintf(wanted->state, sizeof(wanted->state), "%s", job->state);
+    return 1;
+}
+
+/* A job that is still running ends as cancelled soon. */
+static bool had_ended(const struct wanted *wanted)
+{
+    return strcmp(wanted->state, "done") == 0 || strcmp(wanted->state, "failed") == 0;
+}
+
+static enum exit_code show_cancelled(const struct options *options,
+                                     const struct wanted *wanted)
+{
+    const bool ended = had_ended(wanted);
+    const enum exit_code code = ended ? MISMATCH : DONE;
+
+    if (option_given(options, OPTION_JSON) && ended)
+        return print_json(
+            json_pack("{s:s, s:s}", "job", wanted->name, "state", wanted->state), code);
+    if (option_given(options, OPTION_JSON))
+        return print_json(json_pack("{s:s}", "cancelled", wanted->name), code);
+    if (ended)
+        return complain(code, "jobs cancel: %s had ended before: %s", wanted->name,
+                        wanted->state);
+    printf("cancelled %s\n", wanted->name);
+    return code;
+}
+
 static enum exit_code cancel(struct trit_client *client, const struct options *options)
 {
+    struct wanted wanted = {.name = options->arguments[0]};
+    struct trit_job job = TRIT_JOB_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
 
-    if (trit_job_cancel(client, options->arguments[0], NULL, &error) != TRIT_OK)
+    if (trit_job_cancel(client, wanted.name, NULL, &error) != TRIT_OK ||
+        trit_job_list(client, NULL, &job, visit_wanted, &wanted, &error) != TRIT_OK)
         return complain_of_call(&error);
-    if (option_given(options, OPTION_JSON))
-        return print_json(json_pack("{s:s}", "cancelled", options->arguments[0]), DONE);
-    printf("cancelled %s\n", options->arguments[0]);
-    return DONE;
+    return show_cancelled(options, &wanted);
 }
 
 static enum exit_code run_cancel(const struct options *options)
@@ -141,6 +181,7 @@ static const struct command cmd_jobs_cancel = {
     .name = "jobs cancel",
     .arguments = "JOB",
     .summary = "cancel a job that waits or runs",
+    .details = "Exit code 1: the job had ended before; nothing was cancelled.",
     .options = JOBS_OPTIONS,
     .arguments_min = 1,
     .arguments_max = 1,

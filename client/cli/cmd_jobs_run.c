@@ -11,6 +11,7 @@
 #include "checkpoint/form.h"
 #include "client/cli/bar.h"
 #include "client/cli/escape.h"
+#include "client/cli/job_result.h"
 #include "client/cli/jobs.h"
 #include "client/cli/summary.h"
 
@@ -84,84 +85,6 @@ static int visit(void *arg, const struct trit_job_progress *progress)
 
 /* ---- at its end ------------------------------------------------------------------------ */
 
-static void print_escaped(const char *text)
-{
-    char escaped[4096];
-
-    escape_text(escaped, sizeof(escaped), text);
-    puts(escaped);
-}
-
-static const char *text_of(const json_t *object, const char *member)
-{
-    const char *text = json_string_value(json_object_get(object, member));
-
-    return text ? text : "";
-}
-
-/* A tensor that a plan refuses, or that differs from another one. */
-static void print_tensor(const json_t *tensor)
-{
-    char text[2048];
-
-    if (strcmp(text_of(tensor, "action"), "refuse") == 0)
-        snprintf(text, sizeof(text), "%s: %s", text_of(tensor, "name"),
-                 text_of(tensor, "reason"));
-    else if (json_is_false(json_object_get(tensor, "equal")))
-        snprintf(text, sizeof(text), "%s: %s", text_of(tensor, "tensor"),
-                 text_of(tensor, "what"));
-    else
-        return;
-    print_escaped(text);
-}
-
-/* A layer that differs from another one. */
-static void print_layer(const json_t *layer)
-{
-    char text[2048];
-
-    if (!json_is_false(json_object_get(layer, "equal")))
-        return;
-    snprintf(text, sizeof(text),
-             "%s: %s of %s codes differ, the largest ratio of scales is %.6g, the first "
-             "difference is at element %s",
-             text_of(layer, "layer"), text_of(layer, "codes_differing"),
-             text_of(layer, "elements"),
-             json_number_value(json_object_get(layer, "scale_ratio_max")),
-             text_of(layer, "first"));
-    print_escaped(text);
-}
-
-static void print_finding(const json_t *finding)
-{
-    static const char *const members[] = {"layer", "tensor", "hint"};
-    char text[2048];
-    size_t used =
-        (size_t)snprintf(text, sizeof(text), "%s: %s",
-                         json_string_value(json_object_get(finding, "severity")),
-                         json_string_value(json_object_get(finding, "kind")));
-
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        const char *value = json_string_value(json_object_get(finding, members[i]));
-
-        if (value && used < sizeof(text))
-            used += (size_t)snprintf(text + used, sizeof(text) - used, ": %s", value);
-    }
-    print_escaped(text);
-}
-
-static void print_each(const json_t *result, const char *member,
-                       void (*print)(const json_t *item))
-{
-    size_t index;
-    json_t *item;
-
-    json_array_foreach(json_object_get(result, member), index, item)
-    {
-        print(item);
-    }
-}
-
 static enum exit_code code_of(const char *verdict)
 {
     return strcmp(verdict, "pass") == 0   ? DONE
@@ -172,6 +95,7 @@ static enum exit_code code_of(const char *verdict)
 static enum exit_code show_result(struct watching *w)
 {
     const enum exit_code code = code_of(w->verdict);
+    char shown[ESCAPED_BYTES];
     json_t *result = json_loads(w->result ? w->result : "", 0, NULL);
 
     if (!result)
@@ -182,14 +106,27 @@ static enum exit_code show_result(struct watching *w)
         json_decref(result);
         return complain(FAILED, "out of memory");
     }
-    print_each(result, "findings", print_finding);
-    print_each(result, "layers", print_layer);
-    print_each(result, "tensors", print_tensor);
+    job_result_print(result);
     printf("%s: %s (job %s; --json prints the result)\n",
-           w->options->argument_count ? w->options->arguments[0] : w->job, w->verdict,
-           w->job);
+           escaped(shown, w->options->argument_count ? w->options->arguments[0] : w->job),
+           w->verdict, w->job);
     json_decref(result);
     return code;
+}
+
+/* Exit codes of the same command without jobs. */
+static enum exit_code failed(const struct trit_error *error)
+{
+    const bool is_source =
+        strcmp(error->field, "path") == 0 || strcmp(error->field, "against") == 0;
+
+    complain_of_call(error);
+    if (strcmp(error->field, TRIT_JOB_FIELD_LAYERS) == 0)
+        return MISMATCH;
+    if (error->status == TRIT_ALREADY_EXISTS ||
+        (error->status == TRIT_INVALID_ARGUMENT && error->field[0] && !is_source))
+        return USAGE;
+    return FAILED;
 }
 
 static enum exit_code end(struct watching *w, enum trit_status status,
@@ -200,7 +137,7 @@ static enum exit_code end(struct watching *w, enum trit_status status,
     if (w->lost)
         return complain(FAILED, "out of memory");
     if (status != TRIT_OK)
-        return complain_of_call(error);
+        return failed(error);
     if (!option_given(w->options, OPTION_DETACH))
         return show_result(w);
     if (option_given(w->options, OPTION_JSON))
@@ -485,8 +422,7 @@ const struct command cmd_jobs_diff = {
     .arguments = "A B [OPTION...]",
     .summary = "compare the layers of two checkpoints on the daemon's disk",
     .details = DETAILS,
-    .options = (READING & ~(OPTION_BIT(OPTION_INCLUDE) | OPTION_BIT(OPTION_EXCLUDE))) |
-               OPTION_BIT(OPTION_RENAME) | OPTION_BIT(OPTION_STRIP_PREFIX),
+    .options = READING | OPTION_BIT(OPTION_RENAME) | OPTION_BIT(OPTION_STRIP_PREFIX),
     .arguments_min = 2,
     .arguments_max = 2,
     .run = run_diff,

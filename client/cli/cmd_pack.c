@@ -9,6 +9,7 @@
 
 #include "client/cli/bar.h"
 #include "client/cli/engine.h"
+#include "client/cli/escape.h"
 #include "client/cli/file.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
@@ -30,12 +31,13 @@ static enum exit_code show_result(const struct pack_command *p)
 {
     const struct plan *plan = &p->run.plan;
     const char *output = p->options->output;
+    char shown[ESCAPED_BYTES];
 
     if (option_given(p->options, OPTION_JSON))
         return print_json(pack_json(&p->run, p->options->arguments[0], output), DONE);
     const bool dense = plan->terms.encoding == TRIT_ENCODING_DENSE;
-    printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n", output,
-           plan->layers, encoding_name(plan->terms.encoding),
+    printf("%s: %zu layers as %s, %s as they were; all other tensors copied\n",
+           escaped(shown, output), plan->layers, encoding_name(plan->terms.encoding),
            p->run.rounded ? "trits"
            : dense        ? "values"
                           : "trits and scales");
@@ -116,7 +118,7 @@ static enum exit_code make_plan(struct pack_command *p, const struct pack_target
         return complain(USAGE, "%s: %s", p->name, run->failure.message);
     if (output &&
         planned_prepare(&run->plan, output, run->input.input.reader, &run->failure) < 0)
-        return complain(FAILED, "%s: %s", output, run->failure.message);
+        return output_refused(p->options, &run->failure);
     return option_given(p->options, OPTION_DRY_RUN) ? show_plan(p->options, &run->plan)
                                                     : refuse(p);
 }

@@ -6,12 +6,14 @@
 
 #include "base/clock.h"
 #include "client/cli/cli.h"
+#include "client/cli/escape.h"
 
 static enum exit_code show(const struct options *options, bool serving, double ms)
 {
     const char *address = options->server ? options->server : getenv("TRITD_ADDRESS");
     const char *service = options->service ? options->service : "";
     enum exit_code code = serving ? DONE : MISMATCH;
+    char shown[ESCAPED_BYTES];
 
     if (option_given(options, OPTION_JSON))
         return print_json(json_pack("{s:b, s:s, s:f}", "serving", (int)serving, "service",
@@ -20,7 +22,8 @@ static enum exit_code show(const struct options *options, bool serving, double m
     if (!serving)
         return complain(code, "%s%sthe daemon is not serving", service,
                         *service ? ": " : "");
-    printf("%s serves, %.2f ms\n", address && *address ? address : "127.0.0.1:6561", ms);
+    printf("%s serves, %.2f ms\n",
+           escaped(shown, address && *address ? address : "127.0.0.1:6561"), ms);
     return code;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/escape.h"
 #include "client/cli/project.h"
 #include "client/cli/report_file.h"
 #include "client/cli/show_plan.h"
@@ -35,6 +36,7 @@ static enum exit_code show_result(struct project_command *p)
     const enum exit_code code =
         project_verdict(&p->run) == TRIT_VERDICT_PASS ? DONE : MISMATCH;
     const uint64_t all = p->run.plan.parameters_ternary + p->run.plan.parameters_kept;
+    char shown[ESCAPED_BYTES];
 
     if (p->options->report) {
         json_t *result = result_json(p);
@@ -50,7 +52,7 @@ static enum exit_code show_result(struct project_command *p)
         return complain(FAILED, "out of memory");
     printf("%s: %zu layers ternary (%s), %zu tensors as they were; %.1f %% of the "
            "parameters are ternary\n",
-           options->output, p->showing.layers - p->run.not_ternary,
+           escaped(shown, options->output), p->showing.layers - p->run.not_ternary,
            encoding_name(options->encoding),
            reader_table(p->run.input.reader)->count - p->run.plan.layers,
            all ? 100.0 * (double)p->run.plan.parameters_ternary / (double)all : 0.0);
@@ -154,7 +156,7 @@ static enum exit_code run_steps(struct project_command *p)
         return complain(FAILED, "%s: %s", path, p->run.failure.message);
     if (p->options->output && planned_prepare(&p->run.plan, p->options->output,
                                               p->run.input.reader, &p->run.failure) < 0)
-        return complain(FAILED, "%s: %s", p->options->output, p->run.failure.message);
+        return output_refused(p->options, &p->run.failure);
     code = project_check(p);
     if (code != DONE)
         return code;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "checkpoint/json.h"
+#include "client/cli/escape.h"
 #include "client/cli/file.h"
 #include "client/cli/report_file.h"
 #include "client/cli/verify_command.h"
@@ -28,7 +29,8 @@ static json_t *result_json(const struct verify_command *v)
 
 static void print_summary(const struct verify_command *v, enum trit_verdict verdict)
 {
-    const char *file = v->options->arguments[0];
+    char shown[ESCAPED_BYTES];
+    const char *file = escaped(shown, v->options->arguments[0]);
     const double percent = 100 * verify_share(&v->run);
     size_t count[TRIT_SEVERITY_ERROR + 1] = {0};
 
@@ -62,13 +64,15 @@ static void print_summary(const struct verify_command *v, enum trit_verdict verd
 static void print_attestation(const struct verify_command *v)
 {
     const struct attestation *stated = &v->stated;
+    char shown[ESCAPED_BYTES];
 
     if (!v->options->attestation)
         return;
     printf("%s: compared with its %zu files and %zu layers%s\n"
            "  its signature was NOT checked; check it with the tool that signed it, such "
            "as cosign or openssl\n",
-           v->options->attestation, stated->files.count, stated->layers.count,
+           escaped(shown, v->options->attestation), stated->files.count,
+           stated->layers.count,
            stated->latents.count && !v->options->against
                ? ", not with its latents (--against)"
                : "");

@@ -24,3 +24,9 @@ size_t escape_text(char *out, size_t bytes, const char *text)
         out[used] = '\0';
     return columns;
 }
+
+const char *escaped(char out[ESCAPED_BYTES], const char *text)
+{
+    escape_text(out, ESCAPED_BYTES, text);
+    return out;
+}

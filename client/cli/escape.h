@@ -11,4 +11,9 @@
  * does not fit. Returns its width in columns, with one column per character. */
 size_t escape_text(char *out, size_t bytes, const char *text);
 
+enum { ESCAPED_BYTES = 8192 };
+
+/* The same of a path or another text that is printed once. Returns `out`. */
+const char *escaped(char out[ESCAPED_BYTES], const char *text);
+
 #endif

@@ -64,6 +64,13 @@ enum exit_code output_check_text(const char *command, const struct options *opti
     return check_place(command, options, input, false);
 }
 
+enum exit_code output_refused(const struct options *options,
+                              const struct failure *failure)
+{
+    return complain(failure->field[0] ? USAGE : FAILED, "%s: %s", options->output,
+                    failure->message);
+}
+
 enum target_mode output_mode(const struct options *options)
 {
     return option_given(options, OPTION_FORCE) ? TARGET_REPLACE : TARGET_NEW;

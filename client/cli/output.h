@@ -22,6 +22,11 @@ enum exit_code output_check_text(const char *command, const struct options *opti
 int output_open(struct writer **writer, const struct options *options,
                 const struct input *input, struct plan *plan, struct failure *failure);
 
+/* Complains that the plan cannot be made one of the output. USAGE: of such a one, FAILED: the
+ * input's small files cannot be read. */
+enum exit_code output_refused(const struct options *options,
+                              const struct failure *failure);
+
 /* TARGET_REPLACE with --force, else TARGET_NEW. */
 enum target_mode output_mode(const struct options *options);
 

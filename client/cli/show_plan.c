@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "checkpoint/plan_json.h"
+#include "client/cli/escape.h"
 #include "client/cli/grid.h"
 #include "kernels/kernels.h"
 
@@ -50,11 +51,13 @@ static void print_sums(const struct options *options, const struct plan *plan)
 {
     const struct plan_sizes sizes = plan_sizes(plan);
     const uint64_t all = plan->parameters_ternary + plan->parameters_kept;
+    char shown[ESCAPED_BYTES];
 
     printf("%s: %zu layers become ternary (%s), %zu tensors are kept, %zu are refused\n"
            "  %.1f %% of %" PRIu64 " parameters become ternary; %" PRIu64
            " bytes become %" PRIu64,
-           options->arguments[0], plan->layers, encoding_name(plan->terms.encoding),
+           escaped(shown, options->arguments[0]), plan->layers,
+           encoding_name(plan->terms.encoding),
            plan->contents.table->count - plan->layers - plan->refused, plan->refused,
            all ? 100.0 * (double)plan->parameters_ternary / (double)all : 0.0, all,
            plan->bytes, sizes.all);
@@ -68,12 +71,14 @@ static void print_sums(const struct options *options, const struct plan *plan)
 
 void show_gguf(const struct plan *plan)
 {
+    char remark[ESCAPED_BYTES];
+
+    escape_text(remark, sizeof(remark), plan->remark ? plan->remark : "");
     if (plan->architecture)
         printf("  a model for llama.cpp (%s)%s%s\n", plan->architecture,
-               plan->remark ? ": " : "", plan->remark ? plan->remark : "");
+               plan->remark ? ": " : "", remark);
     else if (plan->remark)
-        printf("  an archive of tensors, which llama.cpp does not load: %s\n",
-               plan->remark);
+        printf("  an archive of tensors, which llama.cpp does not load: %s\n", remark);
 }
 
 enum exit_code show_plan(const struct options *options, const struct plan *plan)

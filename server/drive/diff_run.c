@@ -30,7 +30,7 @@ static int check_patterns(struct diffing *d)
 
     if (!unused)
         unused = rename_unused(&d->a.rules, tables[0], tables[1]);
-    return unused ? fail(&d->failure, TRIT_INVALID_ARGUMENT, NULL,
+    return unused ? fail(&d->failure, TRIT_INVALID_ARGUMENT, "options",
                          "the pattern '%s' matches no tensor", unused)
                   : 0;
 }

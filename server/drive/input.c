@@ -65,7 +65,7 @@ int input_check_options(const char *name, const struct checkpoint_options *rules
     if (!unused)
         unused = rename_unused(rules, tables[0], tables[1]);
     if (unused)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+        return fail(failure, TRIT_INVALID_ARGUMENT, "options",
                     "the pattern '%s' matches no tensor of %s%s", unused, name,
                     second ? " and its latents" : "");
     return terms_check(terms, failure);

@@ -57,9 +57,9 @@ static int open_parent(struct folder_target *target, const char *path,
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "it must end with the name of a folder");
     }
-    target->parent = openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    target->parent = open_output_folder(parent, failure);
     free(parent);
-    return target->parent >= 0 ? 0 : fail_errno(failure, "open its folder");
+    return target->parent >= 0 ? 0 : -1;
 }
 
 static bool is_weights(const char *name)

@@ -19,6 +19,17 @@ int fail_errno(struct failure *failure, const char *what)
     return fail(failure, status, NULL, "cannot %s: %s", what, strerror(errno));
 }
 
+int open_output_folder(const char *folder, struct failure *failure)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0)
+        return fd;
+    return errno == ENOENT ? fail(failure, TRIT_NOT_FOUND, NULL,
+                                  "its folder %.512s does not exist; create it", folder)
+                           : fail_errno(failure, "open its folder");
+}
+
 int reserve_space(int fd, uint64_t bytes, struct failure *failure)
 {
     enum { RESERVED_BYTES_MIN = 1 << 20 };

@@ -12,6 +12,10 @@
 /* Fails with "cannot WHAT: ..." and the status that errno stands for. Returns -1. */
 int fail_errno(struct failure *failure, const char *what);
 
+/* A descriptor of the folder that an output gets its name in. -1: *failure, which names a
+ * folder that does not exist. */
+int open_output_folder(const char *folder, struct failure *failure);
+
 /* Reserves the disk's space for a file of so many bytes, which makes writing it much cheaper.
  * -1: there is not so much. Where the file system cannot reserve, and for small files, nothing
  * is done. */

@@ -135,9 +135,9 @@ static int open_folder(struct target *target, const char *path, struct failure *
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "it names a folder, not a file");
     }
-    target->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    target->folder = open_output_folder(folder, failure);
     free(folder);
-    return target->folder >= 0 ? 0 : fail_errno(failure, "open its folder");
+    return target->folder >= 0 ? 0 : -1;
 }
 
 static int fail_exists(struct failure *failure)

@@ -44,7 +44,7 @@ def test_commands_give_what_they_give_without_jobs(daemon, place, random):
     text = jobs(daemon, "verify", out, "--report-detail", "none", code=4)
     assert "layers.0.fc.weight" not in text and "inconclusive (job " in text
     refused_again = cli(daemon, "jobs", "project", latents, "-o", out)
-    assert refused_again.returncode == 3 and "ALREADY_EXISTS" in refused_again.stderr
+    assert refused_again.returncode == 2 and "ALREADY_EXISTS" in refused_again.stderr
     assert cli(daemon, "jobs", "project", latents).returncode == 2
 
 
@@ -80,10 +80,47 @@ def test_a_detached_job_is_listed_attached_to_and_cancelled(daemon, service, pla
     entry = next(job for job in listed["jobs"] if job["job"] == name)
     assert (entry["state"], entry["verdict"], entry["detach"]) == ("done", "fail", True)
     assert entry["created_unix_ns"] <= entry["ended_unix_ns"]
-    jobs(daemon, "cancel", name)
+    late = cli(daemon, "jobs", "cancel", name)
+    assert late.returncode == 1 and f"{name} had ended before: done" in late.stderr
+    assert json.loads(jobs(daemon, "cancel", name, "--json", code=1)) == {"job": name, "state": "done"}
     missing = cli(daemon, "jobs", "cancel", "0123")
     assert missing.returncode == 3 and "NOT_FOUND" in missing.stderr
     refused(lambda: list(service.attach("0123")), grpc.StatusCode.NOT_FOUND)
+
+
+def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, random):
+    """Data 1, usage 2, what is missing 3; a folder that is missing is named as such."""
+    save(place / "a.safetensors", {"l.weight": np.full((4, 256), 1e-30, np.float32)})
+    save(place / "b.safetensors", {"l.weight": random.standard_normal((4, 256)).astype(np.float32)})
+    a, b, out, away = (path_of(daemon, place / name) for name in (
+        "a.safetensors", "b.safetensors", "out.gguf", "none/out.gguf"))
+    for code, words, why in (
+            (1, ["project", a, "-o", out, "-e", "pq2_0"], "lose scales"),
+            (1, ["pack", b, "-o", out, "-e", "pq2_0"], "l.weight: "),
+            (2, ["pack", b, "-o", a, "-e", "pq2_0"], "it exists already"),
+            (2, ["pack", b, "-o", out, "-e", "int8"], "GGUF has no type for int8"),
+            (2, ["verify", b, "--exclude", "none.*"], "'none.*' matches no tensor"),
+            (2, ["diff", a, b, "--include", "none.*"], "'none.*' matches no tensor"),
+            (3, ["pack", path_of(daemon, place / "none"), "-o", out, "-e", "pq2_0"], "none"),
+            (3, ["project", b, "-o", away, "-e", "pq2_0"], f"{path_of(daemon, place / 'none')}")):
+        there, here = cli(daemon, "jobs", *words), cli(daemon, *words, cwd=daemon.root)
+        assert (there.returncode, here.returncode) == (code, code), (words, there.stderr, here.stderr)
+        for done in (there, here):
+            assert why in done.stderr
+            assert ("create it" in done.stderr) == (away in words)
+    assert sorted(file.name for file in place.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+def test_names_of_files_are_escaped_for_the_terminal(daemon, place, random):
+    save(place / "a\x1b[31m.safetensors", {"l.weight": np.ones((4, 256), np.float32)})
+    path, out = (path_of(daemon, place / name) for name in ("a\x1b[31m.safetensors", "o\x1b[31m.gguf"))
+    for words in (["jobs", "verify", path], ["jobs", "inspect", path], ["verify", path],
+                  ["project", path, "--dry-run"], ["pack", path, "-o", out, "-e", "pq2_0"],
+                  ["project", path, "-o", out, "-e", "pq2_0", "--force"],
+                  ["attest", path, "-o", out + ".json"]):
+        done = cli(daemon, *words, cwd=daemon.root)
+        assert done.returncode == 0, done.stderr
+        assert "\\x1b[31m" in done.stdout and "\x1b" not in done.stdout + done.stderr
 
 
 def test_an_interrupted_command_cancels_its_job(daemon, service, place):

@@ -235,6 +235,12 @@ def test_a_difference_is_that_of_trit_diff(daemon, service, place, random):
     result = service.run("Diff", a, against=b)
     assert result.verdict == "fail" and len(result.json["layers"]) == 3
     same_as_cli(daemon, result, "diff", a, b, code=1)
+    for patterns in ({"exclude": ["big.*"]}, {"include": ["big.*", "same.*"]}):
+        some = service.run("Diff", a, against=b, options=patterns)
+        assert ({one["layer"] for one in some.json["layers"]} ==
+                ({"l.weight", "same.weight"} if "exclude" in patterns else {"big.weight", "same.weight"}))
+        word, names = next(iter(patterns.items()))
+        same_as_cli(daemon, some, "diff", a, b, *(text for name in names for text in ("--" + word, name)), code=1)
     equal = service.run("Diff", a, against=a)
     assert equal.verdict == "pass" and schemas.read(json.dumps(equal.json))["equal"]
     same_as_cli(daemon, equal, "diff", a, a, code=0)

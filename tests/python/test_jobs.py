@@ -168,6 +168,8 @@ def test_a_diff_says_what_differs(jobs, files):
     assert (layer.elements, layer.codes_differing, layer.first) == (256, 1, 131)
     assert sum(layer.transitions) == 256 and layer.transitions[8] == 255
     assert layer.scale_ratio_max == 1 and found.tensors["n.weight"]
+    found = jobs.diff("one.safetensors", "two.safetensors", exclude="l.*").result()
+    assert not found.layers and found.tensors["l.weight"]
 
 
 def test_jobs_without_reports_come_to_the_same(jobs, files):

@@ -51,6 +51,10 @@ struct trit_job_request {
 };
 #define TRIT_JOB_REQUEST_INIT TRIT_INIT(trit_job_request)
 
+/* The field of a trit_error where a job refuses its input: a layer that PACK cannot hold
+ * (INVALID_ARGUMENT), scales that PROJECT would lose (FAILED_PRECONDITION). Nothing is written. */
+#define TRIT_JOB_FIELD_LAYERS "layers"
+
 /* What became of a job so far. Strings are never NULL, and valid until `visit` returns. */
 struct trit_job_progress {
     size_t size;

@@ -925,6 +925,8 @@ class Checkpoints:
         path: PathLike,
         against: PathLike,
         *,
+        include: Patterns = None,
+        exclude: Patterns = None,
         convolutions: bool = False,
         experts: Experts = None,
         transposed: Patterns = None,
@@ -943,6 +945,9 @@ class Checkpoints:
         Args:
             path: A file, a folder or an index below the daemon's root.
             against: The second one.
+            include: Shell pattern(s) of tensor names: only tensors that match are layers.
+            exclude: Shell pattern(s) of tensor names that are not layers; overrides
+                `include`.
             convolutions: Whether convolutions of rank 3 and 4 are layers too.
             experts: As for `client.checkpoint.verify`.
             transposed: As for `client.checkpoint.verify`.
@@ -968,7 +973,9 @@ class Checkpoints:
             True
         """
         options = Options(
-            convolutions=convolutions,
+            include,
+            exclude,
+            convolutions,
             experts=experts,
             transposed=transposed,
             bits=bits,

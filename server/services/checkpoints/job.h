@@ -47,6 +47,9 @@ enum {
     JOB_NEWS_MS = 100,            /* between two messages without a report */
 };
 
+/* The field that a failure names where the job refuses its input's layers (trit/jobs.h). */
+#define JOB_FIELD_LAYERS "layers"
+
 /* What a job does. `run` returns 0 after job_finish, or -1 with *failure. On the job's
  * thread. */
 struct job_kind {

@@ -29,7 +29,6 @@ static int open_inputs(struct checkpoint_job *job, struct diff_job *d,
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "against", "is missing");
     if (job_options(job, &options, failure) < 0)
         return -1;
-    options.include = options.exclude = (struct name_patterns){NULL, 0};
     return job_open_side(job, "path", asked->path, &options, &d->held, &d->run.a,
                          failure) < 0
                ? -1

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "drive/pack.h"
@@ -20,6 +21,16 @@ static int failed(const struct checkpoint_job *job, const struct pack_job *p,
     *failure = p->run.failure;
     rooted_rename(&p->held_output, job->asked.output, failure);
     rooted_rename(&p->held, job->asked.path, failure);
+    return -1;
+}
+
+/* The same after the layers were read; one that does not fit is refused. */
+static int refused(const struct checkpoint_job *job, struct pack_job *p,
+                   struct failure *failure)
+{
+    failed(job, p, failure);
+    if (failure->status == TRIT_INVALID_ARGUMENT)
+        snprintf(failure->field, sizeof(failure->field), "%s", JOB_FIELD_LAYERS);
     return -1;
 }
 
@@ -100,7 +111,9 @@ static int write_output(struct checkpoint_job *job, struct pack_job *p,
                           &run->writer, &run->resume, &run->failure) < 0)
         return failed(job, p, failure);
     job_expect(job, run->plan.bytes, plan_piece_count(&run->plan));
-    if (pack_run(run) < 0 || job_output_commit(job, run->writer, &run->failure) < 0)
+    if (pack_run(run) < 0)
+        return refused(job, p, failure);
+    if (job_output_commit(job, run->writer, &run->failure) < 0)
         return failed(job, p, failure);
     return job_finish(job, TRIT_VERDICT_PASS,
                       pack_json(run, job->asked.path, job->asked.output), false, failure);

@@ -22,11 +22,11 @@ static int refuse_lost(const struct projecting *run, struct failure *failure)
 
     for (size_t i = 0; i < run->findings.count; i++)
         if (run->findings.list[i].finding.kind == TRIT_FINDING_SCALE_LOST)
-            return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+            return fail(failure, TRIT_FAILED_PRECONDITION, JOB_FIELD_LAYERS,
                         "nothing is written: %zu layers lose scales, the first of them: "
                         "%.512s; allow_lost_scales writes them anyway",
                         run->lost, finding_text(text, &run->findings.list[i]));
-    return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+    return fail(failure, TRIT_FAILED_PRECONDITION, JOB_FIELD_LAYERS,
                 "nothing is written: %zu layers lose scales", run->lost);
 }
 

@@ -675,7 +675,7 @@ CASE(names_the_call_that_failed, "a failure names the file and the cause")
          TRIT_PERMISSION_DENIED},
         {FAULT_FILE_RENAMEAT2, 1, EIO, "cannot rename it: Input/output error",
          TRIT_UNAVAILABLE},
-        {FAULT_FILE_OPENAT, 5, EMFILE,
+        {FAULT_FILE_OPENAT, 4, EMFILE,
          "config.json: cannot create it: Too many open files", TRIT_UNAVAILABLE},
     };
 
