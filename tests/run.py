@@ -6,9 +6,11 @@ with `N passed, N failed`.
 
 A unit test program (tests/lib/check.h) prints `ok <sentence>` or `FAIL
 <sentence>` for every case; one that dies or says nothing counts as a failure.
-TRIT_RUNNER holds the words before every program, qemu-aarch64-static say.
+TRIT_RUNNER holds the words before every program, qemu-aarch64-static say. As many unit
+test programs run at once as there are CPUs.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -40,18 +42,26 @@ def run_program(program):
     return passed, failed, output
 
 
+def run_timed(program):
+    """The program, its counts and output, and the seconds it took."""
+    started = time.monotonic()
+    return program, *run_program(program), time.monotonic() - started
+
+
 def run_units(programs):
     passed = failed = 0
-    for program in programs:
-        started = time.monotonic()
-        p, f, output = run_program(program)
-        name = "/".join(pathlib.Path(program).parts[-2:])
-        print(f"  {'FAIL' if f else 'ok  '}  {name}: {p} passed, {f} failed "
-              f"({time.monotonic() - started:.1f} s)", flush=True)
-        if f:
-            print("\n".join(line for line in output.splitlines()
-                            if not line.startswith("ok ")), flush=True)
-        passed, failed = passed + p, failed + f
+    cpus = len(os.sched_getaffinity(0))
+    with concurrent.futures.ThreadPoolExecutor(cpus) as runners:
+        runs = [runners.submit(run_timed, program) for program in programs]
+        for run in concurrent.futures.as_completed(runs):
+            program, p, f, output, seconds = run.result()
+            name = "/".join(pathlib.Path(program).parts[-2:])
+            print(f"  {'FAIL' if f else 'ok  '}  {name}: {p} passed, {f} failed "
+                  f"({seconds:.1f} s)", flush=True)
+            if f:
+                print("\n".join(line for line in output.splitlines()
+                                if not line.startswith("ok ")), flush=True)
+            passed, failed = passed + p, failed + f
     return passed, failed
 
 

@@ -23,9 +23,9 @@ CASE(journal_damaged, "a journal that is cut or wrong at any byte gives the same
     for (size_t i = 0; i < 2 * count; i++) {
         const size_t at = i / 2;
 
-        journal_bytes[at] ^= i % 2 ? 0 : 1 << (at % 8);
+        journal_bytes[at] ^= (uint8_t)(i % 2 ? 0 : 1u << (at % 8));
         set(journal, journal_bytes, i % 2 ? at : count);
-        journal_bytes[at] ^= i % 2 ? 0 : 1 << (at % 8);
+        journal_bytes[at] ^= (uint8_t)(i % 2 ? 0 : 1u << (at % 8));
         set(output, output_bytes, written);
         CHECK(finish(&place, "r") < PIECES);
         check_output(&place);
@@ -49,9 +49,9 @@ CASE(output_damaged,
     for (size_t i = 0; i < 2 * written; i++) {
         const size_t at = i / 2;
 
-        output_bytes[at] ^= i % 2 ? 0 : 1 << (at % 8);
+        output_bytes[at] ^= (uint8_t)(i % 2 ? 0 : 1u << (at % 8));
         set(output, output_bytes, i % 2 ? at : written);
-        output_bytes[at] ^= i % 2 ? 0 : 1 << (at % 8);
+        output_bytes[at] ^= (uint8_t)(i % 2 ? 0 : 1u << (at % 8));
         set(journal, journal_bytes, count);
         CHECK(finish(&place, "r") >= 0);
         check_output(&place);

@@ -257,7 +257,7 @@ static void flip_one(struct store_fixture *fixture, const char *path,
     static struct life life;
     char what[80];
     uint8_t flip =
-        check_random(random) % 4 == 0 ? 0xff : (uint8_t)(1 << check_random(random) % 8);
+        (uint8_t)(check_random(random) % 4 == 0 ? 0xff : 1u << check_random(random) % 8);
 
     restore(path, bytes, size, at, flip);
     again(fixture, &life);
