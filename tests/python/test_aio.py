@@ -3,6 +3,7 @@
 loop."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import inspect
 import math
@@ -315,3 +316,31 @@ def test_a_call_has_the_time_that_waiting_left():
         assert Call(None)._timeout_ms == 0
     assert deadline_after(None) is None and deadline_after(math.inf) is None
     assert deadline_after(3).timeout_ms == 3000
+
+
+@asynchronous
+async def test_watches_and_jobs_use_no_thread_of_the_loop(client, random):
+    """More of them than the loop's executor has threads give reports, end and are cancelled."""
+    loop, free = asyncio.get_running_loop(), threading.Event()
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    loop.set_default_executor(executor)
+    executor.submit(free.wait)
+    w = random.standard_normal((2, 128)).astype(np.float32)
+    await client.project(w, layer=("aio-watch", "l", 1))
+    seen = asyncio.Queue()
+
+    async def watch():
+        async for filed in client.reports.watch("aio-watch", cursor="0"):
+            await seen.put(filed.report.step)
+
+    try:
+        tasks = [asyncio.create_task(watch()) for _ in range(3)]
+        assert [await seen.get() for _ in tasks] == [1, 1, 1]
+        await client.project(w, layer=("aio-watch", "l", 2))
+        assert [await seen.get() for _ in tasks] == [2, 2, 2]
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+    finally:
+        free.set()

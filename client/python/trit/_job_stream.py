@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
-import contextlib
 import json
 import threading
 from typing import Any, Callable, Deque, Generic, List, Optional, TypeVar
@@ -14,6 +12,7 @@ from ._call import Call, cancellation
 from ._handle import Handle
 from ._native import ffi, new
 from ._rules import with_findings, with_integers
+from ._wake import Wakers
 from .errors import Cancelled, Error
 
 # The most messages that wait for the reader. Then the thread that receives them waits.
@@ -51,7 +50,7 @@ class JobStream(Generic[_Progress]):
         self._text: List[str] = []
         self._finished = False
         self.job: Optional[str] = None
-        self._on_change: List[Callable[[], None]] = []  # called on the thread
+        self._wakers = Wakers()
         self._handle = ffi.new_handle(self)
         self._thread = threading.Thread(target=self._run, name="trit-job", daemon=True)
         handle.watches.add(self)
@@ -78,9 +77,7 @@ class JobStream(Generic[_Progress]):
     def _tell(self) -> None:
         with self._changed:
             self._changed.notify_all()
-            on_change = list(self._on_change)
-        for change in on_change:
-            change()
+        self._wakers.tell()
 
     def take(self, c: Any) -> int:
         """Takes a message from libtrit. Nonzero ends the call."""
@@ -126,21 +123,7 @@ class JobStream(Generic[_Progress]):
 
     async def wait_ready(self) -> None:
         """Waits, in asyncio, until `next` will not wait."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-
-        def change() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(ready.set)
-
-        with self._changed:
-            self._on_change.append(change)
-        try:
-            while not (self._ended or self._waiting):
-                await ready.wait()
-                ready.clear()
-        finally:
-            with self._changed:
-                self._on_change.remove(change)
+        await self._wakers.wait(lambda: self._ended or bool(self._waiting))
 
     def next(self) -> Optional[_Progress]:
         """The next message; None at the end of a job that came to a result."""
@@ -175,6 +158,12 @@ class JobStream(Generic[_Progress]):
         self._closed.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        self._waiting.clear()
+
+    async def wait_closed(self) -> None:
+        """`close`, in asyncio."""
+        self._closed.set()
+        await self._wakers.wait(lambda: self._ended)
         self._waiting.clear()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional, Union
 
 from ._call import Call, cancelled_by
 from ._native import ffi, lib, new
+from ._wake import Wakers
 from .errors import Cancelled, DeadlineExceeded
 
 # Reports that the iterator has not taken yet; when they are so many, the thread waits.
@@ -36,6 +37,8 @@ class Watching:
         self._closed = threading.Event()
         self._received: queue.Queue[Union[Any, _End]] = queue.Queue(WAITING_MAX)
         self._end: Optional[_End] = None
+        self._wakers = Wakers()
+        self._is_over = False  # the thread makes no call any more
         self._handle = ffi.new_handle(self)
         self._thread = threading.Thread(target=self._run, name="trit-watch", daemon=True)
         handle.watches.add(self)
@@ -53,6 +56,8 @@ class Watching:
         except BaseException as raised:
             end = _End(raised)
         self._put(end)
+        self._is_over = True
+        self._wakers.tell()
 
     def _watch(self) -> None:
         call, report = Call(self._timeout), new("struct trit_report *")
@@ -68,6 +73,7 @@ class Watching:
         while not self._closed.is_set():
             try:
                 self._received.put(item, timeout=_PLACE_SECONDS)
+                self._wakers.tell()
                 return
             except queue.Full:
                 continue
@@ -89,12 +95,26 @@ class Watching:
             raise raised
         return None
 
+    async def wait_ready(self) -> None:
+        """Waits, in asyncio, until `take` will not wait."""
+        await self._wakers.wait(lambda: self._end is not None or not self._received.empty())
+
     def abandon(self) -> None:
         """Ends the watch. Its remaining reports are dropped."""
         self._closed.set()
 
     def close(self) -> None:
         """Ends the watch and wakes `take`."""
+        self._leave_end()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    async def wait_closed(self) -> None:
+        """`close`, in asyncio."""
+        self._leave_end()
+        await self._wakers.wait(lambda: self._is_over)
+
+    def _leave_end(self) -> None:
         self._closed.set()
         while True:
             try:
@@ -105,8 +125,7 @@ class Watching:
                     self._received.get_nowait()
                 except queue.Empty:
                     continue
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._wakers.tell()
 
 
 @ffi.callback(  # type: ignore[untyped-decorator]

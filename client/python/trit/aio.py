@@ -152,7 +152,8 @@ class Reports(_Twin):
             timeout: Seconds after which the watch ends; None for no limit.
 
         Returns:
-            An asynchronous iterator. It holds a connection and a thread until it is closed.
+            An asynchronous iterator. It holds a connection and a thread of its own until it is
+            closed.
 
         Raises:
             InvalidArgument: `run` or `cursor` is invalid.
@@ -167,12 +168,13 @@ class Reports(_Twin):
         watch = self._twin.watch(run, cursor=cursor, timeout=timeout)
         try:
             while True:
-                filed = await asyncio.to_thread(next, watch, None)
+                await watch._watching.wait_ready()
+                filed = next(watch, None)
                 if filed is None:
                     return
                 yield filed
         finally:
-            await asyncio.to_thread(watch.close)
+            await watch._watching.wait_closed()
 
     rewind = _awaited(_reports.Reports.rewind)
     fork = _awaited(_reports.Reports.fork)
@@ -283,7 +285,7 @@ class Job(AsyncIterator[_checkpoints.JobProgress], Generic[_Result]):
             >>> job = await client.checkpoints.verify("model.safetensors")
             >>> await job.close()
         """
-        await asyncio.to_thread(self._job.close)
+        await self._job._stream.wait_closed()
 
 
 def _job_of(
