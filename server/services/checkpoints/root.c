@@ -178,9 +178,9 @@ static int hold_folder(const struct root *root, const char *field, const char *p
     const int fd = open_beneath(root, path, begin ? begin - 1 : 0);
     if (fd < 0 && errno == ENOENT)
         return fail_field(failure, TRIT_NOT_FOUND, field,
-                          "the folder \"%.*s\" does not exist; create it below "
-                          "--checkpoint-root",
-                          (int)begin - 1, path);
+                          "\"%.512s\": its folder \"%.*s\" does not exist; create "
+                          "it below --checkpoint-root",
+                          path, (int)(begin - 1 < 512 ? begin - 1 : 512), path);
     if (fd < 0)
         return refuse_open(field, path, failure);
     if (fstat(fd, &there) != 0 || !S_ISDIR(there.st_mode)) {
