@@ -160,11 +160,15 @@ static void deliver_drain_calls(struct mailbox_message *message)
     grpc_drain(LIST_OWNER(message, struct loop, drain_calls)->grpc);
 }
 
+static void drain(struct loop *loop)
+{
+    grpc_finish(loop->grpc);
+    net_drain(loop->net, on_drained, loop);
+}
+
 static void deliver_drain(struct mailbox_message *message)
 {
-    struct loop *loop = LIST_OWNER(message, struct loop, drain);
-
-    net_drain(loop->net, on_drained, loop);
+    drain(LIST_OWNER(message, struct loop, drain));
 }
 
 static void deliver_abort(struct mailbox_message *message)
@@ -187,7 +191,7 @@ void loops_drain_calls(struct app *app)
 /* The sockets that the first net gives away reach the others before the drain does. */
 void loops_drain(struct app *app)
 {
-    net_drain(app->loops[0].net, on_drained, &app->loops[0]);
+    drain(&app->loops[0]);
     for (unsigned i = 1; i < app->loop_count; i++)
         mailbox_post(app->loops[i].mailbox, &app->loops[i].drain);
 }

@@ -22,6 +22,11 @@ bool grpc_draining(const struct grpc *grpc)
     return grpc->draining;
 }
 
+bool grpc_finishing(const struct grpc *grpc)
+{
+    return grpc->finishing;
+}
+
 void grpc_on_idle(struct grpc *grpc, void (*idle)(void *arg), void *arg)
 {
     grpc->idle = idle;

@@ -12,7 +12,7 @@ struct grpc {
     struct list calls;
     size_t call_count;
     struct spares spares;
-    bool draining;
+    bool draining, finishing;
     void (*idle)(void *arg);
     void *idle_arg;
 };

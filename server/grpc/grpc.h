@@ -59,8 +59,13 @@ const struct h2_events *grpc_events(void);
 void grpc_drain(struct grpc *grpc);
 bool grpc_draining(const struct grpc *grpc);
 
+/* After grpc_drain: calls that would last as long as their client, such as watches, have to
+ * end. Their methods ask grpc_finishing, in `notice` and when a call begins. */
+void grpc_finish(struct grpc *grpc);
+bool grpc_finishing(const struct grpc *grpc);
+
 /* Calls method->notice of each call whose method has one: a state that it shows to its
- * peer may have changed. grpc_drain does it too. */
+ * peer may have changed. grpc_drain and grpc_finish do it too. */
 void grpc_notify(struct grpc *grpc);
 
 /* `idle` is called once, on the loop, when no call is left. This may be later than the

@@ -20,3 +20,9 @@ void grpc_drain(struct grpc *grpc)
     grpc->draining = true;
     grpc_notify(grpc);
 }
+
+void grpc_finish(struct grpc *grpc)
+{
+    grpc->finishing = true;
+    grpc_notify(grpc);
+}

@@ -190,7 +190,7 @@ static int watch_tell(struct call *call)
         if (write_status(call, status) < 0)
             return -1;
     }
-    if (grpc_draining(call->grpc))
+    if (grpc_finishing(call->grpc))
         return fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
     return 0;
 }

@@ -339,7 +339,7 @@ static void notice(struct call *call)
 {
     const struct watch *watch = call->method_state;
 
-    if (!watch->watching || call->state != CALL_WORKING || !grpc_draining(call->grpc))
+    if (!watch->watching || call->state != CALL_WORKING || !grpc_finishing(call->grpc))
         return;
     fail(&call->failure, TRIT_UNAVAILABLE, NULL,
          "the daemon is draining; go on with the last cursor");
@@ -421,7 +421,7 @@ static int request(struct call *call)
     struct services *services = services_of(call);
     struct watch *watch = call->method_state;
 
-    if (grpc_draining(call->grpc))
+    if (grpc_finishing(call->grpc))
         return fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
     if (call_admit(call, WATCH_UNITS) < 0 || count_watch(call) < 0)
         return -1;

@@ -12,9 +12,12 @@ import urllib.request
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import reference as ref
-from tritd import BINARIES, CALL_SECONDS, RUNNER, cli
+from checkpoints import save
+from jobs import Checkpoints
+from tritd import BINARIES, CALL_SECONDS, RUNNER, cli, refused, report_pb2, tensor_pb2
 
 VALUES = np.random.default_rng(7).standard_normal((64, 128)).astype(np.float32)
 
@@ -129,6 +132,35 @@ def test_the_drain_delay_serves_and_says_not_ready(start):
     assert done.returncode == 1 and json.loads(done.stdout)["serving"] is False, done
     assert own.process.poll() is None
     assert own.stop() == 0
+
+
+def test_watches_and_jobs_are_served_in_the_drain_delay(start, tmp_path):
+    """Watches that run go on until the delay ends, new ones and jobs begin, and a watch of the
+    health is told."""
+    save(tmp_path / "a.safetensors", {"l.weight": VALUES})
+    own = start("--drain-delay", 600000, "--checkpoint-root", tmp_path)
+    checks = health_pb2_grpc.HealthStub(own.channel).Watch(
+        health_pb2.HealthCheckRequest(), timeout=CALL_SECONDS)
+    assert next(checks).status == health_pb2.HealthCheckResponse.SERVING
+
+    def watch():
+        call = own.reports.Watch(report_pb2.ReportsWatchRequest(cursor="0"), timeout=CALL_SECONDS)
+        call.initial_metadata()
+        return call
+
+    watches = [watch()]
+    own.process.send_signal(signal.SIGTERM)
+    assert next(checks).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    watches.append(watch())
+    late = tensor_pb2.LayerRef(run="late", layer="l", step=1)
+    own.ternary.Project(ref.project_request(VALUES, layer=late), timeout=CALL_SECONDS)
+    assert [next(call).report.run for call in watches] == ["late", "late"]
+    assert Checkpoints(own).run("Inspect", "a.safetensors").json["tensors"]
+    assert own.process.poll() is None
+    own.process.send_signal(signal.SIGTERM)
+    for call in (checks, *watches):
+        refused(lambda: list(call), grpc.StatusCode.UNAVAILABLE)
+    assert own.process.wait(CALL_SECONDS) == 0
 
 
 def test_a_drain_delay_passes(start):

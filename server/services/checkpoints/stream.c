@@ -154,7 +154,7 @@ static void leave(struct call *call)
     list_remove(&stream->link);
     list_remove(&stream->loop_link);
     if (!stream->attached && !job->asked.detach && job->jobs) {
-        if (grpc_draining(call->grpc))
+        if (grpc_finishing(call->grpc))
             atomic_store(&job->interrupted, true);
         jobs_cancel(job->jobs, job);
     }
@@ -168,7 +168,7 @@ static void notice(struct call *call)
 {
     const struct stream *stream = stream_of(call);
 
-    if (!stream->job || call->state != CALL_WORKING || !grpc_draining(call->grpc) ||
+    if (!stream->job || call->state != CALL_WORKING || !grpc_finishing(call->grpc) ||
         (!stream->attached && !stream->job->asked.detach))
         return;
     fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
@@ -177,7 +177,7 @@ static void notice(struct call *call)
 
 static int refuse_drain(struct call *call)
 {
-    return grpc_draining(call->grpc)
+    return grpc_finishing(call->grpc)
                ? fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining")
                : 0;
 }

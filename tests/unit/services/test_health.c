@@ -107,7 +107,7 @@ CASE(expiry,
     health_close(&server, &services);
 }
 
-CASE(drain, "a drain is told, and ends a watch and every later one")
+CASE(drain, "a drain is told, and its end ends a watch and every later one")
 {
     struct server server;
     struct services services;
@@ -116,8 +116,11 @@ CASE(drain, "a drain is told, and ends a watch and every later one")
     health_open(&server, &services);
     watch(&server, &before);
     grpc_drain(server.grpc);
-    exchange_finish(&before);
+    exchange_await(&before, 1);
     CHECK_EQ(status_at(&before, 1), HEALTH_NOT_SERVING);
+    CHECK_EQ(services.health.watch_count, 1);
+    grpc_finish(server.grpc);
+    exchange_finish(&before);
     CHECK_EQ(before.status, TRIT_UNAVAILABLE);
     watch(&server, &after);
     exchange_finish(&after);
