@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,18 +43,25 @@ enum { GO_ON = -1 };
 
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes)
 {
-    memset(scan, 0, sizeof(*scan));
+    memset(scan, 0, offsetof(struct scan, first));
     scan->levels[0] = (struct scan_level){.fields = root, .left = message_bytes};
     scan->parts[0].seen = 1;
     scan->unsized = message_bytes == SCAN_UNSIZED;
 }
 
+static bool on_heap(const struct scan_part *part)
+{
+    return part->capacity > SCAN_FIRST_BYTES;
+}
+
 void scan_fini(struct scan *scan)
 {
     for (size_t i = 0; i < SCAN_PARTS_MAX; i++) {
-        free(scan->parts[i].bytes);
+        if (on_heap(&scan->parts[i]))
+            free(scan->parts[i].bytes);
         scan->parts[i] = (struct scan_part){0};
     }
+    scan->first_used = 0;
 }
 
 size_t scan_held(const struct scan *scan)
@@ -61,7 +69,7 @@ size_t scan_held(const struct scan *scan)
     size_t held = 0;
 
     for (size_t i = 0; i < SCAN_PARTS_MAX; i++)
-        held += scan->parts[i].capacity;
+        held += on_heap(&scan->parts[i]) ? scan->parts[i].capacity : 0;
     return held;
 }
 
@@ -80,21 +88,35 @@ static int exhausted(struct scan *scan, const char *error)
     return SCAN_ERROR;
 }
 
+/* Makes room for `count` bytes more. False: no memory. */
+static bool part_grow(struct scan *scan, struct scan_part *part, size_t count)
+{
+    if (!part->bytes && count <= SCAN_FIRST_BYTES &&
+        scan->first_used < SCAN_FIRST_PARTS) {
+        part->bytes = scan->first[scan->first_used++];
+        part->capacity = SCAN_FIRST_BYTES;
+        return true;
+    }
+    size_t capacity = on_heap(part) ? part->capacity : PART_BYTES_FIRST;
+    while (capacity - part->count < count)
+        capacity *= 2;
+    uint8_t *grown = realloc(on_heap(part) ? part->bytes : NULL, capacity);
+    if (!grown)
+        return false;
+    if (!on_heap(part) && part->count > 0)
+        memcpy(grown, part->bytes, part->count);
+    part->bytes = grown;
+    part->capacity = capacity;
+    return true;
+}
+
 static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
 {
     struct scan_part *part = &scan->parts[scan->levels[scan->depth].part];
     if (count > SCAN_PART_BYTES_MAX - part->count)
         return exhausted(scan, "a message's small fields exceed 16384 bytes");
-    size_t capacity = part->capacity ? part->capacity : PART_BYTES_FIRST;
-    while (capacity - part->count < count)
-        capacity *= 2;
-    if (capacity != part->capacity) {
-        uint8_t *grown = realloc(part->bytes, capacity);
-        if (!grown)
-            return exhausted(scan, "out of memory");
-        part->bytes = grown;
-        part->capacity = capacity;
-    }
+    if (part->capacity - part->count < count && !part_grow(scan, part, count))
+        return exhausted(scan, "out of memory");
     memcpy(part->bytes + part->count, bytes, count);
     part->count += count;
     return GO_ON;

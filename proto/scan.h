@@ -22,7 +22,13 @@
 
 #include "trit/types.h"
 
-enum { SCAN_DEPTH_MAX = 4, SCAN_PARTS_MAX = 6, SCAN_PART_BYTES_MAX = 16384 };
+enum {
+    SCAN_DEPTH_MAX = 4,
+    SCAN_PARTS_MAX = 6,
+    SCAN_PART_BYTES_MAX = 16384,
+    SCAN_FIRST_PARTS = 2,  /* parts that begin in memory of the scan: */
+    SCAN_FIRST_BYTES = 56, /* so many bytes of each, enough for most small requests */
+};
 
 struct scan_field {
     uint32_t number; /* 0 ends the table */
@@ -34,8 +40,9 @@ struct scan_field {
  * scan owns the bytes. */
 struct scan_part {
     uint8_t *bytes; /* grown as bytes arrive, up to SCAN_PART_BYTES_MAX */
-    size_t count, capacity;
-    uint32_t seen; /* how often the message occurred */
+    size_t count;
+    size_t capacity; /* up to SCAN_FIRST_BYTES they are in scan.first */
+    uint32_t seen;   /* how often the message occurred */
 };
 
 struct scan_level {
@@ -45,7 +52,7 @@ struct scan_level {
     uint32_t part;
 };
 
-struct scan {
+struct scan {                               /* must not be copied while it has bytes */
     struct scan_part parts[SCAN_PARTS_MAX]; /* [0]: the root's small fields */
     struct scan_level levels[SCAN_DEPTH_MAX];
     uint32_t depth;
@@ -55,6 +62,8 @@ struct scan {
     uint32_t varint_len;
     uint64_t tag, value_left;
     uint32_t blob;
+    uint32_t first_used;
+    uint8_t first[SCAN_FIRST_PARTS][SCAN_FIRST_BYTES];
     const char *error;       /* the reason for SCAN_ERROR, a literal */
     enum trit_status status; /* of that error: INVALID_ARGUMENT or RESOURCE_EXHAUSTED */
 };
@@ -80,7 +89,7 @@ struct scanned {
 void scan_init(struct scan *scan, const struct scan_field *root, uint64_t message_bytes);
 void scan_fini(struct scan *scan); /* frees the parts */
 
-/* Bytes of memory that the parts take. */
+/* Bytes of memory that the parts take beside the scan. */
 size_t scan_held(const struct scan *scan);
 
 /* Consumes bytes, advances *bytes and *count, and returns what it found. Call it until

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "grpc/health/v1/health.pb.h"
+#include "plain.h"
 
 static int part_decode(const struct message *message, const struct scan_part *part,
                        void *out, char error[CODEC_ERROR_BYTES])
@@ -37,7 +38,10 @@ int decode_project(const struct scan_part *root, struct wire_project *out,
                    char error[CODEC_ERROR_BYTES])
 {
     trit_v1_ProjectRequest request;
-    struct wire_project project = {0};
+    struct wire_project project;
+    if (plain_project(root, out))
+        return 0;
+    project = (struct wire_project){0};
     if (part_decode(&message_project, root, &request, error) != 0 ||
         layer_ref(&request.layer, &project.layer, error) != 0)
         return -1;
@@ -162,6 +166,8 @@ int decode_tensor(const struct scan_part *part, struct wire_tensor *out,
                   char error[CODEC_ERROR_BYTES])
 {
     trit_v1_Tensor tensor;
+    if (plain_tensor(part, out))
+        return 0;
     if (part_decode(&message_tensor, part, &tensor, error) != 0)
         return -1;
     *out = (struct wire_tensor){0};
