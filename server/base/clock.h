@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 uint64_t clock_monotonic_ns(void);
+/* The same clock as of the kernel's last tick, up to 10 ms ago; takes a fifth of the time. */
+uint64_t clock_tick_ns(void);
 int64_t clock_unix_ns(void);
 
 #endif

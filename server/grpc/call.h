@@ -98,7 +98,7 @@ struct call {
     struct timer resume; /* takes up held bytes, or a reply that waits for its peer */
     bool awaits_writable;
     uint64_t started_ns, deadline_ns; /* deadline 0 = none */
-    uint64_t active_ns;               /* time of the last byte in either direction */
+    uint64_t active_ns; /* of the last byte in either direction, to a tick */
     struct call_rate rate;
     size_t queued_seen; /* reply bytes not sent when last checked */
     struct deframer deframer;

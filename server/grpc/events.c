@@ -200,7 +200,9 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     const struct method *method = asked->method;
     const struct peer *peer = h2_stream_peer(stream);
     struct account *account = peer ? peer->account : NULL;
-    struct call *call = spares_get(&grpc->spares, account, call_bytes(method));
+    const size_t bytes = call_bytes(method);
+    struct call *call =
+        spares_get(&grpc->spares, account, bytes, bytes - method->state_tail);
 
     if (!call)
         return NULL;
@@ -376,7 +378,7 @@ static void data(struct h2_stream *stream, const uint8_t *bytes, size_t count)
 
     if (!call || call->state != CALL_RECEIVING)
         return;
-    call->active_ns = clock_monotonic_ns();
+    call->active_ns = clock_tick_ns();
     call->rate.received += count;
     input_take(call, bytes, count);
 }

@@ -12,9 +12,14 @@ enum { FIELD_OVERHEAD = 32 }; /* RFC 9113, 6.5.2 */
 
 const char *header_value(const struct request_headers *headers, const char *name)
 {
-    for (size_t i = 0; i < headers->count; i++)
-        if (strcmp(headers->fields[i].name, name) == 0)
-            return headers->fields[i].value;
+    const size_t length = strlen(name);
+
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct h2_header *field = &headers->fields[i];
+
+        if (field->name_len == length && memcmp(field->name, name, length) == 0)
+            return field->value;
+    }
     return NULL;
 }
 

@@ -24,6 +24,7 @@ struct method {
     bool streaming;   /* the request may hold many messages */
     const struct scan_field *scan;
     size_t state_bytes; /* zeroed for each call: call->method_state */
+    size_t state_tail;  /* of them, at the end: not zeroed */
     const void *ops;    /* constant data of the service; grpc does not use it */
     void (*begin)(struct call *call); /* may be NULL */
     /* For a method whose scan table names blobs; otherwise NULL. */

@@ -53,7 +53,7 @@ void call_write(struct call *call, struct h2_slice *slice)
 {
     if (!call->responded)
         respond(call);
-    call->active_ns = clock_monotonic_ns();
+    call->active_ns = clock_tick_ns();
     h2_write(call->stream, slice);
 }
 

@@ -41,7 +41,8 @@ static size_t size_of(size_t bytes)
 
 /* The one that was put last is in the cache. If it has another size, it is freed: clients
  * mostly call one method again and again. */
-void *spares_get(struct spares *spares, struct account *account, size_t bytes)
+void *spares_get(struct spares *spares, struct account *account, size_t bytes,
+                 size_t zeroed)
 {
     const size_t size = size_of(bytes);
     struct spare *spare;
@@ -50,12 +51,13 @@ void *spares_get(struct spares *spares, struct account *account, size_t bytes)
         return NULL;
     spare = pop(spares);
     if (spare && spare->bytes == size)
-        return memset(spare, 0, size);
+        return memset(spare, 0, zeroed);
     free(spare);
-    spare = calloc(1, size);
-    if (!spare)
-        account_release(account, size);
-    return spare;
+    spare = malloc(size);
+    if (spare)
+        return memset(spare, 0, zeroed);
+    account_release(account, size);
+    return NULL;
 }
 
 void spares_put(struct spares *spares, struct account *account, void *memory,

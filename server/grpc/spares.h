@@ -17,8 +17,10 @@ struct spares { /* zeroed: none */
 /* Frees all spares. */
 void spares_fini(struct spares *spares);
 
-/* Zeroed. NULL: no memory, or account_reserve refuses. */
-void *spares_get(struct spares *spares, struct account *account, size_t bytes);
+/* The first `zeroed` bytes are zeroed, the others undefined. NULL: no memory, or
+ * account_reserve refuses. */
+void *spares_get(struct spares *spares, struct account *account, size_t bytes,
+                 size_t zeroed);
 
 /* Takes back what spares_get gave, with the same account and size. */
 void spares_put(struct spares *spares, struct account *account, void *memory,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/trace.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,16 +20,26 @@ static bool is_traceparent(const char *text)
     return true;
 }
 
+/* Up to `bytes` - 1 characters of `text`, which may be NULL. */
+static void copy_text(char *out, size_t bytes, const char *text)
+{
+    const size_t length = text ? strnlen(text, bytes - 1) : 0;
+
+    if (length > 0)
+        memcpy(out, text, length);
+    out[length] = '\0';
+}
+
 void call_trace_read(struct call_trace *trace, const struct request_headers *headers,
                      const char *caller)
 {
     const char *id = metadata_text(headers, "x-request-id");
     const char *parent = metadata_text(headers, "traceparent");
 
-    snprintf(trace->caller, sizeof(trace->caller), "%s", caller);
-    snprintf(trace->request_id, sizeof(trace->request_id), "%s", id ? id : "");
-    snprintf(trace->traceparent, sizeof(trace->traceparent), "%s",
-             parent && is_traceparent(parent) ? parent : "");
+    copy_text(trace->caller, sizeof(trace->caller), caller);
+    copy_text(trace->request_id, sizeof(trace->request_id), id);
+    copy_text(trace->traceparent, sizeof(trace->traceparent),
+              parent && is_traceparent(parent) ? parent : NULL);
 }
 
 /* The name in the token file, or else the subject of the certificate. */

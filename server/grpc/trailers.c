@@ -44,11 +44,14 @@ void trailers_build(struct trailers *trailers, const struct failure *failure,
         add(trailers, "content-type", "application/grpc");
         add_metadata(trailers, metadata, METADATA_HEADERS);
     }
+    if (failure->status == TRIT_OK) {
+        add(trailers, "grpc-status", "0");
+        add_metadata(trailers, metadata, METADATA_TRAILERS);
+        return;
+    }
     snprintf(trailers->status, sizeof(trailers->status), "%u", (unsigned)failure->status);
     add(trailers, "grpc-status", trailers->status);
     add_metadata(trailers, metadata, METADATA_TRAILERS);
-    if (failure->status == TRIT_OK)
-        return;
     message_escape(failure->message, trailers->message, sizeof(trailers->message));
     add(trailers, "grpc-message", trailers->message);
     if (failure->retry_ms) {

@@ -16,7 +16,7 @@ enum {
 };
 
 struct trailers { /* fields point into the struct: do not copy it */
-    char status[4];
+    char status[12];
     char retry_ms[12];
     char message[TRAILER_TEXT_BYTES];
     char details[TRAILER_DETAIL_BYTES];

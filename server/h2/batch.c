@@ -91,6 +91,15 @@ size_t batch_fits(const struct batch *batch, const struct list *queue, size_t by
     return u64_min(bytes, bytes_max);
 }
 
+static void add(struct batch *batch, const uint8_t *bytes, size_t count)
+{
+    const bool small = count <= COPIED_SLICE_BYTES_MAX &&
+                       STAGING_BYTES - batch->staged >= STAGING_BYTES / 4;
+
+    if (!small || !batch_copy(batch, bytes, count))
+        batch_point(batch, bytes, count);
+}
+
 void batch_take(struct batch *batch, struct list *queue, size_t count)
 {
     while (!list_empty(queue)) {
@@ -99,7 +108,7 @@ void batch_take(struct batch *batch, struct list *queue, size_t count)
         size_t taken = u64_min(left, count);
 
         if (taken)
-            batch_point(batch, (const uint8_t *)slice->bytes + slice->sent, taken);
+            add(batch, (const uint8_t *)slice->bytes + slice->sent, taken);
         slice->sent += taken;
         count -= taken;
         if (taken < left)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A batch: the iovecs of one write. Frame headers and control frames are copied
  * into the staging buffer, because nghttp2 reuses its own buffer for the next
- * frame. An iovec points to a slice directly. */
+ * frame. So are small slices. An iovec points to a larger one directly. */
 #ifndef H2_BATCH_H
 #define H2_BATCH_H
 
@@ -12,6 +12,9 @@ enum {
     /* The frame headers of about a hundred small responses. A control frame that
      * does not fit is pointed to and ends its batch. */
     STAGING_BYTES = 8192,
+    /* A slice up to this is copied too while a quarter of the buffer is left: one longer
+     * iovec costs the kernel less than several. */
+    COPIED_SLICE_BYTES_MAX = 256,
     /* Large enough that the cost of the system call does not matter, small enough
      * that one turn of the loop takes less than a millisecond. */
     BATCH_BYTES_MAX = 1 << 20,

@@ -16,6 +16,12 @@ void header_block_fini(struct header_block *block, struct recycler *recycler)
     block->count = block->capacity = block->text_used = block->text_capacity = 0;
 }
 
+static bool has_room(const struct header_block *block, size_t text_bytes)
+{
+    return block->count < block->capacity &&
+           block->text_used + text_bytes <= block->text_capacity;
+}
+
 static int reserve(struct header_block *block, struct recycler *recycler,
                    size_t text_bytes)
 {
@@ -54,7 +60,8 @@ int header_block_add(struct header_block *block, struct recycler *recycler,
     block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
     if (header_block_too_large(block))
         return 0;
-    if (reserve(block, recycler, name_len + value_len + 2) < 0)
+    if (!has_room(block, name_len + value_len + 2) &&
+        reserve(block, recycler, name_len + value_len + 2) < 0)
         return -1;
     block->fields[block->count++] =
         (struct h2_header){.name_len = name_len, .value_len = value_len};

@@ -113,7 +113,7 @@ extern const struct states stream_states;
 void session_wake(struct h2_session *session);
 /* Memory ran out inside nghttp2. Harmless on a broken session. */
 void session_break(struct h2_session *session);
-/* Ends a batch of the account. A session without streams keeps no memory for them. */
+/* Ends a batch of the account. A session without streams keeps less memory for them. */
 void session_batch_end(struct h2_session *session);
 /* Handles the return code of nghttp2_submit_* and similar functions. NOMEM breaks the
  * session. Any other error is ignored: it means that the stream is already closed. */

@@ -115,7 +115,7 @@ struct h2_session *h2_create(const struct limits *limits, const struct h2_events
 del_ng:
     nghttp2_session_del(session->ng);
 free_session:
-    recycler_empty(&session->recycler);
+    recycler_trim(&session->recycler, 0);
     account_free(account, session);
     return NULL;
 }
@@ -139,7 +139,7 @@ void h2_destroy(struct h2_session *session)
     end_all(&session->dead);
     end_all(&session->streams);
     nghttp2_session_del(session->ng);
-    recycler_empty(&session->recycler);
+    recycler_trim(&session->recycler, 0);
     account_free(session->account, session);
 }
 

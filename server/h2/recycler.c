@@ -31,19 +31,22 @@ static size_t bin_for(size_t bytes)
                : (bytes - BIN_OFFSET_BYTES + BIN_STEP_BYTES - 1) / BIN_STEP_BYTES;
 }
 
-void recycler_empty(struct recycler *recycler)
+static size_t bin_bytes(size_t bin)
 {
-    if (recycler->bytes == 0)
-        return;
-    for (size_t i = 0; i < RECYCLER_BINS; i++) {
+    return bin * BIN_STEP_BYTES + BIN_OFFSET_BYTES;
+}
+
+void recycler_trim(struct recycler *recycler, size_t bytes_max)
+{
+    for (size_t bin = RECYCLER_BINS; bin-- > 0 && recycler->bytes > bytes_max;) {
         struct recycled *block;
 
-        while ((block = recycler->bins[i])) {
-            recycler->bins[i] = block->next;
+        while (recycler->bytes > bytes_max && (block = recycler->bins[bin])) {
+            recycler->bins[bin] = block->next;
+            recycler->bytes -= bin_bytes(bin);
             account_free(recycler->account, block);
         }
     }
-    recycler->bytes = 0;
 }
 
 /* NULL: nothing that is kept has this size. */
@@ -55,7 +58,7 @@ static void *take(struct recycler *recycler, size_t bytes)
     if (!block)
         return NULL;
     recycler->bins[bin] = block->next;
-    recycler->bytes -= bin * BIN_STEP_BYTES + BIN_OFFSET_BYTES;
+    recycler->bytes -= bin_bytes(bin);
     return block;
 }
 
@@ -67,7 +70,7 @@ void *recycler_alloc(struct recycler *recycler, size_t bytes)
         memory = account_alloc_last(recycler->account, bytes);
     if (memory || recycler->bytes == 0)
         return memory;
-    recycler_empty(recycler);
+    recycler_trim(recycler, 0);
     return account_alloc_last(recycler->account, bytes);
 }
 
@@ -91,7 +94,7 @@ void *recycler_realloc(struct recycler *recycler, void *memory, size_t bytes)
     moved = account_realloc_last(recycler->account, memory, bytes);
     if (moved || bytes == 0 || recycler->bytes == 0)
         return moved;
-    recycler_empty(recycler);
+    recycler_trim(recycler, 0);
     return account_realloc_last(recycler->account, memory, bytes);
 }
 
@@ -126,7 +129,7 @@ void recycler_free(struct recycler *recycler, void *memory)
         return;
     }
     bin = (usable - BIN_OFFSET_BYTES) / BIN_STEP_BYTES;
-    size = bin * BIN_STEP_BYTES + BIN_OFFSET_BYTES;
+    size = bin_bytes(bin);
     if (bin >= RECYCLER_BINS || recycler->bytes + size > kept_bytes_max) {
         account_free(recycler->account, memory);
         return;

@@ -2,7 +2,7 @@
 /* Small memory of a session, for nghttp2 and for streams. What is freed is kept, still
  * charged to the peer's account, for the next calls on the connection: a call takes and
  * frees some fifteen small blocks, and charging each of them cost more than the rest of
- * the accounting. Without an open stream nothing is kept. Under AddressSanitizer nothing
+ * the accounting. Without an open stream less is kept. Under AddressSanitizer nothing
  * is kept either, so that it sees each use after free. */
 #ifndef H2_RECYCLER_H
 #define H2_RECYCLER_H
@@ -14,6 +14,8 @@
 enum {
     RECYCLER_BINS = 40, /* of 16 bytes: blocks up to 632 bytes */
     RECYCLER_BYTES_MAX = 16 << 10,
+    /* Without an open stream: what some eight small calls need. */
+    RECYCLER_IDLE_BYTES_MAX = 12 << 10,
 };
 
 struct recycler { /* zeroed, with its account: empty */
@@ -37,7 +39,7 @@ void *recycler_grow(struct recycler *recycler, void *array, size_t *capacity,
 /* Takes back what the functions above gave. NULL is harmless. */
 void recycler_free(struct recycler *recycler, void *memory);
 
-/* Frees all that is kept. */
-void recycler_empty(struct recycler *recycler);
+/* Frees blocks until at most `bytes_max` are kept. */
+void recycler_trim(struct recycler *recycler, size_t bytes_max);
 
 #endif

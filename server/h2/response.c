@@ -4,7 +4,6 @@
  * none of them calls the owner back. On a stream that is reset or closed they do
  * nothing: the owner gets closed() in any case. */
 #include <assert.h>
-#include <stdio.h>
 
 #include "h2/impl.h"
 
@@ -16,11 +15,11 @@ static int submit_response(struct h2_stream *stream, int http_status,
     struct h2_session *session = stream->session;
     nghttp2_nv nv[RESPONSE_FIELDS_MAX + 1];
     struct h2_header status = {.name = ":status", .name_len = 7};
-    char digits[4];
+    char digits[] = {(char)('0' + http_status / 100), (char)('0' + http_status / 10 % 10),
+                     (char)('0' + http_status % 10), '\0'};
     int code;
 
     assert(http_status >= 100 && http_status <= 999);
-    snprintf(digits, sizeof(digits), "%d", http_status);
     status.value = digits;
     status.value_len = 3;
     fields_point(nv, &status, 1);

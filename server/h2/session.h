@@ -92,7 +92,7 @@ int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
                struct failure *failure);
 
 /* Fills up to *count iovecs (at least 3; some tens are sensible) with bytes to
- * write, which stay valid until h2_produced. Slices are not copied. *count = 0:
+ * write, which stay valid until h2_produced. Only small slices are copied. *count = 0:
  * there is nothing to write now. -1: the connection must end. One batch at a time. */
 int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
                struct failure *failure);

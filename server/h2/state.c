@@ -69,7 +69,7 @@ void session_break(struct h2_session *session)
 void session_batch_end(struct h2_session *session)
 {
     if (session->stream_count == 0)
-        recycler_empty(&session->recycler);
+        recycler_trim(&session->recycler, RECYCLER_IDLE_BYTES_MAX);
     account_batch_end(session->account);
 }
 

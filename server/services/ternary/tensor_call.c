@@ -32,7 +32,21 @@ struct pipeline *tensor_call_pipeline(struct call *call)
 
 struct trit_report *tensor_call_report_of(struct call *call)
 {
-    return &state_of(call)->report;
+    struct tensor_call *state = state_of(call);
+
+    if (!state->reports)
+        memset(&state->report, 0, sizeof(state->report));
+    state->reports = true;
+    return &state->report;
+}
+
+/* The store reads who the report is of before there are results. */
+static void identify(struct call *call)
+{
+    const struct pipeline *pipeline = tensor_call_pipeline(call);
+
+    if (pipeline->report_write.state != REPORT_WRITE_NONE)
+        report_identify(tensor_call_report_of(call), &pipeline->task.plan);
 }
 
 void tensor_begin(struct call *call)
@@ -50,15 +64,18 @@ void tensor_begin(struct call *call)
 int tensor_call_layer(struct call *call, const struct wire_layer_ref *layer,
                       uint32_t durability)
 {
+    struct trit_report *report;
+
     if (check_enum(call, "options.durability", &durability_names, durability) < 0)
         return -1;
     if (!layer->present && layer->layer[0] == '\0' && layer->step == 0)
         return 0;
+    report = tensor_call_report_of(call);
     if (report_write_want(&tensor_call_pipeline(call)->report_write, layer,
                           durability == TRIT_BEST_EFFORT, &call->failure) < 0)
         return -1;
-    call_label(call, "run", tensor_call_report_of(call)->run);
-    call_label(call, "layer", tensor_call_report_of(call)->layer);
+    call_label(call, "run", report->run);
+    call_label(call, "layer", report->layer);
     return 0;
 }
 
@@ -81,7 +98,7 @@ static int start(struct call *call)
     if (state->ops->task(call, &state->pipeline) < 0)
         return -1;
     state->small_bytes = small_bytes(&call->scan);
-    report_identify(&state->report, &state->pipeline.task.plan);
+    identify(call);
     if (state->pipeline.state != PIPELINE_PLANNING)
         return 0;
     if (pipeline_start(&state->pipeline) < 0 || held_input_start(&state->pipeline) < 0)
@@ -107,7 +124,7 @@ static int unary_reference_begin(struct call *call, uint64_t length)
                           "sent twice, or after tensor.data; send it once, before");
     if (state->ops->reference_task(call, &state->pipeline) < 0)
         return -1;
-    report_identify(&state->report, &state->pipeline.task.plan);
+    identify(call);
     if (pipeline_start(&state->pipeline) < 0)
         return -1;
     if (length != state->pipeline.reference.expected)
@@ -188,17 +205,18 @@ static int unary_regions(struct call *call)
 /* The tensor has data: it must not have a region too. */
 static int check_one_place(struct call *call)
 {
-    char path[REGION_FIELD_BYTES];
-    struct wire_region region = {.present = false};
+    const struct scan_part *part = &call->scan.parts[PART_TENSOR];
+    char path[REGION_FIELD_BYTES], error[CODEC_ERROR_BYTES];
+    struct wire_tensor tensor = {0};
+    const bool decoded = !part->seen || decode_tensor(part, &tensor, error) == 0;
 
+    if (decoded && !tensor.region.present)
+        return 0;
     tensor_path(state_of(call)->ops, path, "");
-    if (call->scan.parts[PART_TENSOR].seen &&
-        region_of(call, PART_TENSOR, path, &region) < 0)
-        return -1;
+    if (!decoded)
+        return decode_failed(call, path, error);
     path[strlen(path) - 1] = '\0'; /* the dot */
-    return region.present ? region_refuse(call, path,
-                                          "set together with data; leave one of them out")
-                          : 0;
+    return region_refuse(call, path, "set together with data; leave one of them out");
 }
 
 /* ---- chunks of a stream ---------------------------------------------------------- */

@@ -41,16 +41,20 @@ extern const struct states tensor_call_states;
 
 struct tensor_call {
     struct pipeline pipeline;
-    struct trit_report report; /* the call's only one; report_write borrows it */
     const struct tensor_ops *ops;
     enum tensor_call_state state;     /* unary */
     size_t small_bytes;               /* unary: when the data began */
     struct chunk_reader chunk;        /* stream */
     void (*reply)(struct call *call); /* once the report is final */
+    bool reports;                     /* `report` is in use */
+    /* The call's only one, of 8 KiB; report_write borrows it. Undefined before the first
+     * tensor_call_report_of. */
+    struct trit_report report;
 };
 
 struct pipeline *tensor_call_pipeline(struct call *call);
 
+/* Zeroed at first. */
 struct trit_report *tensor_call_report_of(struct call *call);
 
 /* Whether the method verifies (tensor_ops). */
@@ -68,10 +72,12 @@ void tensor_cancel(struct call *call);
 void tensor_fini(struct call *call);
 
 #define TENSOR_METHOD                                                                    \
-    .state_bytes = sizeof(struct tensor_call), .begin = tensor_begin,                    \
-    .blob_begin = tensor_blob_begin, .blob_bytes = tensor_blob_bytes,                    \
-    .blob_end = tensor_blob_end, .message = tensor_message, .request = tensor_request,   \
-    .cancel = tensor_cancel, .fini = tensor_fini
+    .state_bytes = sizeof(struct tensor_call),                                           \
+    .state_tail = sizeof(struct tensor_call) - offsetof(struct tensor_call, report),     \
+    .begin = tensor_begin, .blob_begin = tensor_blob_begin,                              \
+    .blob_bytes = tensor_blob_bytes, .blob_end = tensor_blob_end,                        \
+    .message = tensor_message, .request = tensor_request, .cancel = tensor_cancel,       \
+    .fini = tensor_fini
 
 /* plan_init, with metrics for refusals at a limit, and with the checks of a shard. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);

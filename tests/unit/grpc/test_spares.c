@@ -31,16 +31,18 @@ static void end(void)
     account_close(address);
 }
 
-CASE(zeroed, "memory is zeroed, used again or not, and charged only while it is used")
+CASE(zeroed,
+     "the first bytes are zeroed, used again or not, and all are charged while used")
 {
     begin(1 << 20);
     for (size_t i = 0; i < 10; i++) {
         const size_t bytes = i % 4 == 3 ? 1 : BYTES; /* sizes change */
-        uint8_t *memory = spares_get(&spares, account, bytes);
+        const size_t zeroed = i % 2 ? bytes : bytes / 2;
+        uint8_t *memory = spares_get(&spares, account, bytes, zeroed);
 
         CHECK(memory);
         CHECK(budget.bytes_used >= bytes && account_bytes(account) == budget.bytes_used);
-        for (size_t at = 0; at < bytes; at++)
+        for (size_t at = 0; at < zeroed; at++)
             CHECK_EQ(memory[at], 0);
         memset(memory, 0xa5, bytes);
         spares_put(&spares, account, memory, bytes);
@@ -56,7 +58,7 @@ CASE(bounded, "at most SPARE_CALLS_MAX are kept")
 
     begin(64 << 20);
     for (size_t i = 0; i < CALLS; i++)
-        CHECK((memory[i] = spares_get(&spares, account, BYTES)));
+        CHECK((memory[i] = spares_get(&spares, account, BYTES, BYTES)));
     for (size_t i = 0; i < CALLS; i++)
         spares_put(&spares, account, memory[i], BYTES);
     CHECK(spares.count <= SPARE_CALLS_MAX);
@@ -66,18 +68,18 @@ CASE(bounded, "at most SPARE_CALLS_MAX are kept")
 CASE(refused, "what the account or the allocator refuses changes nothing")
 {
     begin(BYTES - 1);
-    CHECK(!spares_get(&spares, account, BYTES));
+    CHECK(!spares_get(&spares, account, BYTES, BYTES));
     end();
     begin(1 << 20);
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    CHECK(!spares_get(&spares, account, BYTES));
+    CHECK(!spares_get(&spares, account, BYTES, BYTES));
     CHECK(fault_disarm());
     end();
 }
 
 CASE(nobody, "without an account nothing is charged")
 {
-    void *memory = spares_get(&spares, NULL, BYTES);
+    void *memory = spares_get(&spares, NULL, BYTES, BYTES);
 
     CHECK(memory);
     spares_put(&spares, NULL, memory, BYTES);
