@@ -13,9 +13,11 @@
 #include "store/directory.h"
 #include "store/joined.h"
 #include "store/kept.h"
+#include "store/place.h"
 #include "store/rebuild.h"
 #include "store/run.h"
 #include "store/schema.h"
+#include "store/slots.h"
 #include "store/statements.h"
 #include "store/store.h"
 #include "store/waiting.h"
@@ -334,24 +336,48 @@ static void check_layers(struct check *check)
     check_totals(check, &last, sound);
 }
 
-static int check_database(struct check *check, const char *path, struct failure *failure)
+static void tell_slot(void *arg, const struct failure *failure)
 {
+    tell(arg, "%s", failure->message);
+}
+
+/* Without the file every chunk in it is damaged. */
+static void check_slots(struct check *check, const char *path)
+{
+    struct failure failure = {0};
+
+    if (slots_open(&check->db.slots, path, &failure) ||
+        places_claim(&check->db, tell_slot, check, &failure))
+        tell(check, "%s", failure.message);
+}
+
+static void close_database(struct check *check)
+{
+    slots_close(check->db.slots);
+    db_close(&check->db);
+}
+
+static int check_database(struct check *check, const struct directory *directory,
+                          struct failure *failure)
+{
+    const char *path = directory->database, *slots = directory->slots;
     struct failure reason = {0};
 
     if (db_open(&check->db, path, DB_WRITES, &reason) == 0 &&
         db_exec(&check->db, "PRAGMA query_only = ON", &reason) == 0 &&
         schema_check(&check->db, &reason) == 0) {
         check_structure(check);
+        check_slots(check, slots);
         check_layers(check);
         check_all_kept(check);
         check_shards(check);
     } else if (reason.status == TRIT_DATA_LOSS) {
         tell(check, "reports.sqlite: %s", reason.message);
     } else {
-        db_close(&check->db);
+        close_database(check);
         return fail(failure, reason.status, "data-dir", "%s: %s", path, reason.message);
     }
-    db_close(&check->db);
+    close_database(check);
     return 0;
 }
 
@@ -370,7 +396,7 @@ int store_check(const char *path, void (*damaged)(void *arg, const char *message
     if (directory_open(&directory, path, failure) < 0)
         return -1;
     if (stat(directory.database, &status) == 0 && status.st_size > 0)
-        result = check_database(&check, directory.database, failure);
+        result = check_database(&check, &directory, failure);
     directory_close(&directory);
     return result;
 }

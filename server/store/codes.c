@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/checked.h"
 #include "kernels/kernels.h"
+#include "store/place.h"
 #include "store/statements.h"
 
 /* ---- writing --------------------------------------------------------------- */
@@ -31,24 +32,60 @@ size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count)
     return count;
 }
 
-int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
-                struct failure *failure)
+static int flush_to_row(const struct codes *codes, struct db *db, int64_t upload,
+                        struct failure *failure)
 {
-    sqlite3_stmt *insert;
-    int64_t upload = codes->upload ? codes->upload : *next_upload;
-    int bound;
+    sqlite3_stmt *insert = statement(db, ST_CODES_INSERT, failure);
 
-    if (codes->count == 0)
-        return 0;
-    insert = statement(db, ST_CODES_INSERT, failure);
     if (!insert)
         return -1;
-    bound =
+    int bound =
         db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
         db_bind_blob(insert, 3, codes->buffer, codes->count) |
         db_bind_i64(insert, 4,
                     codes_row_crc(upload, codes->chunks, codes->buffer, codes->count));
-    if (db_run_bound(db, insert, bound, failure))
+
+    return db_run_bound(db, insert, bound, failure);
+}
+
+static int flush_to_slot(struct codes *codes, struct db *db, int64_t upload,
+                         struct failure *failure)
+{
+    sqlite3_stmt *insert = statement(db, ST_CODES_INSERT, failure);
+    uint8_t data[PLACE_DATA_BYTES];
+    struct place place;
+    uint32_t crc;
+
+    if (!codes->in_slots)
+        codes->losses = slots_losses(db->slots);
+    codes->in_slots = true;
+    if (!insert || place_write(db, upload, codes->chunks, codes->buffer, &place, data,
+                               &crc, failure))
+        return -1;
+    int bound = db_bind_i64(insert, 1, upload) | db_bind_i64(insert, 2, codes->chunks) |
+                db_bind_blob(insert, 3, data, sizeof(data)) |
+                db_bind_i64(insert, 4, crc) | db_bind_i64(insert, 5, place.slot);
+
+    return db_run_bound(db, insert, bound, failure);
+}
+
+bool codes_lost(const struct codes *codes, const struct db *db)
+{
+    return codes->in_slots && codes->losses != slots_losses(db->slots);
+}
+
+int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
+                struct failure *failure)
+{
+    int64_t upload = codes->upload ? codes->upload : *next_upload;
+    int result;
+
+    if (codes->count == 0)
+        return 0;
+    result = codes->count == CODES_CHUNK_BYTES && db->slots
+                 ? flush_to_slot(codes, db, upload, failure)
+                 : flush_to_row(codes, db, upload, failure);
+    if (result)
         return -1;
     if (codes->upload == 0)
         codes->upload = (*next_upload)++;
@@ -71,7 +108,7 @@ int codes_delete(struct db *db, int64_t upload, struct failure *failure)
     if (upload == 0)
         return 0;
     delete = statement(db, ST_CODES_DELETE, failure);
-    if (!delete)
+    if (!delete || places_free(db, upload, failure))
         return -1;
     db_bind_i64(delete, 1, upload);
     return db_run(db, delete, failure);
@@ -153,14 +190,17 @@ int codes_layout_init(struct codes_layout *layout, const struct trit_report *rep
 struct stream {
     sqlite3_stmt *select;  /* NULL: all of them are in memory */
     int64_t upload, chunk; /* of the next row */
-    const uint8_t *bytes;  /* the rest of the current row; SQLite owns it */
+    unsigned room;         /* of the connection, for what is in slots */
+    const uint8_t *bytes;  /* the rest of the current row; not the stream's own */
     size_t count;
 };
 
 static int stream_open(struct stream *stream, struct db *db, enum statement_id id,
                        int64_t upload, struct failure *failure)
 {
-    *stream = (struct stream){.select = statement(db, id, failure), .upload = upload};
+    *stream = (struct stream){.select = statement(db, id, failure),
+                              .upload = upload,
+                              .room = id == ST_CODES_SELECT_NEW};
     if (!stream->select)
         return -1;
     db_bind_i64(stream->select, 1, upload);
@@ -177,6 +217,7 @@ static void stream_close(struct stream *stream)
 static int stream_step(struct stream *stream, struct db *db, struct failure *failure)
 {
     sqlite3_stmt *select = stream->select;
+    struct place place;
     int row = db_step(db, select, failure);
 
     if (row != 1)
@@ -185,12 +226,21 @@ static int stream_step(struct stream *stream, struct db *db, struct failure *fai
     stream->count = (size_t)sqlite3_column_bytes(select, 1);
     if (!stream->bytes && sqlite3_errcode(db->sqlite) == SQLITE_NOMEM)
         return db_fail(db, SQLITE_NOMEM, failure);
+    if (place_of_row(select, stream->upload, &place, failure))
+        return -1;
     if (!stream->bytes || sqlite3_column_int64(select, 0) != stream->chunk ||
         sqlite3_column_type(select, 2) != SQLITE_INTEGER ||
-        sqlite3_column_int64(select, 2) !=
-            codes_row_crc(stream->upload, stream->chunk, stream->bytes, stream->count))
+        (place.slot == PLACE_IN_ROW &&
+         sqlite3_column_int64(select, 2) !=
+             codes_row_crc(stream->upload, stream->chunk, stream->bytes, stream->count)))
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "row %" PRId64 " of the codes is damaged", stream->chunk);
+    if (place.slot != PLACE_IN_ROW) {
+        stream->count = SLOT_BYTES;
+        /* Before the store is open only the rows are checked. */
+        if (db->slots && place_read(db, &place, stream->room, &stream->bytes, failure))
+            return -1;
+    }
     stream->chunk++;
     return 1;
 }

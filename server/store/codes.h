@@ -8,11 +8,12 @@
 
 #include "base/status.h"
 #include "store/row.h"
+#include "store/slots.h"
 
 struct kernels;
 
 enum {
-    CODES_CHUNK_BYTES = 256 << 10,
+    CODES_CHUNK_BYTES = SLOT_BYTES,
     CODES_BUFFERED_BYTES_MAX = 16 << 20, /* of all uploads together */
 };
 
@@ -23,16 +24,21 @@ struct codes {
     uint64_t bytes;  /* taken so far: in rows and in the buffer */
     uint8_t *buffer; /* the chunk being filled */
     size_t count, capacity;
+    bool in_slots;   /* some of them are: */
+    uint64_t losses; /* slots_losses when the first was written */
 };
 
 /* Copies bytes into the buffer until the chunk is full or the bytes end. Returns how
  * many it took; 0: no memory. Flush a full chunk before you go on. */
 size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count);
 
-/* Writes the buffer as the next row, inside the caller's transaction. The first row
- * takes its upload number from *next_upload and increments that. */
+/* Writes the buffer as the next row, inside the caller's transaction; a full one into a
+ * slot. The first row takes its upload number from *next_upload and increments that. */
 int codes_flush(struct codes *codes, struct db *db, int64_t *next_upload,
                 struct failure *failure);
+
+/* Whether the disk may have lost some of what was written into slots. */
+bool codes_lost(const struct codes *codes, const struct db *db);
 
 void codes_free_buffer(struct codes *codes);
 

@@ -12,6 +12,7 @@
     " question, report, crc"
 #define RUN_COLUMNS "run, state, attempts, crc"
 #define KEPT_COLUMNS "sequence, upload, scales, bytes, crc"
+#define CODES_COLUMNS "chunk, data, crc, slot"
 
 #define SHARD_COLUMNS                                                                    \
     "run, layer, replica, attempt, step, part, number, upload, scales, time_unix_ns,"    \

@@ -6,6 +6,7 @@
 #include "store/difference.h"
 #include "store/kept.h"
 #include "store/reader.h"
+#include "store/slots.h"
 
 /* One side. */
 struct side {
@@ -85,11 +86,14 @@ int store_compare(struct store_reader *reader, const struct store_get *a,
 {
     struct store_difference found;
 
-    if (begin_read(&reader->db, failure))
-        return -1;
-    int outcome = compare(&reader->db, a, b, &found, failure);
+    int outcome = -1;
 
-    end_read(&reader->db);
+    slots_read_begin(reader->db.slots);
+    if (begin_read(&reader->db, failure) == 0) {
+        outcome = compare(&reader->db, a, b, &found, failure);
+        end_read(&reader->db);
+    }
+    slots_read_end(reader->db.slots);
     if (outcome == 0)
         *difference = found;
     return outcome;

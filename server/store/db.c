@@ -2,6 +2,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/row_cache.h"
@@ -90,6 +91,8 @@ void db_close(struct db *db)
     for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);
+    free(db->rooms[0]);
+    free(db->rooms[1]);
     *db = (struct db){0};
 }
 

@@ -25,6 +25,7 @@ enum {
 
 struct row_cache;
 struct health_rules;
+struct slots;
 
 /* Shards that wait for others of their layer (waiting.h); the writer's. */
 struct db_waiting {
@@ -36,7 +37,10 @@ struct db_waiting {
 struct db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[DB_STATEMENTS_MAX];
-    struct row_cache *cache;          /* the writer's; NULL: none */
+    struct row_cache *cache; /* the writer's; NULL: none */
+    struct slots *slots;     /* borrowed; NULL: of a store in memory, or at open */
+    uint8_t
+        *rooms[2]; /* for chunks that are read from slots; NULL until they are needed */
     const struct health_rules *rules; /* reports are judged by; NULL: the default ones */
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     struct db_waiting waiting;

@@ -50,22 +50,42 @@ static int lock(int at, const char *path, struct failure *failure)
     return fd;
 }
 
-/* Creates the database file with our mode, and makes sure that its name is on disk
- * before the first report. */
-static int touch_database(int at, const char *path, struct failure *failure)
-{
-    int fd =
-        openat(at, "reports.sqlite", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+static const char *const names[] = {"reports.sqlite", "codes.slots"};
 
-    if (fd < 0)
-        return fail_errno(failure, "cannot open reports.sqlite in", path);
-    close(fd);
+/* Creates the files with our mode, and makes sure that their names are on disk before the
+ * first report. */
+static int touch_files(int at, const char *path, struct failure *failure)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char what[48];
+        int fd = openat(at, names[i], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0) {
+            snprintf(what, sizeof(what), "cannot open %s in", names[i]);
+            return fail_errno(failure, what, path);
+        }
+        close(fd);
+    }
     return fsync(at) ? fail_errno(failure, "cannot sync", path) : 0;
+}
+
+static int make_paths(struct directory *directory, const char *path,
+                      struct failure *failure)
+{
+    char **const made[] = {&directory->database, &directory->slots};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (asprintf(made[i], "%s/%s", path, names[i]) < 0) {
+            *made[i] = NULL;
+            free(directory->database);
+            return fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
+        }
+    return 0;
 }
 
 int directory_open(struct directory *directory, const char *path, struct failure *failure)
 {
-    char *database = NULL;
+    struct directory made = {.database = NULL};
     int at, lock_fd;
 
     if (mkdir(path, 0700) && errno != EEXIST)
@@ -76,14 +96,11 @@ int directory_open(struct directory *directory, const char *path, struct failure
     lock_fd = lock(at, path, failure);
     if (lock_fd < 0)
         goto close_directory;
-    if (touch_database(at, path, failure))
+    if (touch_files(at, path, failure) || make_paths(&made, path, failure))
         goto unlock;
-    if (asprintf(&database, "%s/reports.sqlite", path) < 0) {
-        fail(failure, TRIT_UNAVAILABLE, NULL, "out of memory");
-        goto unlock;
-    }
     close(at);
-    *directory = (struct directory){.lock_fd = lock_fd, .database = database};
+    made.lock_fd = lock_fd;
+    *directory = made;
     return 0;
 
 unlock:
@@ -98,6 +115,7 @@ void directory_close(struct directory *directory)
     if (!directory->database)
         return;
     free(directory->database);
+    free(directory->slots);
     close(directory->lock_fd);
     *directory = (struct directory){0};
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/join.h"
+#include "store/slots.h"
 #include "store/statements.h"
 
 enum {
@@ -41,15 +42,8 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to join shards");
 }
 
-/* Copies the piece that `select` is at. */
-static int take_piece(struct stream *stream, sqlite3_stmt *select, size_t piece,
-                      struct failure *failure)
+static int reserve(struct stream *stream, size_t count, struct failure *failure)
 {
-    const void *bytes = sqlite3_column_blob(select, 0);
-    const size_t count = (size_t)sqlite3_column_bytes(select, 0);
-
-    if (!bytes || count == 0 || count > piece)
-        return fail(failure, TRIT_DATA_LOSS, NULL, "the codes of a shard are damaged");
     if (count > stream->capacity) {
         uint8_t *grown = realloc(stream->bytes, count);
 
@@ -58,14 +52,50 @@ static int take_piece(struct stream *stream, sqlite3_stmt *select, size_t piece,
         stream->bytes = grown;
         stream->capacity = count;
     }
-    memcpy(stream->bytes, bytes, count);
+    return 0;
+}
+
+/* `whole`: bytes of the chunk. */
+static void took_piece(struct stream *stream, size_t count, int64_t whole)
+{
     stream->at = 0;
     stream->count = count;
     stream->next += (int64_t)count;
-    if (stream->next >= sqlite3_column_int64(select, 1)) {
+    if (stream->next >= whole) {
         stream->chunk++;
         stream->next = 0;
     }
+}
+
+static int take_from_slot(struct joining *joining, struct stream *stream, int64_t slot,
+                          struct failure *failure)
+{
+    const size_t at = (size_t)stream->next, left = SLOT_BYTES - at;
+    const size_t count = left < joining->piece ? left : joining->piece;
+
+    if (reserve(stream, count, failure) ||
+        slots_read_part(joining->join->db->slots, slot, at, stream->bytes, count,
+                        failure))
+        return -1;
+    took_piece(stream, count, SLOT_BYTES);
+    return 0;
+}
+
+/* Copies the piece that `select` is at. */
+static int take_piece(struct joining *joining, struct stream *stream,
+                      sqlite3_stmt *select, struct failure *failure)
+{
+    const void *bytes = sqlite3_column_blob(select, 0);
+    const size_t count = (size_t)sqlite3_column_bytes(select, 0);
+
+    if (sqlite3_column_type(select, 2) != SQLITE_NULL)
+        return take_from_slot(joining, stream, sqlite3_column_int64(select, 2), failure);
+    if (!bytes || count == 0 || count > joining->piece)
+        return fail(failure, TRIT_DATA_LOSS, NULL, "the codes of a shard are damaged");
+    if (reserve(stream, count, failure))
+        return -1;
+    memcpy(stream->bytes, bytes, count);
+    took_piece(stream, count, sqlite3_column_int64(select, 1));
     return 0;
 }
 
@@ -85,7 +115,7 @@ static int fill(struct joining *joining, struct stream *stream, struct failure *
     if (found == 0)
         found = fail(failure, TRIT_DATA_LOSS, NULL, "the codes of a shard end too early");
     else if (found == 1)
-        found = take_piece(stream, select, joining->piece, failure);
+        found = take_piece(joining, stream, select, failure);
     db_reset(select);
     return found;
 }

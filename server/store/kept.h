@@ -25,7 +25,7 @@ int kept_release(struct db *db, int64_t sequence, struct failure *failure);
 int find_kept(struct db *db, int64_t sequence, struct kept_row *row,
               struct failure *failure);
 
-/* Sets row->bytes to the size of its uploads. */
+/* Sets row->bytes to the size of its uploads, in a migration: none is in slots yet. */
 int kept_count_bytes(struct db *db, struct kept_row *row, struct failure *failure);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's figures in /metrics. */
 #include "obs/metrics.h"
+#include "store/slots.h"
 #include "store/statements.h"
 #include "store/store_impl.h"
 
@@ -15,10 +16,13 @@ void store_measure(struct store *store)
     struct db *db = &store->writer.db;
     int64_t page_bytes = statement_number(db, ST_PAGE_BYTES);
 
+    const uint64_t slots = slots_file_bytes(db->slots);
+
     metric_set(metrics, M_STORE_BYTES,
-               (uint64_t)(statement_number(db, ST_PAGES) * page_bytes));
+               (uint64_t)(statement_number(db, ST_PAGES) * page_bytes) + slots);
     metric_set(metrics, M_STORE_FREE_BYTES,
-               (uint64_t)(statement_number(db, ST_FREE_PAGES) * page_bytes));
+               (uint64_t)(statement_number(db, ST_FREE_PAGES) * page_bytes) + slots -
+                   slots_used_bytes(db->slots));
     metric_set(metrics, M_STORE_CODES_BYTES, db->kept > 0 ? (uint64_t)db->kept : 0);
     metric_set(metrics, M_STORE_WAITING,
                db->waiting.layers > 0 ? (uint64_t)db->waiting.layers : 0);

@@ -90,7 +90,7 @@ static int start_writer(struct store *store, struct failure *failure)
     struct failure damage = {0};
     int error;
 
-    if (writer_open(&store->writer, store->path, !store->directory.database,
+    if (writer_open(&store->writer, store->path, store->directory.slots,
                     store->config.kernels, &store->rules, &damage, failure))
         return fail_context(failure, "store %s",
                             store->directory.database ? store->path : "in memory");
@@ -180,6 +180,11 @@ void store_close(struct store *store)
 const char *store_path(const struct store *store)
 {
     return store->path;
+}
+
+struct slots *store_slots(const struct store *store)
+{
+    return store->writer.db.slots;
 }
 
 const struct health_rules *store_rules(const struct store *store)

@@ -4,6 +4,7 @@
 #define STORE_PATH_H
 
 struct health_rules;
+struct slots;
 struct store;
 
 /* A file name, or a URI for a store in memory. Valid as long as the store. */
@@ -11,5 +12,6 @@ const char *store_path(const struct store *store);
 
 /* Likewise. */
 const struct health_rules *store_rules(const struct store *store);
+struct slots *store_slots(const struct store *store); /* NULL: it is in memory */
 
 #endif

@@ -23,6 +23,7 @@ int store_reader_open(struct store_reader **reader, struct store *store,
     }
     r->rules = *store_rules(store);
     r->db.rules = &r->rules;
+    r->db.slots = store_slots(store);
     *reader = r;
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "store/erase.h"
 #include "store/retain_waiting.h"
+#include "store/slots.h"
 #include "store/statements.h"
 #include "store/walk.h"
 
@@ -229,7 +230,7 @@ static int tidy_layers(struct tidy *tidy, struct failure *failure)
 
 /* ---- size ------------------------------------------------------------------ */
 
-/* Of the pages that are in use. */
+/* Of the pages and slots that are in use. */
 static int used_bytes(struct db *db, uint64_t *bytes, struct failure *failure)
 {
     int64_t pages = 0, unused = 0, size = 0;
@@ -238,7 +239,7 @@ static int used_bytes(struct db *db, uint64_t *bytes, struct failure *failure)
         db_number(db, "PRAGMA freelist_count", &unused, failure) ||
         db_number(db, "PRAGMA page_size", &size, failure))
         return -1;
-    *bytes = (uint64_t)(pages - unused) * (uint64_t)size;
+    *bytes = (uint64_t)(pages - unused) * (uint64_t)size + slots_used_bytes(db->slots);
     return 0;
 }
 

@@ -25,8 +25,9 @@
  *   reading reports, the upload with the codes of step_max (0: none are kept), and the
  *   row before it in the order of keys ('': none).
  * runs: one row per run: its attempts (run.h).
- * codes: 2-bit codes and f32 scales in chunks of at most CODES_CHUNK_BYTES. An upload to
- *   which nothing refers is still arriving, or was left by a crash.
+ * codes: 2-bit codes and f32 scales in chunks of at most CODES_CHUNK_BYTES. `slot`: of the
+ *   file of slots, which has the chunk; NULL: the row has it (place.h). An upload to which
+ *   nothing refers is still arriving, or was left by a crash.
  * kept: which uploads hold the codes and scales of a report (kept.h).
  * shards: parts of a layer whose report is not complete yet (waiting.h).
  * joined: of which shards a report was made (joined.h).
@@ -81,6 +82,7 @@ static const struct step {
     {rekey_sql, rekey_rows},
     {past_sql, past_fill},
     {joined_sql, NULL},
+    {"ALTER TABLE codes ADD COLUMN slot BIGINT", NULL},
 };
 
 int schema_version(void)

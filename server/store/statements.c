@@ -52,14 +52,18 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_TOTALS_PUT] = "UPDATE totals SET layers = ?1, last_run = ?2, last_layer = ?3,"
                       " last_replica = ?4, last_attempt = ?5, sequence = ?6,"
                       " schema_crc = ?7, crc = ?8",
-    [ST_CODES_INSERT] = "INSERT INTO codes (upload, chunk, data, crc)"
-                        " VALUES (?1, ?2, ?3, ?4)",
+    [ST_CODES_INSERT] = "INSERT INTO codes (upload, chunk, data, crc, slot)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)",
     [ST_CODES_DELETE] = "DELETE FROM codes WHERE upload = ?1",
-    [ST_CODES_SELECT_OLD] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
-                            " ORDER BY chunk",
-    [ST_CODES_SELECT_NEW] = "SELECT chunk, data, crc FROM codes WHERE upload = ?1"
-                            " ORDER BY chunk",
+    [ST_CODES_SELECT_OLD] = "SELECT " CODES_COLUMNS " FROM codes"
+                            " WHERE upload = ?1 ORDER BY chunk",
+    [ST_CODES_SELECT_NEW] = "SELECT " CODES_COLUMNS " FROM codes"
+                            " WHERE upload = ?1 ORDER BY chunk",
     [ST_CODES_BYTES] = "SELECT SUM(LENGTH(data)) FROM codes WHERE upload IN (?1, ?2)",
+    [ST_CODES_SLOTS] = "SELECT " CODES_COLUMNS ", upload FROM codes"
+                       " WHERE upload = ?1 AND slot IS NOT NULL",
+    [ST_CODES_ALL_SLOTS] = "SELECT " CODES_COLUMNS ", upload FROM codes"
+                           " WHERE slot IS NOT NULL",
     [ST_KEPT_INSERT] = "INSERT INTO kept (" KEPT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
     [ST_KEPT_DELETE] = "DELETE FROM kept WHERE sequence = ?1",
     [ST_KEPT_USES] = "SELECT 1 FROM kept WHERE upload = ?1 UNION ALL"
@@ -110,7 +114,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_SHARDS_SUM] = "SELECT COALESCE(SUM(part = 0), 0),"
                       " COALESCE(SUM(CASE WHEN part > 0 THEN number ELSE 0 END), 0)"
                       " FROM shards",
-    [ST_CODES_PIECE] = "SELECT substr(data, ?3, ?4), length(data) FROM codes"
+    [ST_CODES_PIECE] = "SELECT substr(data, ?3, ?4), length(data), slot FROM codes"
                        " WHERE upload = ?1 AND chunk = ?2",
     [ST_JOINED_PUT] = "INSERT INTO joined (sequence, list, crc) VALUES (?1, ?2, ?3)",
     [ST_JOINED_SELECT] = "SELECT list, crc FROM joined WHERE sequence = ?1",

@@ -30,19 +30,22 @@ enum statement_id {
     ST_RUN_DELETE,    /* run */
     ST_TOTALS_SELECT,
     ST_TOTALS_PUT,
-    ST_CODES_INSERT,     /* upload, chunk, data, crc */
+    ST_CODES_INSERT,     /* upload, chunk, data, crc, slot */
     ST_CODES_DELETE,     /* upload */
-    ST_CODES_SELECT_OLD, /* upload -> chunk, data, crc; two, as both are open together */
+    ST_CODES_SELECT_OLD, /* upload -> CODES_COLUMNS; two, as both are open together */
     ST_CODES_SELECT_NEW,
-    ST_CODES_BYTES, /* two uploads -> bytes of both; twice the same one counts once */
-    ST_KEPT_INSERT, /* sequence, upload, scales, bytes, crc */
-    ST_KEPT_DELETE, /* sequence */
-    ST_KEPT_USES,   /* upload -> a row, if a report has it as codes or scales */
-    ST_KEPT_SELECT, /* sequence -> the same */
-    ST_KEPT_FROM,   /* upload -> KEPT_COLUMNS, this upload and later ones */
-    ST_KEPT_BYTES,  /* -> of all uploads that are kept */
-    ST_REPORT_AT,   /* sequence -> REPORT_COLUMNS */
-    ST_PAGES,       /* -> of the file */
+    ST_CODES_BYTES, /* two uploads -> bytes of both; twice the same one counts once. Of a
+                       store that has no slots yet */
+    ST_CODES_SLOTS, /* upload -> CODES_COLUMNS, upload of the rows that have a slot */
+    ST_CODES_ALL_SLOTS, /* -> the same, of all uploads */
+    ST_KEPT_INSERT,     /* sequence, upload, scales, bytes, crc */
+    ST_KEPT_DELETE,     /* sequence */
+    ST_KEPT_USES,       /* upload -> a row, if a report has it as codes or scales */
+    ST_KEPT_SELECT,     /* sequence -> the same */
+    ST_KEPT_FROM,       /* upload -> KEPT_COLUMNS, this upload and later ones */
+    ST_KEPT_BYTES,      /* -> of all uploads that are kept */
+    ST_REPORT_AT,       /* sequence -> REPORT_COLUMNS */
+    ST_PAGES,           /* -> of the file */
     ST_FREE_PAGES,
     ST_PAGE_BYTES,
     ST_VACUUM_MODE, /* -> 2: incremental */
@@ -67,8 +70,9 @@ enum statement_id {
     ST_SHARD_PUT,    /* SHARD_COLUMNS; replaces the row of that key */
     ST_SHARDS_DELETE, /* key, step */
     ST_SHARDS_SUM,    /* -> number of lists, bytes of shards */
-    ST_CODES_PIECE, /* upload, chunk, first byte from 1, bytes -> piece, bytes of the row */
-    ST_JOINED_PUT,    /* sequence, list, crc */
+    ST_CODES_PIECE, /* upload, chunk, first byte from 1, bytes -> piece, bytes of the row,
+                       slot */
+    ST_JOINED_PUT,  /* sequence, list, crc */
     ST_JOINED_SELECT, /* sequence -> list, crc */
     ST_JOINED_DELETE, /* sequence */
     ST_CODES_ORPHAN,  /* upload -> the next one that no layer refers to */

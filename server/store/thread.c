@@ -256,6 +256,7 @@ static bool run_upkeep(struct store *store)
             metric_add(store->config.metrics, M_STORE_RETIRED, writer->retain.deleted);
         busy = busy || more > 0;
     }
+    slots_trim(writer->db.slots);
     if (!busy && vacuum_due(&writer->db))
         busy = writer_slice(writer, vacuum_some, NULL, false, &failure) > 0;
     return busy;

@@ -98,6 +98,7 @@ int store_usable(const char *path, struct failure *failure)
         return refused(failure, path, "");
     result = check_file(at, "tritd.lock", path, false, failure) < 0 ||
                      check_file(at, "reports.sqlite", path, true, failure) < 0 ||
+                     check_file(at, "codes.slots", path, false, failure) < 0 ||
                      check_create(at, path, failure) < 0
                  ? -1
                  : 0;

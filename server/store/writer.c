@@ -7,88 +7,8 @@
 #include "store/commit_shard.h"
 #include "store/past.h"
 #include "store/row_cache.h"
-#include "store/schema.h"
 #include "store/statements.h"
 #include "store/waiting.h"
-
-/* Uploads and reports are numbered from 1. The next number is above those of all rows; a
- * number beyond 2^48 can only be damage. */
-static int find_next(struct writer *writer, struct failure *failure)
-{
-    int64_t upload = 0, sequence = 0;
-
-    if (db_number(&writer->db,
-                  "SELECT COALESCE(MAX(upload), 0) FROM (SELECT upload FROM codes"
-                  " UNION ALL SELECT upload FROM layers UNION ALL SELECT upload FROM kept"
-                  " UNION ALL SELECT scales FROM kept UNION ALL SELECT upload FROM shards"
-                  " UNION ALL SELECT scales FROM shards)"
-                  " WHERE upload BETWEEN 0 AND 1 << 48",
-                  &upload, failure) ||
-        db_number(&writer->db,
-                  "SELECT COALESCE(MAX(sequence), 0) FROM (SELECT sequence FROM totals"
-                  " UNION ALL SELECT MAX(sequence) FROM reports)"
-                  " WHERE sequence BETWEEN 0 AND 1 << 48",
-                  &sequence, failure))
-        return -1;
-    writer->next = (struct counters){.upload = upload + 1, .sequence = sequence + 1};
-    return 0;
-}
-
-int writer_open(struct writer *writer, const char *path, bool in_memory,
-                const struct kernels *kernels, const struct health_rules *rules,
-                struct failure *damage, struct failure *failure)
-{
-    *writer = (struct writer){.kernels = kernels, .rules = rules};
-    list_init(&writer->touched);
-    list_init(&writer->in_commit);
-    list_init(&writer->finished);
-    if (db_open(&writer->db, path, DB_WRITES, failure))
-        return -1;
-    writer->db.rules = rules;
-    if (schema_prepare(&writer->db, in_memory, damage, failure) ||
-        find_next(writer, failure) || kept_sum(&writer->db, failure) ||
-        waiting_sum(&writer->db, failure))
-        goto close;
-    writer->db.cache = row_cache_create(); /* without memory it works, too */
-    /* Prepare all now: a rollback must not fail for lack of memory. */
-    for (unsigned id = 0; id < STATEMENT_COUNT; id++)
-        if (!statement(&writer->db, (enum statement_id)id, failure))
-            goto close;
-    return 0;
-
-close:
-    db_close(&writer->db);
-    return -1;
-}
-
-/* ---- orphans: uploads that no layer refers to ------------------------------ */
-
-static void remember_orphan(struct writer *writer, int64_t upload)
-{
-    if (upload != 0 && writer->orphan_count < WRITER_ORPHANS_MAX)
-        writer->orphans[writer->orphan_count++] = upload;
-}
-
-static void remember_orphans(struct writer *writer, const struct store_upload *upload)
-{
-    remember_orphan(writer, upload->codes.upload);
-    remember_orphan(writer, upload->scales.upload);
-}
-
-/* Each in its own transaction. If a full disk refuses, they stay for the next batch; if
- * their rows are damaged, for the next start. */
-static void remove_orphans(struct writer *writer)
-{
-    while (writer->orphan_count > 0) {
-        struct failure failure = {0};
-
-        if (codes_delete(&writer->db, writer->orphans[writer->orphan_count - 1],
-                         &failure) &&
-            failure.status != TRIT_DATA_LOSS)
-            return;
-        writer->orphan_count--;
-    }
-}
 
 static const struct state_row rows[BATCH_STATES] = {
     [BATCH_IDLE] = {"idle", STATE_TO(BATCH_OPEN) | STATE_TO(BATCH_FAILED)},
@@ -110,6 +30,7 @@ static void undo(struct writer *writer)
 {
     if (!sqlite3_get_autocommit(writer->db.sqlite))
         statement_run(&writer->db, ST_ROLLBACK, NULL);
+    slots_rolled_back(writer->db.slots);
     row_cache_clear(writer->db.cache);
     kept_sum(&writer->db, NULL);
     waiting_sum(&writer->db, NULL);
@@ -124,6 +45,7 @@ static int begin_transaction(struct writer *writer, struct failure *failure)
     if (version != writer->data_version)
         row_cache_clear(writer->db.cache);
     writer->data_version = version;
+    writer->changes = sqlite3_total_changes(writer->db.sqlite);
     return 0;
 }
 
@@ -176,13 +98,30 @@ static void free_buffer(struct writer *writer, struct store_upload *upload)
     codes_free_buffer(&upload->scales);
 }
 
+/* What is in slots is on disk before the rows that name them, if COMMIT waits for it. A
+ * transaction without changes has nothing to wait for. */
+static int commit_transaction(struct writer *writer, struct failure *failure)
+{
+    const bool waits = writer->flush == FLUSH_FULL;
+
+    if (waits && slots_sync(writer->db.slots, failure))
+        return -1;
+    if (statement_run(&writer->db, ST_COMMIT, failure)) {
+        slots_doubt(writer->db.slots);
+        return -1;
+    }
+    slots_committed(writer->db.slots,
+                    waits && sqlite3_total_changes(writer->db.sqlite) != writer->changes);
+    return 0;
+}
+
 /* COMMITs the open transaction and gives its puts their results. */
 static void end_transaction(struct writer *writer)
 {
     struct list *link;
 
     if (writer->state == BATCH_OPEN) {
-        if (statement_run(&writer->db, ST_COMMIT, &writer->failure)) {
+        if (commit_transaction(writer, &writer->failure)) {
             roll_back(writer);
         } else {
             state_move(&batch_states, &writer->state, BATCH_IDLE);
@@ -200,7 +139,7 @@ static void end_transaction(struct writer *writer)
         codes_free_buffer(&command->upload->codes);
         codes_free_buffer(&command->upload->scales);
         if (writer->state == BATCH_FAILED)
-            remember_orphans(writer, command->upload);
+            orphans_remember(&writer->orphans, command->upload);
         if (command->kind == COMMAND_COMMIT)
             set_failure(writer, command->upload);
         list_push(&writer->finished, link);
@@ -229,7 +168,7 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     fail(&put->failure, failure->status, NULL,
          "%s: not stored: %s; use another run, or restore the data directory", title,
          failure->message);
-    remember_orphans(writer, upload);
+    orphans_remember(&writer->orphans, upload);
 }
 
 /* The rollback lost codes of this upload. */
@@ -264,10 +203,10 @@ static void start_over(struct writer *writer)
         struct store_upload *upload = command->upload;
 
         if (command->kind == COMMAND_ABORT || upload->state == UPLOAD_BROKEN) {
-            remember_orphans(writer, upload);
+            orphans_remember(&writer->orphans, upload);
         } else if (!upload->repeatable) {
             break_by_rollback(upload);
-            remember_orphans(writer, upload);
+            orphans_remember(&writer->orphans, upload);
         } else {
             upload->codes = upload->codes_before;
             upload->scales = upload->scales_before;
@@ -382,12 +321,24 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     }
 }
 
+static void break_for_loss(struct store_upload *upload)
+{
+    struct failure failure = {0};
+
+    fail(&failure, TRIT_UNAVAILABLE, NULL,
+         "codes.slots: the disk may have lost codes of it; send this report again");
+    break_upload(upload, &failure);
+}
+
 static void take_commit(struct writer *writer, struct store_upload *upload)
 {
     size_t count = upload->codes.count + upload->scales.count;
 
     if (upload->end.count > 0 && upload->state == UPLOAD_SOUND)
         break_for_memory(upload);
+    if (codes_lost(&upload->codes, &writer->db) ||
+        codes_lost(&upload->scales, &writer->db))
+        break_for_loss(upload);
     if (upload->state == UPLOAD_BROKEN || need_transaction(writer)) {
         discard(writer, upload);
         return;
@@ -454,7 +405,7 @@ int writer_slice(struct writer *writer,
         begin_transaction(writer, &writer->failure))
         return fail(failure, writer->failure.status, NULL, "%s", writer->failure.message);
     more = step(writer, arg, failure);
-    if (more >= 0 && statement_run(&writer->db, ST_COMMIT, failure))
+    if (more >= 0 && commit_transaction(writer, failure))
         more = -1;
     if (more >= 0)
         return more;
@@ -467,7 +418,7 @@ void writer_begin(struct writer *writer, bool durable)
 {
     writer->failure = writer->damage = (struct failure){0};
     writer->added = writer->transactions = writer->reports = 0;
-    remove_orphans(writer);
+    orphans_remove(&writer->orphans, &writer->db);
     if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL))
         state_move(&batch_states, &writer->state, BATCH_FAILED);
 }
@@ -490,5 +441,6 @@ void writer_close(struct writer *writer)
 
     if (!writer->careful && begin_transaction(writer, &ignored) == 0)
         past_write_late(&writer->db);
+    slots_close(writer->db.slots);
     db_close(&writer->db);
 }

@@ -23,10 +23,10 @@
 
 #include "store/commit.h"
 #include "store/evict.h"
+#include "store/orphans.h"
 #include "store/retain.h"
 
 enum {
-    WRITER_ORPHANS_MAX = 64,
     WRITER_KEPT_BYTES_MAX = 4 << 20, /* codes of committed puts, kept until COMMIT */
 };
 
@@ -42,14 +42,12 @@ struct writer {
     const struct health_rules *rules;
     struct counters next;
     int64_t data_version; /* of the database when the last transaction began */
+    int changes;          /* that the connection had made until then */
     struct evict evict;
     struct retain retain;
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
-    /* Uploads whose rows no layer refers to and which could not be deleted with their
-     * batch. What exceeds the bound is deleted at the next start. */
-    int64_t orphans[WRITER_ORPHANS_MAX];
-    size_t orphan_count;
+    struct orphans orphans;
     bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;
@@ -64,8 +62,8 @@ struct writer {
     struct failure damage;  /* the first that a put of the batch met */
 };
 
-/* 0 with `damage` set: the store opened, but some rows are damaged. */
-int writer_open(struct writer *writer, const char *path, bool in_memory,
+/* `slots`: path of the file of slots; NULL: the store is in memory. 0 with `damage` set: the store opened, but some rows are damaged. */
+int writer_open(struct writer *writer, const char *path, const char *slots,
                 const struct kernels *kernels, const struct health_rules *rules,
                 struct failure *damage, struct failure *failure);
 void writer_close(struct writer *writer);

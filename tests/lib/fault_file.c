@@ -11,20 +11,20 @@
 #include <unistd.h>
 
 static struct {
-    unsigned calls; /* 0 = nothing fails */
-    uint64_t left;
-    int code;
-    enum fault_file_mode mode;
-    bool fired;
+    _Atomic unsigned calls; /* 0 = nothing fails */
+    _Atomic uint64_t left;
+    _Atomic int code;
+    _Atomic enum fault_file_mode mode;
+    _Atomic bool fired;
 } armed;
 
 void fault_file_arm(unsigned calls, uint64_t nth, int code, enum fault_file_mode mode)
 {
-    armed.calls = calls;
     armed.left = nth;
     armed.code = code;
     armed.mode = mode;
     armed.fired = false;
+    armed.calls = calls;
 }
 
 bool fault_file_disarm(void)

@@ -38,7 +38,7 @@ enum fault_file_mode {
     FAULT_FILE_SHORT, /* pwrite, pread: every use moves one byte at most */
 };
 
-/* One thread. `nth` counts from 1. */
+/* `nth` counts from 1. Any thread may hit it; arm and disarm belong to one. */
 void fault_file_arm(unsigned calls, uint64_t nth, int code, enum fault_file_mode mode);
 
 /* True when a use was made to fail (or to be short). */

@@ -114,7 +114,7 @@ CASE(broken_upload_is_swept,
 
     store_fixture_init(&fixture, false);
     CHECK_EQ(put_step(&fixture, 1, NULL), TRIT_OK);
-    disk_arm(100, true);
+    disk_arm(20, true);
     CHECK_EQ(put_step(&fixture, 2, NULL), TRIT_UNAVAILABLE);
     CHECK(disk_disarm());
     CHECK_EQ(put_step(&fixture, 3, NULL), TRIT_OK);
@@ -149,7 +149,7 @@ CASE(leftovers_go_at_open, "opening the store removes uploads that a crash left 
     store_fixture_init(&fixture, false);
     CHECK_EQ(put_step(&fixture, 1, NULL), TRIT_OK);
     store_fixture_close_store(&fixture);
-    snprintf(insert, sizeof(insert), "INSERT INTO codes VALUES (999, 0, x'00', %u)",
+    snprintf(insert, sizeof(insert), "INSERT INTO codes VALUES (999, 0, x'00', %u, NULL)",
              (unsigned)codes_row_crc(999, 0, "", 1));
     store_sql(&fixture, insert);
     must_open(&fixture);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens what the writer works on. */
+#include "store/place.h"
+#include "store/row_cache.h"
+#include "store/schema.h"
+#include "store/slots.h"
+#include "store/statements.h"
+#include "store/waiting.h"
+#include "store/writer.h"
+
+/* Uploads and reports are numbered from 1. The next number is above those of all rows; a
+ * number beyond 2^48 can only be damage. */
+static int find_next(struct writer *writer, struct failure *failure)
+{
+    int64_t upload = 0, sequence = 0;
+
+    if (db_number(&writer->db,
+                  "SELECT COALESCE(MAX(upload), 0) FROM (SELECT upload FROM codes"
+                  " UNION ALL SELECT upload FROM layers UNION ALL SELECT upload FROM kept"
+                  " UNION ALL SELECT scales FROM kept UNION ALL SELECT upload FROM shards"
+                  " UNION ALL SELECT scales FROM shards)"
+                  " WHERE upload BETWEEN 0 AND 1 << 48",
+                  &upload, failure) ||
+        db_number(&writer->db,
+                  "SELECT COALESCE(MAX(sequence), 0) FROM (SELECT sequence FROM totals"
+                  " UNION ALL SELECT MAX(sequence) FROM reports)"
+                  " WHERE sequence BETWEEN 0 AND 1 << 48",
+                  &sequence, failure))
+        return -1;
+    writer->next = (struct counters){.upload = upload + 1, .sequence = sequence + 1};
+    return 0;
+}
+
+static void note_first(void *arg, const struct failure *failure)
+{
+    struct failure *damage = arg;
+
+    if (damage->status == TRIT_OK)
+        *damage = *failure;
+}
+
+/* After schema_prepare, which deletes rows whose slots then are free. */
+static int open_slots(struct writer *writer, const char *path, struct failure *damage,
+                      struct failure *failure)
+{
+    if (!path)
+        return 0;
+    return slots_open(&writer->db.slots, path, failure) ||
+                   places_claim(&writer->db, note_first, damage, failure)
+               ? -1
+               : 0;
+}
+
+int writer_open(struct writer *writer, const char *path, const char *slots,
+                const struct kernels *kernels, const struct health_rules *rules,
+                struct failure *damage, struct failure *failure)
+{
+    *writer = (struct writer){.kernels = kernels, .rules = rules};
+    list_init(&writer->touched);
+    list_init(&writer->in_commit);
+    list_init(&writer->finished);
+    if (db_open(&writer->db, path, DB_WRITES, failure))
+        return -1;
+    writer->db.rules = rules;
+    if (schema_prepare(&writer->db, !slots, damage, failure) ||
+        open_slots(writer, slots, damage, failure) || find_next(writer, failure) ||
+        kept_sum(&writer->db, failure) || waiting_sum(&writer->db, failure))
+        goto close;
+    writer->db.cache = row_cache_create(); /* without memory it works, too */
+    /* Prepare all now: a rollback must not fail for lack of memory. */
+    for (unsigned id = 0; id < STATEMENT_COUNT; id++)
+        if (!statement(&writer->db, (enum statement_id)id, failure))
+            goto close;
+    return 0;
+
+close:
+    slots_close(writer->db.slots);
+    db_close(&writer->db);
+    return -1;
+}
