@@ -196,14 +196,16 @@ struct stream {
 };
 
 static int stream_open(struct stream *stream, struct db *db, enum statement_id id,
-                       int64_t upload, struct failure *failure)
+                       int64_t upload, int64_t chunk, struct failure *failure)
 {
     *stream = (struct stream){.select = statement(db, id, failure),
                               .upload = upload,
+                              .chunk = chunk,
                               .room = id == ST_CODES_SELECT_NEW};
     if (!stream->select)
         return -1;
     db_bind_i64(stream->select, 1, upload);
+    db_bind_i64(stream->select, 2, chunk);
     return 0;
 }
 
@@ -266,7 +268,7 @@ int codes_check(struct db *db, int64_t upload, struct failure *failure)
 
     if (upload == 0)
         return 0;
-    if (stream_open(&stream, db, ST_CODES_SELECT_OLD, upload, failure))
+    if (stream_open(&stream, db, ST_CODES_SELECT_OLD, upload, 0, failure))
         return -1;
     while (row == 1)
         row = stream_step(&stream, db, failure);
@@ -309,12 +311,6 @@ int codes_remove_orphans(struct db *db, struct failure *failure)
     }
     return found;
 }
-
-/* The position of the next byte in the tensor. */
-struct code_position {
-    uint64_t group; /* within the row */
-    uint64_t byte;  /* within the group */
-};
 
 /* Counts the transitions of `count` bytes of codes. Where a chunk ends inside a group,
  * the group is counted in two pieces. That is exact: a byte has four whole codes. */
@@ -384,8 +380,8 @@ int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
     struct stream old = {0}, new = {0};
     int outcome = -1;
 
-    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) == 0 &&
-        stream_open(&new, db, ST_CODES_SELECT_NEW, to, failure) == 0)
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, 0, failure) == 0 &&
+        stream_open(&new, db, ST_CODES_SELECT_NEW, to, 0, failure) == 0)
         outcome = walk_streams(db, &old, &new, bytes, visit, failure);
     stream_close(&new);
     stream_close(&old);
@@ -394,33 +390,69 @@ int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
 
 struct counting {
     const struct kernels *kernels;
-    const struct codes_layout *layout;
-    struct code_position position;
-    uint64_t *table;
+    struct codes_early *early;
 };
 
 static void count_piece(void *arg, const uint8_t *from, const uint8_t *to, size_t count)
 {
     struct counting *counting = arg;
+    struct codes_early *early = counting->early;
 
-    count_bytes(counting->kernels, counting->layout, &counting->position, from, to, count,
-                counting->table);
+    count_bytes(counting->kernels, &early->layout, &early->position, from, to, count,
+                early->table);
+}
+
+int codes_count_chunk(struct db *db, const struct kernels *kernels,
+                      struct codes_early *early, const uint8_t *bytes,
+                      struct failure *failure)
+{
+    struct counting counting = {.kernels = kernels, .early = early};
+    struct stream old = {0};
+    int found = -1;
+
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, early->from, early->chunks, failure) ==
+            0 &&
+        (found = stream_step(&old, db, failure)) == 1 && old.count == CODES_CHUNK_BYTES) {
+        count_piece(&counting, old.bytes, bytes, CODES_CHUNK_BYTES);
+        early->chunks++;
+    } else {
+        early->from = 0;
+    }
+    stream_close(&old);
+    return found < 0 ? -1 : 0;
+}
+
+/* Whether all that was not counted early is in the buffer. */
+static bool has_rest(const struct codes *to, const struct codes_early *early,
+                     uint64_t left)
+{
+    return left == 0 ? to->chunks == early->chunks
+                     : to->buffer && to->chunks == early->chunks + 1 &&
+                           left <= CODES_CHUNK_BYTES;
 }
 
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
                       const struct codes *to, const struct codes_layout *layout,
-                      uint64_t table[9], struct failure *failure)
+                      struct codes_early *early, struct failure *failure)
 {
-    struct counting counting = {.kernels = kernels, .layout = layout, .table = table};
+    struct codes_early fresh = {.from = from, .layout = *layout};
+    struct counting counting = {.kernels = kernels, .early = early};
     const struct codes_visit visit = {count_piece, &counting};
-    struct stream old = {0}, new = {.bytes = to->buffer, .count = to->bytes};
+    struct stream old = {0}, new = {.bytes = to->buffer};
+    uint64_t left;
     int outcome = -1;
 
-    /* What was flushed stays in the buffer: a single row is all of them. */
-    if (to->chunks != 1 || !to->buffer)
+    if (early->from != from || memcmp(&early->layout, layout, sizeof(*layout)) != 0)
+        *early = fresh;
+    left = layout->bytes - (uint64_t)early->chunks * CODES_CHUNK_BYTES;
+    /* What was flushed stays in the buffer. */
+    if (!has_rest(to, early, left)) {
+        *early = fresh;
         return codes_walk_pair(db, from, to->upload, layout->bytes, &visit, failure);
-    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, failure) == 0)
-        outcome = walk_streams(db, &old, &new, layout->bytes, &visit, failure);
+    }
+    new.count = (size_t)left;
+    if (stream_open(&old, db, ST_CODES_SELECT_OLD, from, early->chunks, failure) == 0)
+        outcome = walk_streams(db, &old, &new, left, &visit, failure);
     stream_close(&old);
     return outcome;
 }

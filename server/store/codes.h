@@ -83,11 +83,33 @@ struct codes_visit {
 int codes_walk_pair(struct db *db, int64_t from, int64_t to, uint64_t bytes,
                     const struct codes_visit *visit, struct failure *failure);
 
-/* Adds the transitions from one upload to another, which was just written, to the table;
- * both are whole and of that layout. -1: do not use the table. DATA_LOSS: a row is missing
+/* The position of the next byte in the tensor. */
+struct code_position {
+    uint64_t group; /* within the row */
+    uint64_t byte;  /* within the group */
+};
+
+/* Transitions that were counted while the codes arrived, chunk by chunk. */
+struct codes_early {
+    int64_t from;   /* the upload before; 0: nothing is counted early */
+    int64_t chunks; /* that were counted, all of them full */
+    struct codes_layout layout;
+    struct code_position position;
+    uint64_t table[9];
+};
+
+/* Counts the next chunk, which is full. If the upload before has no full chunk there, no
+ * more is counted early. -1: neither, and the failure says why. */
+int codes_count_chunk(struct db *db, const struct kernels *kernels,
+                      struct codes_early *early, const uint8_t *bytes,
+                      struct failure *failure);
+
+/* Counts the transitions from one upload to another, which was just written, into
+ * early->table; both are whole and of that layout. What was counted early is not counted
+ * again, if it was between these two. -1: do not use the table. DATA_LOSS: a row is missing
  * or damaged. */
 int codes_transitions(struct db *db, const struct kernels *kernels, int64_t from,
                       const struct codes *to, const struct codes_layout *layout,
-                      uint64_t table[9], struct failure *failure);
+                      struct codes_early *early, struct failure *failure);
 
 #endif

@@ -90,6 +90,15 @@ int commit_compare(struct commit *commit, const struct report_row *row,
 /* Finds the report before this one, if this one is the newest. */
 int commit_find_before(struct commit *commit, struct failure *failure);
 
+/* Finds the upload to which flips would be counted if the put came to its commit now;
+ * early->from is 0 if there is none. `expected`: its report and question, as far as they
+ * are valid at begin. -1: as commit_report; there is nothing to count early. */
+int flips_begin(struct db *db, const struct store_put *expected,
+                struct codes_early *early, struct failure *failure);
+
+/* Whether the codes of the report before have the same layout. */
+bool commit_comparable(const struct commit *commit);
+
 /* Compares with the other replicas at this step: a difference becomes a finding, equal
  * digests a note. After commit_codes. */
 int commit_replicas(struct commit *commit, struct failure *failure);

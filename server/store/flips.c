@@ -84,7 +84,7 @@ int commit_find_before(struct commit *commit, struct failure *failure)
 
 /* ---- codes ----------------------------------------------------------------- */
 
-static bool comparable(const struct commit *commit)
+bool commit_comparable(const struct commit *commit)
 {
     const struct before *before = &commit->before;
     char shape[SHAPE_TEXT_BYTES];
@@ -99,10 +99,14 @@ static int count_flips(struct commit *commit, const struct kernels *kernels,
                        const struct codes_layout *layout, struct failure *failure)
 {
     struct trit_report *report = commit->put->report;
-    uint64_t table[9] = {0}, flips = 0, all = 0;
+    const struct store_upload *upload = commit->put->upload;
+    struct codes_early early = {0}; /* as for a report that is made of shards */
+    uint64_t *table = early.table, flips = 0, all = 0;
 
+    if (upload)
+        early = upload->early;
     if (codes_transitions(commit->db, kernels, commit->before.upload, commit->codes,
-                          layout, table, failure))
+                          layout, &early, failure))
         return fail_context(failure, "the codes kept of step %" PRId64,
                             commit->before.step);
     for (int i = 0; i < 9; i++) {
@@ -110,7 +114,7 @@ static int count_flips(struct commit *commit, const struct kernels *kernels,
         if (i / 3 != i % 3)
             flips += table[i];
     }
-    memcpy(report->transitions, table, sizeof(table));
+    memcpy(report->transitions, table, sizeof(early.table));
     report->has_previous = true;
     report->previous_step = (uint64_t)commit->before.step;
     report->flips = flips;
@@ -128,7 +132,7 @@ int commit_codes(struct commit *commit, const struct kernels *kernels,
         return -1;
     if (!is_newest(commit))
         return 0;
-    if (codes->upload != 0 && comparable(commit))
+    if (codes->upload != 0 && commit_comparable(commit))
         return count_flips(commit, kernels, layout, failure);
     if (codes_check(commit->db, commit->layer.upload, failure))
         return fail_context(failure, "the codes kept of step %" PRId64,

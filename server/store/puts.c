@@ -22,6 +22,12 @@
 #include "obs/metrics.h"
 #include "store/store_impl.h"
 
+static void free_upload(struct store_upload *upload)
+{
+    free(upload->expected);
+    free(upload);
+}
+
 /* ---- messages, on the loop --------------------------------------------------- */
 
 static void deliver_drained(struct mailbox_message *message)
@@ -36,7 +42,7 @@ static void deliver_drained(struct mailbox_message *message)
 
 static void deliver_aborted(struct mailbox_message *message)
 {
-    free(LIST_OWNER(message, struct store_upload, aborted_message));
+    free_upload(LIST_OWNER(message, struct store_upload, aborted_message));
 }
 
 static void deliver_done(struct mailbox_message *message)
@@ -45,7 +51,7 @@ static void deliver_done(struct mailbox_message *message)
     void (*filed)(void *arg) = put->upload->filed;
     void *filed_arg = put->upload->filed_arg;
 
-    free(put->upload);
+    free_upload(put->upload);
     put->upload = NULL;
     put->done(put);
     if (filed)
@@ -84,6 +90,18 @@ void store_leave(struct store *store, uint32_t count)
         metric_down(store->config.metrics, M_STORE_QUEUED);
 }
 
+/* Without memory flips are counted at commit. */
+static void expect(struct store_upload *upload, const struct store_put *put)
+{
+    if (!put->counts_early || put->shard || put->report->elements < 4 * CODES_CHUNK_BYTES)
+        return;
+    upload->expected = malloc(sizeof(*upload->expected));
+    if (!upload->expected)
+        return;
+    *upload->expected = *put->report;
+    upload->expected_partial = put->question.partial;
+}
+
 int store_begin(struct store_put *put, struct store *store, struct failure *failure)
 {
     struct store_upload *upload;
@@ -105,6 +123,7 @@ int store_begin(struct store_put *put, struct store *store, struct failure *fail
     upload->end.upload = upload;
     list_init(&upload->waiting);
     list_init(&upload->touched);
+    expect(upload, put);
     put->store = store;
     put->upload = upload;
     put->existed = false;

@@ -56,9 +56,11 @@ static const char *const sql[STATEMENT_COUNT] = {
                         " VALUES (?1, ?2, ?3, ?4, ?5)",
     [ST_CODES_DELETE] = "DELETE FROM codes WHERE upload = ?1",
     [ST_CODES_SELECT_OLD] = "SELECT " CODES_COLUMNS " FROM codes"
-                            " WHERE upload = ?1 ORDER BY chunk",
+                            " WHERE upload = ?1 AND chunk >= ?2"
+                            " ORDER BY chunk",
     [ST_CODES_SELECT_NEW] = "SELECT " CODES_COLUMNS " FROM codes"
-                            " WHERE upload = ?1 ORDER BY chunk",
+                            " WHERE upload = ?1 AND chunk >= ?2"
+                            " ORDER BY chunk",
     [ST_CODES_BYTES] = "SELECT SUM(LENGTH(data)) FROM codes WHERE upload IN (?1, ?2)",
     [ST_CODES_SLOTS] = "SELECT " CODES_COLUMNS ", upload FROM codes"
                        " WHERE upload = ?1 AND slot IS NOT NULL",

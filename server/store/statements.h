@@ -32,7 +32,8 @@ enum statement_id {
     ST_TOTALS_PUT,
     ST_CODES_INSERT,     /* upload, chunk, data, crc, slot */
     ST_CODES_DELETE,     /* upload */
-    ST_CODES_SELECT_OLD, /* upload -> CODES_COLUMNS; two, as both are open together */
+    ST_CODES_SELECT_OLD, /* upload, chunk -> CODES_COLUMNS of this chunk and later
+                            ones; two, as both are open together */
     ST_CODES_SELECT_NEW,
     ST_CODES_BYTES, /* two uploads -> bytes of both; twice the same one counts once. Of a
                        store that has no slots yet */

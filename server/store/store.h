@@ -130,6 +130,9 @@ struct store_put {
     struct store_question question;  /* valid at commit */
     struct store_shard *shard;       /* NULL: the report is of a whole layer */
     const struct shard_list *joined; /* the store's: the shards of this report */
+    bool counts_early; /* at begin the report's run, layer, attempt, replica and geometry
+                          are valid, and question.partial: flips are counted while the
+                          codes arrive. Should they change, flips are counted at commit */
     void (*done)(struct store_put *put);
     /* out, valid in done() */
     struct failure failure; /* OK; ALREADY_EXISTS; RESOURCE_EXHAUSTED (memory, or too

@@ -66,6 +66,9 @@ struct store_upload {
     enum upload_state state;
     struct failure cause; /* why it is BROKEN */
     struct codes codes, scales;
+    struct trit_report *expected; /* the report at begin, if flips are counted early */
+    enum trit_partial_group expected_partial;
+    struct codes_early early;
     /* Both when the commit began, to be able to repeat it. */
     struct codes codes_before, scales_before;
     bool repeatable;     /* they are valid, and their buffers hold all bytes */

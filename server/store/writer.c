@@ -237,6 +237,36 @@ static int recover(struct writer *writer, const struct failure *failure)
 
 /* ---- commands ---------------------------------------------------------------- */
 
+/* Counts the flips of a chunk before it is written. If that fails, its commit counts, and
+ * meets the same damage. -1: SQLite has found damage. */
+static int count_early(struct writer *writer, struct store_upload *upload,
+                       const struct codes *codes, struct failure *failure)
+{
+    struct codes_early *early = &upload->early;
+    struct db *db = &writer->db;
+    struct failure reason = {0};
+    int result = 0;
+
+    if (!upload->expected || codes != &upload->codes)
+        return 0;
+    if (codes->chunks == 0) {
+        const struct store_put expected = {
+            .report = upload->expected,
+            .question = {.partial = upload->expected_partial}};
+
+        result = flips_begin(db, &expected, early, &reason);
+    }
+    if (codes->count != CODES_CHUNK_BYTES || early->chunks != codes->chunks)
+        early->from = 0;
+    if (result == 0 && early->from != 0)
+        result = codes_count_chunk(db, writer->kernels, early, codes->buffer, &reason);
+    if (result < 0)
+        early->from = 0;
+    if (result < 0 && db->damaged)
+        return fail(failure, reason.status, NULL, "%s", reason.message);
+    return 0;
+}
+
 /* Writes the buffer. On failure the upload is broken, and perhaps the batch failed. */
 static void flush(struct writer *writer, struct store_upload *upload, struct codes *codes)
 {
@@ -247,7 +277,8 @@ static void flush(struct writer *writer, struct store_upload *upload, struct cod
         break_upload(upload, &writer->failure);
         return;
     }
-    if (codes_flush(codes, &writer->db, &writer->next.upload, &failure)) {
+    if (count_early(writer, upload, codes, &failure) ||
+        codes_flush(codes, &writer->db, &writer->next.upload, &failure)) {
         recover(writer, &failure);
         break_upload(upload, &failure);
         return;

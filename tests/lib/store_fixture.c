@@ -154,6 +154,7 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
     put->put.report = &put->report;
     put->put.done = fixture_done;
     put->put.question.partial = fixture->partial;
+    put->put.counts_early = !fixture->counts_late;
     if (store_begin(&put->put, fixture->store, &failure)) {
         put->put.failure = failure;
         return -1;

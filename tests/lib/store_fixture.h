@@ -24,6 +24,7 @@ struct store_fixture {
     void (*filed)(void *arg); /* of the store's config, when it is opened */
     void *filed_arg;
     enum trit_partial_group partial; /* of the puts that follow */
+    bool counts_late;                /* their flips are counted at commit only */
 };
 
 /* The report at a step, or the newest, of replica 0 in the lineage. */

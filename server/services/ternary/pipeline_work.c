@@ -111,7 +111,7 @@ int pipeline_start(struct pipeline *pipeline)
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                         "no memory for a hash of the latents");
         pipeline->report_write.drained = on_drained;
-        if (report_write_open(&pipeline->report_write, call) < 0)
+        if (report_write_open(&pipeline->report_write, plan, call) < 0)
             return -1;
     }
     state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);

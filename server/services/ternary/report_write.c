@@ -13,6 +13,7 @@
 #include "proto/utf8.h"
 #include "services/health.h"
 #include "services/shared.h"
+#include "services/ternary/report.h"
 
 static const struct state_row rows[REPORT_WRITE_STATES] = {
     [REPORT_WRITE_NONE] = {"none", STATE_TO(REPORT_WRITE_WANTED)},
@@ -215,9 +216,13 @@ static void drained(struct store_put *put)
         report_write->drained(report_write);
 }
 
-int report_write_open(struct report_write *report_write, struct call *call)
+int report_write_open(struct report_write *report_write, const struct plan *plan,
+                      struct call *call)
 {
     report_write->call = call;
+    report_identify(report_write->answer, plan);
+    report_write->put.question.partial = plan->spec.partial;
+    report_write->put.counts_early = true;
     if (report_write->best_effort) {
         open_best_effort(report_write);
         return 0;

@@ -63,7 +63,8 @@ int report_write_want(struct report_write *report_write,
                       struct failure *failure);
 
 /* Begins the put. DURABLE: RESOURCE_EXHAUSTED: the store's queue is full. */
-int report_write_open(struct report_write *report_write, struct call *call);
+int report_write_open(struct report_write *report_write, const struct plan *plan,
+                      struct call *call);
 
 /* Gives the next 2-bit codes of the tensor to the store if the write is OPEN. While the
  * store has too much to write, a DURABLE write throttles the call. */

@@ -160,6 +160,88 @@ CASE(in_slots,
     store_fixture_fini(&fixture);
 }
 
+/* ---- flips while the codes arrive --------------------------------------------------- */
+
+static bool has_slots(const struct store_fixture *fixture)
+{
+    return store_sql(fixture,
+                     "SELECT COUNT(*) FROM codes WHERE upload ="
+                     " (SELECT MAX(upload) FROM codes) AND slot IS NOT NULL") == CHUNKS;
+}
+
+/* The first chunks of a put, which are in their slots on return. */
+static void begin_slow(struct store_fixture *fixture, struct fixture_put *slow,
+                       const char *layer, uint64_t step)
+{
+    *slow = (struct fixture_put){.fixture = fixture};
+    report_of(&slow->report, layer, step);
+    slow->put.report = &slow->report;
+    slow->put.counts_early = true;
+    slow->put.done = fixture_done;
+    CHECK(store_begin(&slow->put, fixture->store, &failure) == 0);
+    for (int i = 0; i < CHUNKS; i++)
+        store_codes(&slow->put, codes_of(step) + i * SLOT_BYTES, SLOT_BYTES);
+    while (!has_slots(fixture))
+        ;
+}
+
+static void end_slow(struct fixture_put *slow)
+{
+    store_codes(&slow->put, codes_of(slow->report.step) + CHUNKS * SLOT_BYTES,
+                CODES_BYTES - CHUNKS * SLOT_BYTES);
+    store_commit(&slow->put);
+    fixture_put_wait(slow);
+}
+
+CASE(another_between,
+     "flips are those since the newest step at commit, not at the first codes")
+{
+    static struct fixture_put slow;
+    struct store_fixture fixture;
+
+    store_fixture_init(&fixture, false);
+    CHECK_EQ(file(&fixture, "x", 1), TRIT_OK);
+    begin_slow(&fixture, &slow, "x", 3);
+    CHECK_EQ(file(&fixture, "x", 2), TRIT_OK);
+    end_slow(&slow);
+    CHECK_EQ(slow.put.failure.status, TRIT_OK);
+    CHECK_EQ(slow.report.previous_step, 2);
+    CHECK_EQ(slow.report.flips, flips_between(2, 3));
+    begin_slow(&fixture, &slow, "x", 4);
+    end_slow(&slow);
+    CHECK_EQ(slow.report.flips, flips_between(3, 4));
+    store_fixture_fini(&fixture);
+}
+
+/* Groups that do not fill their bytes, and a tail: no chunk ends with a group. */
+CASE(early_is_late, "flips counted while codes arrive are those counted at commit")
+{
+    enum { GROUPS = 31000, GROUP = 98, TAIL = 51 };
+    const size_t bytes = (size_t)GROUPS * 25 + 13;
+    struct store_fixture fixture;
+    uint64_t transitions[2][9];
+
+    CHECK(bytes > 2 * SLOT_BYTES && bytes <= CODES_BYTES);
+    store_fixture_init_fast(&fixture);
+    for (int late = 0; late < 2; late++) {
+        fixture.counts_late = late;
+        for (uint64_t step = 1; step <= 2; step++) {
+            struct trit_report report;
+
+            fixture_report(&report, "run", late ? "late" : "early", step, (unsigned)step,
+                           1, (uint64_t)GROUPS * GROUP + TAIL, GROUP);
+            fixture_put(&fixture, &put, &report, codes_of(step), bytes);
+            CHECK_EQ(put.put.failure.status, TRIT_OK);
+        }
+        memcpy(transitions[late], put.report.transitions, sizeof(transitions[late]));
+    }
+    CHECK(transitions[0][1] > 0);
+    CHECK_MEM(transitions[0], transitions[1], sizeof(transitions[0]));
+    store_fixture_fini(&fixture);
+}
+
+/* ---- slots that are free ------------------------------------------------------------- */
+
 CASE(used_again, "slots of deleted codes are used again, and given back at the end")
 {
     struct store_fixture fixture;
@@ -410,18 +492,11 @@ CASE(read_fails, "a slot that cannot be read now is UNAVAILABLE, and no damage")
 
     store_fixture_init(&fixture, false);
     CHECK_EQ(file(&fixture, "x", 1), TRIT_OK);
-    fault_file_arm(FAULT_FILE_PREAD, 1, EIO, FAULT_FILE_FAIL);
+    fault_file_arm(FAULT_FILE_PREAD, 1, EIO, FAULT_FILE_EVERY);
     CHECK_EQ(file(&fixture, "x", 2), TRIT_UNAVAILABLE);
     CHECK(fault_file_disarm());
     check_kept(&fixture, "x", 1);
     store_fixture_fini(&fixture);
-}
-
-static bool has_slots(const struct store_fixture *fixture)
-{
-    return store_sql(fixture,
-                     "SELECT COUNT(*) FROM codes WHERE upload ="
-                     " (SELECT MAX(upload) FROM codes) AND slot IS NOT NULL") == CHUNKS;
 }
 
 CASE(lost_flush,
@@ -431,21 +506,11 @@ CASE(lost_flush,
     static struct fixture_put slow;
 
     store_fixture_init(&fixture, false);
-    slow = (struct fixture_put){.fixture = &fixture};
-    report_of(&slow.report, "slow", 1);
-    slow.put.report = &slow.report;
-    slow.put.done = fixture_done;
-    CHECK(store_begin(&slow.put, fixture.store, &failure) == 0);
-    for (int i = 0; i < CHUNKS; i++)
-        store_codes(&slow.put, codes_of(1) + i * SLOT_BYTES, SLOT_BYTES);
-    while (!has_slots(&fixture))
-        ;
+    begin_slow(&fixture, &slow, "slow", 1);
     fault_arm(FAULT_WRITE, 1, FAULT_ONCE);
     CHECK_EQ(file(&fixture, "x", 2), TRIT_UNAVAILABLE);
     CHECK(fault_disarm());
-    store_codes(&slow.put, codes_of(1) + CHUNKS * SLOT_BYTES, 1000);
-    store_commit(&slow.put);
-    fixture_put_wait(&slow);
+    end_slow(&slow);
     CHECK_EQ(slow.put.failure.status, TRIT_UNAVAILABLE);
     CHECK(strstr(slow.put.failure.message, "may have lost"));
     CHECK_EQ(file(&fixture, "slow", 1), TRIT_OK);
