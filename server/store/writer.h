@@ -62,7 +62,8 @@ struct writer {
     struct failure damage;  /* the first that a put of the batch met */
 };
 
-/* `slots`: path of the file of slots; NULL: the store is in memory. 0 with `damage` set: the store opened, but some rows are damaged. */
+/* `slots`: path of the file of slots; NULL: the store is in memory. 0 with `damage` set: the
+ * store opened, but some rows are damaged. */
 int writer_open(struct writer *writer, const char *path, const char *slots,
                 const struct kernels *kernels, const struct health_rules *rules,
                 struct failure *damage, struct failure *failure);
