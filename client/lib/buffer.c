@@ -293,11 +293,16 @@ static void settle(struct buffer_use *use)
     } while (!settled && clock_monotonic_ns() < until);
 }
 
+bool region_field(const char *field)
+{
+    return strstr(field, ".region") || strcmp(field, "options.reply") == 0 ||
+           strcmp(field, "reply") == 0;
+}
+
 bool buffer_use_end(struct buffer_use *use, bool settled, const struct failure *failure)
 {
     const bool unknown = use->count > 0 && failure->status == TRIT_FAILED_PRECONDITION &&
-                         (strstr(failure->field, ".region") ||
-                          strcmp(failure->field, "options.reply") == 0);
+                         region_field(failure->field);
 
     if (use->written && !settled)
         settle(use);

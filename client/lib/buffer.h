@@ -59,6 +59,9 @@ int buffer_use_reply(struct buffer_use *use, const char *field, const void *byte
  * daemon does not know a buffer, as after a restart. It will be registered at the next use. */
 bool buffer_use_end(struct buffer_use *use, bool settled, const struct failure *failure);
 
+/* Whether a request names memory in this field. */
+bool region_field(const char *field);
+
 /* Makes an attempt at a call, and another one if the first returns 1: the daemon did not know a
  * buffer. Returns what the last one returns, 1 as -1. */
 typedef int (*buffer_attempt)(void *call, struct failure *failure);

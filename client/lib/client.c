@@ -101,7 +101,7 @@ enum trit_status trit_connect(struct trit_client **client,
         (!client && fail_null(&failure, "client") < 0) ||
         sized_take_optional(&sized_connect_options, "options", options, &o, &failure) < 0)
         return client_answer(&failure, error);
-    made = malloc(sizeof(*made));
+    made = calloc(1, sizeof(*made));
     if (!made) {
         fail(&failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a client");
     } else if (client_init(made, &o, &failure) < 0) {

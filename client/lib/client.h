@@ -5,6 +5,8 @@
 
 #include <trit.h>
 
+#include <stdatomic.h>
+
 #include "client/lib/buffer.h"
 #include "client/lib/pool.h"
 #include "client/lib/retry.h"
@@ -34,6 +36,8 @@ struct trit_client {
     uint32_t connections;
     uint64_t stream_bytes_min;
     uint64_t message_bytes_max;
+    /* The daemon is of a version whose Layers.Forward takes no shared memory. */
+    _Atomic bool forward_sends_bytes;
 };
 
 /* The first check of a call: the client is not NULL, and `error` (or NULL) can be written

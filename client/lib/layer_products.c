@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers.Forward, AsLinear, Embed and Backward. */
+/* Layers.AsLinear, Embed and Backward. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -11,10 +11,9 @@
 struct product {
     struct call call;
     const struct scan_field *reply; /* which field has the tensor */
-    struct wire_layer_forward request;
+    char name[TRIT_NAME_BYTES_MAX + 1];
     struct wire_tensor expected; /* shape 0: an axis that the layer determines */
     struct arrival arrival;
-    struct trit_forward forward; /* y is the caller's */
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
 };
 
@@ -24,23 +23,6 @@ static int product_decode(void *result, const struct scan *reply, struct failure
 
     return arrival_decode(&product->arrival, &reply->parts[PART_TENSOR],
                           &product->expected, failure);
-}
-
-static int forward_decode(void *result, const struct scan *reply, struct failure *failure)
-{
-    struct product *product = result;
-    struct trit_forward *forward = &product->forward;
-    char why[CODEC_ERROR_BYTES];
-
-    if (product_decode(product, reply, failure) < 0)
-        return -1;
-    if (decode_layer_errors(&reply->parts[PART_ROOT], &forward->has_error,
-                            &forward->max_error, &forward->relative_error, why) != 0)
-        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
-    if (forward->has_error != product->request.report_error)
-        return fail(failure, TRIT_INTERNAL, NULL, "the reply %s errors",
-                    forward->has_error ? "brings" : "lacks");
-    return 0;
 }
 
 /* Sends the head and `bytes` bytes of `bulk`. */
@@ -65,61 +47,12 @@ static int product_prepare(struct product *product, const char *name,
 {
     struct extent extent;
 
-    if (name_take("name", name, product->request.name, failure) < 0 ||
+    if (name_take("name", name, product->name, failure) < 0 ||
         tensor_check("x", x, &extent, failure) < 0)
         return -1;
     product->expected = tensor_wire(x);
     product->expected.shape[x->rank - 1] = 0;
     return 0;
-}
-
-/* The caller's array for y, in *y. */
-static int forward_check(const struct trit_forward *forward, struct trit_array **y,
-                         struct failure *failure)
-{
-    struct trit_forward in;
-
-    if (sized_read(&sized_forward, "forward", forward, &in, failure) < 0 ||
-        sized_check(&sized_array, "forward.y", in.y, failure) < 0)
-        return -1;
-    *y = in.y;
-    return 0;
-}
-
-enum trit_status trit_layer_forward(struct trit_client *client, const char *name,
-                                    const struct trit_tensor *x,
-                                    const struct trit_forward_options *options,
-                                    struct trit_forward *forward,
-                                    struct trit_error *error)
-{
-    struct failure failure = {.status = TRIT_OK};
-    struct product product = {.reply = scan_layer_tensor};
-    struct trit_forward_options o;
-    struct trit_tensor taken;
-    struct wire_tensor wire;
-
-    if (client_check(client, error, &failure) < 0 ||
-        sized_take_optional(&sized_forward_options, "options", options, &o, &failure) <
-            0 ||
-        tensor_take("x", x, &taken, &failure) < 0 ||
-        forward_check(forward, &product.forward.y, &failure) < 0 ||
-        call_init(&product.call, client, "options.call", o.call, taken.bytes, &failure) <
-            0)
-        return client_answer(&failure, error);
-    product.request.activations = (uint32_t)o.activations;
-    product.request.report_error = o.report_error;
-    wire = tensor_wire(&taken);
-    arrival_init(&product.arrival, "y");
-    if (product_prepare(&product, name, &taken, &failure) == 0 &&
-        product_run(&product, "/trit.v1.Layers/Forward", forward_decode,
-                    encode_layer_forward(&product.request, &wire, taken.bytes,
-                                         product.head, sizeof(product.head)),
-                    taken.data, taken.bytes, &failure) == 0) {
-        arrival_give(&product.arrival, product.forward.y);
-        sized_give(&sized_forward, forward, &product.forward);
-    }
-    arrival_fini(&product.arrival);
-    return client_answer(&failure, error);
 }
 
 enum trit_status trit_layer_as_linear(struct trit_client *client, const char *name,
@@ -141,8 +74,8 @@ enum trit_status trit_layer_as_linear(struct trit_client *client, const char *na
     arrival_init(&product.arrival, "logits");
     if (product_prepare(&product, name, &taken, &failure) == 0 &&
         product_run(&product, "/trit.v1.Layers/AsLinear", product_decode,
-                    encode_layer_as_linear(product.request.name, &wire, taken.bytes,
-                                           product.head, sizeof(product.head)),
+                    encode_layer_as_linear(product.name, &wire, taken.bytes, product.head,
+                                           sizeof(product.head)),
                     taken.data, taken.bytes, &failure) == 0)
         arrival_give(&product.arrival, logits);
     arrival_fini(&product.arrival);
@@ -186,13 +119,13 @@ enum trit_status trit_layer_embed(struct trit_client *client, const char *name,
     arrival_init(&product.arrival, "rows");
     if (client_check(client, error, &failure) == 0 &&
         sized_check(&sized_array, "rows", rows, &failure) == 0 &&
-        name_take("name", name, product.request.name, &failure) == 0 &&
+        name_take("name", name, product.name, &failure) == 0 &&
         pack_ids(ids, count, &packed, &bytes, &failure) == 0 &&
         call_init(&product.call, client, "options", options, bytes, &failure) == 0 &&
-        product_run(&product, "/trit.v1.Layers/Embed", product_decode,
-                    encode_layer_embed(product.request.name, bytes, product.head,
-                                       sizeof(product.head)),
-                    packed, bytes, &failure) == 0)
+        product_run(
+            &product, "/trit.v1.Layers/Embed", product_decode,
+            encode_layer_embed(product.name, bytes, product.head, sizeof(product.head)),
+            packed, bytes, &failure) == 0)
         arrival_give(&product.arrival, rows);
     free(packed);
     arrival_fini(&product.arrival);

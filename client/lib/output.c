@@ -22,6 +22,12 @@ void output_init_open(struct output *output, const char *name)
     *output = (struct output){.name = name, .open = true};
 }
 
+void output_init_room(struct output *output, const char *name, void *memory,
+                      uint64_t room)
+{
+    *output = (struct output){.name = name, .bytes = memory, .open = true, .room = room};
+}
+
 void output_fini(struct output *output)
 {
     if (output->owned)
@@ -83,7 +89,8 @@ void sink_rewind(struct sink *sink)
     sink->filled = 0;
     if (!sink->output->open)
         return;
-    output_fini(sink->output);
+    if (sink->output->owned)
+        output_fini(sink->output);
     sink->size = sink->output->size = 0;
 }
 
@@ -94,6 +101,10 @@ int sink_begin(struct sink *sink, uint64_t length, struct failure *failure)
     if (sink->size > 0)
         return fail(failure, TRIT_INTERNAL, NULL, "the reply holds %s twice",
                     sink->output->name);
+    if (sink->output->bytes && length > sink->output->room)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.out",
+                          "has %" PRIu64 " bytes, but %s needs %" PRIu64,
+                          sink->output->room, sink->output->name, length);
     sink->size = sink->output->size = length;
     return 0;
 }

@@ -22,7 +22,8 @@ struct output {
     void *write_arg;
     bool rewinds; /* `write` may get bytes again, from the first one on */
     bool owned;
-    bool open; /* the reply gives the size */
+    bool open;     /* the reply gives the size, */
+    uint64_t room; /* and the caller's memory has so many bytes */
 };
 
 /* `memory` NULL: `size` bytes are allocated when the first byte arrives. */
@@ -35,6 +36,10 @@ void output_init_write(struct output *output, const char *name, uint64_t size,
 /* An output whose size the reply gives. One sink fills it; it stays empty when the
  * reply does not have it. */
 void output_init_open(struct output *output, const char *name);
+/* The same in memory of the caller. INVALID_ARGUMENT, naming options.out: the reply has more than
+ * `room` bytes. */
+void output_init_room(struct output *output, const char *name, void *memory,
+                      uint64_t room);
 void output_fini(struct output *output); /* frees allocated memory */
 /* Gives the bytes to the caller; NULL when the output is empty. */
 void *output_give(struct output *output);

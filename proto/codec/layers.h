@@ -36,6 +36,7 @@ struct wire_layer_forward {
     char name[TRIT_NAME_BYTES_MAX + 1];
     uint32_t activations;
     bool report_error;
+    struct wire_region reply;
 };
 
 /* Where the tensors of a request go. Forward and AsLinear: x is PART_TENSOR and

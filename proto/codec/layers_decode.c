@@ -42,6 +42,7 @@ static const struct field_name names_forward[] = {
     {1, "name", TRIT_NAME_BYTES_MAX, NULL},
     {2, "activations", 0, NULL},
     {3, "report_error", 0, NULL},
+    {4, "reply", 0, &message_region},
     {0},
 };
 static const struct message message_forward = {trit_v1_LayerForwardRequest_fields,
@@ -128,6 +129,7 @@ int decode_layer_forward(const struct scan_part *root, struct wire_layer_forward
         return -1;
     out->activations = (uint32_t)request.activations;
     out->report_error = request.report_error;
+    wire_region(request.has_reply, &request.reply, &out->reply);
     return 0;
 }
 

@@ -87,6 +87,7 @@ size_t encode_layer_forward(const struct wire_layer_forward *request,
                                         .report_error = request->report_error};
     wire.name.size =
         wire_text_put(wire.name.bytes, sizeof(wire.name.bytes), request->name);
+    wire_region_put(&wire.has_reply, &wire.reply, &request->reply);
     pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
     return pb_encode(&stream, trit_v1_LayerForwardRequest_fields, &wire)
                ? then_tensor(stream.bytes_written, 15, x, bytes, out, capacity)

@@ -59,7 +59,7 @@ static const struct field_name names_region[] = {
     {3, "bytes", 0, NULL},
     {0},
 };
-static const struct message message_region = {trit_v1_MemoryRegion_fields, names_region};
+const struct message message_region = {trit_v1_MemoryRegion_fields, names_region};
 
 static const struct field_name names_memory_request[] = {
     {1, "sequence", 0, NULL},

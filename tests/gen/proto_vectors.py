@@ -204,7 +204,7 @@ VECTORS = {
     "layer_load_bare": layers.LayerLoadStreamRequest(start=layers.LayerLoadStart(
         spec=a_spec(), dtype=3)),
     "layer_forward": layers.LayerForwardRequest(
-        name="l", activations=1, report_error=True, x=a_tensor()),
+        name="l", activations=1, report_error=True, reply=REGION, x=a_tensor()),
     "layer_as_linear": layers.LayerAsLinearRequest(name="l", x=a_tensor()),
     "layer_backward": layers.LayerBackwardRequest(
         name="l", x=a_tensor(tensor.DTYPE_BF16, LATENTS), grad_output=a_tensor()),
@@ -220,6 +220,8 @@ VECTORS = {
         scales=SCALES, data=DATA),
     "layer_forwarded": layers.LayerForwardResponse(
         max_error=0.5, relative_error=0.25, y=a_tensor()),
+    "layer_forwarded_region": layers.LayerForwardResponse(
+        y=tensor.Tensor(dtype=1, shape=[2, 3], region=REGION)),
     "layer_page": layers.LayerListResponse(
         layers=[a_spec(), layers.LayerSpec(name="z")], next_page_token="z"),
     "layer_gradients": layers.LayerBackwardResponse(

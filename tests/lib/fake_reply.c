@@ -115,3 +115,24 @@ struct trit_report fake_report(uint64_t elements)
     snprintf(report.kernel, sizeof(report.kernel), "portable");
     return report;
 }
+
+void fake_details(enum trit_status status, const char *field,
+                  char text[FAKE_DETAILS_BYTES])
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t bytes[512] = {0};
+    const size_t count =
+        encode_status_details(status, "no", field, bytes, sizeof(bytes) - 3);
+    size_t at = 0;
+
+    CHECK(count > 0);
+    for (size_t i = 0; i < count; i += 3) {
+        const uint32_t bits =
+            (uint32_t)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
+
+        for (int shift = 18; shift >= 0; shift -= 6)
+            text[at++] = alphabet[bits >> shift & 63];
+    }
+    text[(count * 4 + 2) / 3] = '\0'; /* unpadded, as gRPC sends it */
+}

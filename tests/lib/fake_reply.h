@@ -19,6 +19,11 @@ void fake_reply_raw(struct fake_reply *reply, const void *bytes, size_t count);
 void fake_reply_message(struct fake_reply *reply, const void *head, size_t head_bytes,
                         const void *tail, size_t tail_bytes);
 
+/* grpc-status-details-bin of an error with the message "no". */
+enum { FAKE_DETAILS_BYTES = 700 };
+void fake_details(enum trit_status status, const char *field,
+                  char text[FAKE_DETAILS_BYTES]);
+
 /* ProjectResponse. `report` may be NULL. */
 void fake_reply_projected(struct fake_reply *reply, const struct trit_report *report,
                           enum trit_encoding encoding, const uint64_t shape[2],

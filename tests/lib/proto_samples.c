@@ -19,6 +19,16 @@ struct wire_tensor sample_tensor(uint32_t dtype)
     return (struct wire_tensor){.dtype = dtype, .rank = 2, .shape = {2, 3}};
 }
 
+struct wire_region sample_region(void)
+{
+    struct wire_region region = {
+        .present = true, .is_id = true, .offset = 1ull << 33, .bytes = 24};
+
+    for (uint8_t i = 0; i < REGION_BUFFER_BYTES; i++)
+        region.buffer[i] = i;
+    return region;
+}
+
 struct trit_report sample_report(void)
 {
     struct trit_report report = {

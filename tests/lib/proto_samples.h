@@ -14,6 +14,7 @@ static const uint32_t sample_crc = 0x01020304;
 
 struct wire_layer_ref sample_layer(void);
 struct wire_tensor sample_tensor(uint32_t dtype);
+struct wire_region sample_region(void);
 struct trit_report sample_report(void);
 
 /* Fail the case on any difference; doubles bit for bit. */

@@ -81,6 +81,32 @@ def test_nan_in_a_buffer(near, weights):
     assert near.project(latents, out=out).data is out
 
 
+# Forward reads a buffer, and writes y to one. Memory of the caller goes through shared memory of
+# the library, or, with TRIT_SHARED_MEMORY=off, through the socket. The bits are the same.
+@pytest.mark.parametrize("activations", list(trit.Activations))
+def test_forward_in_a_buffer(near, address, weights, activations, monkeypatch):
+    name = f"forward-{activations.name}"
+    near.layers.load(name, weights[:500])
+    monkeypatch.setenv("TRIT_SHARED_MEMORY", "off")
+    with trit.Client(address, timeout=600) as far:
+        expected = far.layers.forward(name, weights[:65], activations=activations)
+    monkeypatch.delenv("TRIT_SHARED_MEMORY")
+    buffer = near.buffer(SIZE)
+    x = buffer.array((65, COLUMNS))
+    x[:] = weights[:65]
+    out = buffer.array(expected.shape, offset=x.nbytes)
+    for array, place in ((weights[:65], None), (x, None), (x, out),
+                         (weights[:65], out), (x, np.empty_like(expected))):
+        out[:] = 0
+        y = near.layers.forward(name, array, activations=activations, out=place)
+        assert same(y, expected) and (place is None or y is place)
+    with pytest.raises(trit.InvalidArgument, match="out: overlaps"):
+        near.layers.forward(name, x, out=x)
+    for wrong in (out[:64], buffer.array((66, 500), offset=x.nbytes)):
+        with pytest.raises(trit.InvalidArgument, match="out"):
+            near.layers.forward(name, x, out=wrong)
+
+
 # Pack reads a buffer.
 def test_pack_in_a_buffer(client, near, weights):
     dense = client.project(weights[:8]).data

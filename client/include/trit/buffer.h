@@ -13,10 +13,11 @@ extern "C" {
  * whose tensor lies in it sends only where it lies. Otherwise it is ordinary memory, and calls
  * send its bytes; the results are the same.
  *
- * trit_project, trit_verify (tensor and reference) and trit_pack look for the buffer by the
- * address of the data, which may lie anywhere in it, but within one buffer. With options.out in
- * a buffer, trit_project has the daemon write the result there; where `out` overlaps with the
- * tensor, the result comes through the socket. A client knows only its own buffers.
+ * trit_project, trit_verify (tensor and reference), trit_pack and trit_layer_forward look for the
+ * buffer by the address of the data, which may lie anywhere in it, but within one buffer. With
+ * options.out in a buffer, trit_project and trit_layer_forward have the daemon write the result
+ * there; where `out` overlaps with the tensor, the result comes through the socket. A client
+ * knows only its own buffers.
  *
  * A call that ends before the daemon does (deadline, cancellation, lost connection) waits until
  * the daemon no longer writes to `out`, at most 10 s. If the daemon does not say so, calls that

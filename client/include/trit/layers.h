@@ -54,13 +54,17 @@ struct trit_forward_options {
     enum trit_activations activations;
     bool report_error; /* also compute y with TRIT_ACTIVATIONS_F32, and compare */
     const struct trit_call_options *call; /* may be NULL */
+    /* Memory of the caller for the elements of y, which has `out_bytes` bytes or more than y
+     * needs; else INVALID_ARGUMENT. NULL: memory of the library. See trit/buffer.h. */
+    void *out;
+    uint64_t out_bytes;
 };
 #define TRIT_FORWARD_OPTIONS_INIT TRIT_INIT(trit_forward_options)
 
 struct trit_forward {
     size_t size;
     /* Set it before the call to an array of the caller: x's shape with out_features as
-     * the last axis, x's dtype. */
+     * the last axis, x's dtype. With options.out its data are NULL: they are there. */
     struct trit_array *y;
     /* With report_error, before y is rounded to its dtype: */
     bool has_error;

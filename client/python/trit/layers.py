@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, Union, c
 import numpy as np
 
 from ._arguments import c_text, flag, member, real, unsigned
-from ._arrays import View, copied, view_integers, view_of, wrap_numpy
+from ._arrays import Array, View, copied, view_integers, view_of, wrap_numpy
 from ._call import Call, Progress
 from ._handle import Handle
 from ._held import (
@@ -24,7 +24,8 @@ from ._held import (
     spec_of,
 )
 from ._native import ffi, lib, new
-from ._tensors import shaped_scales, take
+from ._results import writable
+from ._tensors import address_of, shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
 from .errors import AlreadyExists, InvalidArgument, NotFound
 from .reports import Report, report_of
@@ -222,6 +223,7 @@ class Layers:
         x: Any,
         *,
         activations: AnyActivations = Activations.F32,
+        out: Optional[Array] = None,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> Any:
@@ -231,15 +233,17 @@ class Layers:
             name: The layer's name.
             x: f32, f16 or bf16 [..., in_features], rank 1 to 8.
             activations: How x enters the product.
+            out: A writable contiguous NumPy array, which receives y. It has as many bytes and
+                does not overlap x. With x and `out` in a `Client.buffer`, nothing is copied.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
 
         Returns:
-            y [..., out_features], of x's dtype.
+            y [..., out_features], of x's dtype; `out` where it is given.
 
         Raises:
-            InvalidArgument: x has another dtype or number of columns.
+            InvalidArgument: x has another dtype or number of columns, or `out` another size.
 
         Example:
             >>> spec = client.layers.create("fc", 256, 10)
@@ -247,8 +251,9 @@ class Layers:
             (256, 10)
             >>> client.layers.delete("fc")
         """
-        view, result = self._forward(name, x, activations, False, Call(timeout, progress))
-        return array_of(result.y, view.wrap)
+        call = Call(timeout, progress)
+        view, result = self._forward(name, x, activations, False, call, out)
+        return array_of(result.y, view.wrap) if out is None else out
 
     @_reloading
     def forward_with_error(
@@ -289,7 +294,13 @@ class Layers:
         )
 
     def _forward(
-        self, name: str, x: Any, activations: AnyActivations, report_error: bool, call: Call
+        self,
+        name: str,
+        x: Any,
+        activations: AnyActivations,
+        report_error: bool,
+        call: Call,
+        out: Optional[Array] = None,
     ) -> Tuple[View, Any]:
         view, borrowed = borrow(x, "x")
         options = new(
@@ -300,12 +311,16 @@ class Layers:
             },
         )
         call.fill(options.call)
+        if out is not None:
+            options.out, options.out_bytes = address_of(writable(out, view)), out.nbytes
         result = new("struct trit_forward *")
         layer = c_text(name, "name")
         with self._handle as client:
             call.check(
                 lib.trit_layer_forward(client, layer, borrowed, options, result, call.error)
             )
+        if out is not None and result.y.bytes != out.nbytes:
+            raise InvalidArgument(f"out: {out.nbytes} bytes, but y has {result.y.bytes}", "out")
         return view, result
 
     @_reloading

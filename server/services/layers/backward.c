@@ -186,7 +186,7 @@ static void widen_run_of(struct operand *operand, uint64_t piece)
     uint64_t first = piece * WIDEN_ELEMENTS, elements = operand_elements(operand);
 
     if (first < elements)
-        operand_widen(operand, first, piece_length(elements, first, WIDEN_ELEMENTS));
+        operand_load(operand, first, piece_length(elements, first, WIDEN_ELEMENTS));
 }
 
 static int widen_run(struct call *call, uint64_t piece, struct worker *worker)

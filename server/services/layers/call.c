@@ -150,13 +150,36 @@ int operand_decode(struct operand *operand, struct call *call, const char *path,
     operand->path = path;
     if (decode_tensor(part, &operand->tensor, error) < 0)
         return decode_failed(call, path, error);
+    operand->region = operand->tensor.region;
+    operand->tensor.region.present = false;
+    return 0;
+}
+
+enum { FIELD_BYTES = 64 };
+
+int operand_map(struct operand *operand, struct call *call, struct client_memory *memory)
+{
+    char field[FIELD_BYTES];
+    uint8_t *bytes;
+
+    if (!operand->region.present)
+        return 0;
+    snprintf(field, sizeof(field), "%sregion", operand->path);
+    if (operand->data.seen)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
+                          "set together with data; leave one of them out");
+    if (client_memory_map(memory, &operand->region, field, &bytes) < 0)
+        return -1;
+    operand->source = bytes;
+    metric_add(call->config->metrics, M_TENSOR_IN_BYTES, operand->region.bytes);
     return 0;
 }
 
 int operand_check(struct operand *operand, struct call *call, uint64_t columns)
 {
+    const uint64_t given = operand->source ? operand->region.bytes : operand->data.count;
     const char *path = operand->path;
-    char field[64];
+    char field[FIELD_BYTES];
     uint64_t bytes;
 
     snprintf(field, sizeof(field), "%sdtype", path);
@@ -167,10 +190,10 @@ int operand_check(struct operand *operand, struct call *call, uint64_t columns)
         return -1;
     bytes =
         operand_elements(operand) * dtype_bytes((enum trit_dtype)operand->tensor.dtype);
-    snprintf(field, sizeof(field), "%sdata", path);
-    if (operand->data.count != bytes)
+    snprintf(field, sizeof(field), "%s%s", path, operand->source ? "region" : "data");
+    if (given != bytes)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, field,
-                          "%zu bytes, but the shape needs %" PRIu64, operand->data.count,
+                          "%" PRIu64 " bytes, but the shape needs %" PRIu64, given,
                           bytes);
     return 0;
 }
@@ -180,8 +203,16 @@ uint64_t operand_elements(const struct operand *operand)
     return operand->rows * operand->tensor.shape[operand->tensor.rank - 1];
 }
 
+bool operand_is_loaded(const struct operand *operand)
+{
+    return operand->source || operand->tensor.dtype != TRIT_F32;
+}
+
 int operand_prepare(struct operand *operand, struct call *call)
 {
+    if (operand->source &&
+        call_block(call, (size_t)operand->region.bytes, &operand->data.block) < 0)
+        return memory_spent(call);
     if (operand->tensor.dtype == TRIT_F32) {
         operand->values = (const float *)(const void *)operand->data.block.bytes;
         return 0;
@@ -193,13 +224,16 @@ int operand_prepare(struct operand *operand, struct call *call)
     return 0;
 }
 
-void operand_widen(struct operand *operand, uint64_t first, uint64_t count)
+void operand_load(struct operand *operand, uint64_t first, uint64_t count)
 {
     enum trit_dtype dtype = (enum trit_dtype)operand->tensor.dtype;
+    const uint64_t at = first * dtype_bytes(dtype);
+    uint8_t *bytes = operand->data.block.bytes + at;
 
+    if (operand->source)
+        memcpy(bytes, operand->source + at, (size_t)(count * dtype_bytes(dtype)));
     if (operand->wide.bytes)
-        widen(dtype, operand->data.block.bytes + first * dtype_bytes(dtype), count,
-              (float *)(void *)operand->wide.bytes + first);
+        widen(dtype, bytes, count, (float *)(void *)operand->wide.bytes + first);
 }
 
 void operand_fini(struct operand *operand, struct call *call)
@@ -218,7 +252,7 @@ int result_prepare(struct result *result, struct call *call, uint64_t elements)
     return 0;
 }
 
-static uint64_t result_bytes(const struct result *result)
+uint64_t result_bytes(const struct result *result)
 {
     return result->elements * dtype_bytes((enum trit_dtype)result->tensor.dtype);
 }
@@ -274,6 +308,11 @@ void reply_broken(struct call *call)
     h2_reset(call->stream, HTTP2_INTERNAL_ERROR);
 }
 
+static uint64_t bytes_sent(const struct result *result)
+{
+    return result->tensor.region.present ? 0 : result_bytes(result);
+}
+
 void reply_tensors(struct call *call, const struct reply_fields *fields,
                    struct result *const results[], uint32_t first, uint32_t count)
 {
@@ -282,8 +321,8 @@ void reply_tensors(struct call *call, const struct reply_fields *fields,
 
     for (uint32_t i = 0; i < count; i++)
         total += encode_layer_tensor(first + i, &results[i]->tensor,
-                                     result_bytes(results[i]), head, sizeof(head)) +
-                 result_bytes(results[i]);
+                                     bytes_sent(results[i]), head, sizeof(head)) +
+                 bytes_sent(results[i]);
     for (uint32_t i = 0; i < count; i++) {
         struct result *result = results[i];
         size_t at = 0;
@@ -296,14 +335,14 @@ void reply_tensors(struct call *call, const struct reply_fields *fields,
                 at += fields->count;
             }
         }
-        at += encode_layer_tensor(first + i, &result->tensor, result_bytes(result),
+        at += encode_layer_tensor(first + i, &result->tensor, bytes_sent(result),
                                   head + at, sizeof(head) - at);
         if (call_write_copy(call, head, at) < 0) {
             if (i > 0)
                 reply_broken(call);
             break;
         }
-        reply_lend(call, &result->slice, result->block.bytes, result_bytes(result));
+        reply_lend(call, &result->slice, result->block.bytes, bytes_sent(result));
         metric_add(call->config->metrics, M_TENSOR_OUT_BYTES, result_bytes(result));
     }
     call_end(call);

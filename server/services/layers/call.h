@@ -6,6 +6,7 @@
 
 #include "layers/layers.h"
 #include "proto/codec/layers.h"
+#include "services/client_memory.h"
 #include "services/shared.h"
 #include "work/blocks.h"
 
@@ -26,8 +27,10 @@ void bulk_fini(struct bulk *bulk, struct call *call);
 
 /* A tensor of a request. */
 struct operand {
-    const char *path; /* "x." */
-    struct wire_tensor tensor;
+    const char *path;          /* "x." */
+    struct wire_tensor tensor; /* its region is the next member */
+    struct wire_region region;
+    const uint8_t *source; /* the data in the client's memory; NULL: they were sent */
     struct bulk data;
     uint64_t rows;       /* product of all axes except the last */
     struct block wide;   /* for f16 and bf16: the elements as f32 */
@@ -36,14 +39,19 @@ struct operand {
 /* Decodes the tensor's part. Call it before its message goes away. */
 int operand_decode(struct operand *operand, struct call *call, const char *path,
                    const struct scan_part *part);
+/* Where the tensor has a region: finds it in `memory`, which stays as long as the operand.
+ * INVALID_ARGUMENT: it has data, too. */
+int operand_map(struct operand *operand, struct call *call, struct client_memory *memory);
 /* Checks that the dtype is F32, F16 or BF16, that the last axis is `columns`, and that
  * the data has as many bytes as the shape needs. */
 int operand_check(struct operand *operand, struct call *call, uint64_t columns);
 uint64_t operand_elements(const struct operand *operand);
+/* Whether the values are not there before operand_load. */
+bool operand_is_loaded(const struct operand *operand);
 /* Allocates memory for the values as f32, unless they came as f32. */
 int operand_prepare(struct operand *operand, struct call *call);
-void operand_widen(struct operand *operand, uint64_t first,
-                   uint64_t count); /* any thread */
+/* Makes these values, each once, of a copy of the client's bytes. Any thread. */
+void operand_load(struct operand *operand, uint64_t first, uint64_t count);
 void operand_fini(struct operand *operand, struct call *call);
 
 /* Convert elements of a dtype to f32, and back with one rounding. `narrow` may convert in
@@ -56,13 +64,15 @@ int call_layer(struct call *call, const char *name, struct layer **layer);
 /* Fails unless the dtype is F32, F16 or BF16. */
 int check_dtype(struct call *call, const char *field, uint32_t dtype);
 
-/* A tensor of the reply: computed as f32, then narrowed to its dtype. */
+/* A tensor of the reply: computed as f32, then narrowed to its dtype. Where it has a region, its
+ * bytes are there, and are not sent. */
 struct result {
     struct wire_tensor tensor;
     uint64_t elements;
     struct block block; /* the values; narrowed in place */
     struct h2_slice slice;
 };
+uint64_t result_bytes(const struct result *result);
 /* Memory for `elements` f32 values, or -1. */
 int result_prepare(struct result *result, struct call *call, uint64_t elements);
 float *result_values(const struct result *result);

@@ -5,7 +5,10 @@
  *   with some rows of x; where asked, compare with the product by f32 -> round to x's
  *   dtype -> reply
  *
- * Each step is computed in pieces. The bits do not depend on how it is cut. */
+ * Each step is computed in pieces. The bits do not depend on how it is cut.
+ *
+ * x and y of Forward may lie in the client's memory. x is copied as a whole before anything is
+ * multiplied. y is computed in memory of the call, and copied to the client's piece by piece. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -34,6 +37,8 @@ struct forward {
     struct layer *layer;
     struct operand x;
     struct result y;
+    struct client_memory *memory; /* NULL: no tensor lies there */
+    uint8_t *place;               /* for y, in the client's memory; or NULL */
     struct parallel_for pieces;
     uint64_t rows_at_once;    /* rows of Wt in a piece */
     uint64_t batches_at_once; /* rows of x in a piece */
@@ -84,12 +89,26 @@ static void narrow_done(struct call *call)
                   forward->layer->spec.kind == LAYER_LINEAR ? FIELD_Y : FIELD_LOGITS, 1);
 }
 
+/* Copies `count` runs of `bytes` bytes of y to the client's memory, the first one at `at` and the
+ * others `stride` bytes apart. */
+static void place(struct forward *forward, uint64_t at, uint64_t count, uint64_t bytes,
+                  uint64_t stride)
+{
+    if (!client_memory_write_begin(forward->memory))
+        return;
+    for (; count > 0; count--, at += stride)
+        memcpy(forward->place + at, forward->y.block.bytes + at, (size_t)bytes);
+    client_memory_write_end(forward->memory);
+}
+
 static int narrow_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct forward *forward = call->method_state;
 
     (void)piece, (void)worker;
     result_narrow(&forward->y);
+    if (forward->place)
+        place(forward, 0, 1, result_bytes(&forward->y), result_bytes(&forward->y));
     return 0;
 }
 
@@ -153,6 +172,9 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     if (compares(forward))
         product_error_add(&forward->error, kernels, &part,
                           (float *)(void *)worker->scratch);
+    if (forward->place && forward->y.tensor.dtype == TRIT_F32)
+        place(forward, (batch * out + first) * sizeof(float), batches,
+              rows * sizeof(float), out * sizeof(float));
     return 0;
 }
 
@@ -196,13 +218,13 @@ static int multiply(struct call *call)
     return parallel_for_start(&forward->pieces, call, &pieces);
 }
 
-/* Widens a row of x to f32 and, for int8 activations, quantizes it. */
+/* Copies and widens a row of x and, for int8 activations, quantizes it. */
 static int prepare_run(struct call *call, uint64_t piece, struct worker *worker)
 {
     struct forward *forward = call->method_state;
     uint64_t in = forward->layer->spec.in_features;
 
-    operand_widen(&forward->x, piece * in, in);
+    operand_load(&forward->x, piece * in, in);
     if (forward->asked.activations != TRIT_ACTIVATIONS_INT8)
         return 0;
     linear_quantize(services_of(call)->config.kernels, &forward->layer->matrix,
@@ -238,7 +260,8 @@ static int prepare(struct call *call)
 
     if (operand_prepare(&forward->x, call) < 0)
         return -1;
-    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 && f32)
+    if (forward->asked.activations == TRIT_ACTIVATIONS_F32 &&
+        !operand_is_loaded(&forward->x))
         return multiply(call);
     return parallel_for_start(&forward->pieces, call, &pieces);
 }
@@ -265,11 +288,53 @@ static int make_quantized(struct call *call)
     return 0;
 }
 
+/* The memory of the client that a request names. */
+static int find_memory(struct call *call, const struct wire_region *reply)
+{
+    struct forward *forward = call->method_state;
+
+    if (!forward->x.region.present && !reply->present)
+        return 0;
+    forward->memory = client_memory_create(call);
+    if (!forward->memory)
+        return memory_spent(call);
+    if (operand_map(&forward->x, call, forward->memory) < 0)
+        return -1;
+    return reply->present
+               ? client_memory_map(forward->memory, reply, "reply", &forward->place)
+               : 0;
+}
+
+/* Prepares y, in the client's memory if it fits there. */
+static int prepare_y(struct call *call)
+{
+    struct forward *forward = call->method_state;
+    const uint64_t out = forward->layer->spec.out_features;
+    const uint64_t element = dtype_bytes((enum trit_dtype)forward->x.tensor.dtype);
+    struct wire_region *region = &forward->y.tensor.region;
+    uint64_t bytes;
+
+    forward->y.tensor = forward->x.tensor;
+    forward->y.tensor.shape[forward->x.tensor.rank - 1] = out;
+    if (mul_overflows(forward->x.rows, out * 4, &bytes))
+        bytes = UINT64_MAX;
+    else
+        bytes = forward->x.rows * out * element;
+    if (forward->place && bytes <= forward->asked.reply.bytes) {
+        *region = forward->asked.reply;
+        region->bytes = bytes;
+    } else {
+        forward->place = NULL;
+        if (check_reply_bytes(call, "x.shape", bytes) < 0)
+            return -1;
+    }
+    return result_prepare(&forward->y, call, bytes / element);
+}
+
 static int start(struct call *call, enum layer_kind kind)
 {
     struct forward *forward = call->method_state;
     const struct layer_spec *spec;
-    uint64_t elements;
 
     if (call_layer(call, forward->asked.name, &forward->layer) < 0)
         return -1;
@@ -281,18 +346,7 @@ static int start(struct call *call, enum layer_kind kind)
                     spec->name);
     if (operand_check(&forward->x, call, spec->in_features) < 0)
         return -1;
-    forward->y.tensor = forward->x.tensor;
-    forward->y.tensor.shape[forward->x.tensor.rank - 1] = spec->out_features;
-    if (mul_overflows(forward->x.rows, spec->out_features * 4, &elements))
-        elements = UINT64_MAX;
-    else
-        elements = forward->x.rows * spec->out_features;
-    if (check_reply_bytes(
-            call, "x.shape",
-            elements == UINT64_MAX
-                ? elements
-                : elements * dtype_bytes((enum trit_dtype)forward->x.tensor.dtype)) < 0 ||
-        result_prepare(&forward->y, call, elements) < 0 || make_quantized(call) < 0)
+    if (prepare_y(call) < 0 || make_quantized(call) < 0)
         return -1;
     return prepare(call);
 }
@@ -314,7 +368,16 @@ static int forward_message(struct call *call)
 
 static int forward_request(struct call *call)
 {
-    return start(call, LAYER_LINEAR);
+    struct forward *forward = call->method_state;
+
+    return find_memory(call, &forward->asked.reply) < 0 ? -1 : start(call, LAYER_LINEAR);
+}
+
+static void forward_cancel(struct call *call)
+{
+    struct forward *forward = call->method_state;
+
+    client_memory_stop(forward->memory);
 }
 
 static int as_linear_message(struct call *call)
@@ -340,6 +403,7 @@ static void fini(struct call *call)
     operand_fini(&forward->x, call);
     result_fini(&forward->y, call);
     blocks_put(services_of(call)->config.blocks, &forward->quantized);
+    client_memory_destroy(forward->memory);
     layer_release(forward->layer);
 }
 
@@ -352,6 +416,7 @@ const struct method method_layers_forward = {
     .blob_end = bulk_end,
     .message = forward_message,
     .request = forward_request,
+    .cancel = forward_cancel,
     .fini = fini,
 };
 

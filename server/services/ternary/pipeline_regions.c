@@ -215,7 +215,7 @@ int pipeline_feed_region(struct pipeline *pipeline, struct input *input,
                           "chunks_done counts them",
                           (int)REGIONS_WAITING_MAX);
     }
-    if (regions_map(regions, region, field, &bytes) < 0)
+    if (client_memory_map(regions->memory, region, field, &bytes) < 0)
         return -1;
     regions->waiting[(regions->first + regions->count++) % REGIONS_WAITING_MAX] =
         (struct region_waiting){.input = input, .bytes = bytes, .region = *region};
@@ -242,6 +242,6 @@ int pipeline_reply_region(struct pipeline *pipeline, const struct wire_region *r
         return -1;
     pipeline->regions->has_reply = true;
     pipeline->regions->reply = *region;
-    return regions_map(pipeline->regions, region, "options.reply",
-                       &pipeline->regions->reply_bytes);
+    return client_memory_map(pipeline->regions->memory, region, "options.reply",
+                             &pipeline->regions->reply_bytes);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of the client that a call uses (memory/memory.h): the regions that hold its
- * tensors and those that its reply is written to. They stay mapped as long as the call
- * exists.
+/* The regions of the client's memory that hold the tensors of a call, and those that its
+ * reply is written to.
  *
  * A client may change its memory at any time. So a tile's bytes are copied before anything
  * is computed from them, each byte once: on the worker that computes the tile, or, where a
@@ -10,17 +9,12 @@
 #ifndef TERNARY_REGIONS_H
 #define TERNARY_REGIONS_H
 
-#include <pthread.h>
-
-#include "proto/codec/codec.h"
+#include "services/client_memory.h"
 #include "services/shared.h"
 
 struct input;
-struct memory_buffer;
 struct pipeline;
 struct tile;
-
-enum { CALL_BUFFERS_MAX = 8 }; /* that one call names; INVALID_ARGUMENT */
 
 /* A region of the request that waits until tiles may be made of it. */
 struct region_waiting {
@@ -33,8 +27,7 @@ struct region_waiting {
 struct regions {
     struct call *call;
     struct pipeline *pipeline;
-    struct memory_buffer *buffers[CALL_BUFFERS_MAX]; /* held */
-    size_t buffer_count;
+    struct client_memory *memory;
     struct region_waiting waiting[REGIONS_WAITING_MAX]; /* a ring, oldest at `first` */
     size_t first, count;
     bool taking;        /* tiles are being made of them */
@@ -46,8 +39,6 @@ struct regions {
     bool has_reply;     /* of a unary call */
     struct wire_region reply;
     uint8_t *reply_bytes;
-    pthread_rwlock_t writes; /* held for reading while a worker writes to a region */
-    bool stopped;            /* nothing is written any more; under `writes` */
 };
 
 /* `again` fires when regions_wake was called. NULL: out of memory. */
@@ -55,11 +46,6 @@ struct regions *regions_create(struct call *call, void (*again)(struct timer *ti
 
 /* Drops the buffers. No worker may use them. NULL is harmless. */
 void regions_destroy(struct regions *regions);
-
-/* Where the region is. Fills call->failure: FAILED_PRECONDITION (the peer is not on a Unix
- * socket, or has no such buffer), INVALID_ARGUMENT (out of bounds, too many buffers). */
-int regions_map(struct regions *regions, const struct wire_region *region,
-                const char *field, uint8_t **bytes);
 
 /* The call has failed or ended: drops what waits, and returns when no worker writes any
  * more. It waits for at most one copy of a tile. */

@@ -115,7 +115,8 @@ static inline void reply_tensor(struct fake_reply *reply, uint32_t number, uint3
                        0);
 }
 
-static const char *path_of(struct fixture *f, size_t n, struct fake_request *request)
+static inline const char *path_of(struct fixture *f, size_t n,
+                                  struct fake_request *request)
 {
     CHECK(fake_request(f->server, n, request));
     return request->path;

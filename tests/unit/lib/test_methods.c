@@ -235,25 +235,11 @@ CASE(goes_backward, "backward returns the gradient")
 
 CASE(names_the_field, "an error's details name the field at fault")
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t bytes[512];
-    char text[700];
-    size_t count = encode_status_details(TRIT_INVALID_ARGUMENT, "no", "tensor.shape",
-                                         bytes, sizeof(bytes) - 3),
-           at = 0;
+    char text[FAKE_DETAILS_BYTES];
     struct fixture f = {.client = NULL};
     bool serving;
 
-    CHECK(count > 0);
-    memset(bytes + count, 0, 3);
-    for (size_t i = 0; i < count; i += 3) {
-        uint32_t bits = (uint32_t)(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
-
-        for (int shift = 18; shift >= 0; shift -= 6)
-            text[at++] = alphabet[bits >> shift & 63];
-    }
-    text[(count * 4 + 2) / 3] = '\0'; /* unpadded, as gRPC sends it */
+    fake_details(TRIT_INVALID_ARGUMENT, "tensor.shape", text);
     f.acts[0] = (struct fake_act){
         .deed = FAKE_FAIL, .status = "3", .message = "no", .details = text};
     start(&f);

@@ -134,8 +134,10 @@ CASE(products, "Forward and AsLinear are encoded and decoded as protobuf does")
 {
     struct wire_tensor tensor = sample_tensor(TRIT_F32);
     struct assembled forward = {0}, as_linear = {0};
-    const struct wire_layer_forward request = {
-        .name = "l", .activations = TRIT_ACTIVATIONS_INT8, .report_error = true};
+    struct wire_layer_forward request = {.name = "l",
+                                         .activations = TRIT_ACTIVATIONS_INT8,
+                                         .report_error = true,
+                                         .reply = sample_region()};
     struct wire_layer_forward back;
     assemble(&forward, head,
              encode_layer_forward(&request, &tensor, 24, head, sizeof(head)));
@@ -146,6 +148,7 @@ CASE(products, "Forward and AsLinear are encoded and decoded as protobuf does")
     CHECK_STR(back.name, "l");
     CHECK_EQ(back.activations, TRIT_ACTIVATIONS_INT8);
     CHECK(back.report_error);
+    CHECK_MEM(&back.reply, &request.reply, sizeof(request.reply));
     check_part_tensor(PART_TENSOR, TRIT_F32);
     reading_fini(&reading);
 
@@ -274,6 +277,21 @@ CASE(got, "a layer in a reply to Get is read back, in the shape of its spec")
     reading_message(&reading, scan_plain, vector_layer_made, sizeof(vector_layer_made));
     CHECK_EQ(decode_layer_got(part(PART_ROOT), &back, error), -1);
     CHECK_STR(error, "shape: not [out_features, in_features]");
+    reading_fini(&reading);
+}
+
+CASE(forwarded, "y in memory of the client is a region in place of its bytes")
+{
+    struct wire_tensor sample = sample_tensor(TRIT_F32), back;
+    struct assembled message = {0};
+
+    sample.region = sample_region();
+    assemble(&message, head, encode_layer_tensor(15, &sample, 0, head, sizeof(head)));
+    check_assembled(&message, vector_layer_forwarded_region,
+                    sizeof(vector_layer_forwarded_region));
+    reading_message(&reading, scan_layer_tensor, message.bytes, message.count);
+    CHECK_EQ(decode_tensor(part(PART_TENSOR), &back, error), 0);
+    CHECK_MEM(&back.region, &sample.region, sizeof(back.region));
     reading_fini(&reading);
 }
 

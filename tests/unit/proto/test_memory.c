@@ -13,19 +13,9 @@
 static struct reading reading;
 static char error[CODEC_ERROR_BYTES];
 
-static struct wire_region some_region(void)
-{
-    struct wire_region region = {
-        .present = true, .is_id = true, .offset = 1ull << 33, .bytes = 24};
-
-    for (uint8_t i = 0; i < REGION_BUFFER_BYTES; i++)
-        region.buffer[i] = i;
-    return region;
-}
-
 static void check_region(const struct wire_region *region)
 {
-    const struct wire_region wanted = some_region();
+    const struct wire_region wanted = sample_region();
 
     CHECK(region->present && region->is_id);
     CHECK_EQ(region->offset, wanted.offset);
@@ -37,11 +27,11 @@ static const struct wire_tensor shape = {.dtype = TRIT_F32, .rank = 2, .shape = 
 
 CASE(project, "a ProjectRequest whose tensor and reply are regions")
 {
-    struct wire_project request = {.reply = some_region()}, back;
+    struct wire_project request = {.reply = sample_region()}, back;
     struct wire_tensor tensor = shape;
     uint8_t out[REQUEST_HEAD_BYTES_MAX];
 
-    tensor.region = some_region();
+    tensor.region = sample_region();
     size_t count = encode_project(&request, &tensor, 0, out, sizeof(out));
     CHECK_EQ(count, sizeof(vector_region_project));
     CHECK_MEM(out, vector_region_project, count);
@@ -80,7 +70,7 @@ static void check_chunk(uint32_t part)
 
 CASE(chunks, "chunks of a tensor and of its reference in memory")
 {
-    const struct wire_region region = some_region();
+    const struct wire_region region = sample_region();
     uint8_t out[128];
     size_t count = encode_chunk_region(false, 300, &region, out, sizeof(out));
 
@@ -101,7 +91,7 @@ CASE(projected, "a ProjectResponse that names the region of its data")
                                    .dtype = 4,
                                    .rank = 2,
                                    .shape = shape.shape,
-                                   .region = some_region()};
+                                   .region = sample_region()};
     struct wire_projected_head back;
     uint8_t out[REPLY_HEAD_BYTES_MAX];
     size_t scales_at, count = encode_projected(&reply, out, sizeof(out), &scales_at);
@@ -116,7 +106,7 @@ CASE(projected, "a ProjectResponse that names the region of its data")
 
 CASE(replies, "a stream's reply in memory, and its count of chunks")
 {
-    const struct wire_region region = some_region();
+    const struct wire_region region = sample_region();
     struct wire_chunk back;
     bool has_count = false;
     uint64_t done = 0;
@@ -153,7 +143,7 @@ CASE(packets, "packets of the memory socket")
 {
     struct wire_memory_request request = {.sequence = 7, .register_bytes = 1 << 22};
     struct wire_memory_reply reply = {.sequence = 7, .status = 8, .message = "too many"};
-    const struct wire_region region = some_region();
+    const struct wire_region region = sample_region();
     uint8_t out[MEMORY_PACKET_BYTES_MAX];
     size_t count = encode_memory_request(&request, out, sizeof(out));
 
