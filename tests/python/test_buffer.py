@@ -95,8 +95,13 @@ def test_forward_in_a_buffer(near, address, weights, activations, monkeypatch):
     x = buffer.array((65, COLUMNS))
     x[:] = weights[:65]
     out = buffer.array(expected.shape, offset=x.nbytes)
-    for array, place in ((weights[:65], None), (x, None), (x, out),
-                         (weights[:65], out), (x, np.empty_like(expected))):
+    for array, place in (
+        (weights[:65], None),
+        (x, None),
+        (x, out),
+        (weights[:65], out),
+        (x, np.empty_like(expected)),
+    ):
         out[:] = 0
         y = near.layers.forward(name, array, activations=activations, out=place)
         assert same(y, expected) and (place is None or y is place)

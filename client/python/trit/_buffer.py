@@ -23,9 +23,9 @@ class Buffer:
     """Memory for tensors and results, shared with a daemon behind a Unix socket.
 
     `Client.buffer` makes it. A call whose tensor lies in it sends only where it lies; with `out`
-    in it, `Client.project` and `Layers.forward` have the daemon write the result there. Over TCP it is ordinary memory,
-    and the results are the same. Arrays and tensors of it keep it alive; after `Client.close` they
-    are ordinary memory.
+    in it, `Client.project` and `Layers.forward` have the daemon write the result there. Over TCP
+    it is ordinary memory, and the results are the same. Arrays and tensors of it keep it alive;
+    after `Client.close` they are ordinary memory.
 
     Attributes:
         nbytes: Its size.
