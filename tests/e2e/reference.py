@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The numeric contract in NumPy, and helpers that make messages from arrays. Independent of
 the C kernels; tests compare with it where there is no golden tensor."""
+import google_crc32c
 import numpy as np
 
 from tritd import tensor_pb2, ternary_pb2
@@ -106,20 +107,5 @@ def gather(replies):
     return bytes(data), bytes(scales), report
 
 
-def _crc_table():
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-_TABLE = _crc_table()
-
-
 def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
+    return google_crc32c.value(bytes(data))
