@@ -3,7 +3,9 @@
 nghttpd, which only sends a file. They take turns in rounds, with the same client: h2load, and
 for 1 MiB libtrit too, because one thread of h2load sends at most some 2 GB/s.
 
-gRPC C++ is tuned: its allocator keeps pages, without which it is half as fast at 1 MiB.
+gRPC C++ is tuned: its allocator keeps pages, without which it is half as fast at 1 MiB. Each row
+also says what CPU time the servers take for a call: where the client is the slower one of the two,
+the rate is the client's.
 """
 import contextlib
 import os
@@ -110,6 +112,12 @@ def nghttpd(exits, folder):
     return None
 
 
+def cpu_seconds(pid):
+    """The CPU time that a process has used."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def quartiles(values):
     ordered = sorted(values)
     return ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
@@ -126,19 +134,23 @@ def compare(entry, measure, ours, theirs, name, goal, calls, connections=1, stre
         return entry(measure, None, unit, wanted, None, f"{name}: missing here")
     cpu = min(os.sched_getaffinity(0)) if latency else None
     our_calls, their_calls = calls
-    pairs = []
     with pinned([ours.pid, theirs.pid] if latency else [], cpu):
-        for _ in range(ROUNDS + 1):  # the first one warms them up
-            pairs.append((ours.seconds(our_calls, connections, streams, cpu),
-                          theirs.seconds(their_calls, connections, streams, cpu)))
-    pairs = pairs[1:]
+        def round_of_both():
+            return (ours.seconds(our_calls, connections, streams, cpu),
+                    theirs.seconds(their_calls, connections, streams, cpu))
+        round_of_both()  # warms them up
+        used = cpu_seconds(ours.pid), cpu_seconds(theirs.pid)
+        pairs = [round_of_both() for _ in range(ROUNDS)]
+        our_cpu = (cpu_seconds(ours.pid) - used[0]) / (ROUNDS * our_calls) * 1e6
+        their_cpu = (cpu_seconds(theirs.pid) - used[1]) / (ROUNDS * their_calls) * 1e6
     ratios = [our / their if latency else their / our for our, their in pairs]
     figure = statistics.median(ratios)
     q1, q3 = quartiles(ratios)
     our, their = (statistics.median(one) * 1e6 for one in zip(*pairs))
     return entry(measure, round(figure, 3), unit, wanted,
                  figure <= goal if latency else figure >= goal,
-                 f"{their:.1f} us a call, ours {our:.1f}", q1=round(q1, 3), q3=round(q3, 3))
+                 f"{their:.1f} us a call, ours {our:.1f}; "
+                 f"of the server's CPU {their_cpu:.1f}, ours {our_cpu:.1f}", q1=round(q1, 3), q3=round(q3, 3))
 
 
 @contextlib.contextmanager
