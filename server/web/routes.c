@@ -24,7 +24,7 @@
     X("/v1/runs/*/layers/*", serve_layer_json, "step from to limit attempt replica",     \
       PAGE, READ)                                                                        \
     X("/v1/events", serve_events, "", PAGE, READ)                                        \
-    X("/v1/openapi.json", serve_openapi, NULL, PAGE, EVERYONE)                           \
+    X("/v1/openapi.json", serve_openapi, NULL, PAGE, READ)                               \
     X("/livez", serve_livez, NULL, PROBE, EVERYONE)                                      \
     X("/readyz", serve_readyz, NULL, PROBE, EVERYONE)                                    \
     X("/healthz", serve_healthz, NULL, PROBE, EVERYONE)                                  \

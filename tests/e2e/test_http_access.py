@@ -18,7 +18,7 @@ from access import POLICIES, Tokens
 from tritd import CALL_SECONDS, ROOT, Daemon, Refused, refused, report_pb2
 
 PAGES = ("/", "/runs/r", "/runs/r/layers/l", "/v1/runs", "/v1/runs/r/layers",
-         "/v1/runs/r/layers/l", "/nowhere")
+         "/v1/runs/r/layers/l", "/v1/openapi.json", "/nowhere")
 JOBS = ("/jobs", "/jobs/j", "/v1/jobs", "/v1/jobs/j")
 OPEN = ("/livez", "/readyz", "/healthz", "/metrics", "/style.css", "/icon.svg")
 
