@@ -142,13 +142,12 @@ static bool put_sums(json_t *object, const struct plan *plan)
                                (double)plan->parameters_ternary)));
 }
 
-/* What a GGUF output is; nothing of another one. */
-static bool put_gguf(json_t *object, const struct plan *plan)
+bool plan_json_put_gguf(json_t *object, const struct plan *plan)
 {
     json_t *gguf;
 
-    if (!plan->architecture && !plan->remark)
-        return true;
+    if (!object || (!plan->architecture && !plan->remark))
+        return object;
     gguf = json_object();
     return json_put(object, "gguf", gguf) &&
            (!plan->architecture ||
@@ -162,7 +161,7 @@ json_t *plan_json(const struct plan *plan)
     bool good = json_put(object, "tensors", tensors);
 
     good = json_put(object, "metadata", metadata) && good && put_sums(object, plan) &&
-           put_gguf(object, plan);
+           plan_json_put_gguf(object, plan);
     for (size_t i = 0; good && i < plan->contents.table->count; i++)
         good = json_array_append_new(tensors, tensor_json(plan, i)) == 0;
     for (size_t i = 0; good && i < plan->table.pair_count; i++) {

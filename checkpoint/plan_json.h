@@ -2,7 +2,7 @@
 /* A plan as JSON: {tensors: [{name, dtype, shape, parameters, action, reason, encoding,
  * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name,
  * dtype, shape, bytes, role, transposed}]}], metadata, parameters: {ternary, kept}, bytes: {before, after},
- * bits_per_weight, refused, refusal}. `matrix` is [out, in], `matrices` their number.
+ * bits_per_weight, refused, refusal, gguf}. `matrix` is [out, in], `matrices` their number.
  * `transposed` means that each is stored as [in, out]. Members that do not apply are
  * absent. */
 #ifndef CHECKPOINT_PLAN_JSON_H
@@ -20,5 +20,9 @@ struct plan_sizes {
 struct plan_sizes plan_sizes(const struct plan *plan);
 
 struct json_t *plan_json(const struct plan *plan); /* NULL on lack of memory */
+
+/* Adds `gguf` {architecture, remark}: what a GGUF output is. Adds nothing for another output.
+ * False: memory ran out, or `object` is NULL. */
+bool plan_json_put_gguf(struct json_t *object, const struct plan *plan);
 
 #endif

@@ -22,7 +22,7 @@ struct pack_command {
     const struct options *options;
     const char *name; /* "pack" or "unpack" */
     struct repacking run;
-    struct daemon_engine engine;
+    struct call_engine engine;
     struct interrupt interrupt;
     struct bar bar;
 };

@@ -13,7 +13,7 @@
 
 struct project_command {
     const struct options *options;
-    struct daemon_engine engine;
+    struct call_engine engine;
     struct interrupt interrupt;
     struct bar bar;
     struct showing showing;

@@ -14,7 +14,7 @@ struct verify_command {
     const char *name; /* "verify" or "attest" */
     /* Shows what was found, after the last step. Returns DONE, or why that failed. */
     enum exit_code (*finish)(struct verify_command *v, enum trit_verdict verdict);
-    struct daemon_engine engine;
+    struct call_engine engine;
     struct bar bar;
     struct showing showing;
     struct verifying run;

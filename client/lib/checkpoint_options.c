@@ -4,6 +4,7 @@
 
 #include "checkpoint/rename.h"
 #include "client/lib/checkpoint.h"
+#include "files/writer.h"
 
 static int check_list(const char *field, const char *const *list, size_t count,
                       struct failure *failure)
@@ -92,7 +93,9 @@ int options_take(const struct trit_checkpoint_options *given,
         .include = {o->include, o->include_count},
         .exclude = {o->exclude, o->exclude_count},
         .convolutions = o->convolutions,
-        .keep_names = true, /* whoever uses the plan copies the tensors that stay */
+        /* Without trit_plan_run the caller copies the tensors that stay. */
+        .keep_names = o->keep_names || !o->output,
+        .to_gguf = o->output && strcmp(writer_format(o->output), "gguf") == 0,
         .experts = (enum experts_layout)o->experts,
         .bits = o->bits,
         .transposed = {o->transposed, o->transposed_count},

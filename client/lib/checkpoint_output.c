@@ -15,6 +15,7 @@ struct named {
 
 struct trit_output {
     struct writer *writer;
+    const struct trit_plan *plan;
     char *path;
     struct named *names; /* of the plan's table, in order */
     size_t count;
@@ -63,11 +64,14 @@ static int check_plan(const struct trit_plan *plan, struct failure *failure)
                             "other");
 }
 
-static int check_path(const char *path, const struct trit_file *source,
-                      struct failure *failure)
+static int check_path(const char *path, const struct trit_plan *plan,
+                      const struct trit_file *source, struct failure *failure)
 {
     const char *folder = source ? reader_folder(source->reader) : NULL;
 
+    if (plan->output && strcmp(path, plan->output) != 0)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "path",
+                          "%s is not %s, which the plan is for", path, plan->output);
     if (source &&
         (paths_are_same(path, source->path) || (planned_is_folder(path, source->reader) &&
                                                 folder && paths_are_same(path, folder))))
@@ -80,7 +84,7 @@ static int output_init(struct trit_output *output, const char *path,
                        struct trit_plan *plan, const struct trit_file *source,
                        const struct trit_output_options *options, struct failure *failure)
 {
-    if (check_plan(plan, failure) < 0 || check_path(path, source, failure) < 0 ||
+    if (check_plan(plan, failure) < 0 || check_path(path, plan, source, failure) < 0 ||
         index_names(output, &plan->plan.table, failure) < 0)
         return -1;
     output->path = strdup(path);
@@ -91,7 +95,14 @@ static int output_init(struct trit_output *output, const char *path,
                        source ? source->reader : NULL, options->shard_bytes, failure) < 0)
         return fail_context(failure, "%s", path);
     plan->has_output = true;
+    output->plan = plan;
     return 0;
+}
+
+struct writer *output_writer(const struct trit_output *output,
+                             const struct trit_plan *plan)
+{
+    return output->plan == plan ? output->writer : NULL;
 }
 
 enum trit_status trit_output_create(struct trit_output **output, const char *path,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "checkpoint/plan_json.h"
@@ -9,8 +10,10 @@
 #include "client/lib/client.h"
 #include "client/lib/parts.h"
 #include "client/lib/plan.h"
+#include "drive/planned.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/json_value.h"
 
 /* What a plan is made of. `target` NULL: a projection. */
 static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint,
@@ -24,6 +27,7 @@ static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint
     findings_init(&plan->findings);
     plan->input = checkpoint;
     plan->again = given->all.again;
+    plan->packs = target != NULL;
     plan->examined = CONTENT_NONE;
     plan->noted = calloc(table->count + 1, sizeof(*plan->noted));
     if (!plan->noted)
@@ -36,6 +40,23 @@ static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint
             plan_create_pack(&plan->plan, &given->rules, target, table, &record, failure);
     record_fini(&record);
     return result;
+}
+
+/* Makes it a plan of the output that the options name. */
+static int prepare(struct trit_plan *plan, const char *output, struct failure *failure)
+{
+    /* Reading changes nothing that a caller sees. */
+    struct reader *reader = (struct reader *)(uintptr_t)plan->input->reader;
+
+    if (!output)
+        return 0;
+    if (!reader)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "options.output",
+                          "the checkpoint is not that of a file");
+    plan->output = strdup(output);
+    if (!plan->output)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    return planned_prepare(&plan->plan, output, reader, failure);
 }
 
 static enum trit_status create(struct trit_plan **plan,
@@ -56,7 +77,8 @@ static enum trit_status create(struct trit_plan **plan,
         made = calloc(1, sizeof(*made));
         if (!made) {
             fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-        } else if (make(made, checkpoint, &given, target, failure) == 0) {
+        } else if (make(made, checkpoint, &given, target, failure) == 0 &&
+                   prepare(made, given.all.output, failure) == 0) {
             *plan = made;
             made = NULL;
         }
@@ -184,6 +206,7 @@ void trit_plan_free(struct trit_plan *plan)
     ternary_probe_destroy(&plan->probe);
     findings_fini(&plan->findings);
     free(plan->noted);
+    free(plan->output);
     free(plan);
 }
 
@@ -245,9 +268,9 @@ enum trit_status trit_plan_examine(struct trit_plan *plan, const char *tensor,
 
 /* Warnings here: a layer of zeros, and a lost scale if it is allowed. The input allows no
  * other result. */
-static int add_report(struct trit_plan *plan, size_t index,
-                      const struct trit_report *report, bool allow_lost,
-                      struct failure *failure)
+int plan_note_report(struct trit_plan *plan, size_t index,
+                     const struct trit_report *report, bool allow_lost,
+                     struct failure *failure)
 {
     const struct matrices matrices = content_matrices(&plan->plan.contents.items[index]);
     const char *layer = plan->input->table->entries[index].name;
@@ -287,7 +310,7 @@ enum trit_status trit_plan_add_report(struct trit_plan *plan, const char *tensor
         fail_null(&failure, !plan ? "plan" : "tensor");
     else if (sized_read(&sized_report, "report", report, &full, &failure) == 0 &&
              checkpoint_find(plan->input->table, tensor, &index, &failure) == 0)
-        add_report(plan, index, &full, allow_lost, &failure);
+        plan_note_report(plan, index, &full, allow_lost, &failure);
     return client_answer(&failure, error);
 }
 
@@ -297,7 +320,9 @@ static json_t *result_json(const struct trit_plan *plan)
 
     if (json_put(object, "verdict",
                  json_string(verdict_name(findings_verdict(&plan->findings)))) &&
-        json_put(object, "findings", findings_json(&plan->findings)))
+        json_put(object, "findings", findings_json(&plan->findings)) &&
+        (!plan->has_run ||
+         json_put(object, "scales_rounded", json_uint64(plan->rounded))))
         return object;
     json_decref(object);
     return NULL;

@@ -38,6 +38,7 @@
     X(checkpoint_options, CHECKPOINT_OPTIONS, mode)                                      \
     X(pack_target, PACK_TARGET, reserved)                                                \
     X(examined, EXAMINED, latents_bytes)                                                 \
+    X(run_options, RUN_OPTIONS, call)                                                    \
     X(file_options, FILE_OPTIONS, reserved)                                              \
     X(output_options, OUTPUT_OPTIONS, reserved)                                          \
     X(shard, SHARD, offset)                                                              \

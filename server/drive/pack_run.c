@@ -3,6 +3,7 @@
  * while the caller's thread takes what they found (take_piece). */
 #include <jansson.h>
 
+#include "checkpoint/plan_json.h"
 #include "drive/lanes.h"
 #include "drive/pack_impl.h"
 #include "drive/resume.h"
@@ -114,9 +115,14 @@ int pack_run(struct repacking *p)
 
 json_t *pack_json(const struct repacking *p, const char *input, const char *output)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "input", input, "output", output,
-                     "encoding", encoding_name(p->plan.terms.encoding), "layers",
-                     (int)p->plan.layers, "passed_through",
-                     (int)(p->plan.contents.table->count - p->plan.layers),
-                     "scales_rounded", json_uint64(p->rounded));
+    json_t *result = json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "input", input, "output",
+                               output, "encoding", encoding_name(p->plan.terms.encoding),
+                               "layers", (int)p->plan.layers, "passed_through",
+                               (int)(p->plan.contents.table->count - p->plan.layers),
+                               "scales_rounded", json_uint64(p->rounded));
+
+    if (plan_json_put_gguf(result, &p->plan))
+        return result;
+    json_decref(result);
+    return NULL;
 }

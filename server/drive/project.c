@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/number.h"
+#include "checkpoint/plan_json.h"
 #include "checkpoint/ternary.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
@@ -98,13 +99,19 @@ json_t *project_json(const struct projecting *p, const char *input, const char *
     const uint64_t all = p->plan.parameters_ternary + p->plan.parameters_kept;
     const size_t passed = reader_table(p->input.reader)->count - p->plan.layers;
 
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o, s:O}", "input", input,
+    json_t *result = json_pack(
+        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o}", "input", input,
         "output", output, "encoding", encoding_name(p->terms.encoding), "verdict",
         verdict_name(project_verdict(p)), "findings", findings_json(&p->findings),
         "passed_through", (int)passed, "is_ternary", p->not_ternary == 0, "ternary",
         json_uint64(p->plan.parameters_ternary), "kept",
         json_uint64(p->plan.parameters_kept), "share_ternary",
         all ? (double)p->plan.parameters_ternary / (double)all : 0.0, "others",
-        others_json(&p->plan.contents), "layers", layers);
+        others_json(&p->plan.contents));
+
+    if (plan_json_put_gguf(result, &p->plan) &&
+        json_object_set(result, "layers", layers) == 0)
+        return result;
+    json_decref(result);
+    return NULL;
 }

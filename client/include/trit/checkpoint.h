@@ -19,6 +19,8 @@
 #define TRIT_CHECKPOINT_H
 
 #include <trit/base.h>
+#include <trit/client.h>
+#include <trit/report.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -101,6 +103,15 @@ struct trit_checkpoint_options {
     /* 2, 3, 4, 5, 6 or 8: of weights that MLX packed, where neither config.json nor their
      * shapes tell. 0: not known. */
     uint32_t bits;
+    /* Plans that trit_plan_run does: of a GGUF file that is written in another format,
+     * llama.cpp's names and order of rows stay. */
+    bool keep_names;
+    bool reserved[3];
+    /* Plans that trit_plan_run does: path of the output, as trit_output_create gets it. A
+     * GGUF output of a model that llama.cpp knows, by config.json in the folder of the file,
+     * gets llama.cpp's names, order of rows, keys and tokenizer. NULL: tensors keep names and
+     * order. */
+    const char *output;
 };
 #define TRIT_CHECKPOINT_OPTIONS_INIT TRIT_INIT(trit_checkpoint_options)
 
@@ -154,7 +165,10 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
 /* The plan as {tensors: [{name, dtype, shape, parameters, action, reason, warning, encoding,
  * group_size, partial_group, matrix, matrices, transposed, groups, outputs: [{name, dtype,
  * shape, bytes, role, transposed}]}], metadata: {key: value}, parameters: {ternary, kept},
- * bytes: {before, after}, bits_per_weight, refused, refusal, findings}. `action` is
+ * bytes: {before, after}, bits_per_weight, refused, refusal, findings, gguf: {architecture,
+ * remark}}. `gguf` is that of a GGUF output: architecture is llama.cpp's name of the model,
+ * absent where the output is an archive of tensors; remark says why that is, what was left
+ * out or what differs. `action` is
  * "ternarize", "pack", "keep" or "refuse"; one to be packed also has source {encoding,
  * group_size, partial_group, dtype, transposed, scales, biases, packed_as, reciprocal}, which
  * says how it lies in the input: packed_as as in trit_verification_steps, with
@@ -168,6 +182,41 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
  * trit_checkpoint_contents, whose errors refuse the file as well. */
 TRIT_API enum trit_status trit_plan_json(const struct trit_plan *plan, char **json,
                                          struct trit_error *error);
+
+/* Gets the report of a matrix: `report` of the options. Other than 0 ends the run. */
+typedef int (*trit_take_report)(void *arg, const char *matrix,
+                                const struct trit_report *report);
+
+/* How trit_plan_run goes about it. */
+struct trit_run_options {
+    size_t size;
+    /* Projections: under which run and step the reports are stored. `layer` in it is not
+     * used, as each matrix has its own name. NULL: they are not stored. */
+    const struct trit_layer_ref *layer;
+    bool allow_lost_scales;    /* projections: they are warnings of trit_plan_result */
+    bool allow_rounded_scales; /* packings: scales that the encoding does not hold */
+    bool reserved[6];
+    /* Called on the caller's thread with the report of each matrix that has one, in the
+     * order of the file, after it was written to `report`. */
+    trit_take_report visit;
+    void *visit_arg;
+    struct trit_report *report; /* of the caller, initialized with TRIT_REPORT_INIT */
+    /* timeout_ms is for the call of each matrix; the progress is that of the whole file, in
+     * bytes of it, on the caller's thread. */
+    const struct trit_call_options *call;
+};
+#define TRIT_RUN_OPTIONS_INIT TRIT_INIT(trit_run_options)
+
+/* Does all of a plan: has the daemon project or pack each layer of `source`, the file that was
+ * planned, and puts every tensor into `output`, that of the plan. Several matrices are under
+ * way at a time on threads that end with the call, and memory does not grow with the file.
+ * Notes the reports (trit_plan_add_report); trit_plan_result then has scales_rounded, too. The
+ * caller looks at the result, then calls trit_output_commit. After a failure `output` is of no
+ * use. CANCELLED: `visit` or the progress ended it. ABORTED: the file has changed. */
+TRIT_API enum trit_status
+trit_plan_run(struct trit_plan *plan, struct trit_client *client,
+              struct trit_file *source, struct trit_output *output,
+              const struct trit_run_options *options, struct trit_error *error);
 
 /* Decodes a matrix of a layer whose source has packed_as, as trit_verification_decode does.
  * NOT_FOUND: the plan has no such layer. */
@@ -198,7 +247,9 @@ TRIT_API enum trit_status trit_plan_add_report(struct trit_plan *plan, const cha
                                                const struct trit_report *report,
                                                bool allow_lost, struct trit_error *error);
 
-/* What the reports so far come to, as {verdict, findings}; either may be NULL. */
+/* What the reports so far come to, as {verdict, findings, scales_rounded}; either may be
+ * NULL.
+ * scales_rounded is there after trit_plan_run of a packing. */
 TRIT_API enum trit_status trit_plan_result(const struct trit_plan *plan,
                                            enum trit_verdict *verdict, char **json,
                                            struct trit_error *error);
@@ -397,7 +448,8 @@ struct trit_output_options {
  * end in .safetensors, .npy or .gguf, the output is a folder too: shards, an index, config.json
  * with what the encoding's reader wants to know, and the source's other small files, the
  * tokenizer for example. FAILED_PRECONDITION: something of the plan is refused.
- * INVALID_ARGUMENT: the path is the source itself, or its name says another format. */
+ * INVALID_ARGUMENT: the path is the source itself, or its name says another format, or it
+ * is not the `output` of the plan's options. */
 TRIT_API enum trit_status trit_output_create(struct trit_output **output,
                                              const char *path, struct trit_plan *plan,
                                              const struct trit_file *source,

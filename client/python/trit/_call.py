@@ -137,13 +137,13 @@ class Watch:
         return 0
 
 
-def _interrupted(exception: Any, value: BaseException, traceback: Any) -> int:
-    """Ctrl-C arrived before Watch.__call__ began: keeps the exception for the call."""
+def interrupted(exception: Any, value: BaseException, traceback: Any) -> int:
+    """Is `onerror` of a callback: keeps a Ctrl-C that came before its `try` for the call."""
     _thread.raised = value
     return 1
 
 
-@ffi.callback("int(void *, uint64_t, uint64_t)", error=1, onerror=_interrupted)  # type: ignore[untyped-decorator]
+@ffi.callback("int(void *, uint64_t, uint64_t)", error=1, onerror=interrupted)  # type: ignore[untyped-decorator]
 def _on_progress(arg: Any, done: int, total: int) -> Any:
     return ffi.from_handle(arg)(done, total)
 

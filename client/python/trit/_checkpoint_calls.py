@@ -11,7 +11,7 @@ from ._arguments import c_text, real, unsigned
 from ._arrays import Array, View
 from ._call import Call, Progress, cancellation, check_progress
 from ._native import ffi, lib, new
-from ._pieces import Pieces, Sink, check_raised
+from ._pieces import Pieces, check_raised
 from ._sources import ELEMENTS, Tensor
 from ._tensors import address_of, c_tensor, take
 from .errors import Cancelled, Error, Internal, InvalidArgument
@@ -96,9 +96,9 @@ class LayerCalls:
     def project(
         self,
         name: str,
-        view: Union[View, Pieces],
+        view: View,
         planned: Dict[str, Any],
-        out: Union[Array, Sink],
+        out: Array,
     ) -> Tuple[Any, Optional[Array]]:
         """Ternarizes a matrix into `out`; `name` is that of its report.
 
@@ -115,17 +115,13 @@ class LayerCalls:
                 "allow_lost_scales": True,
             },
         )
-        if isinstance(out, Sink):
-            out.fill(options)
-        else:
-            options.out, options.out_bytes = address_of(out), out.nbytes
+        options.out, options.out_bytes = address_of(out), out.nbytes
         names = self._run.fill(options.layer, name)
         call.fill(options.call)
         result = new("struct trit_projection *")
         tensor = c_tensor(view, planned["matrix"], view.element, "tensor")
         with self._client._handle as client:
             status = lib.trit_project(client, tensor, options, result, call.error)
-        check_raised(view, out)
         call.check(status)
         del names
         scales = None
@@ -137,16 +133,15 @@ class LayerCalls:
 
     def pack(
         self,
-        view: Union[View, Pieces],
+        view: View,
         planned: Dict[str, Any],
         scales: Optional[Tuple[View, DType]],
         allow_rounded: bool,
-        out: Optional[Sink],
-    ) -> Tuple[Any, Optional[Array], Optional[Array]]:
-        """Encodes a matrix that is ternary already, as the plan says, into `out` or memory.
+    ) -> Tuple[Any, Array, Optional[Array]]:
+        """Encodes a matrix that is ternary already, as the plan says.
 
-        Returns the `struct trit_projection *`, for its report, and the bytes of data, None
-        with `out`, and scales.
+        Returns the `struct trit_projection *`, for its report, and the bytes of data and
+        scales.
         """
         call = Call(self._timeout, self._progress)
         source = planned["source"]
@@ -162,16 +157,13 @@ class LayerCalls:
             },
         )
         _set_scales(options, scales)
-        if out is not None:
-            out.fill(options)
         call.fill(options.call)
         result = new("struct trit_projection *")
         tensor = c_tensor(view, planned["matrix"], view.dtype or 0, "tensor")
         with self._client._handle as client:
             status = lib.trit_pack(client, tensor, options, result, call.error)
-        check_raised(view, out)
         call.check(status)
-        data = None if out is not None else take(result.data, result.data_bytes)
+        data = take(result.data, result.data_bytes)
         if result.scales == ffi.NULL:
             return result, data, None
         return result, data, take(result.scales, result.scale_bytes)

@@ -3,24 +3,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import numpy as np
 
+from ._arguments import PathLike
 from ._arrays import STORAGE, Array, View, view_of
 from ._checkpoint_calls import CheckpointProgress, LayerCalls, encoding_of, matrix_name, named
-from ._checkpoint_project import ToArrays, ToFile, open_matrix, put_matrix
+from ._checkpoint_project import ToArrays, ToFile, for_output, open_matrix, put_matrix
 from ._native import ffi
-from ._rules import Examined, Matrix, Options, PackTarget, Plan
-from ._sources import ELEMENTS, File, Source, bytes_view, loaded
-from .errors import Error, InvalidArgument
+from ._rules import Examined, Options, PackTarget, Plan
+from ._sources import ELEMENTS, Arrays, Source
+from .errors import InvalidArgument
 from .reports import Finding, report_of
-from .types import ONE_SCALE, DType, Encoding
+from .types import DType, Encoding
 
 Scales = Optional[Tuple[View, DType]]
-CALL_ELEMENTS = 1 << 20  # of a large matrix that is done some rows a call; at least a row
-QUARTERS = 4
 
 
 class PlannedPack:
@@ -29,8 +27,14 @@ class PlannedPack:
     `found` is libtrit's JSON of the plan, `layers` are its entries of layers.
     """
 
-    def __init__(self, source: Source, options: Options, target: PackTarget) -> None:
-        self.plan = Plan(source.table, options, target)
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        target: PackTarget,
+        out: Optional[PathLike] = None,
+    ) -> None:
+        self.plan = Plan(source.table, for_output(options, source, out), target)
         self.found = self.plan.read()
         self.layers: Dict[str, Dict[str, Any]] = {
             one["name"]: one for one in self.found["tensors"] if one["action"] == "pack"
@@ -60,14 +64,17 @@ class PlannedPack:
 
 
 def pack_all(
-    source: Source,
+    source: Arrays,
     planned: PlannedPack,
     to: Union[ToFile, ToArrays],
     calls: LayerCalls,
     progress: CheckpointProgress,
     allow_rounded: bool,
 ) -> int:
-    """Packs or unpacks every layer and copies all else; returns how many scales were rounded."""
+    """Packs or unpacks the layers of a state dict and copies all else.
+
+    Returns how many scales were rounded.
+    """
     rounded = 0
     for name, tensor in source.tensors.items():
         with progress.tensor(tensor):
@@ -81,7 +88,7 @@ def pack_all(
 
 
 def _pack_layer(
-    source: Source,
+    source: Arrays,
     planned: PlannedPack,
     to: Union[ToFile, ToArrays],
     calls: LayerCalls,
@@ -93,17 +100,11 @@ def _pack_layer(
     for number in range(count):
         with named(matrix_name(name, number, count)):
             view, scales = _load(source, planned, layer, number)
-            data: Optional[Array] = None
             out: Optional[Array] = None
-            if isinstance(view, Matrix):
-                assert isinstance(to, ToFile)
-                large = LargeMatrix(to, layer, number, view, scales, allow_rounded)
-                out = large.pack(calls, planned.plan)
-                rounded += large.rounded
-            elif encoding_of(layer) == Encoding.DENSE:
+            if encoding_of(layer) == Encoding.DENSE:
                 data = _dense(calls, view, layer, scales, parts["data"]["dtype"])
             else:
-                result, data, out = calls.pack(view, layer, scales, allow_rounded, None)
+                result, data, out = calls.pack(view, layer, scales, allow_rounded)
                 planned.plan.add_report(name, result.report, False)
                 rounded += rounded_scales(result.report)
             put_matrix(to, layer, parts, data, out)
@@ -117,16 +118,12 @@ def rounded_scales(report: Any) -> int:
 
 
 def _load(
-    source: Source, planned: PlannedPack, layer: Dict[str, Any], number: int
-) -> Tuple[Union[View, Matrix], Scales]:
+    source: Arrays, planned: PlannedPack, layer: Dict[str, Any], number: int
+) -> Tuple[View, Scales]:
     """A matrix, and its scales where the encoding has them in a tensor of their own."""
     name, count, how = layer["name"], layer["matrices"], layer["source"]
     foreign = ELEMENTS[how["dtype"]] if "packed_as" in how else None
-    view = open_matrix(planned.plan, source, layer, number, foreign)
-    if isinstance(view, Matrix) and foreign is None and encoding_of(how) == Encoding.I2_S:
-        view = loaded(view)  # its scale lies behind all codes
-    if foreign is not None and isinstance(source, File):
-        return view, None  # libtrit has decoded it
+    view = open_matrix(source, layer, number)
     parts = {
         part: source.matrix(how[part]["name"], number, count)
         for part in ("scales", "biases")
@@ -134,7 +131,6 @@ def _load(
     }
     if foreign is not None:
         values = np.empty(layer["matrix"], STORAGE[foreign])
-        assert isinstance(view, View)
         packed = Examined(ffi.NULL, view, parts["scales"], parts.get("biases"), None)
         planned.plan.decode(name, packed, values)
         return view_of(values, name)._replace(dtype=foreign), None
@@ -160,175 +156,6 @@ def _regrouped(plan: Plan, scales: View, dtype: DType, layer: Dict[str, Any]) ->
     out = np.empty(rows * -(-columns // new) * width, np.uint8)
     plan.regroup(layer["name"], width, _array(scales), out)
     return view_of(out, layer["name"])
-
-
-# ---- a large matrix of a file ------------------------------------------------------------
-
-
-class LargeMatrix:
-    """A matrix that is packed or unpacked without having it in memory.
-
-    `rounded` is how many of its scales were rounded.
-    """
-
-    def __init__(
-        self,
-        to: ToFile,
-        layer: Dict[str, Any],
-        number: int,
-        matrix: Matrix,
-        scales: Scales,
-        allow_rounded: bool,
-    ) -> None:
-        self._to, self._layer, self._number = to, layer, number
-        self._matrix, self._allow_rounded = matrix, allow_rounded
-        self._rows, self._columns = layer["matrix"]
-        self._output = next(one for one in layer["outputs"] if one["role"] == "data")
-        self._from, self._into = encoding_of(layer["source"]), encoding_of(layer)
-        self._scales, self._scales_dtype = None, DType.F32
-        if scales is not None:
-            self._scales, self._scales_dtype = _array(scales[0]), scales[1]
-        self.rounded = 0
-
-    def pack(self, calls: LayerCalls, plan: Plan) -> Optional[Array]:
-        """Does it; returns the scales that stand in a tensor of their own."""
-        if self._from in ONE_SCALE or self._into in ONE_SCALE:
-            return self._quarters(calls)
-        if self._into == Encoding.DENSE:
-            self._unpack(calls)
-            return None
-        sink = self._to.sink(self._output, self._layer, self._number)
-        result, _, scales = calls.pack(
-            self._matrix, self._layer, self._scales_of(self._scales), self._allow_rounded, sink
-        )
-        sink.end()
-        plan.add_report(self._layer["name"], result.report, False)
-        self.rounded += rounded_scales(result.report)
-        return scales
-
-    def _scales_of(self, scales: Optional[Array]) -> Scales:
-        return None if scales is None else (bytes_view(scales, None), self._scales_dtype)
-
-    def _part(self, rows: int) -> Dict[str, Any]:
-        """The layer as if it had these rows."""
-        return {**self._layer, "matrix": [rows, self._columns]}
-
-    def _unpack(self, calls: LayerCalls) -> None:
-        """Some rows a call."""
-        sink = self._to.sink(self._output, self._layer, self._number)
-        row, each = self._matrix.nbytes // self._rows, max(1, CALL_ELEMENTS // self._columns)
-        scale_row = 0 if self._scales is None else self._scales.nbytes // self._rows
-        for first in range(0, self._rows, each):
-            count = min(each, self._rows - first)
-            data = self._matrix.read(first * row, count * row)
-            scales = None
-            if self._scales is not None:
-                scales = self._scales[first * scale_row : (first + count) * scale_row]
-            with _from_row(first):
-                dense = _dense(
-                    calls,
-                    bytes_view(data, self._matrix.dtype),
-                    self._part(count),
-                    self._scales_of(scales),
-                    self._output["dtype"],
-                )
-            sink.write(dense)
-        sink.end()
-
-    def _quarters(self, calls: LayerCalls) -> Optional[Array]:
-        """Some rows of each quarter a call, where source or output is hf_bitnet.
-
-        Byte row r of hf_bitnet holds the rows r, r + R, r + 2 R and r + 3 R, where R is a
-        quarter of the rows.
-        """
-        quarter = self._rows // QUARTERS
-        each = max(1, CALL_ELEMENTS // QUARTERS // self._columns)
-        made = _Made(self._into == Encoding.HF_BITNET, quarter)
-        size = self._output["bytes"] // self._layer["matrices"]
-        begin = self._number * size
-        for first in range(0, quarter, each):
-            count = min(each, quarter - first)
-            view = bytes_view(self._rows_of(first, count), self._matrix.dtype)
-            scales = self._scales_of(self._scales_rows(first, count))
-            part = self._part(QUARTERS * count)
-            with _from_row(first, " of each quarter"):
-                if self._into == Encoding.DENSE:
-                    data: Any = calls.unpack(view, part, scales, ELEMENTS[self._output["dtype"]])
-                else:
-                    result, data, out = calls.pack(view, part, scales, self._allow_rounded, None)
-                    made.take(first, count, out, result.report)
-                    self.rounded += rounded_scales(result.report)
-            if made.one:
-                self._to.put_at(self._output["name"], begin + first * (size // quarter), data)
-                continue
-            parts = data.reshape(QUARTERS, -1)
-            for index in range(QUARTERS):
-                at = (index * quarter + first) * (size // self._rows)
-                self._to.put_at(self._output["name"], begin + at, parts[index])
-        return made.scales
-
-    def _rows_of(self, first: int, count: int) -> Array:
-        """These rows of each quarter, as the source has them."""
-        if self._from == Encoding.HF_BITNET:
-            row = self._matrix.nbytes // (self._rows // QUARTERS)
-            return self._matrix.read(first * row, count * row)
-        row, quarter = self._matrix.nbytes // self._rows, self._rows // QUARTERS
-        return np.concatenate(
-            [
-                self._matrix.read((index * quarter + first) * row, count * row)
-                for index in range(QUARTERS)
-            ]
-        )
-
-    def _scales_rows(self, first: int, count: int) -> Optional[Array]:
-        if self._scales is None or self._from == Encoding.HF_BITNET:
-            return self._scales
-        rows = self._scales.reshape(QUARTERS, self._rows // QUARTERS, -1)
-        result: Array = np.ascontiguousarray(rows[:, first : first + count]).reshape(-1)
-        return result
-
-
-class _Made:
-    """The scales of a matrix that is made in quarters: one for all, or some for each row."""
-
-    def __init__(self, one: bool, quarter: int) -> None:
-        self.one, self._quarter = one, quarter
-        self.scales: Optional[Array] = None
-        self._known = False
-
-    def take(self, first: int, count: int, scales: Optional[Array], report: Any) -> None:
-        """Takes those of some rows of each quarter. Rows of zeros fit any scale."""
-        if scales is None:
-            return
-        if not self.one:
-            rows = scales.reshape(QUARTERS, count, -1)
-            if self.scales is None:
-                self.scales = np.empty(QUARTERS * self._quarter * rows.shape[2], np.uint8)
-            whole = self.scales.reshape(QUARTERS, self._quarter, -1)
-            whole[:, first : first + count] = rows
-            return
-        zeros = report.zeros == report.elements
-        if self._known and not zeros and scales.tobytes() != self.scales.tobytes():  # type: ignore[union-attr]
-            left, right = (float(one.view(np.float32)[0]) for one in (self.scales, scales))  # type: ignore[union-attr]
-            raise InvalidArgument(
-                f"hf_bitnet has one scale for the tensor, but there are {left:.9g} and "
-                f"{right:.9g}",
-                "source",
-            )
-        if self.scales is None or (not zeros and not self._known):
-            self.scales = scales
-        self._known |= not zeros
-
-
-@contextmanager
-def _from_row(first: int, of: str = "") -> Iterator[None]:
-    """Says which rows an error is about: the daemon counts from the first that it is sent."""
-    try:
-        yield
-    except Error as error:
-        if first == 0 and not of:
-            raise
-        raise type(error)(f"from row {first}{of} on: {error.message}", error.field) from error
 
 
 def _array(view: View) -> Array:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The projection of a whole checkpoint: the plan, and its execution tensor by tensor."""
+"""The projection of a whole checkpoint: its plan, and that of a state dict tensor by tensor."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import numpy as np
 from ._arguments import PathLike, path_of
 from ._arrays import Array, View
 from ._checkpoint_calls import CheckpointProgress, LayerCalls, matrix_name, named, with_name
-from ._pieces import Sink
-from ._rules import Matrix, Options, Output, Plan, format_of
-from ._sources import ELEMENTS, Arrays, File, Source, loaded, turned
+from ._rules import Options, Output, Plan, format_of
+from ._sources import Arrays, File, Source, turned
 from .errors import AlreadyExists, Internal, InvalidArgument
 from .reports import Finding, Report, report_of
 from .types import DType, Encoding
 
 COPY_BYTES = 1 << 20
-BUFFER_BYTES = 4 << 20  # of a matrix before it is put; at least a row
 PROBE_BYTES = 1 << 16
 # NumPy's dtypes of results in a state dict. NumPy has no bfloat16 of its own.
 _STORAGE = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1", "U32": "<u4"}
@@ -61,11 +59,18 @@ def check_out(
         ):
             raise InvalidArgument(f"out: {path} is the source itself; name another file", "out")
     folders = own is not None and (os.path.isdir(own) or own.endswith(".index.json"))
-    named_file = path.endswith((".safetensors", ".npy"))
+    named_file = path.endswith((".safetensors", ".npy", ".gguf"))
     if os.path.isdir(path) and not os.path.islink(path) and (not folders or named_file):
         raise IsADirectoryError(f"{path} is a folder")
     if os.path.lexists(path) and not force:
         raise AlreadyExists(f"out: {path} exists already; force=True replaces it", "out")
+
+
+def for_output(options: Options, source: Source, out: Optional[PathLike]) -> Options:
+    """The options of a plan that makes this output; that of a file is made by `run_plan`."""
+    if out is None or not isinstance(source, File):
+        return options
+    return options._replace(output=path_of(out, "out"))
 
 
 class Planned:
@@ -74,7 +79,14 @@ class Planned:
     `found` is libtrit's JSON of the plan, `layers` are its entries of layers.
     """
 
-    def __init__(self, source: Source, options: Options, progress: CheckpointProgress) -> None:
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        progress: CheckpointProgress,
+        out: Optional[PathLike] = None,
+    ) -> None:
+        options = for_output(options, source, out)
         self.plan = Plan(source.table, options)
         self.found = self.plan.read()
         if "refusal" not in self.found and not options.again:
@@ -144,7 +156,7 @@ def check_lost(reports: Mapping[str, Report]) -> None:
 
 
 class ToFile:
-    """The tensors of a file or folder."""
+    """The tensors of a file."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -157,14 +169,6 @@ class ToFile:
         """The next bytes of a tensor."""
         self._output.put(name, data)
 
-    def put_at(self, name: str, at: int, data: Array) -> None:
-        """Bytes of a tensor from byte `at` of it."""
-        self._output.put_at(name, at, data)
-
-    def sink(self, output: Dict[str, Any], layer: Dict[str, Any], number: int) -> MatrixSink:
-        """Takes a matrix of a layer from a call, as [out, in] from front to back."""
-        return MatrixSink(self, output, layer, number)
-
     def keep(self, source: Source, name: str, progress: CheckpointProgress) -> None:
         """Copies a tensor."""
         total = source.tensors[name].nbytes
@@ -175,47 +179,6 @@ class ToFile:
 
     def layer(self, source: Source, planned: Dict[str, Any]) -> None:
         """Is told that a layer is complete."""
-
-
-class MatrixSink(Sink):
-    """Puts a matrix into a file some MiB at a time; where the file has [in, out], as strips."""
-
-    def __init__(
-        self, to: ToFile, output: Dict[str, Any], layer: Dict[str, Any], number: int
-    ) -> None:
-        nbytes = output["bytes"] // layer["matrices"]
-        super().__init__(nbytes, self.write)
-        self._to, self._name, self._at = to, output["name"], number * nbytes
-        self._rows, self._columns = layer["matrix"]
-        self._turns = bool(output.get("transposed"))
-        row = nbytes // self._rows
-        self._buffer = np.empty(min(nbytes, max(1, BUFFER_BYTES // row) * row), np.uint8)
-        self._first, self._filled = 0, 0  # row of the buffer's first byte; bytes in it
-
-    def write(self, data: Array) -> None:
-        """The next bytes."""
-        while data.nbytes:
-            taken = min(data.nbytes, self._buffer.nbytes - self._filled)
-            self._buffer[self._filled : self._filled + taken] = data[:taken]
-            self._filled += taken
-            data = data[taken:]
-            if self._filled == self._buffer.nbytes:
-                self.end()
-
-    def end(self) -> None:
-        """Puts what is left."""
-        data, self._filled = self._buffer[: self._filled], 0
-        if not self._turns:
-            self._to.put_at(self._name, self._at, data)
-            self._at += data.nbytes
-            return
-        width = self.nbytes // (self._rows * self._columns)
-        rows = data.nbytes // (self._columns * width)
-        strips = turned(data, rows, self._columns).reshape(self._columns, -1)
-        for column in range(self._columns if rows else 0):
-            at = (column * self._rows + self._first) * width
-            self._to.put_at(self._name, self._at + at, strips[column])
-        self._first += rows
 
 
 class ToArrays:
@@ -263,14 +226,14 @@ class ToArrays:
 
 
 def project_all(
-    source: Source,
+    source: Arrays,
     planned: Planned,
     to: Union[ToFile, ToArrays],
     calls: LayerCalls,
     progress: CheckpointProgress,
     allow_lost: bool,
 ) -> Dict[str, Report]:
-    """Projects and copies every tensor; returns the reports by matrix."""
+    """Projects and copies every tensor of a state dict; returns the reports by matrix."""
     reports: Dict[str, Report] = {}
     for name, tensor in source.tensors.items():
         with progress.tensor(tensor):
@@ -283,16 +246,10 @@ def project_all(
                 matrix = matrix_name(name, number, count)
                 with named(matrix):
                     parts = {one["role"]: one for one in layer["outputs"]}
-                    out, data = parts["data"], None
-                    view = open_matrix(planned.plan, source, layer, number)
-                    if isinstance(view, Matrix):
-                        assert isinstance(to, ToFile)
-                        sink = to.sink(out, layer, number)
-                        result, scales = calls.project(matrix, view, layer, sink)
-                        sink.end()
-                    else:
-                        data = to.room(name, out["bytes"] // count)
-                        result, scales = calls.project(matrix, view, layer, data)
+                    out = parts["data"]
+                    view = open_matrix(source, layer, number)
+                    data = to.room(name, out["bytes"] // count)
+                    result, scales = calls.project(matrix, view, layer, data)
                     put_matrix(to, layer, parts, data, scales)
                     planned.plan.add_report(name, result.report, allow_lost)
                     reports[matrix] = with_name(report_of(result.report), matrix)
@@ -300,18 +257,9 @@ def project_all(
     return reports
 
 
-def open_matrix(
-    plan: Plan, source: Source, layer: Dict[str, Any], number: int, dtype: Optional[DType] = None
-) -> Union[View, Matrix]:
-    """A matrix of a layer as [out, in]: in memory, or to be read by the call that sends it.
-
-    `dtype`: that of a layer that another program packed.
-    """
+def open_matrix(source: Arrays, layer: Dict[str, Any], number: int) -> View:
+    """A matrix of a layer as [out, in]."""
     name, how = layer["name"], layer.get("source", layer)
-    if isinstance(source, File):
-        element = ELEMENTS.get(source.tensors[name].dtype) if dtype is None else dtype
-        matrix = plan.matrix(source.c, name, number, element)
-        return loaded(matrix) if matrix.is_small else matrix
     turn = layer["matrix"] if how["transposed"] else None
     return source.matrix(name, number, layer["matrices"], turn)
 
@@ -320,17 +268,13 @@ def put_matrix(
     to: Union[ToFile, ToArrays],
     layer: Dict[str, Any],
     parts: Dict[str, Dict[str, Any]],
-    data: Optional[Array],
+    data: Array,
     scales: Optional[Array],
 ) -> None:
-    """Puts a matrix, whose parts must have the sizes that the plan promises.
-
-    `data` None: the call has put it.
-    """
-    if data is not None:
-        if parts["data"].get("transposed"):
-            data = turned(data, *layer["matrix"]).copy()
-        to.put(parts["data"]["name"], data)
+    """Puts a matrix, whose parts must have the sizes that the plan promises."""
+    if parts["data"].get("transposed"):
+        data = turned(data, *layer["matrix"]).copy()
+    to.put(parts["data"]["name"], data)
     expected = parts["scales"]["bytes"] // layer["matrices"] if "scales" in parts else 0
     if (0 if scales is None else scales.nbytes) != expected:
         raise Internal(f"the daemon did not send {expected} bytes of scales")

@@ -123,6 +123,9 @@ class ProjectResult(_Plotted, _Shown):
         verdict: "pass"; "fail" if a finding is an error.
         ternary: Number of parameters that became ternary.
         kept: Number of parameters of all other tensors.
+        architecture: llama.cpp's name of the model that a GGUF output is; None for another
+            output, and for an archive of tensors, which llama.cpp does not load.
+        remark: About a GGUF output: why it is an archive, or what was left out; else None.
 
     Example:
         >>> state = {"fc.weight": weights, "fc.bias": np.zeros(256, np.float32)}
@@ -137,6 +140,8 @@ class ProjectResult(_Plotted, _Shown):
     verdict: Verdict = "pass"
     ternary: int = 0
     kept: int = 0
+    architecture: Optional[str] = None
+    remark: Optional[str] = None
 
     @property
     def layers(self) -> Tuple[str, ...]:
@@ -175,6 +180,9 @@ class PackResult(_Shown):
         scales_rounded: Number of scales that were rounded to the encoding's type.
         ternary: Number of parameters of the layers.
         kept: Number of parameters of all other tensors.
+        architecture: llama.cpp's name of the model that a GGUF output is; None for another
+            output, and for an archive of tensors, which llama.cpp does not load.
+        remark: About a GGUF output: why it is an archive, or what was left out; else None.
 
     Example:
         >>> dense = client.checkpoint.project({"fc.weight": weights}).tensors
@@ -190,6 +198,8 @@ class PackResult(_Shown):
     scales_rounded: int = 0
     ternary: int = 0
     kept: int = 0
+    architecture: Optional[str] = None
+    remark: Optional[str] = None
 
     def _summary(self) -> str:
         text = (
@@ -333,6 +343,9 @@ class ProjectPlan(_Shown):
             layers.
         refusal: Why the whole file is refused, or None.
         findings: What an index and its shards contradict each other in.
+        architecture: llama.cpp's name of the model that a GGUF output is; None for another
+            output, and for an archive of tensors, which llama.cpp does not load.
+        remark: About a GGUF output: why it is an archive, or what was left out; else None.
 
     Example:
         >>> plan = client.checkpoint.plan("model.safetensors", encoding="pq2_0")
@@ -348,6 +361,8 @@ class ProjectPlan(_Shown):
     bits_per_weight: Optional[float] = None
     refusal: Optional[str] = None
     findings: Tuple[Finding, ...] = ()
+    architecture: Optional[str] = None
+    remark: Optional[str] = None
 
     @property
     def layers(self) -> Tuple[str, ...]:
@@ -446,7 +461,14 @@ def plan_of(found: Dict[str, Any]) -> ProjectPlan:
         found.get("bits_per_weight"),
         found.get("refusal"),
         found["findings"],
+        *gguf_of(found),
     )
+
+
+def gguf_of(found: Any) -> Tuple[Optional[str], Optional[str]]:
+    """The architecture and the remark of libtrit's JSON about an output."""
+    gguf = found.get("gguf", {})
+    return gguf.get("architecture"), gguf.get("remark")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

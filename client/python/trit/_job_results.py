@@ -12,6 +12,7 @@ from ._checkpoint_results import (
     ProjectPlan,
     ProjectResult,
     VerifyResult,
+    gguf_of,
     plan_of,
 )
 from ._sources import Tensor
@@ -30,6 +31,9 @@ class JobPackResult:
         encoding: How the layers lie in memory now.
         scales_rounded: Number of scales that were rounded to the encoding's type.
         reports: The reports by layer; those of unpacked layers are not made.
+        architecture: llama.cpp's name of the model that a GGUF output is; None for another
+            output, and for an archive of tensors, which llama.cpp does not load.
+        remark: About a GGUF output: why it is an archive, or what was left out; else None.
 
     Example:
         >>> job = client.checkpoints.project("model.safetensors", "t.safetensors", force=True)
@@ -44,6 +48,8 @@ class JobPackResult:
     encoding: Encoding
     scales_rounded: int
     reports: Dict[str, Report]
+    architecture: Optional[str] = None
+    remark: Optional[str] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +153,7 @@ def projection_result(found: Any, reports: Dict[str, Report]) -> ProjectResult:
         found["verdict"],
         found["ternary"],
         found["kept"],
+        *gguf_of(found),
     )
 
 
@@ -171,6 +178,7 @@ def pack_result(found: Any, reports: Dict[str, Report]) -> JobPackResult:
         Encoding[found["encoding"].upper()],
         int(found["scales_rounded"]),
         reports,
+        *gguf_of(found),
     )
 
 

@@ -54,6 +54,11 @@ _POINTED = {
     "struct trit_layer_get_options *": {"call": "call_options"},
     "struct trit_layer *": {"spec": "layer_spec", "weight": "array", "bias": "array"},
     "struct trit_layer_verify_options *": {"call": "call_options"},
+    "struct trit_run_options *": {
+        "layer": "layer_ref",
+        "report": "report",
+        "call": "call_options",
+    },
     "struct trit_job_request *": {"call": "call_options"},
     "struct trit_job_progress *": {"report": "report"},
 }

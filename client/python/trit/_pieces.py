@@ -5,16 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
-import numpy as np
-
-from ._arrays import Array
 from ._native import ffi
 from .types import DType
 
 # A smaller matrix is in memory, and one message.
 STREAMED_BYTES = 4 << 20
-
-Put = Callable[[Array], None]
 
 
 class Pieces:
@@ -45,27 +40,6 @@ class Pieces:
         return 0
 
 
-class Sink:
-    """Takes a result of `nbytes` bytes from a call, front to back."""
-
-    def __init__(self, nbytes: int, put: Put) -> None:
-        self.nbytes, self._put = nbytes, put
-        self.handle = ffi.new_handle(self)
-        self.raised: Optional[BaseException] = None
-
-    def __call__(self, data: Any, count: int) -> int:
-        try:
-            self._put(np.frombuffer(ffi.buffer(data, count), np.uint8))
-        except BaseException as raised:
-            self.raised = raised
-            return 1
-        return 0
-
-    def fill(self, options: Any) -> None:
-        """Fills `write` of a struct of options."""
-        options.write, options.write_arg = on_write, self.handle
-
-
 def check_raised(*parts: Any) -> None:
     """Raises what a function of the caller raised during the call."""
     for part in parts:
@@ -78,9 +52,3 @@ def check_raised(*parts: Any) -> None:
 def on_read(arg: Any, at: int, to: Any, count: int) -> Any:
     """Is trit_tensor.read."""
     return ffi.from_handle(arg)(at, to, count)
-
-
-@ffi.callback("int(void *, uint64_t, const void *, uint64_t)", error=1)  # type: ignore[untyped-decorator]
-def on_write(arg: Any, _at: int, data: Any, count: int) -> Any:
-    """Is trit_project_options.write."""
-    return ffi.from_handle(arg)(data, count)

@@ -62,7 +62,7 @@ def _json(function: Any, *arguments: Any) -> Any:
 _INTEGERS = frozenset(
     (
         "shape matrix matrices groups parameters ternary kept examined bytes before after "
-        "offset index group count"
+        "offset index group count scales_rounded"
     ).split()
 )
 
@@ -110,6 +110,8 @@ class Options(NamedTuple):
     rename: Patterns = None
     strip_prefix: Patterns = None
     bits: Optional[int] = None
+    keep_names: bool = False
+    output: Optional[str] = None  # of a plan that `Plan.run` does
 
     def c(self) -> Tuple[Any, List[Any]]:
         """The struct, and what must outlive the call that takes it."""
@@ -118,6 +120,7 @@ class Options(NamedTuple):
             for name in ("include", "exclude", "transposed", "rename", "strip_prefix")
         }
         config = _config(self.config)
+        output = ffi.NULL if self.output is None else c_text(self.output, "out")
         options = new(
             "struct trit_checkpoint_options *",
             {
@@ -136,9 +139,11 @@ class Options(NamedTuple):
                 "allow_dead": flag(self.allow_dead, "allow_dead"),
                 "accept_record": flag(self.accept_record, "accept_record"),
                 "bits": unsigned(0 if self.bits is None else self.bits, 2**32, "bits"),
+                "keep_names": flag(self.keep_names, "keep_names"),
+                "output": output,
             },
         )
-        return options, [lists, config]
+        return options, [lists, config, output]
 
 
 def _experts(experts: Optional[str]) -> int:
@@ -278,12 +283,6 @@ class Plan:
         args = width, address_of(scales), scales.nbytes, address_of(regrouped), regrouped.nbytes
         check(lib.trit_plan_regroup, self.c, c_text(name, "source"), *args)
 
-    def matrix(self, file: Any, name: str, number: int, dtype: Optional[DType]) -> Matrix:
-        """Matrix `number` of a layer of the `struct trit_file *` that was planned."""
-        out = ffi.new("struct trit_matrix **")
-        check(lib.trit_plan_matrix, self.c, file, c_text(name, "source"), number, out)
-        return Matrix(out[0], dtype, self)
-
     def examine(self, name: str, data: Array) -> bool:
         """Gives the plan the next bytes of a layer.
 
@@ -341,10 +340,10 @@ class Output:
         text = c_text(name, "out")
         check(lib.trit_output_put, self._out[0], text, address_of(data), data.nbytes)
 
-    def put_at(self, name: str, at: int, data: Array) -> None:
-        """Bytes of a tensor from byte `at` of it."""
-        args = at, address_of(data), data.nbytes
-        check(lib.trit_output_put_at, self._out[0], c_text(name, "out"), *args)
+    @property
+    def c(self) -> Any:
+        """The `struct trit_output *`."""
+        return self._out[0]
 
     def commit(self) -> None:
         """Flushes the output to the disk, then gives it its name."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole checkpoints: `client.checkpoint`.
 
-A checkpoint is a safetensors or .npy file, a folder of shards as Hugging Face lays it out
+A checkpoint is a safetensors, GGUF or .npy file, a folder of shards as Hugging Face lays it out
 (or the index in it), or a state dict (arrays of NumPy, torch or mlx by name). The rules of the
 command `trit` say which tensors are layers, what becomes of each and what a verification comes
-to; libtrit has them, reads and writes the files. One layer at a time goes through the daemon,
+to; libtrit has them, reads and writes the files. A few layers at a time go through the daemon,
 and memory does not grow with the file.
 """
 
@@ -55,14 +55,17 @@ from ._checkpoint_results import (
     ProjectPlan,
     ProjectResult,
     VerifyResult,
+    gguf_of,
     plan_of,
 )
+from ._checkpoint_run import run_plan
 from ._models import of_model
 from ._native import ffi
 from ._rules import Config, Examined, Matrix, Options, Output, PackTarget, Verification
 from ._selection import Patterns
 from ._sources import (
     ELEMENTS,
+    Arrays,
     File,
     Tensor,
     check_source,
@@ -182,6 +185,7 @@ class Checkpoint:
     def plan(
         self,
         source: Union[Source, Model],
+        out: Optional[PathLike] = None,
         *,
         encoding: AnyEncoding = Encoding.DENSE,
         group_size: Optional[int] = None,
@@ -193,12 +197,14 @@ class Checkpoint:
         transposed: Patterns = None,
         config: Config = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         again: bool = False,
     ) -> ProjectPlan:
         """Tells what a projection would do. It makes no call to the daemon.
 
         Args:
             source: As for `project`.
+            out: Path of the output, which need not exist; None: it is not known.
             encoding: How the layers would lie in memory.
             group_size: Weights of a row that share a scale, as for `project`.
             partial_group: What the scale of a row's short last group divides by.
@@ -216,6 +222,7 @@ class Checkpoint:
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
             npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
+            keep_names: As for `project`.
             again: Project layers that are ternary already.
 
         Returns:
@@ -241,10 +248,11 @@ class Checkpoint:
             experts=experts,
             transposed=transposed,
             config=config,
+            keep_names=keep_names,
         )
         source, options = of_model(source, options)
         with _opened(source, "source", npy_bf16) as opened:
-            planned = Planned(opened, options, CheckpointProgress(None, 0))
+            planned = Planned(opened, options, CheckpointProgress(None, 0), out)
             return plan_of(planned.found)
 
     def project(
@@ -262,6 +270,7 @@ class Checkpoint:
         transposed: Patterns = None,
         config: Config = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         again: bool = False,
@@ -277,9 +286,11 @@ class Checkpoint:
             source: Path of a safetensors or .npy file, of a folder of shards or the index in
                 one, or a state dict. Or a model that trit.torch.convert has made: exactly its
                 converted layers are projected, in the groups that they have.
-            out: Path of a safetensors or .npy file, which gets the bytes that `trit project`
+            out: Path of a safetensors, GGUF or .npy file, which gets the bytes that `trit project`
                 writes. If the source is a folder it is a folder, with the source's config.json
-                and tokenizer, unless its name ends in .safetensors. It gets its name when it is
+                and tokenizer, unless its name ends as a file's. A GGUF file is a model for
+                llama.cpp where the config.json in the source's folder is that of one; else an
+                archive of tensors, as from a state dict. The output gets its name when it is
                 complete; a symbolic link is replaced, not followed. None for a state dict, with
                 arrays of the libraries of the input.
             encoding: How the layers lie in memory.
@@ -300,6 +311,8 @@ class Checkpoint:
             config: The model's config.json, as text or object; None for the one in the folder
                 of the file.
             npy_bf16: Whether elements '|V2' of a .npy file are bf16, as ml_dtypes saves them.
+            keep_names: Whether a GGUF file that is written in another format keeps llama.cpp's
+                names and order of rows.
             shard_bytes: The most bytes of tensors in one file of a folder; None for 5 GB.
             force: Replace `out` if it exists; never the source.
             again: Project layers that are ternary already, and files that a projection
@@ -346,6 +359,7 @@ class Checkpoint:
             experts=experts,
             transposed=transposed,
             config=config,
+            keep_names=keep_names,
         )
         flag(allow_lost, "allow_lost")
         flag(force, "force")
@@ -357,11 +371,12 @@ class Checkpoint:
             raise InvalidArgument("out: the projection of a file needs an output file", "out")
         with _opened(source, "source", npy_bf16) as opened:
             tracker = CheckpointProgress(progress, opened.total_bytes)
-            planned = Planned(opened, options, tracker)
+            planned = Planned(opened, options, tracker, out)
             planned.check()
             planned.warn()
             calls = LayerCalls(self._client, target_run, tracker, timeout)
             if out is None:
+                assert isinstance(opened, Arrays)
                 arrays = ToArrays(planned.layers)
                 reports = project_all(opened, planned, arrays, calls, tracker, allow_lost)
                 if not allow_lost:
@@ -369,8 +384,14 @@ class Checkpoint:
                 return _project_result(planned, reports, arrays.tensors)
             handle = opened.c if isinstance(opened, File) else ffi.NULL
             with Output(out, planned.plan, handle, shard, force) as output:
-                file = ToFile(output)
-                reports = project_all(opened, planned, file, calls, tracker, allow_lost)
+                if isinstance(opened, Arrays):
+                    file = ToFile(output)
+                    reports = project_all(opened, planned, file, calls, tracker, allow_lost)
+                else:
+                    how = target_run, progress, timeout
+                    reports = run_plan(
+                        self._client, planned.plan, opened, output, *how, allow_lost=allow_lost
+                    )
                 if not allow_lost:
                     check_lost(reports)
                 opened.check_unchanged()
@@ -394,6 +415,7 @@ class Checkpoint:
         bits: Optional[int] = None,
         config: Config = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         progress: Optional[Progress] = None,
@@ -420,6 +442,7 @@ class Checkpoint:
                 shapes tell.
             config: As for `project`.
             npy_bf16: As for `project`.
+            keep_names: As for `project`.
             shard_bytes: As for `project`.
             force: As for `project`.
             progress: As for `project`.
@@ -449,6 +472,7 @@ class Checkpoint:
             transposed=transposed,
             bits=bits,
             config=config,
+            keep_names=keep_names,
         )
         kind = member(Encoding, encoding, "encoding")
         size = given(group_size, "group_size", 2**32, "the default")
@@ -481,6 +505,7 @@ class Checkpoint:
         bits: Optional[int] = None,
         config: Config = None,
         npy_bf16: bool = False,
+        keep_names: bool = False,
         shard_bytes: Optional[int] = None,
         force: bool = False,
         progress: Optional[Progress] = None,
@@ -501,6 +526,7 @@ class Checkpoint:
             bits: As for `pack`.
             config: As for `project`.
             npy_bf16: As for `project`.
+            keep_names: As for `project`.
             shard_bytes: As for `project`.
             force: As for `project`.
             progress: As for `project`.
@@ -529,6 +555,7 @@ class Checkpoint:
             transposed=transposed,
             bits=bits,
             config=config,
+            keep_names=keep_names,
         )
         wanted = 0 if dtype is None else member(DType, dtype, "dtype")
         target = PackTarget(Encoding.DENSE, 0, wanted)
@@ -559,17 +586,30 @@ class Checkpoint:
             raise InvalidArgument("out: a packed file needs an output file", "out")
         with _opened(source, "source", npy_bf16) as opened:
             tracker = CheckpointProgress(progress, opened.total_bytes)
-            planned = PlannedPack(opened, options, target)
+            planned = PlannedPack(opened, options, target, out)
             planned.check()
             calls = LayerCalls(self._client, run_of("", None), tracker, timeout)
             if out is None:
+                assert isinstance(opened, Arrays)
                 arrays = ToArrays(planned.layers)
                 count = pack_all(opened, planned, arrays, calls, tracker, allow_rounded)
                 return _pack_result(planned, target, count, arrays.tensors)
             handle = opened.c if isinstance(opened, File) else ffi.NULL
             with Output(out, planned.plan, handle, shard, force) as output:
-                file = ToFile(output)
-                count = pack_all(opened, planned, file, calls, tracker, allow_rounded)
+                if isinstance(opened, Arrays):
+                    file = ToFile(output)
+                    count = pack_all(opened, planned, file, calls, tracker, allow_rounded)
+                else:
+                    how = run_of("", None), progress, timeout
+                    run_plan(
+                        self._client,
+                        planned.plan,
+                        opened,
+                        output,
+                        *how,
+                        allow_rounded=allow_rounded,
+                    )
+                    count = planned.plan.result()["scales_rounded"]
                 opened.check_unchanged()
                 output.commit()
             return _pack_result(planned, target, count, None)
@@ -915,6 +955,7 @@ def _project_result(
         result["verdict"],
         parameters["ternary"],
         parameters["kept"],
+        *gguf_of(planned.found),
     )
 
 
@@ -931,6 +972,7 @@ def _pack_result(
         rounded,
         parameters["ternary"],
         parameters["kept"],
+        *gguf_of(planned.found),
     )
 
 

@@ -304,3 +304,139 @@ CASE(reads_matrices, "a matrix of a plan is read as [out, in] whatever the file'
     trit_file_close(file);
     place_fini(&place);
 }
+
+static int count_bytes(void *arg, uint64_t done, uint64_t total)
+{
+    uint64_t *seen = arg;
+
+    CHECK(done <= total);
+    if (done > *seen)
+        *seen = done;
+    return 0;
+}
+
+static int stop(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+/* A packing that leaves the layer as it is, so that no daemon is asked. */
+static struct trit_plan *copy_of(struct trit_file *file, const char *output)
+{
+    static const char *const all[] = {"*"};
+    const struct trit_checkpoint_options options = {
+        .size = sizeof(options), .exclude = all, .exclude_count = 1, .output = output};
+    const struct trit_pack_target target = {.size = sizeof(target),
+                                            .encoding = TRIT_ENCODING_DENSE};
+    struct trit_plan *plan = NULL;
+
+    CHECK_EQ(
+        trit_plan_create_pack(&plan, trit_file_checkpoint(file), &options, &target, NULL),
+        TRIT_OK);
+    return plan;
+}
+
+/* What a test of a run has. */
+struct run_place {
+    struct place place;
+    struct trit_client *client; /* of a daemon that is not there */
+    struct trit_file *file;
+};
+
+static void run_place_init(struct run_place *p)
+{
+    const struct trit_connect_options nowhere = {.size = sizeof(nowhere),
+                                                 .address = "unix:/nobody/here"};
+
+    *p = (struct run_place){.client = NULL};
+    place_init(&p->place);
+    CHECK_EQ(write_file(p->place.path, false), TRIT_OK);
+    CHECK_EQ(trit_connect(&p->client, &nowhere, NULL), TRIT_OK);
+    CHECK_EQ(trit_file_open(&p->file, p->place.path, NULL, NULL), TRIT_OK);
+}
+
+static void run_place_fini(struct run_place *p)
+{
+    trit_file_close(p->file);
+    trit_close(p->client);
+    place_fini(&p->place);
+}
+
+CASE(runs_a_plan, "a plan is done by one call, which tells its progress and can be ended")
+{
+    uint64_t seen = 0;
+    struct trit_call_options call = {
+        .size = sizeof(call), .progress = stop, .progress_arg = &seen};
+    const struct trit_run_options how = {.size = sizeof(how), .call = &call};
+    struct trit_output *output = NULL;
+    struct trit_plan *plan;
+    struct run_place p;
+    char *text = NULL;
+
+    run_place_init(&p);
+    for (int ends = 0; ends < 2; ends++) {
+        plan = copy_of(p.file, p.place.other);
+        CHECK_EQ(trit_output_create(&output, p.place.other, plan, p.file, NULL, NULL),
+                 TRIT_OK);
+        CHECK_EQ(trit_plan_run(plan, p.client, p.file, output, &how, NULL),
+                 ends ? TRIT_OK : TRIT_CANCELLED);
+        if (!ends)
+            trit_plan_free(plan);
+        else
+            CHECK_EQ(trit_output_commit(output, NULL), TRIT_OK);
+        trit_output_free(output);
+        CHECK_EQ(access(p.place.other, F_OK), ends ? 0 : -1);
+        call.progress = count_bytes;
+    }
+    CHECK_EQ(seen, (WEIGHTS + ROWS) * sizeof(float));
+    CHECK_EQ(trit_plan_result(plan, NULL, &text, NULL), TRIT_OK);
+    json_t *json = parsed(text);
+    CHECK_EQ(digits_of(json, "scales_rounded"), 0);
+    json_decref(json);
+    trit_plan_free(plan);
+    run_place_fini(&p);
+}
+
+CASE(refuses_to_run,
+     "a plan is done for its own file and output, by a daemon that is there")
+{
+    const struct trit_checkpoint_options again = {.size = sizeof(again), .again = true};
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_file *other = NULL;
+    struct trit_output *output = NULL;
+    struct trit_plan *plan, *stranger;
+    struct run_place p;
+
+    run_place_init(&p);
+    CHECK_EQ(trit_file_open(&other, p.place.path, NULL, NULL), TRIT_OK);
+    stranger = copy_of(p.file, p.place.other);
+    CHECK_EQ(
+        trit_output_create(&output, "/nowhere/c.npy", stranger, p.file, NULL, &error),
+        TRIT_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, ", which the plan is for"));
+    plan = plan_of(trit_file_checkpoint(p.file), &again);
+    CHECK_EQ(trit_output_create(&output, p.place.other, plan, p.file, NULL, NULL),
+             TRIT_OK);
+    CHECK_EQ(trit_plan_run(plan, NULL, p.file, output, NULL, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK_EQ(trit_plan_run(plan, p.client, p.file, NULL, NULL, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "output");
+    CHECK_EQ(trit_plan_run(stranger, p.client, p.file, output, NULL, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "output");
+    CHECK_EQ(trit_plan_run(plan, p.client, other, output, NULL, &error),
+             TRIT_INVALID_ARGUMENT);
+    CHECK_STR(error.field, "source");
+    CHECK_EQ(trit_plan_run(plan, p.client, p.file, output, NULL, &error),
+             TRIT_UNAVAILABLE);
+    trit_output_free(output);
+    trit_plan_free(plan);
+    trit_plan_free(stranger);
+    trit_file_close(other);
+    CHECK(access(p.place.other, F_OK) != 0);
+    run_place_fini(&p);
+}
