@@ -22,6 +22,7 @@ struct forwarding {
     void *out;                         /* the caller's memory for y, or NULL */
     uint64_t out_bytes;
     struct arrival y;
+    bool sends_bytes; /* the daemon seems to know no regions of Forward */
     /* of an attempt */
     struct buffer_use use;
     struct ring *ring;        /* NULL: it uses none */
@@ -81,7 +82,7 @@ static int find_memory(struct forwarding *f, struct wire_tensor *x,
     f->ring = NULL;
     f->reply = (struct wire_region){.present = false};
     buffer_use_init(&f->use, &f->call.client->buffers);
-    if (atomic_load(&f->call.client->forward_sends_bytes))
+    if (f->sends_bytes || atomic_load(&f->call.client->forward_sends_bytes))
         return 0;
     if (buffer_use_request(&f->use, "x", f->x->data, f->x->bytes, &x->region, failure) <
         0)
@@ -137,22 +138,21 @@ static int forward_decode(void *result, const struct scan *reply, struct failure
     return 0;
 }
 
-/* Whether the call failed only because of the memory that it named; then it can be made again
- * without. */
+/* Whether the call may have failed only because of the memory that it named; then it is made again
+ * without. A NaN in x is refused as x.data, too: only if the bytes are taken is the daemon an old
+ * one. */
 static bool memory_refused(struct forwarding *f, bool x_in_memory,
                            const struct failure *failure)
 {
-    struct trit_client *client = f->call.client;
-
     if (x_in_memory && failure->status == TRIT_INVALID_ARGUMENT &&
         strcmp(failure->field, "x.data") == 0) {
-        atomic_store(&client->forward_sends_bytes, true);
+        f->sends_bytes = true;
         return true;
     }
     if (!f->ring || failure->status != TRIT_FAILED_PRECONDITION ||
         !region_field(failure->field))
         return false;
-    shared_forget(&client->shared);
+    shared_forget(&f->call.client->shared);
     return true;
 }
 
@@ -239,6 +239,8 @@ enum trit_status trit_layer_forward(struct trit_client *client, const char *name
     arrival_init(&f.y, "y");
     if (forward_prepare(&f, name, &o, &failure) == 0 &&
         buffer_attempts(forward_attempt, &f, &failure) == 0) {
+        if (f.sends_bytes)
+            atomic_store(&client->forward_sends_bytes, true);
         if (f.out)
             output_fini(&f.y.output); /* the caller has y's data already */
         arrival_give(&f.y, f.forward.y);

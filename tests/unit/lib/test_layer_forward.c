@@ -21,12 +21,13 @@ struct near {
     struct trit_forward_options options;
 };
 
-static void refuse(struct near *n, enum trit_status status, const char *text,
-                   const char *field)
+static void refuse(struct near *n, size_t request, enum trit_status status,
+                   const char *text, const char *field)
 {
-    fake_reply_raw(&n->f.replies[0], values, 1); /* so that the reply after it is used */
+    /* So that the reply after it is used. */
+    fake_reply_raw(&n->f.replies[request], values, 1);
     fake_details(status, field, n->details);
-    n->f.acts[0] = (struct fake_act){
+    n->f.acts[request] = (struct fake_act){
         .deed = FAKE_FAIL, .status = text, .message = "no", .details = n->details};
 }
 
@@ -176,7 +177,7 @@ CASE(old, "a daemon that misses the bytes of x gets them, and gets no region aga
     struct near n = {.memory = {.keeps = false}};
 
     reply_tensor(&n.f.replies[1], 15, 2, (uint64_t[]){1, OUT}, OUT);
-    refuse(&n, TRIT_INVALID_ARGUMENT, "3", "x.data");
+    refuse(&n, 0, TRIT_INVALID_ARGUMENT, "3", "x.data");
     near_start(&n);
     for (size_t i = 0; i < 2; i++) {
         CHECK_EQ(call(&n), TRIT_OK);
@@ -189,12 +190,28 @@ CASE(old, "a daemon that misses the bytes of x gets them, and gets no region aga
     near_stop(&n);
 }
 
+CASE(refused, "a daemon that refuses the bytes of x, too, gets regions again")
+{
+    struct near n = {.memory = {.keeps = false}};
+
+    reply_tensor(&n.f.replies[2], 15, 2, (uint64_t[]){1, OUT}, OUT);
+    refuse(&n, 0, TRIT_INVALID_ARGUMENT, "3", "x.data");
+    refuse(&n, 1, TRIT_INVALID_ARGUMENT, "3", "x.data");
+    near_start(&n);
+    CHECK_EQ(call(&n), TRIT_INVALID_ARGUMENT);
+    CHECK_STR(n.f.error.field, "x.data");
+    CHECK_EQ(call(&n), TRIT_OK);
+    CHECK_MEM(n.y.data, values, OUT * sizeof(float));
+    CHECK(sent(&n, 0) < 256 && sent(&n, 1) > LONG * sizeof(float) && sent(&n, 2) < 256);
+    near_stop(&n);
+}
+
 CASE(unknown, "a daemon that does not know the ring gets the bytes")
 {
     struct near n = {.memory = {.keeps = false}};
 
     reply_tensor(&n.f.replies[1], 15, 2, (uint64_t[]){1, OUT}, OUT);
-    refuse(&n, TRIT_FAILED_PRECONDITION, "9", "x.region");
+    refuse(&n, 0, TRIT_FAILED_PRECONDITION, "9", "x.region");
     near_start(&n);
     CHECK_EQ(call(&n), TRIT_OK);
     CHECK_MEM(n.y.data, values, OUT * sizeof(float));
