@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <xxhash.h>
 #include <zlib.h>
 
+#include "web/accept.h"
 #include "web/reply.h"
 
 enum { GZIP_WINDOW_BITS = 15 + 16 }; /* the largest window, with gzip's head */
@@ -64,33 +64,6 @@ int reply_check(struct reply *reply, const struct request *request,
     reply->finished = true;
     reply_error(reply, 412, failure);
     return -1;
-}
-
-/* Whether the parameters of a coding, as ";q=0.0", refuse it. */
-static bool is_zero(const char *parameters, size_t length)
-{
-    const char *q = memchr(parameters, '=', length);
-
-    return q && strspn(q + 1, "0. ") >= (size_t)(parameters + length - q - 1);
-}
-
-bool accepts_gzip(const char *accept_encoding)
-{
-    bool any = false;
-
-    for (const char *at = accept_encoding; at && *at;) {
-        size_t length, name;
-
-        at += strspn(at, " \t,");
-        length = strcspn(at, ",");
-        name = strcspn(at, " \t,;");
-        if (name == 4 && strncasecmp(at, "gzip", 4) == 0)
-            return !is_zero(at + name, length - name);
-        if (name == 1 && *at == '*')
-            any = !is_zero(at + name, length - name);
-        at += length;
-    }
-    return any;
 }
 
 /* The body as one gzip member. False: no memory, or it is not shorter. */

@@ -21,7 +21,4 @@ int reply_check(struct reply *reply, const struct request *request,
 void reply_encode(struct reply *reply, const struct route *route,
                   const struct request *request);
 
-/* Whether an Accept-Encoding header takes gzip. */
-bool accepts_gzip(const char *accept_encoding);
-
 #endif

@@ -8,6 +8,7 @@
 #include "access/policies.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "web/accept.h"
 #include "web/host.h"
 #include "web/html.h"
 #include "web/reply.h"
@@ -127,7 +128,7 @@ static void log_refusal(const struct gate *gate, const struct gate_request *aske
 int gate_check(struct gate *gate, const struct gate_request *asked, struct reply *reply,
                struct failure *failure)
 {
-    bool browser = asked->accept && strstr(asked->accept, "text/html");
+    bool browser = quality_of(asked->accept, "text/html") > 0;
 
     if (asked->conn->reserved)
         asked->conn->last = true; /* a place of the reserve is for one request */

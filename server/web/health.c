@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "obs/metrics.h"
+#include "web/accept.h"
 #include "web/handlers.h"
 #include "web/reply.h"
 
@@ -60,7 +61,7 @@ int serve_healthz(const struct web_config *web, const struct request *request,
 int serve_metrics(const struct web_config *web, const struct request *request,
                   struct reply *reply, struct failure *failure)
 {
-    bool openmetrics = strstr(request->accept, "application/openmetrics-text") != NULL;
+    bool openmetrics = accepts_openmetrics(request->accept);
     size_t bytes = 0;
     char *exposition;
 

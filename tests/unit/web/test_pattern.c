@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/lib/check.h"
-#include "web/encode.h"
+#include "web/accept.h"
 #include "web/field.h"
 #include "web/history.h"
 #include "web/pattern.h"
@@ -121,4 +121,43 @@ CASE(codings, "gzip is used where Accept-Encoding allows it")
     CHECK(!accepts_gzip("gzip;q=0.000, br"));
     CHECK(!accepts_gzip("*, gzip;q=0"));
     CHECK(!accepts_gzip("xgzip"));
+    CHECK(accepts_gzip("gzip;x=0;q=1"));
+}
+
+CASE(qualities, "a list of Accept gives each name the greatest of its q, in thousandths")
+{
+    static const char list[] =
+        "text/a;q=0.5, TEXT/B ; v=\"1;q=0,text/c\\\",\"; Q=0.25,"
+        "text/d;q=0.1,text/d;v=2;q=0.375, text/e;q=, text/f;q=1.000,"
+        "text/g;q=0.0009,,;q=0, text/h;q=x ;v";
+
+    CHECK_EQ(quality_of(list, "text/a"), 500);
+    CHECK_EQ(quality_of(list, "text/b"), 250);
+    CHECK_EQ(quality_of(list, "text/c"), QUALITY_ABSENT);
+    CHECK_EQ(quality_of(list, "text/d"), 375);
+    CHECK_EQ(quality_of(list, "text/e"), 1000);
+    CHECK_EQ(quality_of(list, "text/f"), 1000);
+    CHECK_EQ(quality_of(list, "text/g"), 0);
+    CHECK_EQ(quality_of(list, "text/h"), 1000);
+    CHECK_EQ(quality_of("text/a;v=\"", "text/a"), 1000);
+    CHECK_EQ(quality_of("", "text/a"), QUALITY_ABSENT);
+    CHECK_EQ(quality_of(NULL, "text/a"), QUALITY_ABSENT);
+}
+
+CASE(openmetrics, "OpenMetrics is for those that name it and like text/plain no better")
+{
+    CHECK(accepts_openmetrics("application/openmetrics-text"));
+    CHECK(accepts_openmetrics(
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+        "application/openmetrics-text;version=0.0.1;q=0.5,"
+        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2")); /* Prometheus 3 */
+    CHECK(
+        accepts_openmetrics("*/*, text/plain;q=0.1, application/openmetrics-text;q=0.2"));
+    CHECK(!accepts_openmetrics("application/openmetrics-text;q=0"));
+    CHECK(!accepts_openmetrics("application/openmetrics-text;q=0, */*"));
+    CHECK(!accepts_openmetrics("text/plain, application/openmetrics-text;q=0.5"));
+    CHECK(!accepts_openmetrics("*/*"));
+    CHECK(!accepts_openmetrics("application/openmetrics-text2"));
+    CHECK(!accepts_openmetrics(""));
 }

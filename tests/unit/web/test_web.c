@@ -219,6 +219,10 @@ CASE(metrics, "metrics are Prometheus text, or OpenMetrics if the client asks fo
     CHECK(strstr(reply.head, "application/openmetrics-text; version=1.0.0"));
     CHECK(strstr(reply.body, "# EOF\n"));
     http_free(&reply);
+    http_get(&reply, fixture.address, "/metrics",
+             "Accept: application/openmetrics-text;q=0, text/plain\r\n");
+    CHECK(strstr(reply.head, "text/plain; version=0.0.4"));
+    http_free(&reply);
     fixture_fini(&fixture);
 }
 
