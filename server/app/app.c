@@ -147,12 +147,16 @@ static void stop(struct app *app)
     }
 }
 
+/* Signals may come faster than a reload takes: those of one turn of the loop are one, so that
+ * calls have theirs between two reloads. */
 static void signalled(uv_signal_t *handle, int number)
 {
+    struct app *app = handle->data;
+
     if (number == SIGHUP)
-        app_reload(handle->data);
+        loop_post(&app->loops[0], LOOP_HANGUP);
     else
-        stop(handle->data);
+        stop(app);
 }
 
 static void stop_delivered(struct mailbox_message *message)
@@ -178,6 +182,8 @@ static void take_news(struct app *app, unsigned news)
         run_gauges_filed(app->run_gauges);
     if (news & LOOP_FELL)
         app_memory_fell(app);
+    if (news & LOOP_HANGUP)
+        app_reload(app);
     if (news & LOOP_RELOADED)
         app_reloaded(app);
 }

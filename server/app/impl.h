@@ -30,6 +30,7 @@ enum loop_news {
     LOOP_RELOAD = 1 << 8,   /* there are new limits */
     LOOP_RELOADED = 1 << 9, /* the first: a loop has them */
     LOOP_FELL = 1 << 10,    /* the first: the budget's use has fallen */
+    LOOP_HANGUP = 1 << 11,  /* the first: SIGHUP has come since it last looked */
 };
 
 struct loop { /* its thread uses it, but for what is atomic or a message */
