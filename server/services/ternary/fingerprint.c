@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include <xxhash.h>
+/* The library then hashes with AVX2 or AVX-512 where the machine has them: the same value. */
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>
+#endif
 
 /* XXH3 allocates its own state. */
 struct fingerprint {
