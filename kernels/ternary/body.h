@@ -190,6 +190,7 @@ struct element_type {
 #include "kernels/ternary/body_verify.h"
 #include "kernels/ternary/body_verify_packed.h"
 #include "kernels/ternary/body_unpack.h"
+#include "kernels/ternary/body_flips.h"
 #define TEMPLATE "kernels/ternary/typed_verify.h"
 #include "kernels/simd/each_type.h"
 #define TEMPLATE "kernels/ternary/typed_unpack.h"
@@ -204,5 +205,5 @@ struct element_type {
 #define KERNELS_TABLE(isa)                                                               \
     {                                                                                    \
         isa, EACH_TYPE(ternarize_groups), EACH_TYPE(verify_dense_groups),                \
-            verify_packed_groups, EACH_TYPE(unpack_groups)                               \
+            verify_packed_groups, EACH_TYPE(unpack_groups), count_flips                  \
     }

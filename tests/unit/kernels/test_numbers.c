@@ -112,39 +112,63 @@ CASE(lost_scales, "a scale is lost if its type rounds it to 0 or infinity")
     CHECK(!scale_lost(TRIT_F32, FLT_TRUE_MIN));
 }
 
-CASE(long_flips, "transitions of long groups are counted, whatever their number")
+/* One code after the other. */
+static void count_flips(const uint8_t *from, const uint8_t *to, size_t count, size_t len,
+                        uint64_t table[9])
 {
-    enum { BYTES = 3001 };
-    static const uint8_t codes[] = {0x00, 0x55, 0xaa};
-    uint8_t from[BYTES], to[BYTES];
+    const size_t bytes = (len + 3) / 4;
 
-    for (unsigned k = 0; k < 9; k++)
-        for (size_t bytes = BYTES - 600; bytes <= BYTES; bytes += 37) {
-            uint64_t want[9] = {0}, got[9] = {0};
-            memset(from, codes[k / 3], bytes);
-            memset(to, codes[k % 3], bytes);
-            want[k] = 4 * bytes;
-            transitions(kernels_select(NULL), from, to, 1, 4 * bytes, got);
-            CHECK_MEM(got, want, sizeof(want));
+    for (size_t g = 0; g < count; g++)
+        for (size_t i = 0; i < len; i++) {
+            const unsigned f = from[g * bytes + i / 4] >> 2 * (i % 4) & 3;
+            const unsigned t = to[g * bytes + i / 4] >> 2 * (i % 4) & 3;
+            if (f < 3 && t < 3)
+                table[3 * f + t]++;
         }
 }
 
-CASE(flips, "transitions count every element once and never count padding")
+CASE(long_flips, "transitions of long groups are counted, whatever their number")
 {
-    uint64_t seed = check_seed();
-    for (size_t len = 1; len < 300; len++) {
-        const size_t bytes = (len + 3) / 4, count = 3;
-        uint8_t from[3 * 80] = {0}, to[3 * 80] = {0};
-        uint64_t want[9] = {0}, got[9] = {0};
-        for (size_t g = 0; g < count; g++)
-            for (size_t i = 0; i < bytes * 4; i++) { /* padding too, of any code */
-                const unsigned f = (unsigned)(check_random(&seed) % 3);
-                const unsigned t = (unsigned)(check_random(&seed) % 3);
-                from[g * bytes + i / 4] |= (uint8_t)(f << 2 * (i % 4));
-                to[g * bytes + i / 4] |= (uint8_t)(t << 2 * (i % 4));
-                want[3 * f + t] += i < len;
+    enum { BYTES = 13001 };
+    static const uint8_t codes[] = {0x00, 0x55, 0xaa};
+    static uint8_t from[BYTES], to[BYTES];
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t available = kernels_available(tables);
+
+    for (size_t i = 0; i < available; i++)
+        for (unsigned k = 0; k < 9; k++)
+            for (size_t bytes = BYTES - 600; bytes <= BYTES; bytes += 37) {
+                uint64_t want[9] = {0}, got[9] = {0};
+                memset(from, codes[k / 3], bytes);
+                memset(to, codes[k % 3], bytes);
+                want[k] = 4 * bytes;
+                transitions(tables[i], from, to, 1, 4 * bytes, got);
+                CHECK_MEM(got, want, sizeof(want));
             }
-        transitions(kernels_select(NULL), from, to, count, len, got);
-        CHECK_MEM(got, want, sizeof(want));
+}
+
+CASE(flips, "transitions count every element once, never padding, on each ISA the same")
+{
+    enum { BYTES = 3 * 300 };
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t available = kernels_available(tables);
+    uint8_t from[BYTES + 1], to[BYTES + 1];
+    uint64_t seed = check_seed();
+
+    for (size_t i = 0; i < sizeof(from); i++) { /* code 3, which is none, too */
+        from[i] = (uint8_t)check_random(&seed);
+        to[i] = (uint8_t)check_random(&seed);
+    }
+    for (size_t len = 1; len <= 1200; len++) {
+        const size_t count = BYTES / ((len + 3) / 4);
+        uint64_t want[9] = {0};
+
+        count_flips(from + 1, to + 1, count, len, want);
+        for (size_t i = 0; i < available; i++) {
+            uint64_t got[9] = {0};
+
+            transitions(tables[i], from + 1, to + 1, count, len, got);
+            CHECK_MEM(got, want, sizeof(want));
+        }
     }
 }
