@@ -37,6 +37,7 @@ struct slots {
     int64_t *owners; /* of each slot */
     size_t count, capacity;
     size_t in_file; /* slots that the file is long enough for */
+    size_t named;   /* rows name none from this one on that the file does not have */
     size_t used;
     size_t lowest; /* no slot below this one is free */
     struct change *changes;
@@ -133,10 +134,13 @@ static int reserve(struct slots *slots, size_t count, struct failure *failure)
 int slots_claim(struct slots *slots, int64_t slot, int64_t upload,
                 struct failure *failure)
 {
-    if (slot < 0 || slot >= SLOT_NUMBER_MAX || (uint64_t)slot >= slots->in_file)
+    if (slot < 0 || slot >= SLOT_NUMBER_MAX || (uint64_t)slot >= slots->in_file) {
+        if (slot >= (int64_t)slots->named && slot < SLOT_NUMBER_MAX)
+            slots->named = (size_t)slot + 1;
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "codes.slots has %zu slots, but a row of codes has slot %" PRId64,
                     slots->in_file, slot);
+    }
     if (reserve(slots, (size_t)slot + 1, failure))
         return -1;
     slots->used += slots->owners[slot] == OWNER_NONE;
@@ -151,12 +155,14 @@ int slots_claim(struct slots *slots, int64_t slot, int64_t upload,
 
 int slots_claim_rest(struct slots *slots, struct failure *failure)
 {
-    if (reserve(slots, slots->in_file, failure))
+    const size_t count = slots->named > slots->in_file ? slots->named : slots->in_file;
+
+    if (reserve(slots, count, failure))
         return -1;
-    for (size_t i = 0; i < slots->in_file; i++)
+    for (size_t i = 0; i < count; i++)
         if (slots->owners[i] == OWNER_NONE) {
             slots->owners[i] = OWNER_UNKNOWN;
-            slots->used++;
+            slots->used += i < slots->in_file;
         }
     return 0;
 }

@@ -42,7 +42,8 @@ void slots_close(struct slots *slots);
 int slots_claim(struct slots *slots, int64_t slot, int64_t upload,
                 struct failure *failure);
 
-/* After damage to the rows that claim slots: none of those that the file has is free. */
+/* After damage to the rows that claim slots: none of those that the file has, or had when it
+ * was longer, is free. */
 int slots_claim_rest(struct slots *slots, struct failure *failure);
 
 /* Writes SLOT_BYTES into a free slot, for the upload, in the open transaction. UNAVAILABLE:

@@ -436,6 +436,11 @@ CASE(short_file, "a file that lost its end or is missing is damage of what was t
     CHECK_EQ(file(&fixture, "y", 2), TRIT_DATA_LOSS);
     CHECK_EQ(file(&fixture, "z", 1), TRIT_OK);
     check_kept(&fixture, "z", 1);
+    store_fixture_close_store(&fixture);
+    CHECK(!strstr(check_data(&fixture), "two rows")); /* z took no slot of x and y */
+    must_open(&fixture);
+    CHECK_EQ(file(&fixture, "y", 2), TRIT_DATA_LOSS);
+    check_kept(&fixture, "z", 2);
     store_fixture_fini(&fixture);
 }
 
