@@ -157,6 +157,7 @@ class Reports(_Twin):
 
         Raises:
             InvalidArgument: `run` or `cursor` is invalid.
+            ResourceExhausted: 48 watches of the client run already.
 
         Example:
             >>> projection = await client.project(weights, layer=("async", "fc", 20))

@@ -5,6 +5,7 @@
 
 #include <trit.h>
 
+#include "client/lib/client.h"
 #include "proto/codec/history.h"
 #include "proto/scan.h"
 #include "tests/lib/check.h"
@@ -122,6 +123,25 @@ CASE(before_the_first,
     CHECK_STR(asked(&f, 1), "7");
     CHECK_STR(asked(&f, 2), "7");
     CHECK_STR(asked(&f, 3), "8");
+    fini(&f);
+}
+
+CASE(too_many, "watches leave connections of their client to other calls")
+{
+    struct fake_act acts[] = {{.deed = FAKE_ANSWER, .message = "8"}};
+    struct fixture f;
+
+    init(&f);
+    start(&f, acts, 1);
+    atomic_store(&f.client->watches, WATCHES_MAX);
+    CHECK_EQ(watch(&f, NULL), TRIT_RESOURCE_EXHAUSTED);
+    atomic_store(&f.client->watches, WATCHES_MAX - 1);
+    for (size_t i = 0; i < 2; i++) {
+        f.wanted = 1;
+        CHECK_EQ(watch(&f, NULL), TRIT_OK);
+    }
+    CHECK_EQ(atomic_load(&f.client->watches), WATCHES_MAX - 1);
+    CHECK_STR(f.seen, "1@8 1@8 ");
     fini(&f);
 }
 
