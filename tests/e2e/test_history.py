@@ -62,6 +62,17 @@ def test_a_first_report_is_of_attempt_1(daemon, run, values):
     assert get(daemon, run, 10) == report
 
 
+def test_a_step_between_two_is_filed_late(daemon, filed, values):
+    """It has no flips, the step after it keeps its own, and it is then a step like others."""
+    after = get(daemon, filed, 30)
+    late = file(daemon, values, filed, 25)
+    assert not late.HasField("previous_step") and late.flips == 0
+    assert steps(daemon, filed) == [("up", step, 1) for step in (10, 20, 25, 30)]
+    assert get(daemon, filed, 30) == after and after.previous_step == 20
+    assert file(daemon, values, filed, 25) == late
+    refused(lambda: file(daemon, -values, filed, 25), EXISTS)
+
+
 def test_rewind_starts_the_next_attempt(daemon, filed, values):
     """Steps after the one that stays are superseded, and readable by their attempt."""
     assert rewind(daemon, filed, 20) == 2

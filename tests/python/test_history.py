@@ -136,6 +136,24 @@ def test_a_closed_client_ends_its_watches(daemon, filed):
     assert len(list(watch)) <= 2
 
 
+def test_a_closed_client_ends_all_watches_at_a_time(daemon):
+    """Each is told to end before one is waited for."""
+    client = trit.Client(daemon.rpc)
+    told = []
+
+    class Watch:
+        def abandon(self):
+            told.append("abandon")
+
+        def close(self):
+            told.append("close")
+
+    watches = [Watch(), Watch()]
+    client._handle.watches.update(watches)
+    client.close()
+    assert told == ["abandon", "abandon", "close", "close"]
+
+
 def test_watch_in_asyncio(daemon, filed):
     import asyncio
 

@@ -155,9 +155,10 @@ TRIT_API enum trit_status trit_reports_compare(struct trit_client *client,
 
 struct trit_watch_options {
     size_t size;
-    const char *run;    /* NULL or "": all runs */
-    const char *cursor; /* that of the last report seen; "0": all that are kept; NULL or
-                           "": only those that are filed from now on */
+    const char *run; /* NULL or "": all runs */
+    const char
+        *cursor; /* that of the last report seen; "0", or one beyond all reports: all that
+                           are kept; NULL or "": only those that are filed from now on */
     const struct trit_call_options *call; /* its timeout is for the whole watch */
 };
 #define TRIT_WATCH_OPTIONS_INIT TRIT_INIT(trit_watch_options)

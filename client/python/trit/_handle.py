@@ -106,7 +106,10 @@ class Handle:
 
     def close(self) -> None:
         """Ends watches, waits for running calls, then closes. A second close does nothing."""
-        for watch in list(self.watches):
+        watches = list(self.watches)
+        for watch in watches:  # their threads end side by side
+            watch.abandon()
+        for watch in watches:
             watch.close()
         with self._changed:
             self._open = False

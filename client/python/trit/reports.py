@@ -776,8 +776,8 @@ class Reports:
 
         Args:
             run: Name of the run; "" for all.
-            cursor: That of the last report seen; "0" for all that are kept; "" for those
-                that are filed from now on.
+            cursor: That of the last report seen; "0" for all that are kept, as one beyond the
+                newest (the daemon has lost its data); "" for those that are filed from now on.
             timeout: Seconds after which the watch ends; None for no limit.
 
         Returns:

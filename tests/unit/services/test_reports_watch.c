@@ -146,6 +146,7 @@ CASE(other_store, "a cursor beyond the newest report is of another store: all ar
     file("r", "a", 1, 0);
     begin(&exchange, "r", "12");
     CHECK_STR(told(&exchange, 0), "a/1 1");
+    CHECK(strstr(exchange.fields, "trit-cursor: 0\n"));
     end(&exchange);
 }
 
