@@ -13,7 +13,7 @@ import pytest
 import reference as ref
 from held import BF16, EXHAUSTED, F16, F32, INT8, INVALID, PRECONDITION, Service, load, normal
 from sharing import PAGE, Sharing, sharing
-from tritd import CALL_SECONDS, UNLIMITED, Daemon, refused, tensor_pb2
+from tritd import CALL_SECONDS, SLOW, UNLIMITED, Daemon, refused, tensor_pb2
 from trit.v1 import layers_pb2, memory_pb2
 
 ROWS, COLUMNS, BATCH = 600, 1024, 70  # several pieces of either
@@ -192,7 +192,7 @@ def test_the_copy_of_x_and_the_product_are_charged_to_the_budget(tmp_path):
 class Product:
     """A product of a hundred milliseconds or more with y in memory, of which some is written."""
 
-    BATCH = 4096
+    BATCH = 512 if SLOW else 4096
 
     def __init__(self, local):
         self.connection = Sharing(local.path)
