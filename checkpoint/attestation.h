@@ -46,8 +46,9 @@ struct attestation_facts {
     const char *client, *daemon; /* versions; daemon: "" if no layer was sent to one */
 };
 
-/* The statement as JSON, malloc'ed. RESOURCE_EXHAUSTED: it would be larger than
- * attestation_read accepts. */
+/* The statement as JSON, malloc'ed. What attestation_read does not accept is not written.
+ * RESOURCE_EXHAUSTED: it would be too large. INVALID_ARGUMENT: a file has a name that no
+ * statement can have. */
 int attestation_write(const struct attestation *attestation,
                       const struct attestation_facts *facts, char **text, size_t *bytes,
                       struct failure *failure);

@@ -6,7 +6,6 @@
 
 #include "base/limits.h"
 #include "checkpoint/attestation.h"
-#include "files/folder.h"
 #include "kernels/kernels.h"
 #include "proto/base64.h"
 #include "proto/finding.h"
@@ -46,8 +45,7 @@ static int add_file(struct attested_list *list, const json_t *file, const char *
 {
     const char *name = text_of(file, "name");
 
-    if (!name || !folder_name_is_plain(name) || !utf8_is_name(name) ||
-        strlen(name) > FILES_NAME_BYTES_MAX)
+    if (!name || !attested_can_name(name))
         return refuse(failure, field,
                       "a name is not the name of a file without a folder; use the "
                       "statement that trit attest wrote");

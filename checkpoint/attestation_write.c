@@ -126,10 +126,25 @@ static json_t *predicate_json(const struct attestation *attestation,
     return array_if(predicate, good);
 }
 
+/* What could not be read again is not written. */
+static int check_names(const struct attested_list *files, struct failure *failure)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (!attested_can_name(files->list[i].name))
+            return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                        "a statement cannot name the file \"%.256s\": its name has "
+                        "control characters or is not UTF-8; rename it",
+                        files->list[i].name);
+    return 0;
+}
+
 int attestation_write(const struct attestation *attestation,
                       const struct attestation_facts *facts, char **text, size_t *bytes,
                       struct failure *failure)
 {
+    if (check_names(&attestation->files, failure) < 0 ||
+        check_names(&attestation->latents, failure) < 0)
+        return -1;
     json_t *statement = json_object();
     const bool good =
         json_put(statement, "_type", json_string("https://in-toto.io/Statement/v1")) &&

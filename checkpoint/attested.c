@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "files/folder.h"
+#include "files/table.h"
+#include "proto/utf8.h"
 
 int attested_add(struct attested_list *list, const char *name,
                  const uint8_t digest[TRIT_DIGEST_BYTES], const struct layer_terms *terms,
@@ -25,6 +28,12 @@ int attested_add(struct attested_list *list, const char *name,
     list->list = larger;
     list->list[list->count++] = added;
     return 0;
+}
+
+bool attested_can_name(const char *file)
+{
+    return folder_name_is_plain(file) && utf8_is_name(file) &&
+           strlen(file) <= FILES_NAME_BYTES_MAX;
 }
 
 static int compare(const void *left, const void *right)

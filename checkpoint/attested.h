@@ -33,6 +33,10 @@ const char *attested_sort(struct attested_list *list);
 
 void attested_fini(struct attested_list *list); /* harmless on a zeroed one */
 
+/* Can a statement name this file? It is a name without a folder, in UTF-8, without control
+ * characters. */
+bool attested_can_name(const char *file);
+
 enum { DIGEST_HEX_BYTES = 2 * TRIT_DIGEST_BYTES + 1 };
 
 /* The digest as lower-case hexadecimal digits, and the reverse; false: it is something

@@ -116,11 +116,13 @@ def test_names_of_files_are_escaped_for_the_terminal(daemon, place, random):
     path, out = (path_of(daemon, place / name) for name in ("a\x1b[31m.safetensors", "o\x1b[31m.gguf"))
     for words in (["jobs", "verify", path], ["jobs", "inspect", path], ["verify", path],
                   ["project", path, "--dry-run"], ["pack", path, "-o", out, "-e", "pq2_0"],
-                  ["project", path, "-o", out, "-e", "pq2_0", "--force"],
-                  ["attest", path, "-o", out + ".json"]):
+                  ["project", path, "-o", out, "-e", "pq2_0", "--force"]):
         done = cli(daemon, *words, cwd=daemon.root)
         assert done.returncode == 0, done.stderr
         assert "\\x1b[31m" in done.stdout and "\x1b" not in done.stdout + done.stderr
+    done = cli(daemon, "attest", path, "-o", out + ".json", cwd=daemon.root)
+    assert done.returncode == 3 and "control characters" in done.stderr and "\\x1b[31m" in done.stderr
+    assert "\x1b" not in done.stderr and not (daemon.root / (out + ".json")).exists()
 
 
 def test_an_interrupted_command_cancels_its_job(daemon, service, place):

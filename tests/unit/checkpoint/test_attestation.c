@@ -103,6 +103,30 @@ CASE(round_trip, "a statement that was written is read as the same")
     file_fini(&file);
 }
 
+CASE(file_names, "a file that a statement cannot name is refused when it is written")
+{
+    static const char *const names[] = {"a\nb.npy", "\x7f.npy", "\xff.npy", "b/c.npy"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        for (int latents = 0; latents < 2; latents++) {
+            struct attestation attestation;
+            struct failure failure = {.status = TRIT_OK};
+            struct file file;
+            char *text = NULL;
+            size_t bytes;
+
+            fill(&attestation);
+            const struct attestation_facts facts = file_init(&file);
+            CHECK(attested_add(latents ? &attestation.latents : &attestation.files,
+                               names[i], some, NULL, NULL) == 0);
+            CHECK(attestation_write(&attestation, &facts, &text, &bytes, &failure) < 0);
+            CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+            CHECK(strstr(failure.message, names[i]) && !text);
+            attestation_fini(&attestation);
+            file_fini(&file);
+        }
+}
+
 CASE(no_memory, "a statement is written and read completely, or the call says why not")
 {
     struct attestation attestation, read;
