@@ -344,3 +344,23 @@ async def test_watches_and_jobs_use_no_thread_of_the_loop(client, random):
         assert all(isinstance(end, asyncio.CancelledError) for end in ended)
     finally:
         free.set()
+
+
+@asynchronous
+async def test_a_closed_client_says_so(client, random):
+    """As the blocking client does, whatever the call."""
+    w = np.ones((2, 128), np.float32)
+    await client.close()
+    await client.close()
+    calls = (
+        client.ping,
+        lambda: client.project(w),
+        lambda: client.reports.get("r", "l"),
+        lambda: client.layers.forward("l", w),
+        lambda: client.checkpoint.project({"l": w}),
+        lambda: client.checkpoints.verify("file"),
+        client.checkpoints.jobs,
+    )
+    for call in calls:
+        with pytest.raises(trit.FailedPrecondition, match="the client is closed"):
+            await call()

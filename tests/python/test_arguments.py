@@ -166,3 +166,22 @@ def test_models(client, module):
     refuses(lambda: ours.project_local(W), "latent", "ndarray")
     refuses(lambda: ours.TernaryLinear(128, 8, client=3), "client", "int")
     refuses(lambda: ours.verify_ternary_weights(layer, client, run=3), "run", "int")
+
+
+def test_masked_arrays_are_refused(client):
+    """Their mask would be lost, and with it which elements count."""
+    masked = np.ma.masked_array(W, mask=np.eye(2, 128))
+    indices = np.ma.masked_array([1], mask=[1])
+    calls = {
+        "tensor": lambda: client.project(masked),
+        "reference": lambda: client.verify(W, reference=masked),
+        "l": lambda: client.checkpoint.project({"l": masked}),
+        "w": lambda: trit.local.project(masked),
+        "out": lambda: client.project(W, out=np.ma.zeros(W.shape, np.float32)),
+        "indices": lambda: trit._arrays.view_integers(indices, "indices"),
+    }
+    for field, call in calls.items():
+        with pytest.raises(trit.InvalidType, match="masked array.*array.filled") as refused:
+            call()
+        assert field in refused.value.field
+    client.project(masked.filled(0))

@@ -675,6 +675,30 @@ def test_infinity_is_no_limit(mute):
         signal.signal(signal.SIGALRM, previous)
 
 
+# Ctrl-C may come when libtrit has entered a callback, before the callback's own `try`.
+@pytest.mark.parametrize("module", ["_visit", "_checkpoint_run"])
+def test_interrupt_between_libtrit_and_a_callback(client, tmp_path, monkeypatch, module):
+    class Struck:
+        def __getattr__(self, name):
+            return getattr(trit._native.ffi, name)
+
+        def from_handle(self, handle):
+            raise KeyboardInterrupt
+
+    weights = np.ones((2, 128), np.float32)
+    weights[0] = np.arange(128)
+    np.save(tmp_path / "w.npy", weights)
+    client.project(weights, layer=("struck", "l", 1))
+    monkeypatch.setattr(getattr(trit, module), "ffi", Struck())
+    with pytest.raises(KeyboardInterrupt):
+        if module == "_visit":
+            client.reports.list("struck")
+        else:
+            client.checkpoint.project(tmp_path / "w.npy", tmp_path / "out.npy", include="*")
+    monkeypatch.undo()
+    assert client.ping() and not (tmp_path / "out.npy").exists()
+
+
 # Ctrl-C ends a call of the main thread that waits for a silent peer.
 def test_interrupt_ends_a_waiting_call(mute):
     def strike(signum, frame):

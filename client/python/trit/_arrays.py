@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import wrong_type
-from .errors import InvalidArgument
+from .errors import InvalidArgument, InvalidType
 from .types import DType
 
 Array = npt.NDArray[Any]
@@ -148,6 +148,16 @@ def _view_mlx(array: Any, mx: Any) -> View:
     return _view_numpy(bits, wrap)._replace(dtype=DType.BF16)
 
 
+def check_mask(array: Array, field: str) -> None:
+    """Refuses a masked array: libtrit would take the elements that the mask hides."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise InvalidType(
+            f"{field}: is a masked array, whose mask would be lost; pass array.filled(0), or "
+            "array.data to ignore the mask",
+            field,
+        )
+
+
 # ---- all ---------------------------------------------------------------------------------
 
 
@@ -159,6 +169,7 @@ def view_of(array: Any, field: str) -> View:
     if isinstance(array, View):
         return array
     if isinstance(array, np.ndarray):
+        check_mask(array, field)
         return _view_numpy(array)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):

@@ -190,12 +190,16 @@ class Call:
             options.progress_arg = self._handle
 
     def check(self, status: int) -> None:
-        """Raises the exception of a status; that of the caller's callback comes first."""
-        if status == lib.TRIT_OK:
-            return
-        raised = self.watch.raised if self.watch is not None else None
-        raised = raised or getattr(_thread, "raised", None)
+        """Raises the exception of a status; that of the caller's callback comes first.
+
+        A list that a callback ends is no failure for libtrit, but a Ctrl-C in it is.
+        """
+        raised: Optional[BaseException] = getattr(_thread, "raised", None)
         _thread.raised = None
+        if status == lib.TRIT_OK and raised is None:
+            return
+        if self.watch is not None and self.watch.raised is not None:
+            raised = self.watch.raised
         if raised is not None:
             raise raised
         raise error_of(

@@ -8,7 +8,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from ._arguments import wrong_type
-from ._arrays import STORAGE, Array, View
+from ._arrays import STORAGE, Array, View, check_mask
 from ._native import ffi
 from ._tensors import shaped, shaped_scales, take
 from .errors import InvalidArgument
@@ -69,6 +69,7 @@ def writable(out: Any, view: View) -> Array:
     """`out`, if a result can be written to it."""
     if not isinstance(out, np.ndarray):
         raise wrong_type("out", "a NumPy array", out)
+    check_mask(out, "out")
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise InvalidArgument("out: must be a writable contiguous array", "out")
     begin = out.__array_interface__["data"][0]

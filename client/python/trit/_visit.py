@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Generic, List, Optional, TypeVar
 
+from ._call import interrupted
 from ._native import ffi
 
 _Entry = TypeVar("_Entry")
@@ -33,13 +34,17 @@ class Visit(Generic[_Entry]):
         return self._entries
 
 
-@ffi.callback("int(void *, const struct trit_report *)", error=1)  # type: ignore[untyped-decorator]
+@ffi.callback(  # type: ignore[untyped-decorator]
+    "int(void *, const struct trit_report *)", error=1, onerror=interrupted
+)
 def on_report(arg: Any, report: Any) -> Any:
     """Visits a report for libtrit."""
     return ffi.from_handle(arg)(report)
 
 
-@ffi.callback("int(void *, const struct trit_layer_spec *)", error=1)  # type: ignore[untyped-decorator]
+@ffi.callback(  # type: ignore[untyped-decorator]
+    "int(void *, const struct trit_layer_spec *)", error=1, onerror=interrupted
+)
 def on_layer_spec(arg: Any, spec: Any) -> Any:
     """Visits a layer for libtrit."""
     return ffi.from_handle(arg)(spec)

@@ -33,6 +33,7 @@ from ._arguments import PathLike, positive
 from ._call import cancelled_by, deadline_after, ends_at
 from ._retry import RetryPolicy
 from ._secure import AnyTLS
+from .errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -46,6 +47,26 @@ THREADS = 8
 _Result = TypeVar("_Result")
 
 
+class _Threads(concurrent.futures.ThreadPoolExecutor):
+    """The threads of a client, until it is closed."""
+
+    _closed = False
+
+    def submit_call(self, call: Callable[[], Any]) -> concurrent.futures.Future[Any]:
+        """Has a thread make a call."""
+        try:
+            return self.submit(call)
+        except RuntimeError:  # also if no thread can be started
+            if not self._closed:
+                raise
+            raise FailedPrecondition("the client is closed") from None
+
+    def close(self) -> None:
+        """Waits for the calls."""
+        self._closed = True
+        self.shutdown()
+
+
 class _Twin:
     """An object whose blocking twin does the work, on threads of an executor.
 
@@ -55,7 +76,7 @@ class _Twin:
     def __init__(
         self,
         twin: Any,
-        executor: concurrent.futures.Executor,
+        executor: _Threads,
         timeout: Optional[float],
     ) -> None:
         self._twin, self._executor, self._timeout = twin, executor, timeout
@@ -68,7 +89,7 @@ class _Twin:
             with cancelled_by(cancelled), ends_at(deadline):
                 return call()
 
-        submitted = self._executor.submit(on_thread)
+        submitted = self._executor.submit_call(on_thread)
         running = asyncio.wrap_future(submitted)
         try:
             if deadline is not None:
@@ -429,9 +450,7 @@ class Client(_Twin):
             wait_for_ready=wait_for_ready,
             retry=retry,
         )
-        executor = concurrent.futures.ThreadPoolExecutor(
-            positive(threads, "threads", 2**31), "trit"
-        )
+        executor = _Threads(positive(threads, "threads", 2**31), "trit")
         super().__init__(client, executor, timeout)
         self.reports = Reports(client.reports, executor, timeout)
         self.checkpoint = Checkpoint(client.checkpoint, executor, timeout)
@@ -454,7 +473,7 @@ class Client(_Twin):
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        self._executor.shutdown()
+        self._executor.close()
         self._twin.close()
 
     ping = _awaited(_client.Client.ping)

@@ -12,7 +12,7 @@ from typing import Tuple
 import numpy as np
 
 from ._arguments import member, positive, wrong_type
-from ._arrays import Array
+from ._arrays import Array, check_mask
 from .types import GROUP_SIZE, AnyPartialGroup, PartialGroup
 
 __all__ = ["codes_and_scales", "project"]
@@ -44,6 +44,7 @@ def codes_and_scales(
     """
     if not isinstance(w, np.ndarray):
         raise wrong_type("w", "a NumPy array", w)
+    check_mask(w, "w")
     group_size = positive(group_size, "group_size", 2**32)
     columns = w.shape[-1]
     rows = np.ascontiguousarray(w, np.float32).reshape(-1, columns)
