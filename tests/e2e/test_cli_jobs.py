@@ -9,6 +9,7 @@ import numpy as np
 
 import schemas
 from checkpoints import save
+from folders import save_folder
 from jobs import wait_for
 from test_checkpoints import path_of, place, service, tensors, timeless  # noqa: F401
 from test_cli_pack import scaled
@@ -123,6 +124,27 @@ def test_names_of_files_are_escaped_for_the_terminal(daemon, place, random):
     done = cli(daemon, "attest", path, "-o", out + ".json", cwd=daemon.root)
     assert done.returncode == 3 and "control characters" in done.stderr and "\\x1b[31m" in done.stderr
     assert "\x1b" not in done.stderr and not (daemon.root / (out + ".json")).exists()
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_slash_at_the_end_names_a_folder(daemon, place, random):
+    """As without jobs, whatever the rest of the name says."""
+    save(place / "a.safetensors", tensors(random))
+    save_folder(place / "model", [tensors(random)])
+    file, folder = (path_of(daemon, place / name) for name in ("a.safetensors", "model"))
+    for out in ("out/", "out.gguf/"):
+        there, here = path_of(daemon, place / "there") + out, path_of(daemon, place / "here") + out
+        for words in (["jobs", "project", file, "-o", there], ["project", file, "-o", here]):
+            done = cli(daemon, *words, cwd=daemon.root)
+            assert done.returncode == 3 and "names a folder, not a file" in done.stderr
+        jobs(daemon, "project", folder, "-o", there)
+        assert cli(daemon, "project", folder, "-o", here, cwd=daemon.root).returncode == 0
+        assert contents(daemon.root / there) == contents(daemon.root / here)
+    jobs(daemon, "inspect", folder + "/")
+    assert "without the slash" in cli(daemon, "jobs", "inspect", file + "/").stderr
 
 
 def test_an_interrupted_command_cancels_its_job(daemon, service, place):

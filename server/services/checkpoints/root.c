@@ -49,12 +49,17 @@ static int refuse(struct failure *failure, const char *field, const char *path,
     return fail_field(failure, TRIT_INVALID_ARGUMENT, field, "\"%.512s\" %s", path, why);
 }
 
-/* The length without the slash at the end that a folder may have. */
-static size_t path_length(const char *path)
+static bool ends_as_folder(const char *path)
 {
     const size_t length = strlen(path);
 
-    return length > 1 && path[length - 1] == '/' ? length - 1 : length;
+    return length > 1 && path[length - 1] == '/';
+}
+
+/* The length without the slash at the end that a folder may have. */
+static size_t path_length(const char *path)
+{
+    return strlen(path) - (ends_as_folder(path) ? 1 : 0);
 }
 
 static int check_text(const char *field, const char *path, struct failure *failure)
@@ -66,6 +71,9 @@ static int check_text(const char *field, const char *path, struct failure *failu
     if (path[0] == '/')
         return refuse(failure, field, path,
                       "is absolute; name it relative to --checkpoint-root");
+    if (strcmp(path, ".") == 0 || strcmp(path, "./") == 0)
+        return refuse(failure, field, path,
+                      "is --checkpoint-root itself; name a file or a folder in it");
     for (size_t at = 0, count; at <= length; at += count + 1) {
         count = strcspn(path + at, "/");
         if (count > length - at)
@@ -189,8 +197,8 @@ static int hold_folder(const struct root *root, const char *field, const char *p
         return refuse_open(field, path, failure);
     }
     *found = (struct rooted){.fd = fd};
-    snprintf(found->path, sizeof(found->path), "/proc/self/fd/%d/%.*s", fd,
-             (int)(length - begin), path + begin);
+    /* With its slash: it says that an output is a folder. */
+    snprintf(found->path, sizeof(found->path), "/proc/self/fd/%d/%s", fd, path + begin);
     return 0;
 }
 
@@ -216,6 +224,9 @@ int root_find(const struct root *root, const char *field, const char *path,
                       "leads through a symbolic link, which is not followed");
     if (!S_ISREG(there.st_mode))
         return refuse(failure, field, path, "is neither a regular file nor a folder");
+    if (ends_as_folder(path))
+        return refuse(failure, field, path,
+                      "is a file, not a folder; write it without the slash at the end");
     return hold_folder(root, field, path, found, failure);
 }
 
@@ -229,13 +240,15 @@ int root_find_output(const struct root *root, const char *field, const char *pat
 
 void rooted_rename(const struct rooted *found, const char *path, struct failure *failure)
 {
-    const size_t bytes = strlen(found->path);
-    char before[sizeof(failure->message)];
+    const size_t bytes = path_length(found->path), asked = path_length(path);
+    char before[sizeof(failure->message)], held[sizeof(found->path)];
     const char *at;
 
     memcpy(before, failure->message, sizeof(before));
-    at = found->fd >= 0 ? strstr(before, found->path) : NULL;
+    snprintf(held, sizeof(held), "%.*s", (int)bytes, found->path);
+    at = found->fd >= 0 ? strstr(before, held) : NULL;
     if (at)
-        snprintf(failure->message, sizeof(failure->message), "%.*s%.256s%.*s",
-                 (int)(at - before), before, path, 600, at + bytes);
+        snprintf(failure->message, sizeof(failure->message), "%.*s%.*s%.*s",
+                 (int)(at - before), before, (int)(asked < 256 ? asked : 256), path, 600,
+                 at + bytes);
 }

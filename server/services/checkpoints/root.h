@@ -33,7 +33,7 @@ struct rooted {
 int root_find(const struct root *root, const char *field, const char *path,
               struct rooted *found, struct failure *failure);
 /* Finds the folder of a file or folder that is to be written; the name itself need not
- * exist. */
+ * exist. A slash at the end of `path`, which says that it is a folder, stays. */
 int root_find_output(const struct root *root, const char *field, const char *path,
                      struct rooted *found, struct failure *failure);
 
