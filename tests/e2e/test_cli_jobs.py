@@ -9,7 +9,7 @@ import numpy as np
 
 import schemas
 from checkpoints import save
-from folders import save_folder
+from folders import INDEX, save_folder, shard_name
 from jobs import wait_for
 from test_checkpoints import path_of, place, service, tensors, timeless  # noqa: F401
 from test_cli_pack import scaled
@@ -93,23 +93,31 @@ def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, ra
     """Data 1, usage 2, what is missing 3; a folder that is missing is named as such."""
     save(place / "a.safetensors", {"l.weight": np.full((4, 256), 1e-30, np.float32)})
     save(place / "b.safetensors", {"l.weight": random.standard_normal((4, 256)).astype(np.float32)})
-    a, b, out, away = (path_of(daemon, place / name) for name in (
-        "a.safetensors", "b.safetensors", "out.gguf", "none/out.gguf"))
+    shards = [{"a.weight": np.ones((4, 256), np.float32)}, None]
+    save_folder(place / "f", shards, weight_map={"b.weight": shard_name(2, 2)})
+    a, b, out, away, f, index = (path_of(daemon, place / name) for name in (
+        "a.safetensors", "b.safetensors", "out.gguf", "none/out.gguf", "f", f"f/{INDEX}"))
     for code, words, why in (
             (1, ["project", a, "-o", out, "-e", "pq2_0"], "lose scales"),
             (1, ["pack", b, "-o", out, "-e", "pq2_0"], "l.weight: "),
+            (1, ["project", f, "-o", out], "index_disagrees"),
+            (1, ["project", index, "-o", out], "index_disagrees"),
+            (1, ["project", f, "--dry-run"], "index_disagrees"),
+            (1, ["pack", f, "-o", out, "-e", "int8"], "index_disagrees"),
+            (1, ["diff", f, b], "index_disagrees"),
             (2, ["pack", b, "-o", a, "-e", "pq2_0"], "it exists already"),
             (2, ["pack", b, "-o", out, "-e", "int8"], "GGUF has no type for int8"),
             (2, ["verify", b, "--exclude", "none.*"], "'none.*' matches no tensor"),
             (2, ["diff", a, b, "--include", "none.*"], "'none.*' matches no tensor"),
             (3, ["pack", path_of(daemon, place / "none"), "-o", out, "-e", "pq2_0"], "none"),
             (3, ["project", b, "-o", away, "-e", "pq2_0"], f"{path_of(daemon, place / 'none')}")):
-        there, here = cli(daemon, "jobs", *words), cli(daemon, *words, cwd=daemon.root)
+        job = ["plan", f] if "--dry-run" in words else words
+        there, here = cli(daemon, "jobs", *job), cli(daemon, *words, cwd=daemon.root)
         assert (there.returncode, here.returncode) == (code, code), (words, there.stderr, here.stderr)
         for done in (there, here):
             assert why in done.stderr
             assert ("create it" in done.stderr) == (away in words)
-    assert sorted(file.name for file in place.iterdir()) == ["a.safetensors", "b.safetensors"]
+    assert sorted(file.name for file in place.iterdir()) == ["a.safetensors", "b.safetensors", "f"]
 
 
 def test_names_of_files_are_escaped_for_the_terminal(daemon, place, random):

@@ -51,8 +51,9 @@ struct trit_job_request {
 };
 #define TRIT_JOB_REQUEST_INIT TRIT_INIT(trit_job_request)
 
-/* The field of a trit_error where a job refuses its input: a layer that PACK cannot hold
- * (INVALID_ARGUMENT), scales that PROJECT would lose (FAILED_PRECONDITION). Nothing is written. */
+/* The field of a trit_error where a job refuses its input: a layer that PACK cannot hold or a
+ * folder whose index and shards contradict each other (INVALID_ARGUMENT), scales that PROJECT
+ * would lose (FAILED_PRECONDITION). Nothing is written. */
 #define TRIT_JOB_FIELD_LAYERS "layers"
 
 /* What became of a job so far. Strings are never NULL, and valid until `visit` returns. */

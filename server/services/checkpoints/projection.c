@@ -43,7 +43,8 @@ static int open_input(struct checkpoint_job *job, struct projection *projection,
          root_find_output(&job->context->root, "output", job->asked.output,
                           &projection->held_output, failure) < 0) ||
         job_open(job, "path", job->asked.path, false, &projection->held, &run->input,
-                 failure) < 0)
+                 failure) < 0 ||
+        job_check_notes(job->asked.path, &run->input, failure) < 0)
         return -1;
     rules->config = run->input.has_config ? &run->input.config : NULL;
     const struct layer_terms terms = terms_of(rules, NULL);

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <string.h>
-
 #include "checkpoint/findings.h"
 #include "checkpoint/notes.h"
 #include "drive/planned.h"
@@ -38,9 +36,7 @@ int job_open(struct checkpoint_job *job, const char *field, const char *path,
                : 0;
 }
 
-/* What the index of a folder says wrongly of its shards. */
-static int check_notes(const char *path, const struct input *input,
-                       struct failure *failure)
+int job_check_notes(const char *path, const struct input *input, struct failure *failure)
 {
     size_t count;
     const struct reader_note *notes = reader_notes(input->reader, &count);
@@ -52,8 +48,8 @@ static int check_notes(const char *path, const struct input *input,
     findings_add_notes(&findings, notes, count);
     for (size_t i = 0; i < findings.count && result == 0; i++)
         if (findings.list[i].finding.severity == TRIT_SEVERITY_ERROR)
-            result = fail(failure, TRIT_INVALID_ARGUMENT, NULL, "%.512s: %s", path,
-                          finding_text(text, &findings.list[i]));
+            result = fail(failure, TRIT_INVALID_ARGUMENT, JOB_FIELD_LAYERS, "%.512s: %s",
+                          path, finding_text(text, &findings.list[i]));
     if (result == 0 && findings.lost)
         result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     findings_fini(&findings);
@@ -67,7 +63,7 @@ int job_open_side(struct checkpoint_job *job, const char *field, const char *pat
     struct layer_terms terms;
 
     if (job_open(job, field, path, false, held, &side->input, failure) < 0 ||
-        check_notes(path, &side->input, failure) < 0)
+        job_check_notes(path, &side->input, failure) < 0)
         return -1;
     if (side_read_terms(side, options, &terms, failure) < 0 ||
         terms_check(&terms, failure) < 0 || side_read_contents(side, &terms, failure) < 0)

@@ -17,9 +17,12 @@ int job_open(struct checkpoint_job *job, const char *field, const char *path,
              bool may_be_cut, struct rooted *held, struct input *input,
              struct failure *failure);
 
-/* The same for a checkpoint whose layers are read as the options and its own record say.
- * INVALID_ARGUMENT also where the index of a folder contradicts its shards. side_close is due
- * in any case. */
+/* INVALID_ARGUMENT: index and shards of a folder contradict each other, so a copy of it would
+ * lack tensors. */
+int job_check_notes(const char *path, const struct input *input, struct failure *failure);
+
+/* As job_open, with job_check_notes, for a checkpoint whose layers are read as the options and
+ * its own record say. side_close is due in any case. */
 int job_open_side(struct checkpoint_job *job, const char *field, const char *path,
                   const struct checkpoint_options *options, struct rooted *held,
                   struct side *side, struct failure *failure);
