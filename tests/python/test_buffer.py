@@ -112,6 +112,22 @@ def test_forward_in_a_buffer(near, address, weights, activations, monkeypatch):
             near.layers.forward(name, x, out=wrong)
 
 
+# Floats of another dtype, which would read the result's bits as other values, are refused.
+@pytest.mark.parametrize("dtype", ["float64", "float16", ">f4"])
+def test_out_of_another_dtype(client, random, run, dtype):
+    x = random.standard_normal((4, 256)).astype(np.float32)
+    client.layers.load(run, x)
+    for call, count in (
+        (client.project, x.size),
+        (lambda x, out: client.layers.forward(run, x, out=out), 16),
+    ):
+        out = np.empty(4 * count, np.uint8)
+        with pytest.raises(trit.InvalidArgument, match="out: is"):
+            call(x, out=out.view(dtype))
+        call(x, out=out)
+        call(x, out=out.view(np.float32))
+
+
 # Pack reads a buffer.
 def test_pack_in_a_buffer(client, near, weights):
     dense = client.project(weights[:8]).data

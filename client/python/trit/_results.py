@@ -60,7 +60,7 @@ def dense_result(view: View, out: Optional[Array]) -> Array:
         skipped = -memory.__array_interface__["data"][0] % ALIGNMENT
         aligned = memory[skipped : skipped + view.nbytes]
         return aligned.view(STORAGE[view.element]).reshape(view.shape)
-    if writable(out, view).nbytes != view.nbytes:
+    if writable_elements(out, view).nbytes != view.nbytes:
         raise InvalidArgument(f"out: {out.nbytes} bytes, but the result has {view.nbytes}", "out")
     return out
 
@@ -77,6 +77,16 @@ def writable(out: Any, view: View) -> Array:
         # A stream may have to be sent again when part of its result has arrived.
         raise InvalidArgument("out: overlaps the tensor", "out")
     return out
+
+
+def writable_elements(out: Any, view: View) -> Array:
+    """`writable`, for elements of the tensor's dtype: other floats would have other values."""
+    array = writable(out, view)
+    if array.dtype.kind == "f" and array.dtype != STORAGE[view.element]:
+        raise InvalidArgument(
+            f"out: is {array.dtype}, but the result is {view.element.name.lower()}", "out"
+        )
+    return array
 
 
 def packed_in(out: Array, result: Any, kind: Encoding, shape: Tuple[int, ...]) -> Array:

@@ -262,7 +262,8 @@ class Client:
             durability: Whether the call waits for the report, and fails with it.
             out: A writable contiguous NumPy array, which receives the data of the result. It
                 has as many bytes as they, or more if the encoding is packed, and does not
-                overlap the tensor. See `buffer`.
+                overlap the tensor. For a dense result it is of the tensor's dtype or of
+                integers. See `buffer`.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.

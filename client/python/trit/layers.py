@@ -24,7 +24,7 @@ from ._held import (
     spec_of,
 )
 from ._native import ffi, lib, new
-from ._results import writable
+from ._results import writable_elements
 from ._tensors import address_of, shaped_scales, take
 from ._visit import Visit, on_layer_spec, on_report
 from .errors import AlreadyExists, InvalidArgument, NotFound
@@ -233,8 +233,9 @@ class Layers:
             name: The layer's name.
             x: f32, f16 or bf16 [..., in_features], rank 1 to 8.
             activations: How x enters the product.
-            out: A writable contiguous NumPy array, which receives y. It has as many bytes and
-                does not overlap x. With x and `out` in a `Client.buffer`, nothing is copied.
+            out: A writable contiguous NumPy array, which receives y. It has as many bytes, is of
+                x's dtype or of integers, and does not overlap x. With x and `out` in a
+                `Client.buffer`, nothing is copied.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
             progress: A function that is called with the bytes sent since its last call, or a
                 tqdm bar.
@@ -312,7 +313,8 @@ class Layers:
         )
         call.fill(options.call)
         if out is not None:
-            options.out, options.out_bytes = address_of(writable(out, view)), out.nbytes
+            options.out = address_of(writable_elements(out, view))
+            options.out_bytes = out.nbytes
         result = new("struct trit_forward *")
         layer = c_text(name, "name")
         with self._handle as client:
