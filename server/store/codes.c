@@ -13,19 +13,39 @@
 
 /* ---- writing --------------------------------------------------------------- */
 
+/* Makes room for so many bytes in the buffer. That of a whole chunk is aligned, so that a
+ * slot is written from it without a copy. */
+static bool grow(struct codes *codes, size_t needed)
+{
+    uint8_t *buffer;
+
+    if (codes->buffer && needed <= codes->capacity)
+        return true;
+    if (needed <= CODES_CHUNK_BYTES / 2) {
+        buffer = array_grow(codes->buffer, &codes->capacity, needed, 1);
+        if (buffer)
+            codes->buffer = buffer;
+        return buffer != NULL;
+    }
+    buffer = aligned_alloc(SLOT_ALIGNMENT, CODES_CHUNK_BYTES);
+    if (!buffer)
+        return false;
+    if (codes->count > 0)
+        memcpy(buffer, codes->buffer, codes->count);
+    free(codes->buffer);
+    codes->buffer = buffer;
+    codes->capacity = CODES_CHUNK_BYTES;
+    return true;
+}
+
 size_t codes_take(struct codes *codes, const uint8_t *bytes, size_t count)
 {
     size_t space = CODES_CHUNK_BYTES - codes->count;
-    uint8_t *buffer;
 
     if (count > space)
         count = space;
-    if (count == 0)
+    if (count == 0 || !grow(codes, codes->count + count))
         return 0;
-    buffer = array_grow(codes->buffer, &codes->capacity, codes->count + count, 1);
-    if (!buffer)
-        return 0;
-    codes->buffer = buffer;
     memcpy(codes->buffer + codes->count, bytes, count);
     codes->count += count;
     codes->bytes += count;
