@@ -87,7 +87,32 @@ struct bench *bench_create(const struct limits *limits)
     return bench_create_secure(limits, NULL);
 }
 
-struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls)
+/* What `bench` lacks of its own is the first one's. */
+static struct bench *bench_open(struct bench *bench, struct tls_context *tls)
+{
+    struct failure failure = {0};
+
+    bench->events = (struct h2_events){
+        .request = bench_request,
+        .data = bench_data,
+        .end = bench_end,
+        .closed = bench_closed,
+    };
+    bench->config = (struct net_config){.group = bench->group,
+                                        .mailbox = bench->mailbox,
+                                        .loop = bench->loop,
+                                        .timers = bench->timers,
+                                        .limits = &bench->limits,
+                                        .events = &bench->events,
+                                        .events_owner = bench,
+                                        .unix_mode = 0660,
+                                        .tls = tls,
+                                        .metrics = bench->metrics};
+    CHECK_EQ(net_create(&bench->net, &bench->config, &failure), 0);
+    return bench;
+}
+
+static struct bench *bench_alone(const struct limits *limits)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     struct failure failure = {0};
@@ -98,22 +123,37 @@ struct bench *bench_create_secure(const struct limits *limits, struct tls_contex
     bench->limits = *limits;
     bench->metrics = metrics_create(NULL, 0, "0", "none");
     CHECK(bench->metrics);
-    bench->events = (struct h2_events){
-        .request = bench_request,
-        .data = bench_data,
-        .end = bench_end,
-        .closed = bench_closed,
-    };
-    bench->config = (struct net_config){.loop = bench->loop,
-                                        .timers = bench->timers,
-                                        .limits = &bench->limits,
-                                        .events = &bench->events,
-                                        .events_owner = bench,
-                                        .unix_mode = 0660,
-                                        .tls = tls,
-                                        .metrics = bench->metrics};
-    CHECK_EQ(net_create(&bench->net, &bench->config, &failure), 0);
     return bench;
+}
+
+struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls)
+{
+    return bench_open(bench_alone(limits), tls);
+}
+
+struct bench *bench_create_group(const struct limits *limits)
+{
+    struct bench *bench = bench_alone(limits);
+
+    bench->group = net_group_create(2, NULL);
+    CHECK(bench->group);
+    CHECK_EQ(mailbox_create(&bench->mailbox, bench->loop, NULL), 0);
+    return bench_open(bench, NULL);
+}
+
+struct bench *bench_create_other(struct bench *first)
+{
+    struct bench *bench = malloc(sizeof(*bench));
+
+    CHECK(bench);
+    *bench = (struct bench){.loop = first->loop,
+                            .timers = first->timers,
+                            .limits = first->limits,
+                            .metrics = first->metrics,
+                            .first = first,
+                            .group = first->group,
+                            .mailbox = first->mailbox};
+    return bench_open(bench, NULL);
 }
 
 void bench_listen(struct bench *bench, const char *address)
@@ -166,12 +206,19 @@ void bench_destroy(struct bench *bench)
 {
     net_drain(bench->net, bench_on_drained, bench);
     net_abort(bench->net);
+    if (bench->group && !bench->first)
+        net_others_drained(bench->net);
     loop_run_until(bench->loop, bench_is_drained, bench);
     net_destroy(bench->net);
-    timers_close(bench->timers);
-    loop_destroy(bench->loop);
-    CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 0);
-    metrics_destroy(bench->metrics);
+    if (!bench->first) {
+        if (bench->mailbox)
+            mailbox_close(bench->mailbox);
+        timers_close(bench->timers);
+        loop_destroy(bench->loop);
+        net_group_destroy(bench->group);
+        CHECK_EQ(metric_get(bench->metrics, M_CONNECTIONS), 0);
+        metrics_destroy(bench->metrics);
+    }
     free(bench);
 }
 

@@ -29,6 +29,9 @@ struct bench {
     struct peer peer;        /* of the last request */
     struct h2_stream *held[16];
     size_t held_count;
+    struct bench *first;     /* the loop, timers, metrics and group are its; NULL: own */
+    struct net_group *group; /* NULL: the net is alone */
+    struct mailbox *mailbox;
 };
 
 struct bench *bench_create(const struct limits *limits);
@@ -36,6 +39,10 @@ struct bench *bench_create(const struct limits *limits);
 struct inbox;
 struct bench *bench_create_holding(const struct limits *limits, struct inbox *inbox);
 struct bench *bench_create_secure(const struct limits *limits, struct tls_context *tls);
+/* The first net of a group of two, which listens, and the other one. Both have one loop.
+ * Destroy the other one before. */
+struct bench *bench_create_group(const struct limits *limits);
+struct bench *bench_create_other(struct bench *first);
 /* Listens; the address in use is in bench->bound. */
 void bench_listen(struct bench *bench, const char *address);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory socket's packets without the socket, and the buffers that they make. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "async/loop.h"
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/limits.h"
@@ -13,6 +15,7 @@
 #include "proto/codec/memory.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/loop.h"
 
 enum { PAGE = 4096, USER = 1000, OTHER_USER = 1001 };
 
@@ -186,6 +189,66 @@ CASE(release_waits, "a release is answered when the last hold of the buffer ends
     release_buffer(&f, id);
     CHECK_EQ(f.reply.status, TRIT_NOT_FOUND);
     fixture_fini(&f);
+}
+
+/* ---- other loops ------------------------------------------------------------------ */
+
+static void *drop(void *buffer)
+{
+    memory_buffer_drop(buffer);
+    return NULL;
+}
+
+static bool is_unmapped(void *arg)
+{
+    struct fixture *f = arg;
+
+    return memory_buffer_count(f->memory) == 0;
+}
+
+/* Holds the buffer, ends what its client has of it, and drops it on another thread. */
+static void drop_elsewhere(struct fixture *f, struct uv_loop_s *loop, bool release)
+{
+    struct memory_buffer *buffer;
+    pthread_t thread;
+    unsigned replies;
+    uint8_t *bytes;
+
+    add(f, PAGE);
+    replies = f->replies;
+    CHECK_EQ(hold(f, USER, region_of(f->reply.buffer, 0, PAGE), &buffer, &bytes),
+             TRIT_OK);
+    if (release) {
+        release_buffer(f, f->reply.buffer);
+    } else {
+        memory_client_close(f->client);
+        f->client = NULL;
+    }
+    CHECK(pthread_create(&thread, NULL, drop, buffer) == 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(memory_bytes(f->memory), PAGE);
+    CHECK_EQ(f->replies, replies);
+    bytes[0] = 1; /* it is still mapped */
+    loop_run_until(loop, is_unmapped, f);
+}
+
+CASE(dropped_elsewhere,
+     "a buffer that another loop drops last is unmapped, and answered, on its client's")
+{
+    struct fixture f;
+    struct uv_loop_s *loop = loop_create();
+    struct mailbox *mailbox;
+
+    CHECK(mailbox_create(&mailbox, loop, NULL) == 0);
+    fixture_init(&f);
+    memory_share(f.memory, mailbox);
+    drop_elsewhere(&f, loop, true);
+    CHECK_EQ(f.replies, 2);
+    CHECK_EQ(f.reply.status, TRIT_OK);
+    drop_elsewhere(&f, loop, false);
+    fixture_fini(&f);
+    mailbox_close(mailbox);
+    loop_destroy(loop);
 }
 
 CASE(close_keeps_held, "a held buffer outlives its client, and its charge too")
