@@ -17,7 +17,7 @@
 
 #include "base/status.h"
 
-enum { LANES_MAX = 4, LANES_AHEAD = 8 };
+enum { LANES_MAX = 4, LANES_AHEAD = 64 };
 
 /* What a command does with its pieces. A piece is `piece_bytes` of memory, zeroed before
  * next(), and used for another piece after take(). */
