@@ -35,19 +35,28 @@ INLINE void emit_block(struct emission *to, codes64 codes)
     to->within = 0;
 }
 
+/* The codes of a unit, which are also counted. */
+ALWAYS_INLINE codes64 encode_unit(unit w, mask64 beyond, thresholds keys,
+                                  struct tally *tally, enum form form,
+                                  enum tally_detail detail)
+{
+    const codes64 codes = unit_encode(w, beyond, keys);
+    if (detail != TALLY_NONE && form == FORM_DENSE)
+        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, keys);
+    else if (detail != TALLY_NONE)
+        tally->codes = sign_tally_add(tally->codes, codes);
+    if (detail == TALLY_ALL)
+        tally->near = near_count_add(tally->near, w, keys);
+    return codes;
+}
+
 ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tally *tally,
                              enum form form, enum tally_detail detail)
 {
     const size_t at = i * ELEMENT_BYTES;
     const unit w = load_unit(to->in + at, n);
     const mask64 beyond = unit_above_half_scale(w, to->keys);
-    const codes64 codes = unit_encode(w, beyond, to->keys);
-    if (detail != TALLY_NONE && form == FORM_DENSE)
-        tally->codes = sign_tally_add_unit(tally->codes, w, beyond, to->keys);
-    else if (detail != TALLY_NONE)
-        tally->codes = sign_tally_add(tally->codes, codes);
-    if (detail == TALLY_ALL)
-        tally->near = near_count_add(tally->near, w, to->keys);
+    const codes64 codes = encode_unit(w, beyond, to->keys, tally, form, detail);
     if (form == FORM_ANY && to->codes)
         store_codes(to->codes + i / 4, codes, n);
     if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
@@ -63,8 +72,37 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
     }
 }
 
+/* Emits the codes of a group to a format that has them in sequence, in blocks of
+ * `elements`, a constant: then the loop over a block unrolls. */
+ALWAYS_INLINE void emit_blocks(const struct emission *to, size_t elements,
+                               struct tally *tally, enum tally_detail detail)
+{
+    const struct packing packing = *to->packing; /* a copy: stores may alias it */
+    uint8_t *block = to->out;
+    for (size_t i = 0; i < to->len; i += elements, block += packing.bytes) {
+        uint8_t *codes = block + packing.codes_at;
+        for (size_t k = 0; k < elements; k += UNIT, codes += PACKED_BYTES) {
+            const unit w = unit_load(to->in + (i + k) * ELEMENT_BYTES);
+            const mask64 beyond = unit_above_half_scale(w, to->keys);
+            codes64_pack_2bit(codes,
+                              encode_unit(w, beyond, to->keys, tally, FORM_LSB, detail));
+        }
+        store_block_scale(block, &packing, to->s);
+    }
+}
+
+/* The second pass where only 2-bit codes in sequence are asked for. */
+ALWAYS_INLINE void emit_lsb(const struct emission *to, struct tally *tally,
+                            enum tally_detail detail)
+{
+    if (to->packing->elements == 2 * UNIT)
+        emit_blocks(to, 2 * UNIT, tally, detail);
+    else
+        emit_blocks(to, UNIT, tally, detail);
+}
+
 /* The second pass: everything that is asked of a group except sums, unit by unit. */
-ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum form form,
+ALWAYS_INLINE void emit_units(struct emission *to, struct tally *tally, enum form form,
                               enum tally_detail detail)
 {
     const size_t len = to->len;
@@ -73,6 +111,16 @@ ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum for
         emit_unit(to, i, UNIT, tally, form, detail);
     if (i < len)
         emit_unit(to, i, len - i, tally, form, detail);
+}
+
+ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum form form,
+                              enum tally_detail detail)
+{
+    const size_t len = to->len;
+    if (form == FORM_LSB && LSB_UNROLLED)
+        emit_lsb(to, tally, detail);
+    else
+        emit_units(to, tally, form, detail);
     if (detail != TALLY_NONE) {
         tally->seen += (len + UNIT - 1) / UNIT * UNIT;
         tally->elements += len;
