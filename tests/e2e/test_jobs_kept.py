@@ -192,6 +192,7 @@ def test_a_stop_that_cuts_off_a_client_interrupts_its_job(start, root, tmp_path)
     own.wait_log("jobs_interrupted")
     hang.unlink()
     assert own.process.wait(CALL_SECONDS) == 0 and len(leftovers(root)) == 2
+    assert own.log().count("event=jobs_interrupted") == 1
     service = Checkpoints(daemon(start, root))
     assert service.job(name).state == "interrupted"
     result = service.run("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")

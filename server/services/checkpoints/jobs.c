@@ -462,16 +462,19 @@ int jobs_create(struct jobs **out, const struct jobs_config *config,
 
 void jobs_stop(struct jobs *jobs)
 {
+    uint64_t running = 0;
+
     if (!jobs)
         return;
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next) {
         if (!atomic_load(&job_of(node)->cancelled))
             atomic_store(&job_of(node)->interrupted, true);
         atomic_store(&job_of(node)->cancelled, true);
+        running += job_of(node)->has_thread && !job_has_ended(state_of(job_of(node)));
     }
-    if (jobs->running)
+    if (running)
         log_event(jobs->context.log, LOG_INFO, "jobs_interrupted",
-                  LOG_FIELDS(LOG_U64("running", jobs->running)));
+                  LOG_FIELDS(LOG_U64("running", running)));
     for (struct list *node = jobs->list.next; node != &jobs->list; node = node->next)
         if (job_of(node)->has_thread) {
             pthread_join(job_of(node)->thread, NULL);
