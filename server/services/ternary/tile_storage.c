@@ -18,10 +18,28 @@ static float smallest_normal(const struct task *task)
     return held == TRIT_F16 ? 0x1p-14F : 0x1p-126F;
 }
 
+/* Is one of the scales subnormal? Their bits are compared, so that the compiler makes vectors
+ * of them: without the sign they are in the order of the values, and 0 - 1 is the largest. */
+static bool has_subnormal(const float *scales, uint64_t count, float least)
+{
+    uint32_t limit, found = 0;
+
+    memcpy(&limit, &least, sizeof(limit));
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &scales[i], sizeof(bits));
+        found |= (bits & INT32_MAX) - 1 < limit - 1;
+    }
+    return found;
+}
+
 static void check_scales(struct tile *tile, const struct task *task)
 {
     const float least = smallest_normal(task);
 
+    if (!has_subnormal(tile->scales, tile->span.groups, least))
+        return;
     for (uint64_t group = 0; group < tile->span.groups; group++) {
         const float scale = fabsf(tile->scales[group]);
 
