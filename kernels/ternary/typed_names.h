@@ -47,6 +47,7 @@
 #define sum_neighbours TYPED(sum_neighbours)
 #define tally_exact TYPED(tally_exact)
 #define tally_unit TYPED(tally_unit)
+#define tally_units TYPED(tally_units)
 #define ternarize_cached TYPED(ternarize_cached)
 #define ternarize_groups TYPED(ternarize_groups)
 #define ternarize_streaming TYPED(ternarize_streaming)

@@ -64,11 +64,11 @@ ALWAYS_INLINE void infer_scales(struct claims *claims)
 
 ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i,
                                  size_t n, unit w, thresholds keys, residue off,
-                                 struct tally *tally)
+                                 struct tally *tally, bool coded)
 {
     const mask64 is = unit_equals_scale(w, keys);
     off = residue_add(off, w, is, keys); /* first, while the keys are in registers */
-    if (claims->job->codes) {
+    if (coded) {
         claim_codes(claims, g, i, n, unit_encode(w, is, keys), tally);
     } else {
         tally->codes = sign_tally_add_unit(tally->codes, w, is, keys);
@@ -78,8 +78,9 @@ ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i
     return off;
 }
 
-/* Tallies a group as if it held only 0 and s. Returns whether it does. */
-ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally)
+/* `coded`, a constant: the codes are asked for. */
+ALWAYS_INLINE bool tally_units(const struct claims *claims, size_t g, struct tally *tally,
+                               bool coded)
 {
     const size_t len = claims->job->group_len, bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)claims->job->in + (claims->begin + g) * bytes;
@@ -91,12 +92,21 @@ ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tal
         if (claims->from_dram)
             prefetch_half(ahead, i * ELEMENT_BYTES);
         off = tally_unit(claims, g, i, UNIT, unit_load(in + i * ELEMENT_BYTES), keys, off,
-                         tally);
+                         tally, coded);
     }
     if (i < len)
-        off = tally_unit(claims, g, i, len - i,
-                         load_unit(in + i * ELEMENT_BYTES, len - i), keys, off, tally);
+        off =
+            tally_unit(claims, g, i, len - i, load_unit(in + i * ELEMENT_BYTES, len - i),
+                       keys, off, tally, coded);
     return residue_none(off);
+}
+
+/* Tallies a group as if it held only 0 and s. Returns whether it does. Without codes the
+ * loop needs half as many registers: it is compiled on its own. */
+ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally)
+{
+    return claims->job->codes ? tally_units(claims, g, tally, true)
+                              : tally_units(claims, g, tally, false);
 }
 
 /* Subtracts what tally_exact counted for a group that is not exact. */
