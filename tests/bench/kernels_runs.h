@@ -176,26 +176,48 @@ static inline void copy_stream(const struct kernels *kernels, const struct slice
                slice->bytes);
 }
 
-static inline void read_ahead(const struct kernels *kernels, const struct slice *slice)
+static inline void run_read(const struct slice *slice, enum limit_ahead ahead)
 {
-    (void)kernels;
     slice->buffers->scales[slice->begin / 64] =
-        limit_read(slice->buffers->in + slice->begin, slice->bytes, true);
+        limit_read(slice->buffers->in + slice->begin, slice->bytes, ahead);
 }
 
 static inline void read_plain(const struct kernels *kernels, const struct slice *slice)
 {
     (void)kernels;
-    slice->buffers->scales[slice->begin / 64] =
-        limit_read(slice->buffers->in + slice->begin, slice->bytes, false);
+    run_read(slice, LIMIT_PLAIN);
+}
+
+static inline void read_ahead(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    run_read(slice, LIMIT_NEAR);
+}
+
+static inline void read_far(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    run_read(slice, LIMIT_FAR);
 }
 
 /* Reads and writes as a projection to 2-bit codes does, and computes nothing. */
+static inline void run_read_write(const struct slice *slice, enum limit_ahead ahead)
+{
+    limit_read_write(slice->buffers->out + slice->begin,
+                     slice->buffers->in + slice->begin, slice->bytes, ahead);
+}
+
 static inline void read_write(const struct kernels *kernels, const struct slice *slice)
 {
     (void)kernels;
-    limit_read_write(slice->buffers->out + slice->begin,
-                     slice->buffers->in + slice->begin, slice->bytes);
+    run_read_write(slice, LIMIT_PLAIN);
+}
+
+static inline void read_write_far(const struct kernels *kernels,
+                                  const struct slice *slice)
+{
+    (void)kernels;
+    run_read_write(slice, LIMIT_FAR);
 }
 
 #endif

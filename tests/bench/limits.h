@@ -8,22 +8,35 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LIMIT_AHEAD_BYTES = 1024, LIMIT_COPY_AHEAD_BYTES = 8192 };
+enum {
+    LIMIT_AHEAD_BYTES = 1024,
+    LIMIT_FAR_BYTES = 4096,
+    LIMIT_COPY_AHEAD_BYTES = 8192,
+};
+
+/* What a read prefetches: nothing, into L1, or far ahead into L2 and then into L1. */
+enum limit_ahead { LIMIT_PLAIN, LIMIT_NEAR, LIMIT_FAR };
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
-__attribute__((target("avx2"))) static inline float limit_read(const uint8_t *from,
-                                                               size_t bytes, bool ahead)
+static inline void limit_prefetch(const uint8_t *line, enum limit_ahead ahead)
+{
+    if (ahead == LIMIT_FAR)
+        _mm_prefetch((const char *)line + LIMIT_FAR_BYTES, _MM_HINT_T1);
+    if (ahead != LIMIT_PLAIN)
+        _mm_prefetch((const char *)line + LIMIT_AHEAD_BYTES, _MM_HINT_T0);
+}
+
+__attribute__((target("avx2"))) static inline float
+limit_read(const uint8_t *from, size_t bytes, enum limit_ahead ahead)
 {
     __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
     for (size_t i = 0; i + 128 <= bytes; i += 128) {
         const __m256i *at = (const __m256i *)(const void *)(from + i);
-        if (ahead) {
-            _mm_prefetch((const char *)(at + 4 * 8), _MM_HINT_T0);
-            _mm_prefetch((const char *)(at + 4 * 8 + 2), _MM_HINT_T0);
-        }
+        limit_prefetch(from + i, ahead);
+        limit_prefetch(from + i + 64, ahead);
         a = _mm256_xor_si256(a, _mm256_loadu_si256(at));
         b = _mm256_xor_si256(b, _mm256_loadu_si256(at + 1));
         c = _mm256_xor_si256(c, _mm256_loadu_si256(at + 2));
@@ -55,11 +68,13 @@ limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
 
 /* Of every 512 bytes it writes 34, as a projection to 2-bit codes does. */
 __attribute__((target("avx2"))) static inline void
-limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes)
+limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes, enum limit_ahead ahead)
 {
     for (size_t i = 0; i + 512 <= bytes; i += 512, to += 34) {
         const __m256i *at = (const __m256i *)(const void *)(from + i);
         __m256i a = _mm256_loadu_si256(at), b = _mm256_loadu_si256(at + 1);
+        for (size_t line = 0; line < 512; line += 64)
+            limit_prefetch(from + i + line, ahead);
         for (size_t k = 2; k < 16; k += 2) {
             a = _mm256_xor_si256(a, _mm256_loadu_si256(at + k));
             b = _mm256_xor_si256(b, _mm256_loadu_si256(at + k + 1));
@@ -72,12 +87,12 @@ limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes)
 
 #else
 
-static inline float limit_read(const uint8_t *from, size_t bytes, bool ahead)
+static inline float limit_read(const uint8_t *from, size_t bytes, enum limit_ahead ahead)
 {
     uint64_t all[8] = {0};
     for (size_t i = 0; i + sizeof(all) <= bytes; i += sizeof(all)) {
         uint64_t words[8];
-        if (ahead)
+        if (ahead != LIMIT_PLAIN)
             __builtin_prefetch(from + i + LIMIT_AHEAD_BYTES);
         memcpy(words, from + i, sizeof(words));
         for (size_t k = 0; k < 8; k++)
@@ -91,10 +106,11 @@ static inline void limit_copy(uint8_t *to, const uint8_t *from, size_t bytes)
     memcpy(to, from, bytes);
 }
 
-static inline void limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes)
+static inline void limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes,
+                                    enum limit_ahead ahead)
 {
     for (size_t i = 0; i + 512 <= bytes; i += 512, to += 34) {
-        const float found = limit_read(from + i, 512, false);
+        const float found = limit_read(from + i, 512, ahead);
         memset(to, 0, 34);
         memcpy(to, &found, sizeof(found));
     }
