@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import reference as ref
-from tritd import CALL_SECONDS, DATA, MACHINE, SLOW, Daemon, Refused, tensor_pb2, ternary_pb2
+from tritd import CALL_SECONDS, DATA, MACHINE, Daemon, Refused, tensor_pb2, ternary_pb2
 
 INT8, PQ2_0 = tensor_pb2.ENCODING_INT8, tensor_pb2.ENCODING_PQ2_0
 EXACT = tensor_pb2.PARTIAL_EXACT
@@ -13,7 +13,7 @@ GOLDEN = load_file(DATA / "mlx_ternary_golden.safetensors")
 CASES = sorted(name[:-len(".input")] for name in GOLDEN if name.endswith(".input"))
 CHUNKS = [1, 7, 1000, 1 << 20]
 ISAS = ["portable", "neon"] if MACHINE == "aarch64" else ["portable", "avx2", "avx512"]
-BYTES_OF_ONE_MAX = 1 << 13 if SLOW else 1 << 14  # larger tensors do not go byte by byte
+BYTES_OF_ONE_MAX = 1 << 13  # larger tensors do not go byte by byte
 
 
 SEEN = {}  # (case, fields): the report of the first configuration that got there
