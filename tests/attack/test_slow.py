@@ -9,6 +9,7 @@ import pytest
 
 import reference as ref
 import wire
+from tritd import cpu_seconds
 from victim import Victim
 
 
@@ -89,11 +90,6 @@ def test_no_descriptors_are_left(start):
         assert "accept_paused" in victim.daemon.log()
         for one in crowd:
             one.close()
-
-
-def cpu_seconds(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.skipif(bool(os.environ.get("TRIT_RUNNER")), reason="memory of the daemon alone")

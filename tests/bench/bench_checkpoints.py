@@ -26,6 +26,8 @@ import tempfile
 
 import numpy as np
 
+from tritd import cpu_seconds
+
 PEAK = pathlib.Path(__file__).resolve().parents[1] / "lib" / "peak.py"
 LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
 SHARD_BYTES = 320 << 20
@@ -96,12 +98,10 @@ def make(folder):
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def cpu_seconds(daemon):
-    """Of the daemon, and of all commands that have ended."""
-    stat = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+def cpu_of_both(daemon):
+    """Seconds, of the daemon and of all commands that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") \
-        + ended.ru_utime + ended.ru_stime
+    return cpu_seconds(daemon.process.pid) + ended.ru_utime + ended.ru_stime
 
 
 def timed(words, **more):
@@ -226,12 +226,12 @@ def rounds(trit, daemon, address, folder, size):
 
     def note(measure, words, base, read):
         touch_free_memory()
-        begun = cpu_seconds(daemon)
+        begun = cpu_of_both(daemon)
         seconds, peak = timed([str(trit), *words], env=environment)
         figures = found.setdefault(measure, {"ratio": [], "rate": [], "cost": []})
         figures["ratio"].append((read / seconds) / base)
         figures["rate"].append(read / seconds / 1e9)
-        figures["cost"].append((cpu_seconds(daemon) - begun) / read * 1e9)
+        figures["cost"].append((cpu_of_both(daemon) - begun) / read * 1e9)
         peaks.append(peak)
 
     for _ in range(ROUNDS):

@@ -14,7 +14,7 @@ import subprocess
 import time
 import urllib.request
 
-from tritd import Daemon
+from tritd import Daemon, cpu_seconds
 
 LAYERS, CLIENTS, SLICE_STEPS = 1000, 64, 50
 FILLED_STEPS, LONG_STEPS = 1_000, 10_000
@@ -25,7 +25,6 @@ RATE_GOAL, FLUSH_GOAL, QUERY_GOAL_MS, PAGE_GOAL_MS = 20_000, 3, 300, 1000
 ROUNDS = 5
 # Steps of a column. Cells are of 1, 4, 16 and 64 reports.
 WIDTHS = (1, 5, 7, 16, 31, 60, 64)
-TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def run(*words):
@@ -33,15 +32,10 @@ def run(*words):
     return json.loads(done.stdout) if done.stdout else None
 
 
-def cpu_seconds(daemon):
-    fields = pathlib.Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_SECONDS
-
-
 def file_all(program, daemon, folder, flushes):
     """Slices of reports, in turns with flushes: rates, and all reports and CPU seconds."""
     port, rates, reports = daemon.rpc.rsplit(":", 1)[1], [], 0
-    begun, cpu = time.monotonic(), cpu_seconds(daemon)
+    begun, cpu = time.monotonic(), cpu_seconds(daemon.process.pid)
     while reports < REPORTS and time.monotonic() - begun < FILE_SECONDS:
         step = 1 + reports // LAYERS
         done = run(program, "file", port, "filed", str(LAYERS), str(step), str(SLICE_STEPS),
@@ -50,7 +44,7 @@ def file_all(program, daemon, folder, flushes):
         reports += done["reports"]
         flushed = run(program, "flush", str(folder), "0.2")
         flushes.append(flushed["flushes"] / flushed["seconds"])
-    return rates, reports, cpu_seconds(daemon) - cpu
+    return rates, reports, cpu_seconds(daemon.process.pid) - cpu
 
 
 def spread(values):

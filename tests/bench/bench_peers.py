@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import reference as ref  # noqa: E402
 import tritd  # noqa: E402
 from trit.v1 import report_pb2, tensor_pb2  # noqa: E402
+from tritd import cpu_seconds  # noqa: E402
 from wire import PROJECT, message  # noqa: E402
 
 ROUNDS = 9
@@ -110,12 +111,6 @@ def nghttpd(exits, folder):
             socket.create_connection(("127.0.0.1", port)).close()
             return port, one.pid
     return None
-
-
-def cpu_seconds(pid):
-    """The CPU time that a process has used."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def quartiles(values):

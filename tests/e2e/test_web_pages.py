@@ -24,7 +24,7 @@ if VARIANT == "arm64":
     pytest.skip("seen with the native and the asan build", allow_module_level=True)
 
 # What an engine makes of a page's text does not depend on how the daemon was built.
-ONCE = pytest.mark.skipif(VARIANT not in ("release", "cov"), reason="seen with the native build")
+ONCE = pytest.mark.skipif(SLOW, reason="seen with the native build")
 SHOTS = ROOT / "build" / "screenshots"
 LAYERS, STEPS = 36, 30 if SLOW else 60
 RUN, OTHER = "bonsai-lr3e-4", "bonsai base"

@@ -147,6 +147,12 @@ class Daemon:
         self._close()
 
 
+def cpu_seconds(pid):
+    """The CPU time that a process has used, in ticks of the kernel."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def cli(daemon, *words, env=None, seconds=CALL_SECONDS, **more):
     """Runs trit against the daemon (None: no address given). JSON output must follow its
     schema."""
