@@ -55,6 +55,18 @@ INLINE u64v flips_words(u64v bytes)
                        0x00000000ffffffffu);
 }
 
+/* Adds at most FLIP_FIELDS vectors to fields of 8 bits. */
+ALWAYS_INLINE void flips_add_some(u64v bytes[FLIP_PAIRS], const uint8_t *from,
+                                  const uint8_t *to, size_t vectors)
+{
+    u64v counts[FLIP_PAIRS] = {0};
+
+    for (size_t i = 0; i < vectors; i++)
+        flips_add(counts, from + i * VECTOR_BYTES, to + i * VECTOR_BYTES);
+    for (size_t k = 0; k < FLIP_PAIRS; k++)
+        bytes[k] += flips_bytes(counts[k]);
+}
+
 /* Of at most FLIP_RUN vectors. */
 INLINE void flips_run(const uint8_t *from, const uint8_t *to, size_t vectors,
                       u64v totals[FLIP_PAIRS])
@@ -62,19 +74,11 @@ INLINE void flips_run(const uint8_t *from, const uint8_t *to, size_t vectors,
     u64v bytes[FLIP_PAIRS] = {0};
     size_t i = 0;
 
-    for (; i + FLIP_FIELDS <= vectors; i += FLIP_FIELDS) {
-        u64v counts[FLIP_PAIRS] = {0};
-        for (size_t k = 0; k < FLIP_FIELDS; k++)
-            flips_add(counts, from + (i + k) * VECTOR_BYTES, to + (i + k) * VECTOR_BYTES);
-        for (size_t k = 0; k < FLIP_PAIRS; k++)
-            bytes[k] += flips_bytes(counts[k]);
-    }
-    for (; i < vectors; i++) {
-        u64v counts[FLIP_PAIRS] = {0};
-        flips_add(counts, from + i * VECTOR_BYTES, to + i * VECTOR_BYTES);
-        for (size_t k = 0; k < FLIP_PAIRS; k++)
-            bytes[k] += flips_bytes(counts[k]);
-    }
+    for (; i + FLIP_FIELDS <= vectors; i += FLIP_FIELDS)
+        flips_add_some(bytes, from + i * VECTOR_BYTES, to + i * VECTOR_BYTES,
+                       FLIP_FIELDS);
+    for (; i < vectors; i++)
+        flips_add_some(bytes, from + i * VECTOR_BYTES, to + i * VECTOR_BYTES, 1);
     for (size_t k = 0; k < FLIP_PAIRS; k++)
         totals[k] += flips_words(bytes[k]);
 }

@@ -349,7 +349,7 @@ struct run_place {
 static void run_place_init(struct run_place *p)
 {
     const struct trit_connect_options nowhere = {.size = sizeof(nowhere),
-                                                 .address = "unix:/nobody/here"};
+                                                 .address = "unix:/no/such/socket"};
 
     *p = (struct run_place){.client = NULL};
     place_init(&p->place);
