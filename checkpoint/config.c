@@ -51,6 +51,13 @@ static const char *const conv1d_types[] = {
     "gpt2", "openai-gpt", "imagegpt", "decision_transformer", "ctrl",
 };
 
+/* Architectures whose causal language models are `model` and `lm_head` in transformers, with
+ * model.embed_tokens. */
+static const char *const headed_types[] = {
+    "llama",  "mistral",   "mixtral",    "qwen2", "qwen2_moe", "qwen3",
+    "bitnet", "qwen3_moe", "starcoder2", "olmo",  "stablelm",
+};
+
 static void copy_text(char text[CONFIG_TEXT_BYTES], const json_t *value)
 {
     snprintf(text, CONFIG_TEXT_BYTES, "%s",
@@ -120,6 +127,29 @@ static int read_quantization(struct model_config *config, const json_t *root)
     return read_modules(config, mlx);
 }
 
+static bool is_causal(const json_t *architecture)
+{
+    static const char end[] = "ForCausalLM";
+    const char *name = json_string_value(architecture);
+    const size_t length = name ? strlen(name) : 0, tail = sizeof(end) - 1;
+
+    return length > tail && strcmp(name + length - tail, end) == 0;
+}
+
+/* Classifiers and bare encoders have the same model_type; `architectures` tells them apart. */
+static void read_head(struct model_config *config, const json_t *root)
+{
+    const json_t *architectures = json_object_get(root, "architectures"), *one;
+    bool known = false, causal = true;
+    size_t i;
+
+    for (i = 0; i < sizeof(headed_types) / sizeof(headed_types[0]); i++)
+        known |= strcmp(headed_types[i], config->model_type) == 0;
+    json_array_foreach((json_t *)architectures, i, one) causal &= is_causal(one);
+    config->has_head =
+        known && causal && json_is_false(json_object_get(root, "tie_word_embeddings"));
+}
+
 static void read_architecture(struct model_config *config)
 {
     for (size_t i = 0; i < sizeof(expert_layouts) / sizeof(expert_layouts[0]); i++)
@@ -143,6 +173,7 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
     const int result = read_quantization(config, root);
 
     read_architecture(config);
+    read_head(config, root);
     json_decref(root);
     return result < 0 ? fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory") : 0;
 }

@@ -31,7 +31,10 @@ struct model_config {
     unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
     struct mlx_module *modules;           /* of it, those with terms of their own */
     size_t module_count;
-    bool tied;                   /* tie_word_embeddings */
+    bool tied; /* tie_word_embeddings */
+    /* It has lm_head.weight: a causal language model of a known architecture, and
+     * tie_word_embeddings is false. */
+    bool has_head;
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
     bool dbrx; /* w2 of the experts, all in one matrix, is stored [in, out] */

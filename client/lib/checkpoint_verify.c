@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "checkpoint/head.h"
 #include "checkpoint/renamed.h"
 #include "client/lib/client.h"
 #include "client/lib/verification.h"
@@ -103,6 +104,9 @@ static int verification_read(struct trit_verification *v,
         checkpoint_add_notes(latents, &v->findings);
     findings_add_contents(&v->findings, rules, &v->claim, latents ? &v->of_latents : NULL,
                           options->all.accept_record);
+    if (claim->has_config && reader_is_folder(claim->reader))
+        findings_add_head(&v->findings, rules, &claim->config, &v->claim,
+                          latents ? &v->of_latents : NULL);
     if (latents)
         findings_add_match(&v->findings, &v->match, &v->claim, &v->of_latents);
     return 0;

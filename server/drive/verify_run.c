@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "checkpoint/compare.h"
+#include "checkpoint/head.h"
 #include "checkpoint/notes.h"
 #include "checkpoint/renamed.h"
 #include "drive/verify_impl.h"
@@ -111,6 +112,10 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
         add_notes(v, &v->against);
     findings_add_contents(&v->findings, &v->rules, &v->claim,
                           against ? &v->latents : NULL, v->accept_record);
+    /* In the folder of a single file, config.json may be of another model. */
+    if (reader_is_folder(v->file.reader) && v->file.has_config)
+        findings_add_head(&v->findings, &v->rules, &v->file.config, &v->claim,
+                          against ? &v->latents : NULL);
     verify_note_rotation(v);
     if (against)
         findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);

@@ -2,6 +2,7 @@
 """client.checkpoint over folders: shards, index, config.json, as `trit` treats them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from checkpoints import (  # noqa: F401 (fixtures)
     write_folder,
 )
 
+HEAD = "lm_head.weight"
 UP = "model.layers.0.mlp.up_proj.weight"
 
 
@@ -48,6 +50,26 @@ def model(tmp_path, shards):
     (folder / "pytorch_model.bin").write_bytes(b"PK\3\4")
     (folder / ".gitattributes").write_text("*.bin")
     return folder
+
+
+@pytest.fixture
+def model_without_head(daemon):
+    """Makes folders, below the daemon's root, of a ternary model; `more`: rows of other tensors."""
+    folder = daemon.root / "headless"
+
+    def make(config=None, more=None):
+        rows = {"model.embed_tokens.weight": 8, "model.layers.0.mlp.up_proj.weight": 4}
+        tensors = {
+            name: f32(np.eye(count, 256, dtype=np.float32))
+            for name, count in {**rows, **(more or {})}.items()
+        }
+        said = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+        return write_folder(
+            folder, [tensors], {**said, "tie_word_embeddings": False, **(config or {})}
+        )
+
+    yield make
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def both(daemon, client, source, tmp_path, words=(), **options):
@@ -121,6 +143,45 @@ def test_contradictions_are_findings(daemon, client, tmp_path, shards, change, k
     with pytest.raises(trit.InvalidArgument, match=f"{tensor}: {kind}") as refused:
         client.checkpoint.project(folder, tmp_path / "out")
     assert refused.value.field == "source" and not (tmp_path / "out").exists()
+
+
+# A folder that lacks the head of which config.json speaks is no model: the package, the command
+# and the daemon's jobs find it missing.
+def test_a_missing_head_is_found(daemon, client, model_without_head):
+    folder = model_without_head()
+    found = client.checkpoint.verify(folder)
+    assert found.verdict == "fail"
+    assert [(one.kind, one.tensor) for one in found.findings] == [("missing_tensor", HEAD)]
+    same_as_the_command(daemon, found, folder)
+    done = client.checkpoints.verify(folder.name).result()
+    assert (done.verdict, done.findings) == (found.verdict, found.findings)
+    same = client.checkpoint.verify(folder, against=folder)  # whose latents lack it too
+    assert ("missing_tensor", HEAD) in {(one.kind, one.tensor) for one in same.findings}
+
+
+# Nobody is accused where the head may be called otherwise, be tied, or not be asked for.
+@pytest.mark.parametrize(
+    "config, more, options",
+    [
+        ({"tie_word_embeddings": True}, {}, {}),
+        ({"architectures": ["LlamaForSequenceClassification"]}, {"score.weight": 2}, {}),
+        ({"architectures": ["LlamaModel"]}, {}, {}),
+        ({"model_type": "bert"}, {}, {}),
+        ({}, {"lm_head.qweight": 8}, {}),
+        ({}, {"lm_head.weight_packed": 8}, {}),
+        ({}, {"score.weight": 2}, {}),
+        ({}, {HEAD: 8}, {}),
+        ({}, {}, {"include": "model.layers.*"}),
+    ],
+)
+def test_no_head_is_missed_without_cause(client, model_without_head, config, more, options):
+    found = client.checkpoint.verify(model_without_head(config, more), **options)
+    assert [one for one in found.findings if one.kind == "missing_tensor"] == []
+
+
+# A single file may lie beside the config.json of another model, or be one of several shards.
+def test_a_single_file_may_lack_the_head(client, model_without_head):
+    assert client.checkpoint.verify(model_without_head() / shard_name(1, 1)).passes
 
 
 # A tensor that the index does not list is projected, with a warning.

@@ -63,6 +63,43 @@ CASE(reads_quantization, "both kinds of quantization blocks are read")
     CHECK(config.tied);
 }
 
+CASE(knows_the_head,
+     "a causal model of a known architecture has a head if tie_word_embeddings is false")
+{
+    static const struct {
+        const char *text;
+        bool has_head;
+    } cases[] = {
+        {"\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"tie_word_embeddings\":false",
+         true},
+        {"\"qwen3\",\"tie_word_embeddings\":false", true},
+        {"\"qwen3\",\"architectures\":null,\"tie_word_embeddings\":false", true},
+        {"\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"tie_word_embeddings\":true",
+         false},
+        {"\"llama\",\"architectures\":[\"LlamaForCausalLM\"]", false},
+        {"\"llama\",\"tie_word_embeddings\":0", false},
+        {"\"llama\",\"tie_word_embeddings\":null", false},
+        {"\"llama\",\"architectures\":[\"LlamaModel\"],\"tie_word_embeddings\":false",
+         false},
+        {"\"llama\",\"architectures\":[\"LlamaForCausalLM\",\"LlamaModel\"],"
+         "\"tie_word_embeddings\":false",
+         false},
+        {"\"llama\",\"architectures\":[1],\"tie_word_embeddings\":false", false},
+        {"\"qwen2\",\"architectures\":[\"Qwen2ForSequenceClassification\"],"
+         "\"tie_word_embeddings\":false",
+         false},
+        {"\"bert\",\"tie_word_embeddings\":false", false},
+        {"\"llava\",\"text_config\":{\"tie_word_embeddings\":false}", false},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[256];
+
+        snprintf(text, sizeof(text), "{\"model_type\":%s}", cases[i].text);
+        CHECK_EQ(config_of(text).has_head, cases[i].has_head);
+    }
+}
+
 /* Whatever is of another type than expected says nothing. */
 CASE(reads_odd_types, "a value of an unexpected type is treated as absent")
 {
