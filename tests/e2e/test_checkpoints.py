@@ -127,6 +127,28 @@ def test_a_folder_of_shards_is_a_checkpoint(daemon, service, place, random):
         same_as_cli(daemon, result, "verify", path, code=1)
 
 
+def test_the_root_itself_is_a_checkpoint(start, tmp_path, random):
+    """"." is the root, as what is read: a folder of shards, whose outputs lie beside them."""
+    root = tmp_path / "root"
+    save_folder(root, [tensors(random)], {"model_type": "llama"})
+    own = start("--checkpoint-root", root, durable=False)
+    service = Checkpoints(own)
+    for path in (".", "./"):
+        result = service.run("Verify", path)
+        assert result.verdict == "fail" and len(result.reports) == 3
+        done = cli(own, "verify", path, "--json", cwd=root)
+        assert timeless(result.json) == timeless(json.loads(done.stdout))
+    done = cli(own, "jobs", "project", ".", "-o", "out", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert service.run("Verify", "out", against=".").verdict == "pass"
+    for output in (".", "./"):
+        refused(lambda: service.run("Project", ".", output=output), INVALID, "output", "itself")
+    (root / "config.json").unlink()
+    (root / "config.json").symlink_to("/etc/hostname")
+    refused(lambda: service.run("Verify", "."), INVALID, "symbolic link")
+    assert own.stop() == 0
+
+
 def test_progress_names_the_job_and_ends_with_the_verdict(daemon, service, place, random):
     save(place / "a.safetensors", tensors(random, 5))
     result = service.run("Verify", path_of(daemon, place / "a.safetensors"))
@@ -148,7 +170,7 @@ def test_progress_names_the_job_and_ends_with_the_verdict(daemon, service, place
 
 @pytest.mark.parametrize("path, words", [
     ("", ["empty"]), ("/etc/passwd", ["absolute"]), ("..", ["\"..\""]), ("a/../b", ["\"..\""]),
-    ("a//b", ["empty component"]), (".", ["\".\""]), ("x" * 300, ["255"]), ("a\tb/..", [".."])])
+    ("a//b", ["empty component"]), ("./a", ["\".\""]), ("x" * 300, ["255"]), ("a\tb/..", [".."])])
 def test_a_path_that_leads_elsewhere_is_refused(service, path, words):
     refused(lambda: service.run("Inspect", path), INVALID, "path", *words)
 

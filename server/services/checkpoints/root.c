@@ -62,6 +62,12 @@ static size_t path_length(const char *path)
     return strlen(path) - (ends_as_folder(path) ? 1 : 0);
 }
 
+/* "." or "./" */
+static bool is_root(const char *path)
+{
+    return path_length(path) == 1 && path[0] == '.';
+}
+
 static int check_text(const char *field, const char *path, struct failure *failure)
 {
     const size_t length = path_length(path);
@@ -71,7 +77,7 @@ static int check_text(const char *field, const char *path, struct failure *failu
     if (path[0] == '/')
         return refuse(failure, field, path,
                       "is absolute; name it relative to --checkpoint-root");
-    if (strcmp(path, ".") == 0 || strcmp(path, "./") == 0)
+    if (is_root(path))
         return refuse(failure, field, path,
                       "is --checkpoint-root itself; name a file or a folder in it");
     for (size_t at = 0, count; at <= length; at += count + 1) {
@@ -208,9 +214,9 @@ int root_find(const struct root *root, const char *field, const char *path,
     struct stat there;
     int fd;
 
-    if (check_text(field, path, failure) < 0)
+    if (!is_root(path) && check_text(field, path, failure) < 0)
         return -1;
-    fd = open_beneath(root, path, path_length(path));
+    fd = open_beneath(root, path, is_root(path) ? 0 : path_length(path));
     if (fd < 0)
         return refuse_open(field, path, failure);
     if (fstat(fd, &there) == 0 && S_ISDIR(there.st_mode)) {

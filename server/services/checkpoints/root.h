@@ -28,7 +28,7 @@ struct rooted {
     char path[ROOTED_PATH_BYTES];
 };
 
-/* Finds a regular file or a folder. `field` is the field of the request, for messages.
+/* Finds a regular file or a folder; "." is the root itself. `field` is the field of the request, for messages.
  * INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED: see checkpoints.proto. */
 int root_find(const struct root *root, const char *field, const char *path,
               struct rooted *found, struct failure *failure);
