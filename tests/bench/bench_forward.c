@@ -6,7 +6,9 @@
  *
  * WAY names the transport in words, such as "TCP".
  * The daemon has as many threads as the kernel here. Prints one JSON object a line: the median
- * of the rounds' ratios, with quartiles. */
+ * of the rounds' ratios, with quartiles. With batch 1 a second row says what a call allows: the
+ * kernel and, over the same connection, a call that has as many bytes and computes next to
+ * nothing, a dense projection of x. */
 #include <trit.h>
 
 #include <pthread.h>
@@ -104,6 +106,27 @@ static void call(struct bench *b)
     trit_array_free(&y);
 }
 
+/* As many bytes to the daemon and back as a product has. Only for one row: a longer x may be
+ * passed in memory. */
+static void empty_call(struct bench *b)
+{
+    const struct trit_tensor x = {.size = sizeof(x),
+                                  .dtype = TRIT_F32,
+                                  .rank = 2,
+                                  .shape = {1, SIZE},
+                                  .data = b->x,
+                                  .bytes = SIZE * sizeof(float)};
+    const struct trit_project_options options = {.size = sizeof(options),
+                                                 .encoding = TRIT_ENCODING_DENSE,
+                                                 .report = TRIT_REPORT_NONE};
+    struct trit_projection projection = TRIT_PROJECTION_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    if (trit_project(b->client, &x, &options, &projection, &error) != TRIT_OK)
+        die("trit_project", error.message);
+    trit_projection_free(&projection);
+}
+
 /* ---- both -------------------------------------------------------------------------------- */
 
 static double seconds_each(struct bench *b, void (*run)(struct bench *))
@@ -119,10 +142,23 @@ static double seconds_each(struct bench *b, void (*run)(struct bench *))
     return spent / count;
 }
 
+static void print(const struct bench *b, const char *what, const struct samples *ratios,
+                  struct goal goal, const char *against)
+{
+    char name[160];
+
+    snprintf(
+        name, sizeof(name),
+        "%sLayers.Forward 4096 x 4096, batch %d, %s, over %s, of its kernel, %d threads",
+        what, (int)b->batch, b->int8 ? "int8" : "f32", b->way, (int)THREADS);
+    row_print(stdout, name, ratios, "ratio", goal, against);
+}
+
 static void measure(struct bench *b, uint64_t batch, bool int8, double goal)
 {
-    struct samples ratios = {.count = 0}, kernels = {.count = 0};
-    char name[128], against[32];
+    struct samples ratios = {.count = 0}, bounds = {.count = 0};
+    struct samples kernels = {.count = 0}, calls = {.count = 0};
+    char against[64];
 
     b->batch = batch;
     b->int8 = int8;
@@ -133,13 +169,19 @@ static void measure(struct bench *b, uint64_t batch, bool int8, double goal)
 
         samples_add(&kernels, alone);
         samples_add(&ratios, seconds_each(b, call) / alone);
+        if (batch > 1)
+            continue;
+        const double empty = seconds_each(b, empty_call);
+
+        samples_add(&calls, empty);
+        samples_add(&bounds, (alone + empty) / alone);
     }
-    snprintf(
-        name, sizeof(name),
-        "Layers.Forward 4096 x 4096, batch %d, %s, over %s, of its kernel, %d threads",
-        (int)batch, int8 ? "int8" : "f32", b->way, (int)THREADS);
     snprintf(against, sizeof(against), "%.3f ms", samples_median(&kernels) * 1e3);
-    row_print(stdout, name, &ratios, "ratio", at_most(goal), against);
+    print(b, "", &ratios, at_most(goal), against);
+    snprintf(against, sizeof(against), "a call of as many bytes: %.3f ms",
+             samples_median(&calls) * 1e3);
+    if (batch == 1)
+        print(b, "what a call allows: ", &bounds, no_goal(), against);
 }
 
 static void *memory(size_t bytes)
