@@ -196,7 +196,8 @@ CASE(unix_sockets,
 
 CASE(twice, "--check-config refuses two addresses that one process cannot have")
 {
-    static const struct {
+    char folder[PATH_BYTES], a[2 * PATH_BYTES], b[2 * PATH_BYTES];
+    const struct {
         const char *a, *b;
         bool passes;
     } rows[] = {
@@ -204,14 +205,17 @@ CASE(twice, "--check-config refuses two addresses that one process cannot have")
         {"127.0.0.1:29561", "localhost:29561", false},
         {"127.0.0.1:29561", "0.0.0.0:29561", false},
         {"*:29561", "127.0.0.1:29561", false},
-        {"unix:/tmp/a", "unix:/tmp/a", false},
+        {a, a, false},
         {"127.0.0.1:29561", "127.0.0.1:29562", true},
         {"127.0.0.1:29561", "127.0.0.2:29561", true},
         {"127.0.0.1:0", "127.0.0.1:0", true},
-        {"unix:/tmp/a", "unix:/tmp/b", true},
-        {"unix:/tmp/a", "127.0.0.1:29561", true},
+        {a, b, true},
+        {a, "127.0.0.1:29561", true},
     };
 
+    make_folder(folder);
+    snprintf(a, sizeof(a), "unix:%s/a", folder);
+    snprintf(b, sizeof(b), "unix:%s/b", folder);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].passes)
             check_passes(WORDS("--listen", rows[i].a, "--listen", rows[i].b));
@@ -220,6 +224,7 @@ CASE(twice, "--check-config refuses two addresses that one process cannot have")
                           "cannot listen on both");
     check_refused(WORDS("--listen", "127.0.0.1:29561", "--http", "127.0.0.1:29561"),
                   "cannot listen on both");
+    CHECK_EQ(rmdir(folder), 0);
 }
 
 CASE(http, "--check-config refuses an HTTP address that is not host:port")
