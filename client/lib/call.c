@@ -431,3 +431,22 @@ int call_run(const struct call *call, struct exchange *const *exchanges, size_t 
     }
     return 0;
 }
+
+/* A stream that would take one of the last connections is refused: calls would wait for it,
+ * also the one that cancels its job. */
+int call_run_stream(const struct call *call, struct exchange *exchange,
+                    struct failure *failure)
+{
+    _Atomic uint32_t *count = &call->client->streams;
+    int result;
+
+    if (atomic_fetch_add(count, 1) < CLIENT_STREAMS_MAX)
+        result = call_run(call, &exchange, 1, failure);
+    else
+        result =
+            fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                 "%d watches and jobs of this client run already; use another client",
+                 (int)CLIENT_STREAMS_MAX);
+    atomic_fetch_sub(count, 1);
+    return result;
+}

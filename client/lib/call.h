@@ -33,4 +33,9 @@ int call_init(struct call *call, struct trit_client *client, const char *field,
 int call_run(const struct call *call, struct exchange *const *exchanges, size_t count,
              struct failure *failure);
 
+/* call_run of one exchange that may never end: a watch, or the stream of a job. It counts among
+ * the client's CLIENT_STREAMS_MAX. */
+int call_run_stream(const struct call *call, struct exchange *exchange,
+                    struct failure *failure);
+
 #endif

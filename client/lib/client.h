@@ -38,11 +38,12 @@ struct trit_client {
     uint64_t message_bytes_max;
     /* The daemon is of a version whose Layers.Forward takes no shared memory. */
     _Atomic bool forward_sends_bytes;
-    _Atomic uint32_t watches; /* that run now: each keeps a connection */
+    _Atomic uint32_t streams; /* watches and jobs that run now: each keeps a connection */
 };
 
-/* Of a client; RESOURCE_EXHAUSTED. The other connections are for calls that end. */
-enum { WATCHES_MAX = CHANNELS_MAX - IDLE_CHANNELS_MAX };
+/* Watches and streams of jobs of a client, together; RESOURCE_EXHAUSTED. The other connections
+ * are for calls that end. */
+enum { CLIENT_STREAMS_MAX = CHANNELS_MAX - IDLE_CHANNELS_MAX };
 
 /* The first check of a call: the client is not NULL, and `error` (or NULL) can be written
  * to. */

@@ -124,7 +124,7 @@ int job_stream_run(const struct job_stream *stream, const char *path,
         .rewind = rewind_stream,
         .may_rewind = may_rewind,
     };
-    struct exchange exchange, *exchanges[] = {&exchange};
+    struct exchange exchange;
     struct streaming *streaming = calloc(1, sizeof(*streaming));
     int result;
 
@@ -132,7 +132,7 @@ int job_stream_run(const struct job_stream *stream, const char *path,
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     streaming->stream = stream;
     exchange_init(&exchange, path, &ops, streaming);
-    result = call_run(call, exchanges, 1, failure);
+    result = call_run_stream(call, &exchange, failure);
     if (streaming->stopped) {
         *failure = (struct failure){.status = TRIT_OK};
         result = 0;

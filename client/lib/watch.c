@@ -119,35 +119,17 @@ static int watch(struct watching *watching, const struct call *call,
         .rewind = rewind_watch,
         .resumes = true,
     };
-    struct exchange exchange, *exchanges[] = {&exchange};
+    struct exchange exchange;
     int result;
 
     reply_init(&watching->reply, scan_plain, call->client->message_bytes_max, NULL, NULL);
     exchange_init(&exchange, "/trit.v1.Reports/Watch", &ops, watching);
-    result = call_run(call, exchanges, 1, failure);
+    result = call_run_stream(call, &exchange, failure);
     reply_fini(&watching->reply);
     if (!watching->stopped)
         return result;
     *failure = (struct failure){.status = TRIT_OK};
     return 0;
-}
-
-/* A watch that would take one of the last connections is refused: calls would wait for it, and
- * it may never end. */
-static int watch_counted(struct watching *watching, struct call *call,
-                         struct failure *failure)
-{
-    _Atomic uint32_t *count = &call->client->watches;
-    int result;
-
-    if (atomic_fetch_add(count, 1) < WATCHES_MAX)
-        result = watch(watching, call, failure);
-    else
-        result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                      "%d watches of this client run already; use another client",
-                      (int)WATCHES_MAX);
-    atomic_fetch_sub(count, 1);
-    return result;
 }
 
 static int cursor_take(const char *given, struct wire_reports_watch *request,
@@ -183,6 +165,6 @@ enum trit_status trit_reports_watch(
         name_copy("options.run", o.run, watching.request.run, &failure) < 0 ||
         cursor_take(o.cursor, &watching.request, &failure) < 0)
         return client_answer(&failure, error);
-    watch_counted(&watching, &call, &failure);
+    watch(&watching, &call, &failure);
     return client_answer(&failure, error);
 }

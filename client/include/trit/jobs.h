@@ -83,7 +83,9 @@ struct trit_job_progress {
 /* Starts a job, and calls `visit` with each message that the daemon sends about it: first
  * one that names the job, then one for each layer and others. Returns when the job has ended,
  * with its failure or TRIT_OK, or when `visit` returns other than 0 (TRIT_OK), which cancels
- * the job unless it is detached. FAILED_PRECONDITION: the daemon has no checkpoint root. */
+ * the job unless it is detached. FAILED_PRECONDITION: the daemon has no checkpoint root.
+ * RESOURCE_EXHAUSTED: too many jobs wait already, or 48 watches and jobs of the client run; each
+ * keeps one of its 64 connections until this returns. */
 TRIT_API enum trit_status
 trit_job_run(struct trit_client *client, const struct trit_job_request *request,
              struct trit_job_progress *progress,
@@ -91,7 +93,8 @@ trit_job_run(struct trit_client *client, const struct trit_job_request *request,
              struct trit_error *error);
 
 /* The same for a job that was started before, from its first message on. To stop does not
- * cancel the job. NOT_FOUND: the daemon has no such job, or no longer. */
+ * cancel the job. NOT_FOUND: the daemon has no such job, or no longer. RESOURCE_EXHAUSTED: as
+ * trit_job_run. */
 TRIT_API enum trit_status
 trit_job_attach(struct trit_client *client, const char *job,
                 const struct trit_call_options *options,

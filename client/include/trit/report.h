@@ -167,8 +167,8 @@ struct trit_watch_options {
  * cursor, from which a later watch can go on. Returns when `visit` returns other than 0
  * (TRIT_OK), or with the failure of the call. If the daemon restarts or drains after the
  * first report, the watch waits for it and goes on after the last report, unless the call's
- * options say `no_retry`; before, it is UNAVAILABLE. RESOURCE_EXHAUSTED: 48 watches of the client
- * run already; each keeps one of its 64 connections. `options` may be NULL. */
+ * options say `no_retry`; before, it is UNAVAILABLE. RESOURCE_EXHAUSTED: 48 watches and
+ * jobs of the client run already; each keeps one of its 64 connections. `options` may be NULL. */
 TRIT_API enum trit_status trit_reports_watch(
     struct trit_client *client, const struct trit_watch_options *options,
     struct trit_report *report,

@@ -178,7 +178,7 @@ class Reports(_Twin):
 
         Raises:
             InvalidArgument: `run` or `cursor` is invalid.
-            ResourceExhausted: 48 watches of the client run already.
+            ResourceExhausted: 48 watches and jobs of the client run already.
 
         Example:
             >>> projection = await client.project(weights, layer=("async", "fc", 20))

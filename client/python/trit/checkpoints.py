@@ -425,7 +425,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the path or
                 the file is raised by the job's iteration and its `result`.
 
@@ -497,7 +498,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the path or
                 the file is raised by the job's iteration and its `result`.
 
@@ -589,7 +591,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the path or
                 the file is raised by the job's iteration and its `result`.
 
@@ -686,7 +689,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the paths or
                 the file, an output that exists for example (AlreadyExists), is raised by the
                 job's iteration and its `result`.
@@ -779,7 +783,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the paths or
                 the file, a layer that is not ternary for example, is raised by the job's
                 iteration and its `result`.
@@ -865,7 +870,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the paths or
                 the file is raised by the job's iteration and its `result`.
 
@@ -965,7 +971,8 @@ class Checkpoints:
 
         Raises:
             FailedPrecondition: The daemon runs without --checkpoint-root.
-            ResourceExhausted: Too many jobs wait already.
+            ResourceExhausted: Too many jobs wait already, or 48 watches and jobs of the client
+                run.
             InvalidArgument: An argument has no valid value. What is wrong with the paths or
                 the files is raised by the job's iteration and its `result`.
 
@@ -1041,6 +1048,7 @@ class Checkpoints:
         Raises:
             NotFound: There is no such job, or it ended and is no longer kept.
             FailedPrecondition: The daemon runs without --checkpoint-root.
+            ResourceExhausted: 48 watches and jobs of the client run already.
 
         Example:
             >>> begun = client.checkpoints.verify("model.safetensors", detach=True)

@@ -787,7 +787,8 @@ class Reports:
 
         Raises:
             InvalidArgument: `run` or `cursor` is invalid; when the iteration begins.
-            ResourceExhausted: 48 watches of the client run already; when the iteration begins.
+            ResourceExhausted: 48 watches and jobs of the client run already; when the iteration
+                begins.
 
         Example:
             >>> with client.reports.watch("live", cursor="0") as watch:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs over checkpoints on the daemon's disk. */
+#include <stdatomic.h>
 #include <string.h>
 
+#include "client/lib/client.h"
 #include "proto/codec/checkpoints.h"
 #include "proto/framing.h"
 #include "tests/lib/fault.h"
@@ -77,6 +79,29 @@ CASE(stops, "a visit that wants no more ends the call without a failure")
     start(&f);
     CHECK_EQ(run(&f, &seen), TRIT_OK);
     CHECK_EQ(seen.messages, 1);
+    stop(&f);
+}
+
+CASE(too_many,
+     "jobs and watches together leave connections of their client to other calls")
+{
+    struct fixture f = {.client = NULL};
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_job_progress progress = TRIT_JOB_PROGRESS_INIT;
+    struct seen seen = {.messages = 0};
+
+    progress.report = &report;
+    reply_stream(&f.replies[0]);
+    start(&f);
+    atomic_store(&f.client->streams, CLIENT_STREAMS_MAX);
+    CHECK_EQ(run(&f, &seen), TRIT_RESOURCE_EXHAUSTED);
+    CHECK(strstr(f.error.message, "48 watches and jobs"));
+    CHECK_EQ(trit_job_attach(f.client, "0123", NULL, &progress, visit, &seen, &f.error),
+             TRIT_RESOURCE_EXHAUSTED);
+    atomic_store(&f.client->streams, CLIENT_STREAMS_MAX - 1);
+    CHECK_EQ(run(&f, &seen), TRIT_OK);
+    CHECK_EQ(atomic_load(&f.client->streams), CLIENT_STREAMS_MAX - 1);
+    CHECK_EQ(seen.messages, 3);
     stop(&f);
 }
 

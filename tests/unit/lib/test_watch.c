@@ -133,14 +133,14 @@ CASE(too_many, "watches leave connections of their client to other calls")
 
     init(&f);
     start(&f, acts, 1);
-    atomic_store(&f.client->watches, WATCHES_MAX);
+    atomic_store(&f.client->streams, CLIENT_STREAMS_MAX);
     CHECK_EQ(watch(&f, NULL), TRIT_RESOURCE_EXHAUSTED);
-    atomic_store(&f.client->watches, WATCHES_MAX - 1);
+    atomic_store(&f.client->streams, CLIENT_STREAMS_MAX - 1);
     for (size_t i = 0; i < 2; i++) {
         f.wanted = 1;
         CHECK_EQ(watch(&f, NULL), TRIT_OK);
     }
-    CHECK_EQ(atomic_load(&f.client->watches), WATCHES_MAX - 1);
+    CHECK_EQ(atomic_load(&f.client->streams), CLIENT_STREAMS_MAX - 1);
     CHECK_STR(f.seen, "1@8 1@8 ");
     fini(&f);
 }
