@@ -98,7 +98,8 @@ struct layer_terms terms_of(const struct checkpoint_options *options,
 
 /* The terms of a claim. They are those of terms_of, except where neither options, record
  * nor config.json say how layers are encoded, and the (sealed) table shows it: U8 weights
- * with one weight_scale each are hf_bitnet, I8 weights with NAME.scales are int8. */
+ * with one weight_scale each are hf_bitnet, I8 weights with NAME.scales are int8. The
+ * groups of an encoding by option are no smaller than its blocks. */
 struct layer_terms terms_of_claim(const struct checkpoint_options *options,
                                   const struct record *record,
                                   const struct tensor_table *table);

@@ -101,6 +101,10 @@ struct layer_terms terms_of_claim(const struct checkpoint_options *options,
                 .group_size = options->group_size ? options->group_size
                                                   : type_group(table->entries[i].type),
                 .partial_group = terms.partial_group};
+    /* A block has one scale, so its weights are one group. */
+    if (options->has_encoding && !options->group_size && terms.group_size != 0 &&
+        terms.group_size < encoding_block(terms.encoding))
+        terms.group_size = encoding_block(terms.encoding);
     if (options->has_encoding || options->group_size || (record && record->layers) ||
         terms.encoding != TRIT_ENCODING_DENSE ||
         (options->config && options->config->quant_method[0]))

@@ -92,6 +92,26 @@ def test_a_large_matrix_names_its_first_misfit(daemon, tmp_path, random):
     assert not (tmp_path / "a.safetensors").exists()
 
 
+@pytest.mark.parametrize("encoding", ["tq1_0", "tq2_0"])
+def test_blocks_without_a_record(daemon, tmp_path, ternary, encoding):
+    """A file that does not say that its rows are blocks of 256 is read by --from-encoding, or
+    -e of verify, without a group size."""
+    packed, bare = tmp_path / "packed.safetensors", tmp_path / "bare.safetensors"
+    done = run(daemon, "pack", tmp_path / "ternary.safetensors", packed, "-e", encoding)
+    assert done.returncode == 0, done.stderr
+    save(bare, {"l.weight": load(packed)["l.weight"], "norm.weight": ternary["norm.weight"]})
+    done = cli(daemon, "verify", bare, "-e", encoding, "--json")
+    assert done.returncode == 0, done.stderr
+    assert schemas.read(done.stdout)["layers"][0]["group_size"] == 256
+    out = tmp_path / "dense.safetensors"
+    done = run(daemon, "unpack", bare, out, "--from-encoding", encoding)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(load(out)["l.weight"], ternary["l.weight"])
+    done = run(daemon, "pack", bare, tmp_path / "o.safetensors", "--from-encoding", encoding, "-e",
+               "pq2_0")
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_projection_would_shrink(daemon, tmp_path, ternary):
     """project refuses a ternary file and suggests pack, which keeps the scales."""
     out = tmp_path / "out.safetensors"
