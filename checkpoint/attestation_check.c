@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "checkpoint/attestation.h"
+#include "files/table.h"
 #include "kernels/kernels.h"
 #include "proto/finding.h"
+#include "proto/utf8.h"
 
 /* The findings about one list. */
 struct checking {
@@ -15,10 +17,31 @@ struct checking {
     const char *missing_hint, *extra_hint, *differs_hint;
 };
 
+/* The name of a file that is there may be no UTF-8; JSON holds only text. */
+static const char *as_text(const char *name, char text[FILES_NAME_BYTES_MAX + 1])
+{
+    char shown[UTF8_SHOWN_BYTES];
+    size_t at = 0;
+
+    if (utf8_is_valid(name))
+        return name;
+    for (size_t length; *name; name += length) {
+        length = utf8_show(name, shown);
+        if (at + strlen(shown) > FILES_NAME_BYTES_MAX)
+            break;
+        at += (size_t)snprintf(text + at, sizeof(shown), "%s", shown);
+    }
+    text[at] = '\0';
+    return text;
+}
+
 static struct trit_finding *find(const struct checking *checking,
                                  enum trit_finding_kind kind, const char *name,
                                  const char *hint)
 {
+    char text[FILES_NAME_BYTES_MAX + 1];
+
+    name = as_text(name, text);
     struct trit_finding *added =
         findings_add(checking->findings, kind, checking->layers ? name : NULL,
                      checking->layers ? NULL : name);
@@ -51,6 +74,24 @@ static void find_differing(const struct checking *checking, const struct atteste
     put_digest(added->got, found->digest);
 }
 
+/* Of a layer, or of the file. */
+static void check_terms(struct file_findings *findings, const char *layer,
+                        const struct layer_terms *stated, const struct layer_terms *found)
+{
+    if (stated->encoding == found->encoding && stated->group_size == found->group_size)
+        return;
+    struct trit_finding *added =
+        findings_add(findings, TRIT_FINDING_ATTESTATION_DIFFERS, layer, NULL);
+    if (!added)
+        return;
+    snprintf(added->expected, sizeof(added->expected), "%s, group size %u",
+             encoding_name(stated->encoding), stated->group_size);
+    snprintf(added->got, sizeof(added->got), "%s, group size %u",
+             encoding_name(found->encoding), found->group_size);
+    finding_set_hint(added, "the statement says how the layers are encoded; verify with "
+                            "the options of trit attest");
+}
+
 /* Both lists are sorted by name. */
 static void check_list(const struct checking *checking,
                        const struct attested_list *stated,
@@ -73,28 +114,13 @@ static void check_list(const struct checking *checking,
             if (memcmp(stated->list[i].digest, found->list[k].digest,
                        TRIT_DIGEST_BYTES) != 0)
                 find_differing(checking, &stated->list[i], &found->list[k]);
+            else if (checking->layers)
+                check_terms(checking->findings, found->list[k].name,
+                            &stated->list[i].terms, &found->list[k].terms);
             i++;
             k++;
         }
     }
-}
-
-static void check_terms(struct file_findings *findings, const struct attestation *stated,
-                        const struct attestation *found)
-{
-    if (stated->terms.encoding == found->terms.encoding &&
-        stated->terms.group_size == found->terms.group_size)
-        return;
-    struct trit_finding *added =
-        findings_add(findings, TRIT_FINDING_ATTESTATION_DIFFERS, NULL, NULL);
-    if (!added)
-        return;
-    snprintf(added->expected, sizeof(added->expected), "%s, group size %u",
-             encoding_name(stated->terms.encoding), stated->terms.group_size);
-    snprintf(added->got, sizeof(added->got), "%s, group size %u",
-             encoding_name(found->terms.encoding), found->terms.group_size);
-    finding_set_hint(added, "the statement says how the layers are encoded; verify with "
-                            "the options of trit attest");
 }
 
 /* A pass is better than an inconclusive verdict, which is better than a fail. */
@@ -157,6 +183,6 @@ void findings_add_attestation(struct file_findings *findings,
     if (stated->latents.count && found->latents.count)
         check_list(&latents, &stated->latents, &found->latents);
     check_list(&layers, &stated->layers, &found->layers);
-    check_terms(findings, stated, found);
+    check_terms(findings, NULL, &stated->terms, &found->terms);
     check_verdict(findings, stated, found);
 }

@@ -134,6 +134,13 @@ def test_changed_files(daemon, place):
     assert check(daemon, place) == (1, [("missing_file", "tokenizer.json")])
 
 
+def test_an_extra_file_whose_name_is_no_text(daemon, place):
+    """It is an extra file, shown with its bytes as \\xff."""
+    with open(bytes(place / "claim") + b"/a\xffb", "w"):
+        pass
+    assert check(daemon, place) == (1, [("extra_file", "a\\xffb")])
+
+
 def test_latents_are_compared(daemon, place):
     """Latents with a further file are not those of the statement."""
     attest(daemon, place, "--against", place / "latents", out="with.json")
@@ -154,6 +161,10 @@ def test_what_a_statement_says_is_compared(daemon, place):
     for kind, edit in cases.items():
         code, found = check(daemon, place, "claim", edited(place, edit))
         assert code == 1 and [one for one, _ in found] == [kind]
+    for other in ({"encoding": "int8"}, {"group_size": 256}):
+        changed = edited(place, layers(lambda some, other=other: some[0].update(other)))
+        code, found = check(daemon, place, "claim", changed)
+        assert code == 1 and [one for one, _ in found] == ["attestation_differs"] and found[0][1]
     worse = edited(place, lambda one: one["predicate"].update(verdict="fail"))
     assert check(daemon, place, "claim", worse) == (1, [("attestation_differs", None)])
 
