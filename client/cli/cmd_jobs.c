@@ -136,7 +136,27 @@ static int visit_wanted(void *arg, const struct trit_job *job)
     return 1;
 }
 
-/* A job that is still running ends as cancelled soon. */
+static int ignore_progress(void *arg, const struct trit_job_progress *progress)
+{
+    (void)arg;
+    (void)progress;
+    return 0;
+}
+
+/* A job that was about to end may end as done. */
+static enum trit_status await_end(struct trit_client *client, struct wanted *wanted,
+                                  struct trit_error *error)
+{
+    struct trit_report report = TRIT_REPORT_INIT;
+    struct trit_job_progress progress = TRIT_JOB_PROGRESS_INIT;
+    struct trit_job job = TRIT_JOB_INIT;
+    struct trit_error how = TRIT_ERROR_INIT; /* how the job ended; the list says it too */
+
+    progress.report = &report;
+    trit_job_attach(client, wanted->name, NULL, &progress, ignore_progress, NULL, &how);
+    return trit_job_list(client, NULL, &job, visit_wanted, wanted, error);
+}
+
 static bool had_ended(const struct wanted *wanted)
 {
     return strcmp(wanted->state, "done") == 0 || strcmp(wanted->state, "failed") == 0;
@@ -168,6 +188,9 @@ static enum exit_code cancel(struct trit_client *client, const struct options *o
 
     if (trit_job_cancel(client, wanted.name, NULL, &error) != TRIT_OK ||
         trit_job_list(client, NULL, &job, visit_wanted, &wanted, &error) != TRIT_OK)
+        return complain_of_call(&error);
+    if (strcmp(wanted.state, "running") == 0 &&
+        await_end(client, &wanted, &error) != TRIT_OK)
         return complain_of_call(&error);
     return show_cancelled(options, &wanted);
 }

@@ -36,6 +36,7 @@ int showing_layer(void *arg, const char *name, const struct tensor_entry *dense,
     char shape[SHAPE_TEXT_BYTES];
 
     showing->layers++;
+    showing->not_stored += report->has_stored && !report->stored;
     if (!report->layer[0]) /* without --run the daemon was not told the name */
         snprintf(report->layer, sizeof(report->layer), "%.*s", TRIT_NAME_BYTES_MAX, name);
     if (showing->grid)
@@ -58,5 +59,10 @@ int showing_print(const struct showing *showing, const struct file_findings *fin
         escape_text(escaped, sizeof(escaped), finding_words(text, &findings->list[i]));
         puts(escaped);
     }
+    if (showing->not_stored)
+        printf(
+            "%zu of %zu reports are not stored, as best_effort allows; the daemon's log "
+            "says why\n",
+            showing->not_stored, showing->layers);
     return 0;
 }

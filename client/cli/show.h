@@ -11,9 +11,9 @@
 struct json_t;
 
 struct showing {
-    struct grid *grid;      /* NULL with --json */
-    struct json_t *reports; /* NULL without --json and --report */
-    size_t layers;
+    struct grid *grid;         /* NULL with --json */
+    struct json_t *reports;    /* NULL without --json and --report */
+    size_t layers, not_stored; /* reports that best effort did not store */
 };
 
 /* Starts in the form that --json selects. -1: memory ran out. */
@@ -25,8 +25,8 @@ void showing_end(struct showing *showing); /* harmless on a zeroed one */
 int showing_layer(void *arg, const char *name, const struct tensor_entry *dense,
                   struct trit_report *report, struct failure *failure);
 
-/* Prints the table, if there are layers, and one line for each finding. -1: memory ran
- * out. */
+/* Prints the table, if there are layers, one line for each finding, and how many reports
+ * were not stored. -1: memory ran out. */
 int showing_print(const struct showing *showing, const struct file_findings *findings);
 
 #endif

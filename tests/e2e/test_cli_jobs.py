@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit jobs: jobs of the daemon's service Checkpoints from the command line."""
+import concurrent.futures
 import json
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import schemas
 from checkpoints import save
 from folders import INDEX, save_folder, shard_name
-from jobs import wait_for
+from jobs import checkpoints_pb2_grpc, pb, wait_for
 from test_checkpoints import path_of, place, service, tensors, timeless  # noqa: F401
 from test_cli_pack import scaled
 from test_jobs import ENDLESS, save_endless
@@ -87,6 +88,35 @@ def test_a_detached_job_is_listed_attached_to_and_cancelled(daemon, service, pla
     missing = cli(daemon, "jobs", "cancel", "0123")
     assert missing.returncode == 3 and "NOT_FOUND" in missing.stderr
     refused(lambda: list(service.attach("0123")), grpc.StatusCode.NOT_FOUND)
+
+
+class EndsAnyway(checkpoints_pb2_grpc.CheckpointsServicer):
+    """A daemon whose job was about to end when it was cancelled."""
+    state = "running"
+
+    def Cancel(self, request, context):
+        return pb.CheckpointsCancelResponse()
+
+    def Attach(self, request, context):
+        self.state = "done"
+        yield pb.CheckpointProgress(job=request.job)
+
+    def Jobs(self, request, context):
+        job = pb.CheckpointJob(job="0123", state=self.state)
+        return pb.CheckpointsJobsResponse(jobs=[job])
+
+
+def test_a_job_that_ended_in_spite_of_its_cancellation_is_not_called_cancelled():
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        server = grpc.server(pool)
+        checkpoints_pb2_grpc.add_CheckpointsServicer_to_server(EndsAnyway(), server)
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        try:
+            done = cli(None, "jobs", "cancel", "0123", "--server", address)
+        finally:
+            server.stop(None).wait()
+    assert done.returncode == 1 and "0123 had ended before: done" in done.stderr
 
 
 def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, random):

@@ -208,6 +208,8 @@ def test_best_effort_goes_on(daemon, tmp_path, run, values):
     done = cli(daemon, "verify", path, "--run", run, "--durability", "best_effort", "--json")
     assert done.returncode == 0, done.stderr
     assert schemas.read(done.stdout)["layers"][0]["stored"] is False
+    done = cli(daemon, "verify", path, "--run", run, "--durability", "best_effort")
+    assert done.returncode == 0 and "1 of 1 reports are not stored" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["project", "verify"])
