@@ -29,6 +29,8 @@ enum {
     REGIONS_WAITING_MAX = 64,     /* chunks in memory of a stream; INVALID_ARGUMENT */
     REPORT_WATCHES_PER_CONNECTION_MAX = 16, /* RESOURCE_EXHAUSTED */
     REPORT_WATCHES_MAX = 1024,              /* of all connections; RESOURCE_EXHAUSTED */
+    JOB_STREAMS_PER_CONNECTION_MAX = 96,    /* RESOURCE_EXHAUSTED */
+    JOB_STREAMS_MAX = 1024,                 /* of all connections; RESOURCE_EXHAUSTED */
     /* A layer's file name: its name, '/' and others encoded; INVALID_ARGUMENT */
     LAYER_FILE_NAME_BYTES_MAX = 255,
     /* 1/16 of the memory budget is kept for what ends calls: frames and trailers */

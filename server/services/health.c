@@ -42,7 +42,7 @@ static void recheck(struct timer *timer)
 
 void health_init(struct health *health)
 {
-    list_init(&health->watches);
+    places_init(&health->watches);
     timer_init(&health->recheck, recheck);
 }
 
@@ -102,9 +102,7 @@ static bool is_known(const struct call *call, const char *service)
 /* ---- Check and List ---------------------------------------------------------------- */
 
 struct health_state {
-    struct list link; /* in health.watches */
-    struct call *call;
-    bool watching;
+    struct place place; /* in health.watches */
     enum health_status told;
     char service[HEALTH_SERVICE_BYTES_MAX + 1];
 };
@@ -162,21 +160,6 @@ static int list_request(struct call *call)
 
 /* ---- Watch --------------------------------------------------------------------------- */
 
-/* Watches on the call's connection. */
-static size_t watches_beside(const struct call *call)
-{
-    const struct list *watches = &services_of(call)->health.watches;
-    const struct peer *peer = h2_stream_peer(call->stream);
-    size_t count = 0;
-
-    for (const struct list *node = watches->next; node != watches; node = node->next) {
-        const struct call *other = LIST_OWNER(node, struct health_state, link)->call;
-
-        count += other->stream && h2_stream_peer(other->stream) == peer;
-    }
-    return count;
-}
-
 /* Tells a status that is new, and ends the watch when the daemon drains: it would keep
  * its connection open. */
 static int watch_tell(struct call *call)
@@ -195,24 +178,23 @@ static int watch_tell(struct call *call)
     return 0;
 }
 
+static const struct place_bound bound = {
+    .what = "watches of health",
+    .per_connection = HEALTH_WATCHES_PER_CONNECTION_MAX,
+    .all = HEALTH_WATCHES_MAX,
+    .limit = L_HEALTH_WATCHES,
+    .gauge = M_HEALTH_WATCHES,
+};
+
 static int watch_request(struct call *call)
 {
-    struct health *health = &services_of(call)->health;
-    _Atomic size_t *count = &services_first(services_of(call))->health.watch_count;
+    struct services *services = services_of(call);
     struct health_state *state = call->method_state;
 
-    if (atomic_fetch_add(count, 1) >= HEALTH_WATCHES_MAX ||
-        watches_beside(call) >= HEALTH_WATCHES_PER_CONNECTION_MAX) {
-        atomic_fetch_sub(count, 1);
-        metric_limit(call->config->metrics, L_HEALTH_WATCHES);
-        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                    "too many health watches: %d on a connection, %d in all",
-                    HEALTH_WATCHES_PER_CONNECTION_MAX, HEALTH_WATCHES_MAX);
-    }
-    state->call = call;
-    state->watching = true;
+    if (place_take(&state->place, call, &services->health.watches,
+                   &services_first(services)->health.watches, &bound) < 0)
+        return -1;
     state->told = HEALTH_UNKNOWN;
-    list_push(&health->watches, &state->link);
     return watch_tell(call);
 }
 
@@ -220,7 +202,7 @@ static void watch_notice(struct call *call)
 {
     const struct health_state *state = call->method_state;
 
-    if (state->watching && call->state == CALL_WORKING && watch_tell(call) < 0)
+    if (state->place.call && call->state == CALL_WORKING && watch_tell(call) < 0)
         call_end(call);
 }
 
@@ -228,10 +210,7 @@ static void watch_fini(struct call *call)
 {
     struct health_state *state = call->method_state;
 
-    if (!state->watching)
-        return;
-    list_remove(&state->link);
-    services_first(services_of(call))->health.watch_count--;
+    place_leave(&state->place);
 }
 
 const struct method method_health_check = {

@@ -44,10 +44,9 @@ _Static_assert(2 * (int)WATCH_MESSAGE_BYTES_MAX < (int)WATCH_BATCH_BYTES,
                "a batch has room for reports");
 
 struct watch {
-    struct list link; /* in services->watches */
+    struct place place; /* in services->watches */
     struct call *call;
     struct wire_reports_watch asked;
-    bool watching;
     bool reading;     /* a job is under way */
     bool pending;     /* more was filed meanwhile */
     bool blocked;     /* until the peer has read */
@@ -304,7 +303,7 @@ static int writable(struct call *call)
 {
     struct watch *watch = call->method_state;
 
-    return watch->watching && watch->blocked && call->state == CALL_WORKING
+    return watch->place.call && watch->blocked && call->state == CALL_WORKING
                ? read_next(watch)
                : 0;
 }
@@ -313,9 +312,10 @@ static void read_all(struct services *services, bool stale)
 {
     struct list *next;
 
-    for (struct list *node = services->watches.next; node != &services->watches;
-         node = next) {
-        struct watch *watch = LIST_OWNER(node, struct watch, link);
+    struct list *watches = &services->watches.list;
+
+    for (struct list *node = watches->next; node != watches; node = next) {
+        struct watch *watch = LIST_OWNER(node, struct watch, place.link);
 
         next = node->next;
         watch->stale_asked |= stale;
@@ -339,7 +339,7 @@ static void notice(struct call *call)
 {
     const struct watch *watch = call->method_state;
 
-    if (!watch->watching || call->state != CALL_WORKING || !grpc_finishing(call->grpc))
+    if (!watch->place.call || call->state != CALL_WORKING || !grpc_finishing(call->grpc))
         return;
     fail(&call->failure, TRIT_UNAVAILABLE, NULL,
          "the daemon is draining; go on with the last cursor");
@@ -386,35 +386,13 @@ static int message(struct call *call)
     return 0;
 }
 
-/* Watches on the call's connection. */
-static size_t watches_beside(const struct call *call)
-{
-    const struct list *watches = &services_of(call)->watches;
-    const struct peer *peer = h2_stream_peer(call->stream);
-    size_t count = 0;
-
-    for (const struct list *node = watches->next; node != watches; node = node->next) {
-        const struct call *other = LIST_OWNER(node, struct watch, link)->call;
-
-        count += other->stream && h2_stream_peer(other->stream) == peer;
-    }
-    return count;
-}
-
-/* Other loops count too. */
-static int count_watch(struct call *call)
-{
-    _Atomic size_t *count = &services_first(services_of(call))->watch_count;
-
-    if (atomic_fetch_add(count, 1) < REPORT_WATCHES_MAX &&
-        watches_beside(call) < REPORT_WATCHES_PER_CONNECTION_MAX)
-        return 0;
-    atomic_fetch_sub(count, 1);
-    metric_limit(call->config->metrics, L_REPORT_WATCHES);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                "too many watches of reports: %d on a connection, %d in all",
-                REPORT_WATCHES_PER_CONNECTION_MAX, REPORT_WATCHES_MAX);
-}
+static const struct place_bound bound = {
+    .what = "watches of reports",
+    .per_connection = REPORT_WATCHES_PER_CONNECTION_MAX,
+    .all = REPORT_WATCHES_MAX,
+    .limit = L_REPORT_WATCHES,
+    .gauge = M_REPORT_WATCHES,
+};
 
 static int request(struct call *call)
 {
@@ -423,13 +401,12 @@ static int request(struct call *call)
 
     if (grpc_finishing(call->grpc))
         return fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
-    if (call_admit(call, WATCH_UNITS) < 0 || count_watch(call) < 0)
+    if (call_admit(call, WATCH_UNITS) < 0 ||
+        place_take(&watch->place, call, &services->watches,
+                   &services_first(services)->watches, &bound) < 0)
         return -1;
     watch->call = call;
-    watch->watching = true;
     watch->from_now = watch->asked.cursor[0] == '\0';
-    list_push(&services->watches, &watch->link);
-    metric_up(call->config->metrics, M_REPORT_WATCHES);
     return read_next(watch);
 }
 
@@ -437,11 +414,7 @@ static void fini(struct call *call)
 {
     struct watch *watch = call->method_state;
 
-    if (!watch->watching)
-        return;
-    list_remove(&watch->link);
-    services_first(services_of(call))->watch_count--;
-    metric_down(call->config->metrics, M_REPORT_WATCHES);
+    place_leave(&watch->place);
 }
 
 const struct method method_reports_watch = {

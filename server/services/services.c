@@ -140,8 +140,8 @@ int services_create(struct services **out, const struct services_config *config,
     }
     tiles_init(&services->tiles);
     health_init(&services->health);
-    list_init(&services->watches);
-    list_init(&services->streams);
+    places_init(&services->watches);
+    places_init(&services->streams);
     pthread_mutex_init(&services->reader_lock, NULL);
     *out = services;
     return 0;

@@ -8,6 +8,7 @@
 
 #include "grpc/call.h"
 #include "services/config.h"
+#include "services/places.h"
 #include "services/ternary/tiles.h"
 
 enum {
@@ -18,8 +19,7 @@ enum {
 
 /* See health.h. Those fields that are atomic count in the first services only. */
 struct health {
-    struct list watches;
-    _Atomic size_t watch_count;
+    struct places watches;
     _Atomic bool disk_bad;
     _Atomic uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
     struct timer recheck;
@@ -35,11 +35,10 @@ struct services {
     struct services_config config;
     struct tiles tiles; /* free list */
     struct health health;
-    struct list watches; /* of reports; reports_watch.c */
-    struct list streams; /* of jobs; checkpoints/stream.c */
-    struct jobs *jobs;   /* of the service Checkpoints; the first one's */
+    struct places watches; /* of reports; reports_watch.c */
+    struct places streams; /* of jobs; checkpoints/stream.c */
+    struct jobs *jobs;     /* of the service Checkpoints; the first one's */
     /* of the first one */
-    _Atomic size_t watch_count;
     pthread_mutex_t reader_lock; /* of config.reader, for jobs on the pool */
     /* best-effort answers that went before their reports' commit */
     _Atomic size_t reports_late;

@@ -136,6 +136,42 @@ def test_jobs_wait_for_a_place_and_beyond_that_are_refused(own, service):
     assert [job.job for job in service.jobs()] == [kept[1][1], kept[0][1], running]
 
 
+def test_streams_of_jobs_have_a_bound(own, service):
+    """A connection has at most 96 of them, those that start a job and those of Attach together."""
+    refusals = metric(own, 'tritd_limit_refusals_total{limit="job_streams"}')
+    stream, job = begin(service)
+    attached = [service.attach(job) for _ in range(95)]
+    for one in attached:
+        next(iter(one))
+    assert metric(own, "tritd_job_streams") == 96
+    refused(lambda: list(service.attach(job)), EXHAUSTED, "streams of jobs", "96 on a connection")
+    refused(lambda: list(service.stream("Inspect", "a.safetensors")), EXHAUSTED, "streams of jobs")
+    assert metric(own, 'tritd_limit_refusals_total{limit="job_streams"}') == refusals + 2
+    assert [one.job for one in service.jobs() if not one.ended_unix_ns] == [job]
+    attached[0].cancel()
+    wait_for(lambda: metric(own, "tritd_job_streams") == 95)
+    next(iter(service.attach(job)))
+    stream.cancel()
+    wait_for(lambda: metric(own, "tritd_job_streams") == 0)
+
+
+def test_what_a_waiting_job_holds_is_charged_to_the_budget(own, service):
+    """Its call takes as much as one that only watches; the job itself some 36 KiB more."""
+    def charged():
+        return metric(own, "tritd_memory_budget_used_bytes")
+
+    stream, job = begin(service)
+    wait_for(lambda: state(service, job) == "running")
+    before = charged()
+    attached = service.attach(job)
+    next(attached)
+    watching = charged() - before
+    waiting, _ = begin(service, "a.safetensors")
+    assert charged() - before - watching > watching + (24 << 10)
+    for one in (stream, attached, waiting):
+        one.cancel()
+
+
 def test_a_job_waits_for_the_memory_of_another(own, tmp_path):
     daemon = Daemon(tmp_path, "--checkpoint-root", own.root, "--jobs-max", 4, "--memory-max", 100 << 20,
                     durable=False)

@@ -54,7 +54,7 @@ def model(tmp_path, shards):
 
 @pytest.fixture
 def model_without_head(daemon):
-    """Makes folders, below the daemon's root, of a ternary model; `more`: rows of other tensors."""
+    """Makes folders of a ternary model below the daemon's root; `more`: rows of other tensors."""
     folder = daemon.root / "headless"
 
     def make(config=None, more=None):

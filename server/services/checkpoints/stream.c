@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/limits.h"
 #include "grpc/grpc.h"
 #include "services/checkpoints/jobs.h"
 #include "services/checkpoints/runs.h"
@@ -12,9 +13,9 @@
 #include "services/shared.h"
 
 struct stream {
-    struct list link;      /* in the job's streams */
-    struct list loop_link; /* in the streams of its loop's services */
-    bool due;              /* the job has something to show */
+    struct list link;   /* in the job's streams */
+    struct place place; /* in the streams of its loop's services */
+    bool due;           /* the job has something to show */
     struct call *call;
     struct checkpoint_job *job; /* held; NULL: none yet */
     size_t sent;                /* messages of the log */
@@ -94,7 +95,7 @@ static void take_due(struct list *streams, struct list *due)
 
     for (struct list *node = streams->next; node != streams; node = next) {
         next = node->next;
-        if (!LIST_OWNER(node, struct stream, loop_link)->due)
+        if (!LIST_OWNER(node, struct stream, place.link)->due)
             continue;
         list_remove(node);
         list_push(due, node);
@@ -107,12 +108,12 @@ void streams_take_news(struct services *services)
 
     list_init(&due);
     jobs_lock(services->jobs);
-    take_due(&services->streams, &due);
+    take_due(&services->streams.list, &due);
     while ((node = list_pop(&due))) { /* one that ends may cancel a job, which is news */
-        struct stream *stream = LIST_OWNER(node, struct stream, loop_link);
+        struct stream *stream = LIST_OWNER(node, struct stream, place.link);
 
         stream->due = false;
-        list_push(&services->streams, node);
+        list_push(&services->streams.list, node);
         if (stream->call->state == CALL_WORKING && show(stream) < 0)
             call_end(stream->call);
     }
@@ -133,11 +134,28 @@ static int writable(struct call *call)
 
 /* ---- beginning and leaving ------------------------------------------------------------------ */
 
-static void join(struct stream *stream, struct checkpoint_job *job)
+static const struct place_bound bound = {
+    .what = "streams of jobs",
+    .per_connection = JOB_STREAMS_PER_CONNECTION_MAX,
+    .all = JOB_STREAMS_MAX,
+    .limit = L_JOB_STREAMS,
+    .gauge = M_JOB_STREAMS,
+};
+
+/* Before there is a job, whose memory the client could else multiply by its streams. */
+static int take_place(struct call *call)
 {
+    struct services *services = services_of(call);
+
+    return place_take(&stream_of(call)->place, call, &services->streams,
+                      &services_first(services)->streams, &bound);
+}
+
+static void join(struct stream *stream, struct call *call, struct checkpoint_job *job)
+{
+    stream->call = call;
     stream->job = job; /* the reference is the stream's */
     list_push(&job->streams, &stream->link);
-    list_push(&services_of(stream->call)->streams, &stream->loop_link);
 }
 
 /* A client that goes cancels its job. One that goes while the daemon drains may be cut off,
@@ -147,12 +165,12 @@ static void leave(struct call *call)
     struct stream *stream = stream_of(call);
     struct checkpoint_job *job = stream->job;
 
+    place_leave(&stream->place);
     if (!job)
         return;
     jobs_lock(services_of(call)->jobs);
     stream->job = NULL;
     list_remove(&stream->link);
-    list_remove(&stream->loop_link);
     if (!stream->attached && !job->asked.detach && job->jobs) {
         if (grpc_finishing(call->grpc))
             atomic_store(&job->interrupted, true);
@@ -192,13 +210,14 @@ static int read_start(struct call *call)
     struct checkpoint_job *job;
     char error[CODEC_ERROR_BYTES];
 
-    if (jobs_check(jobs, &call->failure) < 0)
+    if (jobs_check(jobs, &call->failure) < 0 || take_place(call) < 0)
         return -1;
     job = job_create(kind, &jobs->context);
     if (!job)
         return memory_spent(call);
-    stream->call = call;
-    join(stream, job);
+    join(stream, call, job);
+    if (job_charge(job, sizeof(*job), &call->failure) < 0)
+        return -1;
     if (decode_checkpoint(&call->scan.parts[PART_ROOT], kind->fields, &job->asked,
                           error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
@@ -272,10 +291,11 @@ static int read_attach(struct call *call)
     if (!job)
         return fail_field(&call->failure, TRIT_NOT_FOUND, "job",
                           "no job is called \"%s\"", id);
-    stream->call = call;
+    if (take_place(call) < 0)
+        return -1;
     stream->attached = true;
     job_hold(job);
-    join(stream, job);
+    join(stream, call, job);
     return 0;
 }
 

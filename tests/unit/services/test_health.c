@@ -55,12 +55,7 @@ static unsigned check_now(struct server *server)
 
 static struct call *watching(struct services *services)
 {
-    struct call *call = NULL;
-
-    /* A watch's state begins with its link; the call follows. */
-    memcpy(&call, (char *)services->health.watches.next + sizeof(struct list),
-           sizeof(call));
-    return call;
+    return LIST_OWNER(services->health.watches.list.next, struct place, link)->call;
 }
 
 CASE(store, "a store that fails is told, and so is its recovery")
@@ -82,7 +77,7 @@ CASE(store, "a store that fails is told, and so is its recovery")
     exchange_await(&exchange, 2);
     CHECK_EQ(status_at(&exchange, 2), HEALTH_SERVING);
     exchange_cancel(&exchange);
-    CHECK_EQ(services.health.watch_count, 0);
+    CHECK_EQ(services.health.watches.count, 0);
     exchange_free(&exchange);
     health_close(&server, &services);
 }
@@ -118,7 +113,7 @@ CASE(drain, "a drain is told, and its end ends a watch and every later one")
     grpc_drain(server.grpc);
     exchange_await(&before, 1);
     CHECK_EQ(status_at(&before, 1), HEALTH_NOT_SERVING);
-    CHECK_EQ(services.health.watch_count, 1);
+    CHECK_EQ(services.health.watches.count, 1);
     grpc_finish(server.grpc);
     exchange_finish(&before);
     CHECK_EQ(before.status, TRIT_UNAVAILABLE);
@@ -151,11 +146,11 @@ CASE(bounded, "the watches of a connection are bounded")
     exchange_cancel(&exchanges[0]);
     watch(&server, &exchanges[LAST]);
     CHECK_EQ(status_at(&exchanges[LAST], 0), HEALTH_SERVING);
-    CHECK_EQ(services.health.watch_count, LAST);
+    CHECK_EQ(services.health.watches.count, LAST);
     for (size_t i = 0; i <= LAST; i++)
         exchange_free(&exchanges[i]);
     h2_destroy(server.session);
     server.session = NULL;
-    CHECK_EQ(services.health.watch_count, 0);
+    CHECK_EQ(services.health.watches.count, 0);
     health_close(&server, &services);
 }
