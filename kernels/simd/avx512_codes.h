@@ -25,6 +25,7 @@ typedef struct {
     __m512i lanes;
     uint64_t count;
 } near_count;
+typedef __mmask16 equality; /* lanes that are equal so far */
 
 static inline residue residue_zero(void)
 {
@@ -44,6 +45,21 @@ static inline near_count near_count_zero(void)
 static inline uint64_t near_count_total(near_count n)
 {
     return n.count + (uint32_t)_mm512_reduce_add_epi32(n.lanes);
+}
+
+static inline equality equality_all(void)
+{
+    return 0xffff;
+}
+
+static inline equality equality_add_vector(equality e, f32v a, f32v b)
+{
+    return _mm512_mask_cmp_ps_mask(e, a, b, _CMP_EQ_OQ);
+}
+
+static inline bool equality_holds(equality e)
+{
+    return e == 0xffff;
 }
 
 /* Moves a mask to a general register. It keeps the compiler from joining masks in mask

@@ -13,6 +13,7 @@
 
 typedef i32v residue;
 typedef i32v near_count; /* counts, 32 bits a lane */
+typedef i32v equality;   /* lanes that differ are -1 */
 
 static inline residue residue_zero(void)
 {
@@ -30,6 +31,21 @@ static inline uint64_t near_count_total(near_count n)
     for (size_t i = 0; i < STEP; i++)
         total += (uint32_t)n[i];
     return total;
+}
+
+static inline equality equality_all(void)
+{
+    return splat(0);
+}
+
+static inline equality equality_add_vector(equality e, f32v a, f32v b)
+{
+    return e | (i32v)(a != b);
+}
+
+static inline bool equality_holds(equality e)
+{
+    return is_none(e);
 }
 
 #endif

@@ -57,6 +57,14 @@ static inline i32v splat(uint32_t x)
     return (i32v)((u32v){0} + x);
 }
 
+static inline bool is_none(i32v lanes)
+{
+    int32_t any = 0;
+    for (size_t i = 0; i < sizeof(lanes) / sizeof(any); i++)
+        any |= lanes[i];
+    return !any;
+}
+
 static inline f32v f32v_abs(f32v v)
 {
     return (f32v)((i32v)v & INT32_MAX);

@@ -28,6 +28,8 @@
  *   residue_zero(), residue_add*(x, u, m, k)   adds the keys where m is false
  *   near_count_add*(n, u, k)        adds elements with low <= key <= high
  *   near_count_total(n)
+ *   equality                    whether all elements compared so far are equal in value
+ *   equality_all(), equality_add(e, u, v), equality_holds(e)   u and v: units of f32
  *
  * Each ISA defines, in simd/<isa>_*.h and in its own file:
  *   codes64                     64 codes t + 1
@@ -126,6 +128,14 @@ INLINE unit_f32 of_floats(const float from[UNIT])
     return unit_load_f32((const uint8_t *)from);
 }
 
+/* 0 equals -0. */
+INLINE equality equality_add(equality e, unit_f32 u, unit_f32 v)
+{
+    for (size_t i = 0; i < UNIT_VECTORS_f32; i++)
+        e = equality_add_vector(e, (f32v)u.r[i], (f32v)v.r[i]);
+    return e;
+}
+
 /* ---- codes and tallies ------------------------------------------------------------- */
 
 INLINE void store_codes(uint8_t *out, codes64 codes, size_t n)
@@ -167,10 +177,12 @@ INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
 
 struct scales;
 
+typedef unit_f32 load_fn(const uint8_t *in, size_t n);
+
 /* What a verification asks of the latents, whose type is not that of the claim. */
 struct element_type {
     size_t bytes;
-    unit_f32 (*load)(const uint8_t *in, size_t n);
+    load_fn *load;
     void (*sum)(double sums[BLOCK_GROUPS], const uint8_t *in, size_t count, size_t len);
     void (*list_non_finite)(const uint8_t *in, size_t len, size_t element,
                             struct occurrences *to);

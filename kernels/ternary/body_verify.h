@@ -136,25 +136,6 @@ static __attribute__((noinline)) void check_inexact(const struct claims *claims,
         check->invalid.count += all_wrong;
 }
 
-/* Lanes in which the values of two units differ, -1, among those of `differ`. 0 equals -0. */
-INLINE i32v differing(i32v differ, unit_f32 a, unit_f32 b)
-{
-    float left[UNIT], right[UNIT];
-    floats_of(left, a);
-    floats_of(right, b);
-    for (size_t i = 0; i < UNIT; i += STEP)
-        differ |= (i32v)(f32v_load(left + i) != f32v_load(right + i));
-    return differ;
-}
-
-static bool is_none(i32v lanes)
-{
-    int32_t any = 0;
-    for (size_t i = 0; i < sizeof(lanes) / sizeof(any); i++)
-        any |= lanes[i];
-    return !any;
-}
-
 static int sign_of(float value)
 {
     return (value > 0.0f) - (value < 0.0f);
@@ -185,7 +166,8 @@ check_reference(const struct claims *claims, size_t g, size_t i, size_t n, unit_
     tally->near = near_count_add_f32(tally->near, r, keys);
     if (job->sums)
         sums_add(sums, r, finite);
-    if (is_none(differing((i32v){0}, raw, want)) && !claims->latents_lost[g])
+    if (equality_holds(equality_add(equality_all(), raw, want)) &&
+        !claims->latents_lost[g])
         return;
     floats_of(is, raw);
     floats_of(expected, want);

@@ -24,8 +24,8 @@ INLINE void store_unit(uint8_t *out, unit u, size_t n)
     memcpy(out, padded, n * ELEMENT_BYTES);
 }
 
-/* Loads 64 elements, widened to f32. Not inlined: no hot path uses it. */
-static __attribute__((noinline)) unit_f32 load_wide(const uint8_t *in, size_t n)
+/* Loads 64 elements, widened to f32. */
+ALWAYS_INLINE unit_f32 widen_unit(const uint8_t *in, size_t n)
 {
     uint8_t padded[UNIT * ELEMENT_BYTES];
     f32x16 w[4];
@@ -37,6 +37,12 @@ static __attribute__((noinline)) unit_f32 load_wide(const uint8_t *in, size_t n)
     for (size_t k = 0; k < 4; k++)
         w[k] = f32x16_load(in + k * LANES * ELEMENT_BYTES);
     return unit_of_f32x16(w);
+}
+
+/* The same, not inlined, where it is not hot. */
+static __attribute__((noinline)) unit_f32 load_wide(const uint8_t *in, size_t n)
+{
+    return widen_unit(in, n);
 }
 
 /* Stores a unit of f32, narrowed. */

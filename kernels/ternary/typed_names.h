@@ -21,7 +21,9 @@
 #define encode_unit TYPED(encode_unit)
 #define emitters TYPED(emitters)
 #define error_of TYPED(error_of)
+#define end_equal TYPED(end_equal)
 #define equals_projection TYPED(equals_projection)
+#define equals_units TYPED(equals_units)
 #define find_exact_keys TYPED(find_exact_keys)
 #define find_keys TYPED(find_keys)
 #define find_non_finite TYPED(find_non_finite)
@@ -57,8 +59,9 @@
 #define unpack_groups TYPED(unpack_groups)
 #define verify_alone TYPED(verify_alone)
 #define verify_dense_groups TYPED(verify_dense_groups)
+#define verify_equal TYPED(verify_equal)
 #define verify_inexact_groups TYPED(verify_inexact_groups)
 #define verify_projected TYPED(verify_projected)
-#define verify_projected_group TYPED(verify_projected_group)
+#define widen_unit TYPED(widen_unit)
 
 #endif

@@ -188,58 +188,111 @@ ALWAYS_INLINE void verify_alone(struct claims *claims)
 
 /* ---- groups that equal the projection of their reference ----------------------------- */
 
-/* Compares a group with the projection; adds what is measured of the reference. */
-ALWAYS_INLINE bool equals_projection(const struct claims *claims, size_t g,
-                                     struct tally *tally, struct sums *sums)
+/* Compares a group with the projection of its reference, and counts what the reference
+ * gives: where both are equal, that holds for the claim too. `load` and `plain` are
+ * constants; plain: neither codes nor sums are asked for. */
+ALWAYS_INLINE bool equals_units(const struct claims *claims, size_t g,
+                                struct tally *tally, struct sums *sums, load_fn *load,
+                                bool plain)
 {
     const struct verify_job *job = claims->job;
     const size_t len = job->group_len, first = (claims->begin + g) * len;
+    const size_t bytes = claims->latents->bytes;
     const uint8_t *in = (const uint8_t *)job->in + first * ELEMENT_BYTES;
-    const uint8_t *reference =
-        (const uint8_t *)job->reference + first * claims->latents->bytes;
+    const uint8_t *reference = (const uint8_t *)job->reference + first * bytes;
     const thresholds_f32 keys = thresholds_of_f32(&claims->projection.keys, g);
-    i32v differ = {0};
+    equality same = equality_all();
     for (size_t i = 0; i < len; i += UNIT) {
         const size_t n = size_min(len - i, UNIT);
-        const unit_f32 r = claims->latents->load(reference + i * claims->latents->bytes,
-                                                 n),
-                       w = load_wide(in + i * ELEMENT_BYTES, n);
-        differ = differing(differ, w, unit_dequantize_f32(r, keys));
+        const unit_f32 r = load(reference + i * bytes, n),
+                       w = widen_unit(in + i * ELEMENT_BYTES, n);
+        const mask64_f32 beyond = unit_above_half_scale_f32(r, keys);
+        same = equality_add(same, w, unit_dequantize_f32(r, keys));
         tally->near = near_count_add_f32(tally->near, r, keys);
-        if (job->sums)
+        if (plain || !job->codes) {
+            tally->codes = sign_tally_add_unit_f32(tally->codes, r, beyond, keys);
+            tally->seen += UNIT;
+            tally->elements += n;
+        } else {
+            claim_codes(claims, g, i, n, unit_encode_f32(r, beyond, keys), tally);
+        }
+        if (!plain && job->sums)
             sums_add(sums, r, w);
     }
-    return is_none(differ);
+    return equality_holds(same);
 }
 
-/* Verifies a group if it is exact and equals the projection; else returns false. */
-static bool verify_projected_group(struct claims *claims, size_t g)
+ALWAYS_INLINE bool equals_projection(const struct claims *claims, size_t g,
+                                     struct tally *tally, struct sums *sums, bool plain)
 {
-    const struct inexact_tally inexact = {.found = false};
-    struct tally tally = tally_zero();
-    struct sums sums = sums_zero();
-    if (claims->latents_lost[g] || !tally_exact(claims, g, &tally) ||
-        !equals_projection(claims, g, &tally, &sums))
+    if (claims->latents_lost[g])
         return false;
-    claims->tainted[g] = false;
-    claims->check->valid += claims->job->group_len;
-    end_claim(claims, g, &tally, &sums, &inexact);
-    return true;
+    if (claims->latents == &element_type_f32)
+        return equals_units(claims, g, tally, sums, widen_unit_f32, plain);
+    if (claims->latents == &TYPED(element_type))
+        return equals_units(claims, g, tally, sums, widen_unit, plain);
+    return equals_units(claims, g, tally, sums, claims->latents->load, plain);
 }
 
-/* Nearly every group equals the projection, so this is tried first. */
+/* Ends a group that equals its projection. Adds its counts to *to; returns its scale. */
+INLINE float end_equal(const struct claims *claims, size_t g, const struct tally *tally,
+                       const struct sums *sums, struct ternary_counts *to)
+{
+    uint64_t negatives, positives;
+    sign_tally_counts(tally->codes, tally->seen, &negatives, &positives);
+    to->negatives += negatives;
+    to->positives += positives;
+    to->zeros += tally->elements - negatives - positives;
+    to->zero_groups += negatives + positives == 0;
+    if (claims->job->sums)
+        claims->job->sums[claims->begin + g] = sums_total(sums);
+    return negatives + positives == 0 ? 0.0f : claims->projection.kept[g];
+}
+
+/* Nearly every group equals the projection. Then it is exact, and its scale is that of the
+ * projection: this is tried first, in one pass. Returns the other groups. */
+ALWAYS_INLINE uint32_t verify_equal(struct claims *claims, bool plain)
+{
+    struct ternary_counts equal = {0}, *counts = claims->counts;
+    near_count near = near_count_zero();
+    uint32_t others = 0;
+    for (size_t g = 0; g < claims->end - claims->begin; g++) {
+        struct tally tally = tally_zero();
+        struct sums sums = sums_zero();
+        tally.near = near;
+        claims->tainted[g] = false;
+        if (!equals_projection(claims, g, &tally, &sums, plain)) {
+            others |= 1u << g;
+            continue;
+        }
+        near = tally.near;
+        claims->scales.s[g] = end_equal(claims, g, &tally, &sums, &equal);
+    }
+    counts->negatives += equal.negatives;
+    counts->zeros += equal.zeros;
+    counts->positives += equal.positives;
+    counts->zero_groups += equal.zero_groups;
+    counts->near_threshold += near_count_total(near);
+    see_trits(claims->check, equal.negatives, equal.zeros, equal.positives);
+    claims->check->valid += equal.negatives + equal.zeros + equal.positives;
+    return others;
+}
+
 static void verify_projected(struct claims *claims)
 {
+    const struct verify_job *job = claims->job;
     const size_t count = claims->end - claims->begin;
-    uint32_t others = 0;
+    uint32_t others;
     project_reference(claims);
-    infer_scales(claims);
-    begin_claims(claims);
-    find_exact_keys(claims);
-    for (size_t g = 0; g < count; g++)
-        others |= (uint32_t)!verify_projected_group(claims, g) << g;
+    others = job->codes || job->sums ? verify_equal(claims, false)
+                                     : verify_equal(claims, true);
+    if (job->inexact)
+        memset(job->inexact + claims->begin, 0, count);
     if (others)
         verify_inexact_groups(claims, others);
+    else
+        memcpy(job->scales + claims->begin, claims->scales.s,
+               count * sizeof(claims->scales.s[0]));
 }
 
 static void verify_dense_groups(const struct verify_job *job,
