@@ -87,9 +87,9 @@ static const struct option_row rows[] = {
     {"shards-max", OPTION_BYTES, AT(limits.shards_bytes_max), "BYTES",
      "shards that wait for others of their layer; more are refused [4G]", false},
     {"retain", OPTION_LIST, AT(retain), "RULE",
-     "delete old reports: age=30d, count=1000 (of a layer), bytes=10G (the store), "
-     "thin=100:10 (behind the newest 100 of a layer, steps that are no multiple of 10); "
-     "may be repeated [keep all]",
+     "delete old reports: age=30d, count=1000 (of a layer, replica and attempt), "
+     "bytes=10G (the store), thin=100:10 (behind the newest 100 of each, steps that are "
+     "no multiple of 10); may be repeated [keep all]",
      false},
     {"best-effort-ms", OPTION_NUMBER, AT(limits.best_effort_ms), "MS",
      "how long the answer to a BEST_EFFORT request waits for its report's commit [200]",
