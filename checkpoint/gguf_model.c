@@ -294,6 +294,7 @@ static void read_model(struct gguf_model *model, const json_t *root)
         read_llama(model, root);
     /* transformers ties those of GPT-2 unless config.json says otherwise. */
     model->tied = tied ? json_is_true(tied) : is_a(model, "gpt2");
+    model->untied = json_is_false(tied);
 }
 
 int gguf_model_read(struct gguf_model *model, const char *text, size_t bytes,

@@ -38,7 +38,8 @@ struct gguf_model {
     float factor, low_factor, high_factor; /* of the rotary scaling */
     float beta_fast, beta_slow;            /* of yarn; 0: llama.cpp's */
     uint32_t original_context;
-    bool tied; /* the head is the embeddings */
+    bool tied;   /* the head is the embeddings */
+    bool untied; /* config.json says that it is a tensor of its own */
 };
 
 /* Reads config.json. A model that llama.cpp does not know by these rules, or whose values

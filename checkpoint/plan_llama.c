@@ -38,7 +38,7 @@ struct storing {
     struct record record;
     struct change *changes; /* one for each tensor of the input */
     struct merged *merged;  /* EXPERT_KINDS for each block; NULL: no experts */
-    bool has_embeddings;
+    bool has_embeddings, has_head;
     bool archive; /* a tensor has no place */
     struct failure *failure;
 };
@@ -275,6 +275,7 @@ static int store(struct storing *s, size_t index, const struct gguf_place *place
             return no_place(s, "%s has %" PRIu64 " rows, config.json's vocab_size is %u",
                             name, entry.shape[0], s->model->vocabulary);
     }
+    s->has_head |= name_is(place->name, "output.weight");
     if (place->is_expert) {
         result = add_expert(s, index, place, &entry, change);
     } else {
@@ -423,6 +424,11 @@ static int store_all(struct storing *s)
         result = store_tensor(s, i);
     if (result == 0 && !s->archive && !s->has_embeddings)
         no_place(s, "the model has no embeddings");
+    /* llama.cpp would take the embeddings in its place; its bitnet always does. */
+    if (result == 0 && !s->archive && s->model->untied && !s->has_head &&
+        !name_is(s->model->architecture, "bitnet"))
+        no_place(s, "config.json's tie_word_embeddings is false, but lm_head.weight is "
+                    "missing");
     if (result == 0 && !s->archive)
         result = check_experts(s);
     if (result == 0 && !s->archive)

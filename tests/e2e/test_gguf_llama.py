@@ -219,7 +219,7 @@ def test_large_bitnet_matrices(daemon, random, tmp_path):
     rows, columns = 4096, 5120  # codes of 5 MiB
     codes = random.integers(-1, 2, (rows, columns)).astype(np.int8)
     small = models.config(num_hidden_layers=1, hidden_size=columns, head_dim=128, num_attention_heads=32,
-                          num_key_value_heads=32, vocab_size=4, intermediate_size=8,
+                          num_key_value_heads=32, vocab_size=4, intermediate_size=8, tie_word_embeddings=True,
                           quantization_config={"quant_method": "bitnet", "linear_class": "autobitlinear"})
     name = "model.layers.0.self_attn.q_proj.weight"
     folder = models.folder(tmp_path / "m", {name: hf_bitnet(codes), f"{name}_scale": np.float32([.25]),
@@ -273,6 +273,14 @@ def test_other_folders_are_archives(daemon, random, tmp_path, change, why):
     assert "an archive of tensors, which llama.cpp does not load: " in done.stdout and why in done.stdout
     found, keys = read(tmp_path / "o.gguf")
     assert keys["general.architecture"] == "trit" and "model.norm.weight" in found
+
+
+def test_a_model_without_its_head_is_an_archive(daemon, random, tmp_path):
+    """llama.cpp would take the embeddings for the head, but config.json says that they are not tied."""
+    folder = models.folder(tmp_path / "m", models.weights(random, tied=True),
+                           models.config(tie_word_embeddings=False))
+    planned = cli(daemon, "project", folder, "-o", tmp_path / "o.gguf", "--dry-run", "--json")
+    assert "lm_head.weight is missing" in json.loads(planned.stdout)["gguf"]["remark"]
 
 
 def test_rotary_factors_are_a_tensor(daemon, random, tmp_path):
