@@ -127,6 +127,9 @@ struct ternarize_job {
     struct group_sums *sums; /* count */
     enum tally_detail tally;
     bool stream_stores; /* `out` is large and not read soon: bypass the caches */
+    const void
+        *ahead; /* memory that is read next, at least as long as `in`: a run of at most
+                          1 MiB fetches it into L2 while it computes; or NULL */
 };
 
 /* Adds to *counts. If non_finite > 0, the outputs are meaningless. Indices in *counts

@@ -9,6 +9,18 @@ struct emitter {
     bool stream;
 };
 
+/* Fetches a group's part of what is read next, from `begin` to `end`, into L2. Each pass
+ * over a group fetches some of it, so that few lines are under way at a time. */
+INLINE void prefetch_ahead(const struct ternarize_job *job, size_t at, size_t begin,
+                           size_t end)
+{
+    const uint8_t *ahead = job->ahead;
+    if (!ahead)
+        return;
+    for (size_t line = begin; line < end; line += 64)
+        __builtin_prefetch(ahead + at + line, 0, 2);
+}
+
 INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
 {
     uint8_t bytes[UNIT];

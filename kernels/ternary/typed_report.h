@@ -55,13 +55,18 @@ INLINE struct moments moments_of(const uint8_t *in, size_t len, float half)
     return (struct moments){f64x16_fold(energy), f64x16_fold(beyond), count};
 }
 
-INLINE void sum_block(struct group_sums *to, const uint8_t *in, size_t len,
+/* The sums of the groups from `begin` on. */
+INLINE void sum_block(const struct ternarize_job *job, size_t begin,
                       const struct scales *scales)
 {
-    const size_t bytes = len * ELEMENT_BYTES;
+    const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
+    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    struct group_sums *to = job->sums + begin;
     struct moments moments[BLOCK_GROUPS];
-    for (size_t g = 0; g < scales->count; g++)
+    for (size_t g = 0; g < scales->count; g++) {
+        prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
         moments[g] = moments_of(in + g * bytes, len, scales->half[g]);
+    }
     for (size_t g = 0; g < scales->count; g++) {
         to[g] = sums_of(&moments[g], scales->s[g]);
         if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))

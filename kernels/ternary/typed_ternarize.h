@@ -155,7 +155,7 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
     scales_as_stored(scales);
     find_keys(scales, near);
     if (job->sums)
-        sum_block(job->sums + begin, in, len, scales);
+        sum_block(job, begin, scales);
 }
 
 /* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
@@ -185,6 +185,7 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
     for (size_t g = begin; g < end; g++, key++) {
         to.keys = thresholds_of(&scales->keys, key);
         to.s = scales->f16[key];
+        prefetch_ahead(job, g * in_bytes, job->sums ? in_bytes / 2 : 0, in_bytes);
         emit_group(&to, &tally, form, detail);
         to.in += in_bytes;
         to.out = to.out ? to.out + out_bytes : NULL;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Projections of memory that client and daemon share (trit_buffer_create), against the same
- * kernel on plain memory with as many threads. Rounds of both alternate, so that other load
- * meets both.
+ * kernel on plain memory with as many threads, and the steps of a full report that the call
+ * cannot do without: copy, kernel, SHA-256. Rounds of all alternate, so that other load meets
+ * all.
  *
  *   bench_shared UNIX_ADDRESS
  *
  * Prints one JSON object a line. Medians of the rounds, with quartiles. */
 #include <trit.h>
 
+#include <gnutls/crypto.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@
 #include "kernels/kernels.h"
 #include "tests/bench/rows.h"
 
-enum { GROUP = 128, COLUMNS = 4096, THREADS = 2, ROUNDS = 15 };
+enum { GROUP = 128, COLUMNS = 4096, THREADS = 2, ROUNDS = 15, PIECE = 256 << 10 };
 
 static const uint64_t bytes = (uint64_t)512 << 20;
 
@@ -34,18 +36,23 @@ struct part {
     uint8_t *out, *codes;
     float *scales;
     struct group_sums *sums;
+    const uint8_t *shared; /* the same as `in`, in shared memory */
+    uint8_t *tile;
     uint64_t begin, end; /* bytes of f32 */
-    bool report;
+    bool report, steps;
 };
 
 /* In pieces that stay in the second cache, as the daemon's tiles do. */
 static void *run_part(void *arg)
 {
-    enum { PIECE = 256 << 10 };
     const struct part *part = arg;
     struct ternary_counts counts;
+    gnutls_hash_hd_t hash = NULL;
+    uint8_t digest[32];
 
     ternary_counts_init(&counts);
+    if (part->steps && gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
+        die("hash", NULL);
     for (uint64_t at = part->begin; at < part->end; at += PIECE) {
         const uint64_t group = at / 4 / GROUP;
         const struct ternarize_job job = {
@@ -53,27 +60,38 @@ static void *run_part(void *arg)
             .count = PIECE / 4 / GROUP,
             .group_len = GROUP,
             .divisor = GROUP,
-            .in = part->in + at,
+            .in = part->steps ? part->tile : part->in + at,
             .encoding = TRIT_ENCODING_PQ2_0,
             .out = part->out + group * 34,
             .scales = part->scales,
             .codes = part->report ? part->codes : NULL,
             .sums = part->report ? part->sums : NULL,
             .tally = part->report ? TALLY_ALL : TALLY_NONE,
+            .ahead =
+                part->steps && at + PIECE < part->end ? part->shared + at + PIECE : NULL,
         };
 
+        if (part->steps)
+            memcpy(part->tile, part->shared + at, PIECE);
         ternarize(part->kernels, &job, &counts);
+        if (part->steps) {
+            gnutls_hash(hash, part->codes, PIECE / 16);
+            gnutls_hash(hash, part->scales, job.count * sizeof(float));
+        }
     }
+    if (hash)
+        gnutls_hash_deinit(hash, digest);
     return NULL;
 }
 
-static double kernel_seconds(struct part parts[THREADS], bool report)
+static double kernel_seconds(struct part parts[THREADS], bool report, bool steps)
 {
     const double begun = seconds_now();
     pthread_t threads[THREADS];
 
     for (int i = 0; i < THREADS; i++) {
         parts[i].report = report;
+        parts[i].steps = steps;
         if (pthread_create(&threads[i], NULL, run_part, &parts[i]) != 0)
             die("thread", NULL);
     }
@@ -115,17 +133,20 @@ static void print(struct trit_client *client, const struct part *first, void *sh
                   struct part parts[THREADS], bool report, double goal)
 {
     const char *name = report ? "full report" : "no report";
-    struct samples ratios = {.count = 0}, rates = {.count = 0}, kernels = {.count = 0};
+    struct samples ratios = {.count = 0}, rates = {.count = 0}, kernels = {.count = 0},
+                   steps = {.count = 0};
     char measure[128], against[32];
 
     call_seconds(client, first->in, shared_out, report);
     for (int i = 0; i < ROUNDS; i++) {
         const double call = call_seconds(client, first->in, shared_out, report),
-                     kernel = kernel_seconds(parts, report);
+                     kernel = kernel_seconds(parts, report, false);
 
         samples_add(&ratios, kernel / call);
         samples_add(&rates, (double)bytes / 1e9 / call);
         samples_add(&kernels, (double)bytes / 1e9 / kernel);
+        if (report)
+            samples_add(&steps, kernel / kernel_seconds(parts, true, true));
     }
     snprintf(
         measure, sizeof(measure),
@@ -136,6 +157,10 @@ static void print(struct trit_client *client, const struct part *first, void *sh
     snprintf(measure, sizeof(measure),
              "project, 512 MiB f32 to pq2_0 in shared memory, %s", name);
     row_print(stdout, measure, &rates, "GB/s", no_goal(), NULL);
+    if (report)
+        row_print(stdout,
+                  "what the steps of a project in shared memory, full report, allow",
+                  &steps, "ratio", no_goal(), against);
 }
 
 static void *must_memory(size_t count)
@@ -182,6 +207,8 @@ int main(int argc, char **argv)
                                  .codes = must_memory(256 << 10),
                                  .scales = must_memory(256 << 10),
                                  .sums = must_memory(1 << 20),
+                                 .shared = in,
+                                 .tile = must_memory(PIECE),
                                  .begin = bytes / THREADS * i,
                                  .end = bytes / THREADS * (i + 1)};
     struct part first = parts[0];

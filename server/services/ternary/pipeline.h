@@ -21,8 +21,9 @@ enum {
     TILES_IN_FLIGHT_BASE = 4,
     TILES_IN_FLIGHT_PER_THREAD = 2,
     TILES_IN_FLIGHT_MAX = 32,
-    /* Tiles of the client's memory that one job computes: each job wakes the loop. */
-    BUNDLE_TILES_MAX = 4,
+    /* Tiles of the client's memory that one job computes: each job wakes the loop, and only
+     * within a job is the next tile fetched while one is computed. */
+    BUNDLE_TILES_MAX = 8,
     /* A tensor this small is computed on the loop. So is one up to inline_bytes_max, if
      * the method has taken no longer than this for a tile: other calls wait meanwhile. */
     INLINE_TINY_BYTES_MAX = 32 << 10,

@@ -12,6 +12,17 @@
 #include "services/ternary/tile_read.h"
 #include "services/ternary/tile_storage.h"
 
+/* The client's memory that the next tile copies from there on, where this one's range is. */
+static const uint8_t *next_source(const struct tile *tile,
+                                  const struct group_range *range)
+{
+    const struct tile *next = tile->behind;
+
+    return next && next->in_source && next->span.in_bytes >= tile->span.in_bytes
+               ? next->in_source + range->in_offset
+               : NULL;
+}
+
 static void range_ternarize(struct tile *tile, const struct task *task,
                             const struct group_range *range)
 {
@@ -30,6 +41,7 @@ static void range_ternarize(struct tile *tile, const struct task *task,
         .tally = task->wants_sums    ? TALLY_ALL
                  : task->wants_codes ? TALLY_SIGNS
                                      : TALLY_NONE,
+        .ahead = next_source(tile, range),
     };
 
     if (has_out)
