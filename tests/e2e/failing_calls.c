@@ -7,7 +7,8 @@
  *   FAILING_HOW=errno 28        it fails; "sticky 28": so do all after it;
  *                               "signal 9": the process gets a signal before the call;
  *                               "short 0": from the third on, each write moves one byte
- *   FAILING_HANGS=path          fsync and fdatasync wait while this file exists
+ *   FAILING_HANGS=path          fsync and fdatasync wait while this file exists; meanwhile
+ *                               there is path.reached
  *   FAILING_CLOCK=path          the wall clock is ahead by as many seconds as this file has
  *                               bytes
  *   FAILING_LACKS=tmpfile,exchange  what the file system cannot do
@@ -18,6 +19,7 @@
 #undef _FORTIFY_SOURCE /* it would define open and pread */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -128,10 +130,17 @@ static void hang(void)
 {
     const char *path = getenv("FAILING_HANGS");
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    char reached[PATH_MAX];
     struct stat there;
 
-    while (path && stat(path, &there) == 0)
+    if (!path || stat(path, &there) != 0)
+        return;
+    snprintf(reached, sizeof(reached), "%s.reached", path);
+    syscall(SYS_close,
+            (int)syscall(SYS_openat, AT_FDCWD, reached, O_WRONLY | O_CREAT, 0600));
+    while (stat(path, &there) == 0)
         nanosleep(&pause, NULL);
+    syscall(SYS_unlinkat, AT_FDCWD, reached, 0);
 }
 
 int fsync(int fd)

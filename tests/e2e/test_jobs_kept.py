@@ -32,6 +32,11 @@ def daemon(start, root, *words, **fields):
     return start("--checkpoint-root", root, "--jobs-flush-ms", 0, *words, **fields)
 
 
+def wait_hanging(root, hang):
+    """The job flushes its first tensors. Before, it has nothing that is worth keeping."""
+    wait_for(lambda: hang.with_suffix(".reached").exists() and len(leftovers(root)) == 2)
+
+
 def files(own):
     return sorted((own.folder / "data" / "jobs").iterdir())
 
@@ -118,7 +123,7 @@ def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
     whole = service.run("Project", "a.safetensors", {"encoding": 2}, output="whole.gguf")
     stream = service.stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf", detach=True)
     name = next(iter(stream)).job
-    wait_for(lambda: len(leftovers(root)) == 2)
+    wait_hanging(root, hang)
     if how == "kill":
         own.kill()
     else:
@@ -147,7 +152,7 @@ def test_a_job_that_cannot_go_on_leaves_nothing(start, root, tmp_path, change, s
     own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
     stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf", detach=True)
     name = next(iter(stream)).job
-    wait_for(lambda: len(leftovers(root)) == 2)
+    wait_hanging(root, hang)
     own.process.send_signal(signal.SIGTERM)
     refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "draining")
     own.wait_log("jobs_interrupted")
@@ -169,7 +174,7 @@ def crashed(start, root, hang, *words, **fields):
     own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
     stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
     name = next(iter(stream)).job
-    wait_for(lambda: len(leftovers(root)) == 2)
+    wait_hanging(root, hang)
     own.kill()
     hang.unlink()
     own = daemon(start, root, *words, **fields)
@@ -184,7 +189,7 @@ def test_a_stop_that_cuts_off_a_client_interrupts_its_job(start, root, tmp_path)
     own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
     stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
     name = next(iter(stream)).job
-    wait_for(lambda: len(leftovers(root)) == 2)
+    wait_hanging(root, hang)
     for event in ("draining", "aborting"):
         own.process.send_signal(signal.SIGTERM)
         own.wait_log("event=" + event)
