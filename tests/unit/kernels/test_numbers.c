@@ -58,6 +58,32 @@ CASE(narrowing, "narrowing rounds to the nearest, ties to even")
     }
 }
 
+static bool same_rounding(float value)
+{
+    const float rounded = f32_rounded_to(TRIT_F16, value),
+                narrowed = f16_to_f32(f32_to_f16(value));
+    return memcmp(&rounded, &narrowed, sizeof(rounded)) == 0;
+}
+
+CASE(rounding, "rounding to f16 in f32 equals narrowing and widening")
+{
+    uint64_t seed = check_seed();
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        const float value = f16_to_f32((uint16_t)bits);
+        const float middle = input_float((bits << 16 & 0xffffe000u) | 0x1000);
+        CHECK(same_rounding(value));
+        CHECK(same_rounding(nextafterf(value, INFINITY)));
+        CHECK(same_rounding(nextafterf(value, -INFINITY)));
+        CHECK(same_rounding(middle));
+    }
+    for (uint32_t a = 0x477f0000u; a < 0x47800010u; a++) /* around the largest f16 */
+        CHECK(same_rounding(input_float(a)) && same_rounding(input_float(a | 1u << 31)));
+    for (uint32_t a = 0x387fc000u; a < 0x38802000u; a++) /* around the least normal f16 */
+        CHECK(same_rounding(input_float(a)) && same_rounding(input_float(a | 1u << 31)));
+    for (int i = 0; i < 300000; i++)
+        CHECK(same_rounding(input_float((uint32_t)check_random(&seed))));
+}
+
 CASE(crc, "CRC-32C equals RFC 3720's, also in pieces")
 {
     uint8_t bytes[64] = {0};
