@@ -319,6 +319,9 @@ static int validate_address(const struct config *config, const char *address,
     if (config->insecure || strcmp(address, "off") == 0 ||
         net_address_is_local(address) || (encrypted && authenticated))
         return 0;
+    if (!net_address_has_form(address))
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, option,
+                          "\"%s\" is not host:port, [v6]:port or unix:/path", address);
     if (encrypted)
         missing = "authentication (--token-file or --tls-client-ca)";
     else if (authenticated)

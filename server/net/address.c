@@ -145,6 +145,14 @@ void peer_of_address(const struct address *address, struct peer *peer)
         peer->loopback = true;
 }
 
+bool address_has_form(const char *text)
+{
+    char host[NI_MAXHOST];
+    const char *port;
+
+    return is_unix(text) || split(text, host, sizeof(host), &port);
+}
+
 bool address_is_local(const char *text)
 {
     char host[NI_MAXHOST];

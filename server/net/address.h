@@ -26,6 +26,9 @@ void address_format(const struct address *address, char *text, size_t bytes);
 /* Fills the address, `loopback` and `unix_socket` of a peer. */
 void peer_of_address(const struct address *address, struct peer *peer);
 
+/* Is it host:port, [v6]:port or unix:...? */
+bool address_has_form(const char *text);
+
 /* True for Unix and loopback addresses and for "localhost"; asks no name server. */
 bool address_is_local(const char *text);
 

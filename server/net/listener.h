@@ -61,6 +61,9 @@ int net_listen(struct net *net, const char *address, char *bound, size_t bound_b
 /* How many sockets LISTEN_SYSTEMD stands for; 0: systemd has passed none. */
 unsigned net_systemd_sockets(void);
 
+/* Is it of the form that net_listen takes? */
+bool net_address_has_form(const char *address);
+
 /* True for unix: and loopback addresses. */
 bool net_address_is_local(const char *address);
 

@@ -115,6 +115,11 @@ unsigned net_systemd_sockets(void)
     return activation_count();
 }
 
+bool net_address_has_form(const char *address)
+{
+    return strcmp(address, LISTEN_SYSTEMD) == 0 || address_has_form(address);
+}
+
 bool net_address_is_local(const char *address)
 {
     if (strcmp(address, LISTEN_SYSTEMD) == 0)

@@ -234,6 +234,23 @@ CASE(http, "--check-config refuses an HTTP address that is not host:port")
     check_passes(WORDS("--http", "127.0.0.1:0"));
 }
 
+CASE(malformed_address, "an address without a port is malformed, whoever can reach it")
+{
+    const char *const listen[] = {"tritd", "--listen=tritd.example"};
+    const char *const http[] = {"tritd", "--http=0.0.0.0"};
+    const char *const *const all[] = {listen, http};
+    enum config_action action;
+    struct config config;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct failure failure = {.status = TRIT_OK};
+
+        CHECK_EQ(config_read(&config, &action, 2, (char **)(uintptr_t)all[i], &failure),
+                 -1);
+        CHECK(strstr(failure.message, "\" is not host:port, [v6]:port or unix:/path"));
+    }
+}
+
 CASE(host_names, "--check-config refuses a host name that no request can have")
 {
     check_refused(WORDS("--http-host", "https://tritd.example"),
