@@ -335,9 +335,8 @@ static void put_value(enum trit_dtype dtype, void *values, uint64_t index, doubl
     memcpy((char *)values + 2 * index, &half, sizeof(half));
 }
 
-/* The place of the scale of a weight among those that were read. */
-static uint64_t scale_place(const struct foreign_form *form, uint64_t first,
-                            uint64_t count, uint64_t row, uint64_t index)
+uint64_t foreign_scale_place(const struct foreign_form *form, uint64_t first,
+                             uint64_t count, uint64_t row, uint64_t index)
 {
     const uint64_t along = index / form->block_columns;
 
@@ -348,21 +347,25 @@ static uint64_t scale_place(const struct foreign_form *form, uint64_t first,
            along;
 }
 
+double foreign_code(const struct foreign_form *form, uint64_t count, uint64_t row,
+                    uint64_t index, const void *data)
+{
+    return form->codes_a_word
+               ? word_code_at(form, data, count, row, index)
+               : code_at(form, (const uint8_t *)data + row * form->row_bytes, index);
+}
+
 void foreign_decode(const struct foreign_form *form, uint64_t columns, uint64_t first,
                     uint64_t count, const void *data, const void *scales,
                     const void *biases, void *values)
 {
     for (uint64_t row = 0; row < count; row++) {
-        const uint8_t *codes = (const uint8_t *)data + row * form->row_bytes;
-
         for (uint64_t i = 0; i < columns; i++) {
-            const uint64_t at = scale_place(form, first, count, row, i);
+            const uint64_t at = foreign_scale_place(form, first, count, row, i);
             const double scale =
                 (double)float_at(form->dtype, scales, at) / form->divisor;
             const double bias = biases ? (double)float_at(form->dtype, biases, at) : 0;
-            const double code = form->codes_a_word
-                                    ? word_code_at(form, data, count, row, i)
-                                    : code_at(form, codes, i);
+            const double code = foreign_code(form, count, row, i, data);
             const double above =
                 code - (double)form->zero - (form->biases_are_zeros ? bias : 0);
 

@@ -46,4 +46,11 @@ void foreign_decode(const struct foreign_form *form, uint64_t columns, uint64_t 
                     uint64_t count, const void *data, const void *scales,
                     const void *biases, void *values);
 
+/* The same for weight [first + row, index] of rows [first, first + count): the place of its
+ * scale and bias in their runs, and its code in `data`. */
+uint64_t foreign_scale_place(const struct foreign_form *form, uint64_t first,
+                             uint64_t count, uint64_t row, uint64_t index);
+double foreign_code(const struct foreign_form *form, uint64_t count, uint64_t row,
+                    uint64_t index, const void *data);
+
 #endif

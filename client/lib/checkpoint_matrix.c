@@ -8,6 +8,7 @@
 #include "client/lib/matrix_handle.h"
 #include "client/lib/plan.h"
 #include "client/lib/verification.h"
+#include "drive/foreign_read.h"
 
 /* The matrix that is asked for. */
 struct asked {
@@ -118,6 +119,25 @@ static int ask_latents(const struct trit_verification *v, struct asked *asked,
     return 0;
 }
 
+/* A matrix of the claim. What is decoded later no longer shows which groups are lost. */
+static int give_claimed(const struct trit_verification *v, struct trit_matrix **matrix,
+                        const struct asked *asked, struct failure *failure)
+{
+    struct lost_groups lost = {.count = 0};
+
+    if (give_matrix(matrix, asked, failure) < 0)
+        return -1;
+    if (content_is_foreign(&v->claim.items[asked->index]) &&
+        foreign_read_lost(asked->file->reader, &v->claim, asked->index, asked->number,
+                          &lost, failure) < 0) {
+        trit_matrix_free(*matrix);
+        *matrix = NULL;
+        return -1;
+    }
+    v->steps[asked->index].lost = lost;
+    return 0;
+}
+
 enum trit_status trit_verification_matrix(const struct trit_verification *verification,
                                           const struct trit_file *file, bool latents,
                                           const char *tensor, uint64_t number,
@@ -143,7 +163,9 @@ enum trit_status trit_verification_matrix(const struct trit_verification *verifi
         if (check != CHECK_TERNARY && check != CHECK_PROJECTION)
             fail_field(&failure, TRIT_NOT_FOUND, "tensor", "\"%s\" is not a layer",
                        tensor);
-        else if (!latents || ask_latents(v, &asked, &failure) == 0)
+        else if (!latents)
+            give_claimed(v, matrix, &asked, &failure);
+        else if (ask_latents(v, &asked, &failure) == 0)
             give_matrix(matrix, &asked, &failure);
     }
     return client_answer(&failure, error);

@@ -125,6 +125,22 @@ enum trit_status trit_plan_create_pack(struct trit_plan **plan,
     return create(plan, checkpoint, options, &wanted, &failure, error);
 }
 
+/* What is packed keeps all codes; unpacked values are zeros anyway. */
+static int decode(const struct trit_plan *plan, size_t index,
+                  const struct trit_examined *packed, void *values, uint64_t bytes,
+                  struct failure *failure)
+{
+    const struct contents *contents = &plan->plan.contents;
+
+    if (parts_decode(contents, index, packed, values, bytes, failure) < 0)
+        return -1;
+    if (plan->plan.terms.encoding == TRIT_ENCODING_DENSE)
+        return 0;
+    const struct lost_groups lost = parts_lost(contents, index, packed);
+
+    return lost_groups_refuse(&lost, failure);
+}
+
 enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tensor,
                                   const struct trit_examined *packed, void *values,
                                   uint64_t bytes, struct trit_error *error)
@@ -139,7 +155,7 @@ enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tens
         fail_null(&failure, !plan ? "plan" : !tensor ? "tensor" : "values");
     else if (sized_take(&sized_examined, "packed", packed, &full, &failure) == 0 &&
              checkpoint_find(plan->input->table, tensor, &index, &failure) == 0)
-        parts_decode(&plan->plan.contents, index, &full, values, bytes, &failure);
+        decode(plan, index, &full, values, bytes, &failure);
     return client_answer(&failure, error);
 }
 

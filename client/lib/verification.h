@@ -6,6 +6,7 @@
 
 #include "checkpoint/attested.h"
 #include "checkpoint/compare.h"
+#include "checkpoint/foreign_lost.h"
 #include "client/lib/checkpoint.h"
 
 enum check {
@@ -20,7 +21,8 @@ struct step {
     enum check check;
     const struct match_pair *pair; /* or NULL: there are no latents */
     bool done;
-    uint64_t noted; /* matrices examined so far */
+    uint64_t noted;          /* matrices examined so far */
+    struct lost_groups lost; /* of the matrix that was opened or decoded last */
 };
 
 struct trit_verification {

@@ -86,13 +86,14 @@ static int read_values(const struct packed_matrix *m, uint64_t offset, char *val
     return result;
 }
 
-int foreign_read(struct reader *reader, const struct contents *contents, size_t index,
-                 uint64_t number, uint64_t offset, void *values, uint64_t bytes,
-                 struct failure *failure)
+static struct packed_matrix packed_of(struct reader *reader,
+                                      const struct contents *contents, size_t index,
+                                      uint64_t number, struct failure *failure)
 {
     const struct content *item = &contents->items[index];
     const struct tensor_entry *entries = contents->table->entries;
-    const struct packed_matrix matrix = {
+
+    return (struct packed_matrix){
         .reader = reader,
         .data = &entries[index],
         .scales = &entries[item->scales],
@@ -102,6 +103,54 @@ int foreign_read(struct reader *reader, const struct contents *contents, size_t 
         .number = number,
         .failure = failure,
     };
+}
+
+int foreign_read(struct reader *reader, const struct contents *contents, size_t index,
+                 uint64_t number, uint64_t offset, void *values, uint64_t bytes,
+                 struct failure *failure)
+{
+    const struct packed_matrix matrix =
+        packed_of(reader, contents, index, number, failure);
 
     return bytes ? read_values(&matrix, offset, values, bytes) : 0;
+}
+
+/* Of rows that have a scale of 0. */
+static int find_lost(const struct packed_matrix *m, const struct foreign_rows *rows,
+                     uint64_t first, uint64_t count, const void *scales,
+                     struct lost_groups *lost)
+{
+    void *data = load(m, m->data, &rows->data);
+    void *biases = data && m->biases ? load(m, m->biases, &rows->scales) : NULL;
+    const bool loaded = data && (biases || !m->biases);
+
+    if (loaded)
+        foreign_find_lost(m->form, m->matrices.columns, first, count, data, scales,
+                          biases, lost);
+    free(data);
+    free(biases);
+    return loaded ? 0 : -1;
+}
+
+int foreign_read_lost(struct reader *reader, const struct contents *contents,
+                      size_t index, uint64_t number, struct lost_groups *lost,
+                      struct failure *failure)
+{
+    const struct packed_matrix m = packed_of(reader, contents, index, number, failure);
+    const uint64_t columns = m.matrices.columns;
+    const uint64_t fitting = PIECE_BYTES / (columns ? columns : 1);
+    const uint64_t step = fitting ? fitting : 1;
+    int result = 0;
+
+    for (uint64_t first = 0; result == 0 && first < m.matrices.rows; first += step) {
+        const uint64_t count = u64_min(step, m.matrices.rows - first);
+        const struct foreign_rows rows = foreign_rows_of(m.form, columns, first, count);
+        void *scales = load(&m, m.scales, &rows.scales);
+
+        result = scales ? 0 : -1;
+        if (scales && foreign_has_zero_scale(m.form, columns, first, count, scales))
+            result = find_lost(&m, &rows, first, count, scales, lost);
+        free(scales);
+    }
+    return result;
 }

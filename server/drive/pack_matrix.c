@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkpoint/regroup.h"
+#include "drive/foreign_read.h"
 #include "drive/pack_impl.h"
 #include "kernels/kernels.h"
 
@@ -167,6 +168,21 @@ static int do_matrix(struct pack_work *work)
     return result;
 }
 
+/* Codes that a scale of 0 hides would become zeros. */
+static int refuse_lost(struct pack_work *work)
+{
+    struct lost_groups lost = {.count = 0};
+
+    if (!content_is_foreign(work->content) ||
+        work->p->plan.terms.encoding == TRIT_ENCODING_DENSE)
+        return 0;
+    return foreign_read_lost(work->p->input.input.reader, &work->p->input.contents,
+                             work->piece->what.index, work->piece->what.number, &lost,
+                             work->failure) < 0
+               ? -1
+               : lost_groups_refuse(&lost, work->failure);
+}
+
 static int run_matrix(struct pack_work *work)
 {
     struct repacking *p = work->p;
@@ -175,6 +191,8 @@ static int run_matrix(struct pack_work *work)
             ? side_check_biases(&p->input, work->piece->what.index, work->failure)
             : 0;
 
+    if (result == 0)
+        result = refuse_lost(work);
     if (result == 0)
         result = open_source(work);
     data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);

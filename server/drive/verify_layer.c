@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verifies one layer of a file. */
 #include "checkpoint/explain.h"
+#include "drive/foreign_read.h"
 #include "drive/verify_explain.h"
 #include "drive/verify_impl.h"
 #include "drive/verify_rotated.h"
@@ -145,6 +146,9 @@ static int verify_matrix(struct verifying *v, struct verify_piece *piece,
     if (result == 0 && subject->biases)
         piece->biases = bias_check(subject->biases->type->dtype, subject->scale_data.data,
                                    subject->bias_data.data, subject->bias_data.bytes);
+    if (result == 0 && content_is_foreign(subject->content))
+        result = foreign_read_lost(v->file.reader, &v->claim, piece->pair.claim,
+                                   piece->number, &piece->lost, failure);
     if (result == 0)
         result = call_verify(v, subject, progress, &piece->report, failure);
     if (result == 0)
@@ -211,6 +215,7 @@ static int add_findings(struct verifying *v, struct verify_piece *piece,
 
     findings_add_report(&v->findings, piece->name, &piece->report, v->allow_dead);
     findings_add_biases(&v->findings, piece->name, &piece->biases);
+    findings_add_lost_groups(&v->findings, piece->name, &piece->lost);
     if (piece->pair.latents != CONTENT_NONE &&
         (findings_have_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
         explain(v, piece, failure) < 0)

@@ -56,6 +56,19 @@ def test_mlx(daemon, tmp_path, random, bits):
     assert code == 1 and kinds == {"code_out_of_range" if bits == 2 else "not_ternary"}
 
 
+@pytest.mark.parametrize("bits", [3, 4, 8])
+def test_mlx_scale_of_0_under_codes(daemon, tmp_path, random, bits):
+    """A group whose scale and bias are 0 has lost its codes, unless they are all the same."""
+    tensors, _, config = mlx(random, bits, True)
+    for name in ("l.scales", "l.biases"):
+        tensors[name][3, 1] = 0
+    code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
+    assert code == 1 and kinds == {"scale_zero_under_codes"}
+    assert (found["findings"][0]["group"], found["findings"][0]["count"]) == (13, 1)
+    tensors["l.weight"][3, 2 * bits:4 * bits] = 0
+    assert verify(daemon, folder(tmp_path / "b", tensors, config))[0] == 0
+
+
 def test_mlx_of_several_bits(daemon, tmp_path, random):
     """Layers whose bits differ from the model's 2 are read by their own; a packed router stays a
     router."""

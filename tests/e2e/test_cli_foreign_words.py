@@ -111,6 +111,28 @@ def test_weights_that_are_not_ternary(daemon, tmp_path, random, name):
     assert not (tmp_path / "b.safetensors").exists()
 
 
+@pytest.mark.parametrize("name", ["compressed-tensors 2 bits, 5 groups", "gemlite 2 bits, mode 3, int16",
+                                  "gemlite 4 bits, mode 4, int32", "gemlite of channels"])
+def test_a_scale_of_0_under_codes(daemon, tmp_path, random, name):
+    """Its values are zeros, so the claim fails; under codes of 0 it does not."""
+    make, groups = CASES[name]
+    t, scales, _ = trits(random, groups)
+    width = COLUMNS // groups
+    scales[7, groups - 1], scales[9, 0] = 0, -0.0
+    t[9, :width] = 0
+    path = tmp_path / "a.safetensors"
+    save(path, make(t, scales))
+    code, found, kinds = verify(daemon, path)
+    assert code == 1 and kinds == {"scale_zero_under_codes"}
+    assert (found["findings"][0]["group"], found["findings"][0]["count"]) == (8 * groups - 1, 1)
+    done = cli(daemon, "pack", path, "-o", tmp_path / "b.safetensors", "-e", "int8", "-g", width)
+    assert done.returncode == 1 and "has the scale 0, but nonzero codes" in done.stderr
+    assert not (tmp_path / "b.safetensors").exists()
+    t[7, -width:] = 0
+    save(path, make(t, scales))
+    assert verify(daemon, path)[0] == 0
+
+
 def test_against_latents(daemon, tmp_path, random):
     """The dense weight's latents are found by name; a flipped code is named."""
     latents = (random.standard_normal((ROWS, COLUMNS)) * .02).astype(np.float32)

@@ -135,11 +135,14 @@ def mlx(tmp_path):
     config = {"quantization": {"group_size": 64, "bits": 4}}
     (folder / "config.json").write_text(json.dumps(config))
 
-    def make(codes):
+    def make(codes, lost=None):
+        used = scales.copy()
+        if lost:
+            used[lost] = 0
         tensors = {
             "l.weight": u32(codes, 4),
-            "l.scales": f16(scales),
-            "l.biases": f16(-8 * scales),
+            "l.scales": f16(used),
+            "l.biases": f16(-8 * used),
         }
         write(folder / "model.safetensors", tensors)
         return folder
@@ -147,10 +150,17 @@ def mlx(tmp_path):
     return make, t + 8
 
 
-def test_verify_reads_other_packings(client, mlx):
+def test_verify_reads_other_packings(client, mlx, tmp_path):
     make, codes = mlx
     result = client.checkpoint.verify(make(codes))
     assert (result.verdict, result.findings, result.examined) == ("pass", (), 16 * 256)
+    result = client.checkpoint.verify(make(codes, lost=(3, 1)))
+    assert [(one.kind, one.group) for one in result.findings] == [("scale_zero_under_codes", 13)]
+    assert result.verdict == "fail"
+    with pytest.raises(trit.InvalidArgument, match="group 13 has the scale 0, but nonzero codes"):
+        client.checkpoint.pack(
+            make(codes, lost=(3, 1)), tmp_path / "out", encoding="int8", group_size=64
+        )
     codes[3, 100] = 12
     result = client.checkpoint.verify(make(codes))
     assert result.verdict == "fail" and result.findings[0].kind == "not_ternary"
