@@ -65,7 +65,8 @@ static enum exit_code write_output(struct pack_command *p)
     interrupt_hold(&p->interrupt);
     if (output_open(&run->writer, p->options, &run->input.input, &run->plan,
                     &run->failure) < 0)
-        return complain(FAILED, "%s: %s", output, run->failure.message);
+        return complain(output_failed(&run->failure), "%s: %s", output,
+                        run->failure.message);
     bar_start(&p->bar, run->plan.bytes);
     const int result = do_all(p);
     bar_stop(&p->bar);

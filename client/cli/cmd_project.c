@@ -110,7 +110,7 @@ static enum exit_code project_planned(struct project_command *p)
     p->run.owner = &p->showing;
     interrupt_hold(&p->interrupt);
     if (write_output(p) != 0)
-        return complain(FAILED, "%s", p->run.failure.message);
+        return complain(output_failed(&p->run.failure), "%s", p->run.failure.message);
     return p->run.lost ? refuse_lost(p) : show_result(p);
 }
 

@@ -82,3 +82,11 @@ int output_open(struct writer **writer, const struct options *options,
     return planned_create(writer, options->output, output_mode(options), plan,
                           input->reader, options->shard_bytes, failure);
 }
+
+enum exit_code output_failed(const struct failure *failure)
+{
+    return failure->status == TRIT_INVALID_ARGUMENT &&
+                   strcmp(failure->field, "output") == 0
+               ? USAGE
+               : FAILED;
+}

@@ -30,4 +30,7 @@ enum exit_code output_refused(const struct options *options,
 /* TARGET_REPLACE with --force, else TARGET_NEW. */
 enum target_mode output_mode(const struct options *options);
 
+/* The exit code of a run that failed: USAGE if the output may not be called so. */
+enum exit_code output_failed(const struct failure *failure);
+
 #endif

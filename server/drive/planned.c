@@ -10,6 +10,7 @@
 #include "checkpoint/plan_gguf.h"
 #include "drive/planned_gguf.h"
 #include "files/folder.h"
+#include "files/source.h"
 
 /* Do both paths name the same file: an equal path, a link, another spelling? */
 bool paths_are_same(const char *a, const char *b)
@@ -189,10 +190,35 @@ int planned_prepare(struct plan *plan, const char *path, struct reader *source,
                                                : planned_for_llama(plan, source, failure);
 }
 
+/* The output would replace a file that the input's tensors are in, or its folder. */
+static bool is_of_input(const char *path, const struct reader *source)
+{
+    const char *folder = source ? reader_folder(source) : NULL;
+    struct stat there;
+
+    if (!source || stat(path, &there) != 0)
+        return false;
+    if (folder && planned_is_folder(path, source) && paths_are_same(path, folder))
+        return true;
+    for (size_t i = 0; i < reader_file_count(source); i++) {
+        const struct source *file = reader_file(source, i);
+
+        if (!file)
+            continue;
+        const struct source_identity one = source_identity(file);
+        if (one.device == there.st_dev && one.inode == there.st_ino)
+            return true;
+    }
+    return false;
+}
+
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,
                    struct plan *plan, struct reader *source, uint64_t shard_bytes,
                    struct failure *failure)
 {
+    if (is_of_input(path, source))
+        return fail(failure, TRIT_INVALID_ARGUMENT, "output",
+                    "it belongs to the input; name another file");
     if (planned_is_folder(path, source))
         return create_folder(writer, path, mode, plan, reader_folder(source), shard_bytes,
                              failure);

@@ -25,7 +25,8 @@ int planned_prepare(struct plan *plan, const char *path, struct reader *source,
 
 /* Opens the output of a plan: a file, or a folder that gets the source's config.json and
  * its other small files, such as the tokenizer. A GGUF output of a GGUF source gets its
- * values. `shard_bytes` as in folder_options. */
+ * values. `shard_bytes` as in folder_options. INVALID_ARGUMENT: `path` is a file of the source,
+ * or its folder, which would be replaced. */
 int planned_create(struct writer **writer, const char *path, enum target_mode mode,
                    struct plan *plan, struct reader *source, uint64_t shard_bytes,
                    struct failure *failure);

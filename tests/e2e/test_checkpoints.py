@@ -143,6 +143,8 @@ def test_the_root_itself_is_a_checkpoint(start, tmp_path, random):
     assert service.run("Verify", "out", against=".").verdict == "pass"
     for output in (".", "./"):
         refused(lambda: service.run("Project", ".", output=output), INVALID, "output", "itself")
+    shard = "model-00001-of-00001.safetensors"
+    refused(lambda: service.run("Project", ".", output=shard, force=True), INVALID, "belongs to the input")
     (root / "config.json").unlink()
     (root / "config.json").symlink_to("/etc/hostname")
     refused(lambda: service.run("Verify", "."), INVALID, "symbolic link")

@@ -231,6 +231,12 @@ def test_existing_folder(daemon, tmp_path, shards):
         before = load_folder(source)
         done = cli(daemon, "project", source, "-o", path, "--force")
         assert done.returncode == 2 and load_folder(source).keys() == before.keys()
+    before = load_folder(source)
+    for given, path in ((source, source / shard_name(2, 3)), (source / INDEX, source)):
+        done = cli(daemon, "project", given, "-o", path, "--force")
+        assert done.returncode == 2 and "belongs to the input" in done.stderr
+    for name, tensor in load_folder(source).items():
+        np.testing.assert_array_equal(tensor, before[name])
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years")
