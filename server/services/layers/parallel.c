@@ -13,8 +13,9 @@
 #include "work/plan.h"
 
 enum {
-    WORKER_NS_MAX = 2000000, /* after that, a worker queues again */
-    LOOP_NS_MAX = 200000,    /* after that, the loop leaves the rest to the workers */
+    WORKER_NS_MAX = 2000000,  /* after that, a worker queues again */
+    LOOP_NS_MAX = 200000,     /* after that, the loop leaves the rest to the workers */
+    LOOP_WAIT_NS_MAX = 50000, /* then it waits as long for their last pieces */
 };
 
 bool parallel_for_cancelled(const struct parallel_for *pieces)
@@ -130,12 +131,24 @@ static int make_workers(struct parallel_for *pieces, uint32_t wanted)
     return 0;
 }
 
+/* A worker has taken the last piece and is about to be done: less time passes than it takes to
+ * put the loop to sleep and wake it again. */
+static void await_last_pieces(const struct parallel_for *pieces, uint64_t until_ns)
+{
+    while (!parallel_for_cancelled(pieces) &&
+           atomic_load(&pieces->next) >= pieces->spec.count &&
+           atomic_load(&pieces->completed) < pieces->spec.count &&
+           clock_monotonic_ns() < until_ns)
+        ;
+}
+
 /* Takes pieces for a short time, on the loop. */
 static void loop_ran(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
 
     job->ns = run_for(worker, LOOP_NS_MAX);
+    await_last_pieces(worker->pieces, clock_monotonic_ns() + LOOP_WAIT_NS_MAX);
     job->run = worker_ran; /* should it be submitted again */
 }
 
