@@ -11,6 +11,8 @@
 
 enum { VECTOR_BYTES = 64 };
 
+#define F64V_ADD_PRODUCT(sum, a, b) ((f64v)_mm512_fmadd_pd((a), (b), (sum)))
+
 #include "kernels/simd/vectors.h"
 
 typedef struct {

@@ -17,6 +17,8 @@ enum {
     NEAR_BYTES = 1024, /* software prefetch distance, into L1 */
     DRAM_RUN_BYTES = 1 << 20, /* runs from here on may not be in L2 */
     PACKED_BYTES = UNIT / 4,  /* of 2-bit codes per unit */
+    /* Magnitudes kept as f64 between the passes of a report's sums: 16 KB of L1. */
+    WIDENED_MAX = 2048,
 };
 
 /* The lanes of a group's sum, in the vocabulary's own order and scale. */

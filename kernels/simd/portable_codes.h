@@ -69,4 +69,12 @@ static inline void sign_tally_counts(sign_tally tally, size_t seen, uint64_t *ne
     *negatives = seen + tally.positives - tally.sum;
 }
 
+/* The canonical totals of lanes in their order. */
+static inline void lane_totals(double to[BLOCK_GROUPS],
+                               const struct partial from[BLOCK_GROUPS])
+{
+    for (size_t g = 0; g < BLOCK_GROUPS; g++)
+        to[g] = f64x16_total(f64x16_load(from[g].lane));
+}
+
 #endif

@@ -33,6 +33,37 @@ static inline uint64_t near_count_total(near_count n)
     return total;
 }
 
+/* The sum and the number of magnitudes beyond a bar. */
+typedef struct {
+    f64x16 sum;
+    u64v count;
+} beyond_sum;
+
+static inline beyond_sum beyond_sum_zero(void)
+{
+    return (beyond_sum){f64x16_zero(), (u64v){0}};
+}
+
+static inline beyond_sum beyond_sum_add(beyond_sum to, const double lanes[LANES],
+                                        f64v bar)
+{
+    for (size_t k = 0; k < EXACT_VECTORS; k++) {
+        const f64v a = f64v_load(lanes + k * VECTOR_BYTES / 8);
+        const u64v is = (u64v)(a > bar);
+        to.sum.v[k] += f64v_where(is, a);
+        to.count -= is;
+    }
+    return to;
+}
+
+static inline uint64_t beyond_sum_count(beyond_sum from)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < VECTOR_BYTES / 8; i++)
+        count += from.count[i];
+    return count;
+}
+
 static inline equality equality_all(void)
 {
     return splat(0);

@@ -82,6 +82,12 @@ static inline f64v f64v_splat(double x)
     return (f64v){0} + x;
 }
 
+/* sum + a * b, where a and b are f32: the product is exact, so rounding it on its own
+ * changes nothing. A machine may have one instruction for it. */
+#ifndef F64V_ADD_PRODUCT
+#define F64V_ADD_PRODUCT(sum, a, b) ((sum) + (a) * (b))
+#endif
+
 /* x where m, else 0. */
 static inline f64v f64v_where(u64v m, f64v x)
 {

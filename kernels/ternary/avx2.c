@@ -88,6 +88,19 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* The canonical totals of lanes in their order. */
+static inline void lane_totals(double to[BLOCK_GROUPS],
+                               const struct partial from[BLOCK_GROUPS])
+{
+    for (size_t at = 0; at < BLOCK_GROUPS; at += 4) {
+        __m256d v[4];
+        for (size_t g = 0; g < 4; g++)
+            v[g] = (__m256d)f64x16_fold(f64x16_load(from[at + g].lane));
+        _mm256_storeu_pd(to + at,
+                         join_lanes(join_halves(v[0], v[2]), join_halves(v[1], v[3])));
+    }
+}
+
 #define VOCABULARY "kernels/simd/avx2_typed.h"
 #include "kernels/ternary/body.h"
 

@@ -48,6 +48,9 @@
  *   sign_tally_counts(t, ...)   negatives and positives
  *   f32x16_load*, f32x16_store* 16 elements, widened to f32; narrowed to nearest even
  *                               (to bf16 only values that bf16 holds)
+ *   beyond_sum                  the sum and the number of magnitudes beyond a bar, for all
+ *   beyond_sum_zero(), beyond_sum_add(b, lanes, bar), beyond_sum_count(b)   16 at a time
+ *   lane_totals(to, from)       the canonical totals of groups' lanes in their order
  *   f32v_round_to_f16(v)        v rounded to f16 and widened again
  *   f64v_widen_low(v), f64v_widen_high(v)    half of a vector of f32 as f64
  *   f32v_narrow(low, high)      two vectors of f64 as f32

@@ -32,16 +32,43 @@ INLINE void emit_trits(uint8_t *out, codes64 codes, size_t n)
     memcpy(out, bytes, n);
 }
 
+/* What the first pass over a block leaves: `widened` if the job asks for sums. */
+struct first_pass {
+    struct partial partials[BLOCK_GROUPS];
+    struct widened widened;
+};
+
+INLINE void first_pass_init(struct first_pass *to, const struct ternarize_job *job)
+{
+    struct widened *widened = &to->widened;
+    memset(to->partials, 0, sizeof(to->partials));
+    if (!job->sums)
+        return;
+    widened->stride = widened_stride(job->group_len);
+    memset(widened->sums, 0, sizeof(widened->sums));
+    memset(widened->energies, 0, sizeof(widened->energies));
+}
+
+/* How many groups a block has. If sums are asked for, their magnitudes must fit. */
+INLINE size_t block_of(const struct ternarize_job *job, size_t group_bytes)
+{
+    const size_t groups = groups_per_block(group_bytes),
+                 stride = widened_stride(job->group_len);
+    if (!job->sums)
+        return groups;
+    return stride < WIDENED_MAX ? size_min(groups, WIDENED_MAX / stride) : 1;
+}
+
 /* What the second pass emits. The frequent forms are compiled on their own. */
 enum form {
     FORM_DENSE, /* only dense */
-    FORM_LSB,   /* only 2-bit codes in sequence */
+    FORM_LSB,   /* only 2-bit codes in sequence, and the codes */
     FORM_ANY,
 };
 
 INLINE enum form form_of(const struct ternarize_job *job, const struct packing *packing)
 {
-    if (job->codes || !job->out)
+    if (!job->out || (!packing && job->codes))
         return FORM_ANY;
     return !packing ? FORM_DENSE : packing->order == ORDER_LSB ? FORM_LSB : FORM_ANY;
 }

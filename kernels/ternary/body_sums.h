@@ -15,10 +15,10 @@ INLINE struct sums sums_zero(void)
 INLINE void sums_add_vector(struct sums *sums, size_t lane, f64v w, f64v v)
 {
     const f64v off = w - v;
-    sums->energy.v[lane] += w * w;
+    sums->energy.v[lane] = F64V_ADD_PRODUCT(sums->energy.v[lane], w, w);
     sums->error.v[lane] += off * off;
-    sums->dot.v[lane] += w * v;
-    sums->norm.v[lane] += v * v;
+    sums->dot.v[lane] = F64V_ADD_PRODUCT(sums->dot.v[lane], w, v);
+    sums->norm.v[lane] = F64V_ADD_PRODUCT(sums->norm.v[lane], v, v);
 }
 
 INLINE void sums_add(struct sums *sums, unit_f32 w, unit_f32 v)
@@ -43,27 +43,78 @@ INLINE struct group_sums sums_total(const struct sums *sums)
  * where terms cancel; it is then summed directly. */
 #define ERROR_LEAST 0x1p-10
 
-/* For a group, in vectors that are not totalled yet: the sum of w*w, the sum of |w| beyond
- * the threshold, and the number of elements beyond it. */
-struct moments {
-    f64v energy, beyond;
-    u64v count;
+/* Of a block: what the first pass leaves for the sums. The magnitudes are those of groups
+ * of `stride` <= WIDENED_MAX elements, padded with 0 to whole lanes. */
+struct widened {
+    size_t stride;
+    struct partial sums[BLOCK_GROUPS], energies[BLOCK_GROUPS];
+    _Alignas(64) double magnitudes[WIDENED_MAX];
 };
 
-/* The report's sums. |v| is s beyond the threshold and 0 elsewhere, so its products with
- * the latents follow from the sum and the number of elements beyond the threshold. The
- * error follows too, unless it is so small that its digits are lost. */
-INLINE struct group_sums sums_of(const struct moments *moments, float s)
+INLINE size_t widened_stride(size_t len)
 {
-    const double scale = (double)s;
-    uint64_t count = 0;
-    for (size_t i = 0; i < VECTOR_BYTES / 8; i++)
-        count += moments->count[i];
-    struct group_sums sums = {
-        .energy = f64v_total(moments->energy),
-        .dot = f64v_total(moments->beyond) * scale,
-        .norm = (double)count * (scale * scale),
-    };
-    sums.error = sums.energy - (sums.dot + sums.dot) + sums.norm;
-    return sums;
+    return (len + LANES - 1) / LANES * LANES;
+}
+
+/* Adds 16 magnitudes to a group's lanes. */
+INLINE void add_magnitudes(f64x16 *sum, f64x16 *energy, f64x16 a)
+{
+    for (size_t k = 0; k < EXACT_VECTORS; k++) {
+        sum->v[k] += a.v[k];
+        energy->v[k] = F64V_ADD_PRODUCT(energy->v[k], a.v[k], a.v[k]);
+    }
+}
+
+INLINE f64x16 f64x16_of_f32x16(f32x16 w)
+{
+    f64x16 a;
+    for (size_t k = 0; k < WIDE_VECTORS; k++) {
+        a.v[2 * k] = f64v_widen_low(w.v[k]);
+        a.v[2 * k + 1] = f64v_widen_high(w.v[k]);
+    }
+    return a;
+}
+
+INLINE void f64x16_store(double *to, f64x16 a)
+{
+    for (size_t k = 0; k < EXACT_VECTORS; k++)
+        *(f64v_unaligned *)(void *)(to + k * VECTOR_BYTES / 8) = a.v[k];
+}
+
+/* The canonical sums of a block's groups: infinity where one has an element that is not
+ * finite. */
+INLINE struct totals total_widened(double sums[BLOCK_GROUPS],
+                                   const struct widened *widened, size_t count)
+{
+    struct totals totals = {0, true};
+    lane_totals(sums, widened->sums);
+    for (size_t g = 0; g < count; g++) {
+        totals.zeros |= (uint32_t)(sums[g] == 0.0) << g;
+        totals.below &= sums[g] < INFINITY;
+    }
+    for (size_t g = 0; !totals.below && g < count; g++)
+        sums[g] = sums[g] < INFINITY ? sums[g] : INFINITY;
+    return totals;
+}
+
+/* The sums of a block's groups. |v| is s beyond the threshold and 0 elsewhere, so its
+ * products with the latents follow from the sum and the number of elements beyond the
+ * threshold. The error follows too, unless it is so small that its digits are lost. */
+INLINE void find_sums(struct group_sums *to, size_t count,
+                      const struct partial energies[BLOCK_GROUPS],
+                      const struct partial beyond[BLOCK_GROUPS],
+                      const double counts[BLOCK_GROUPS], const float s[LANES])
+{
+    double energy[BLOCK_GROUPS], sum[BLOCK_GROUPS], error[BLOCK_GROUPS],
+        dot[BLOCK_GROUPS], norm[BLOCK_GROUPS];
+    lane_totals(energy, energies);
+    lane_totals(sum, beyond);
+    for (size_t g = 0; g < BLOCK_GROUPS; g++) {
+        const double scale = (double)s[g];
+        dot[g] = sum[g] * scale;
+        norm[g] = counts[g] * (scale * scale);
+        error[g] = energy[g] - (dot[g] + dot[g]) + norm[g];
+    }
+    for (size_t g = 0; g < count; g++)
+        to[g] = (struct group_sums){energy[g], error[g], dot[g], norm[g]};
 }

@@ -66,14 +66,19 @@ INLINE void prefetch_half(const uint8_t *ahead, size_t offset)
 
 /* Far ahead the prefetch goes to L2 and not to L1, where the lines in flight would take
  * the buffers that streaming stores need. */
-INLINE void prefetch_unit(const uint8_t *in, struct prefetch_policy policy)
+INLINE void prefetch_lines(const uint8_t *in, size_t bytes, struct prefetch_policy policy)
 {
-    for (size_t line = 0; line < UNIT * ELEMENT_BYTES; line += 64) {
+    for (size_t line = 0; line < bytes; line += 64) {
         if (policy.ahead_bytes)
             __builtin_prefetch(in + policy.ahead_bytes + line, 0, 2);
         if (policy.near)
             __builtin_prefetch(in + NEAR_BYTES + line, 0, 3);
     }
+}
+
+INLINE void prefetch_unit(const uint8_t *in, struct prefetch_policy policy)
+{
+    prefetch_lines(in, UNIT * ELEMENT_BYTES, policy);
 }
 
 /* ---- sums of magnitudes ------------------------------------------------------------ */

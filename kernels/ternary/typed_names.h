@@ -34,8 +34,8 @@
 #define load_magnitudes TYPED(load_magnitudes)
 #define load_unit TYPED(load_unit)
 #define load_wide TYPED(load_wide)
-#define moments_of TYPED(moments_of)
 #define prefetch_half TYPED(prefetch_half)
+#define prefetch_lines TYPED(prefetch_lines)
 #define prefetch_unit TYPED(prefetch_unit)
 #define turn_of TYPED(turn_of)
 #define replicate_keys TYPED(replicate_keys)
@@ -43,7 +43,9 @@
 #define scales_as_stored TYPED(scales_as_stored)
 #define store_narrow TYPED(store_narrow)
 #define store_unit TYPED(store_unit)
+#define sum_beyond_again TYPED(sum_beyond_again)
 #define sum_block TYPED(sum_block)
+#define sum_pass TYPED(sum_pass)
 #define sum_groups TYPED(sum_groups)
 #define sum_latents TYPED(sum_latents)
 #define sum_neighbours TYPED(sum_neighbours)
@@ -62,6 +64,8 @@
 #define verify_equal TYPED(verify_equal)
 #define verify_inexact_groups TYPED(verify_inexact_groups)
 #define verify_projected TYPED(verify_projected)
+#define widen_group TYPED(widen_group)
+#define widen_groups TYPED(widen_groups)
 #define widen_unit TYPED(widen_unit)
 
 #endif

@@ -35,41 +35,87 @@ static __attribute__((noinline)) double error_of(const uint8_t *in, size_t len,
     return f64x16_total(error);
 }
 
-INLINE struct moments moments_of(const uint8_t *in, size_t len, float half)
+/* Sums the magnitudes of a group and their squares, and keeps them in `kept`; NULL:
+ * does not. */
+ALWAYS_INLINE void widen_group(struct partial *sums, struct partial *energies,
+                               double *kept, const uint8_t *in, size_t len,
+                               struct prefetch_policy policy)
 {
-    const f64v bar = f64v_splat((double)half);
-    f64x16 energy = f64x16_zero(), beyond = f64x16_zero();
-    u64v count = {0};
-    for (size_t i = 0; i < len; i += LANES) {
-        const f32x16 w =
-            load_magnitudes(in + i * ELEMENT_BYTES, size_min(len - i, LANES));
-        for (size_t k = 0; k < EXACT_VECTORS; k++) {
-            const f64v a =
-                k % 2 ? f64v_widen_high(w.v[k / 2]) : f64v_widen_low(w.v[k / 2]);
-            const u64v is_beyond = (u64v)(a > bar);
-            energy.v[k] += a * a;
-            beyond.v[k] += f64v_where(is_beyond, a);
-            count -= is_beyond;
-        }
+    f64x16 sum = f64x16_zero(), energy = f64x16_zero();
+    size_t i = 0;
+    for (; i + LANES <= len; i += LANES) {
+        const f64x16 a = f64x16_of_f32x16(load_magnitudes(in + i * ELEMENT_BYTES, LANES));
+        prefetch_lines(in + i * ELEMENT_BYTES, LANES * ELEMENT_BYTES, policy);
+        add_magnitudes(&sum, &energy, a);
+        if (kept)
+            f64x16_store(kept + i, a);
     }
-    return (struct moments){f64x16_fold(energy), f64x16_fold(beyond), count};
+    if (i < len) {
+        const f64x16 a =
+            f64x16_of_f32x16(load_magnitudes(in + i * ELEMENT_BYTES, len - i));
+        add_magnitudes(&sum, &energy, a);
+        if (kept)
+            f64x16_store(kept + i, a);
+    }
+    abs_sum_store(sums, sum);
+    abs_sum_store(energies, energy);
+}
+
+/* The first pass where sums are asked for: groups from `first` on of a block. */
+static __attribute__((noinline)) void widen_groups(struct widened *to, size_t first,
+                                                   const uint8_t *in, size_t count,
+                                                   size_t len,
+                                                   struct prefetch_policy policy)
+{
+    const size_t bytes = len * ELEMENT_BYTES, stride = to->stride;
+    for (size_t g = first; g < first + count; g++, in += bytes) {
+        if (stride <= WIDENED_MAX)
+            widen_group(&to->sums[g], &to->energies[g], to->magnitudes + g * stride, in,
+                        len, policy);
+        else
+            widen_group(&to->sums[g], &to->energies[g], NULL, in, len, policy);
+    }
+}
+
+/* Of a group whose magnitudes were not kept. */
+static __attribute__((noinline)) beyond_sum sum_beyond_again(const uint8_t *in,
+                                                             size_t len, f64v bar)
+{
+    beyond_sum beyond = beyond_sum_zero();
+    for (size_t i = 0; i < len; i += LANES) {
+        double lanes[LANES];
+        f64x16_store(lanes, f64x16_of_f32x16(load_magnitudes(in + i * ELEMENT_BYTES,
+                                                             size_min(len - i, LANES))));
+        beyond = beyond_sum_add(beyond, lanes, bar);
+    }
+    return beyond;
 }
 
 /* The sums of the groups from `begin` on. */
 INLINE void sum_block(const struct ternarize_job *job, size_t begin,
-                      const struct scales *scales)
+                      const struct scales *scales, const struct widened *widened)
 {
     const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
+    const size_t stride = widened->stride;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct group_sums *to = job->sums + begin;
-    struct moments moments[BLOCK_GROUPS];
+    struct partial sums[BLOCK_GROUPS];
+    double counts[BLOCK_GROUPS];
     for (size_t g = 0; g < scales->count; g++) {
+        const f64v bar = f64v_splat((double)scales->half[g]);
+        const double *lanes = widened->magnitudes + g * stride;
+        beyond_sum beyond = beyond_sum_zero();
         prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
-        moments[g] = moments_of(in + g * bytes, len, scales->half[g]);
+        if (stride > WIDENED_MAX)
+            beyond = sum_beyond_again(in + g * bytes, len, bar);
+        else
+            for (size_t i = 0; i < stride; i += LANES)
+                beyond = beyond_sum_add(beyond, lanes + i, bar);
+        abs_sum_store(&sums[g], beyond.sum);
+        counts[g] = (double)beyond_sum_count(beyond);
     }
-    for (size_t g = 0; g < scales->count; g++) {
-        to[g] = sums_of(&moments[g], scales->s[g]);
+    find_sums(to, scales->count, widened->energies, sums, counts, scales->s);
+    for (size_t g = 0; g < scales->count; g++)
         if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))
             to[g].error = error_of(in + g * bytes, len, scales->half[g], scales->s[g]);
-    }
 }

@@ -57,7 +57,7 @@ ALWAYS_INLINE void emit_unit(struct emission *to, size_t i, size_t n, struct tal
     const unit w = load_unit(to->in + at, n);
     const mask64 beyond = unit_above_half_scale(w, to->keys);
     const codes64 codes = encode_unit(w, beyond, to->keys, tally, form, detail);
-    if (form == FORM_ANY && to->codes)
+    if (form != FORM_DENSE && to->codes)
         store_codes(to->codes + i / 4, codes, n);
     if (form == FORM_DENSE || (form == FORM_ANY && to->out && !to->packing)) {
         const unit dense = unit_dequantize(w, to->keys);
@@ -78,14 +78,19 @@ ALWAYS_INLINE void emit_blocks(const struct emission *to, size_t elements,
                                struct tally *tally, enum tally_detail detail)
 {
     const struct packing packing = *to->packing; /* a copy: stores may alias it */
-    uint8_t *block = to->out;
+    uint8_t *block = to->out, *copy = to->codes;
     for (size_t i = 0; i < to->len; i += elements, block += packing.bytes) {
         uint8_t *codes = block + packing.codes_at;
         for (size_t k = 0; k < elements; k += UNIT, codes += PACKED_BYTES) {
             const unit w = unit_load(to->in + (i + k) * ELEMENT_BYTES);
             const mask64 beyond = unit_above_half_scale(w, to->keys);
-            codes64_pack_2bit(codes,
-                              encode_unit(w, beyond, to->keys, tally, FORM_LSB, detail));
+            const codes64 trits =
+                encode_unit(w, beyond, to->keys, tally, FORM_LSB, detail);
+            codes64_pack_2bit(codes, trits);
+            if (copy) {
+                codes64_pack_2bit(copy, trits);
+                copy += PACKED_BYTES;
+            }
         }
         store_block_scale(block, &packing, to->s);
     }
@@ -127,9 +132,21 @@ ALWAYS_INLINE void emit_group(struct emission *to, struct tally *tally, enum for
     }
 }
 
+/* Sums `count` groups of the block that begins at group `begin`, from its group k on. */
+INLINE void sum_pass(struct first_pass *to, const struct ternarize_job *job, size_t begin,
+                     size_t k, size_t count, struct prefetch_policy policy)
+{
+    const size_t len = job->group_len;
+    const uint8_t *in = (const uint8_t *)job->in + (begin + k) * len * ELEMENT_BYTES;
+    if (job->sums)
+        widen_groups(&to->widened, k, in, count, len, policy);
+    else
+        sum_groups(&to->partials[k], in, count, len, policy);
+}
+
 /* Computes the scales of a block whose groups are summed, and the report's sums. These
  * come before the outputs, which may overwrite the input. */
-static void finish_block(const struct emitter *emitter, const struct partial *partials,
+static void finish_block(const struct emitter *emitter, const struct first_pass *first,
                          size_t begin, struct scales *scales,
                          struct ternary_counts *counts)
 {
@@ -138,7 +155,9 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
     const size_t count = scales->count, len = job->group_len;
     const bool near = job->tally == TALLY_ALL;
     double sums[BLOCK_GROUPS];
-    const struct totals totals = total_groups(sums, partials, in, count, len);
+    const struct totals totals =
+        job->sums ? total_widened(sums, &first->widened, count)
+                  : total_groups(sums, first->partials, in, count, len);
     for (size_t g = 0; !totals.below && g < count; g++)
         if (!(sums[g] < INFINITY))
             count_non_finite(in + g * emitter->in_bytes, len, (begin + g) * len, counts);
@@ -155,7 +174,7 @@ static void finish_block(const struct emitter *emitter, const struct partial *pa
     scales_as_stored(scales);
     find_keys(scales, near);
     if (job->sums)
-        sum_block(job, begin, scales);
+        sum_block(job, begin, scales, &first->widened);
 }
 
 /* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
@@ -236,16 +255,15 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
                              struct tally *tally, struct ternary_counts *counts)
 {
     const struct ternarize_job *job = emitter->job;
-    const size_t block = groups_per_block(emitter->in_bytes);
+    const size_t block = block_of(job, emitter->in_bytes);
     struct scales scales;
-    struct partial partials[BLOCK_GROUPS];
-    memset(partials, 0, sizeof(partials));
+    struct first_pass first;
+    first_pass_init(&first, job);
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
         scales.count = end - begin;
-        sum_groups(partials, (const uint8_t *)job->in + begin * emitter->in_bytes,
-                   end - begin, job->group_len, in_l2);
-        finish_block(emitter, partials, begin, &scales, counts);
+        sum_pass(&first, job, begin, 0, end - begin, in_l2);
+        finish_block(emitter, &first, begin, &scales, counts);
         emit(emitter, &scales, begin, end, 0, tally);
     }
 }
@@ -266,13 +284,12 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
                                 struct tally *tally, struct ternary_counts *counts)
 {
     const struct ternarize_job *job = emitter->job;
-    const uint8_t *in = job->in;
-    const size_t block = groups_per_block(emitter->in_bytes), count = job->count;
+    const size_t block = block_of(job, emitter->in_bytes), count = job->count;
     const struct prefetch_policy reach = prefetch_policy(VECTOR_BYTES);
     const size_t groups = turn_of(emitter, &reach);
     struct scales ring[2];
-    struct partial partials[BLOCK_GROUPS];
-    memset(partials, 0, sizeof(partials));
+    struct first_pass first;
+    first_pass_init(&first, job);
     for (size_t begin = 0, turn = 0; begin < count + 2 * block;
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
@@ -283,13 +300,12 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
                 emit(emitter, &ring[turn], back + k, size_min(back + stop, count), k,
                      tally);
             if (begin + k < end)
-                sum_groups(&partials[k], in + (begin + k) * emitter->in_bytes,
-                           size_min(begin + stop, end) - (begin + k), job->group_len,
-                           reach);
+                sum_pass(&first, job, begin, k, size_min(begin + stop, end) - (begin + k),
+                         reach);
         }
         if (begin < end) {
             ring[turn].count = end - begin;
-            finish_block(emitter, partials, begin, &ring[turn], counts);
+            finish_block(emitter, &first, begin, &ring[turn], counts);
         }
     }
 }
