@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -33,8 +34,24 @@ bool fault_file_disarm(void)
     return armed.fired;
 }
 
+/* A use of a call that is held waits here. */
+static bool held(enum fault_file_call call)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    if (armed.mode != FAULT_FILE_HOLD)
+        return false;
+    while (armed.calls & (unsigned)call) {
+        armed.fired = true;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 static bool fails(enum fault_file_call call)
 {
+    if (held(call))
+        return false;
     if (!(armed.calls & (unsigned)call) || armed.mode == FAULT_FILE_SHORT ||
         armed.left == 0 || --armed.left > 0)
         return false;

@@ -36,12 +36,13 @@ enum fault_file_mode {
     FAULT_FILE_EVERY, /* so do all later ones */
     FAULT_FILE_KILL,  /* the process dies by SIGKILL before the nth use */
     FAULT_FILE_SHORT, /* pwrite, pread: every use moves one byte at most */
+    FAULT_FILE_HOLD,  /* every use waits until fault_file_disarm, then works */
 };
 
 /* `nth` counts from 1. Any thread may hit it; arm and disarm belong to one. */
 void fault_file_arm(unsigned calls, uint64_t nth, int code, enum fault_file_mode mode);
 
-/* True when a use was made to fail (or to be short). */
+/* True when a use was made to fail (or to be short, or to wait). */
 bool fault_file_disarm(void);
 
 #endif

@@ -164,10 +164,8 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
         size_t count = bytes - at < piece ? bytes - at : piece;
 
         put->drained = 0;
-        if (store_codes(&put->put, codes + at, count) > STORE_CODES_PENDING_MAX) {
-            put->waited++;
+        if (store_codes(&put->put, codes + at, count) > STORE_CODES_PENDING_MAX)
             loop_run_until(fixture->loop, was_drained, put);
-        }
     }
     store_commit(&put->put);
     return 0;

@@ -55,7 +55,6 @@ struct fixture_put {
     struct store_fixture *fixture;
     bool done;
     unsigned drained; /* times drained() came since the last codes */
-    unsigned waited;  /* times the store asked for a pause */
 };
 
 /* For puts driven by hand: set `done`, and count `drained`, of the fixture_put

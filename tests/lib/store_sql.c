@@ -3,10 +3,11 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/lib/check.h"
 
-enum { STORE_SQL_BUSY_MS = 60000 };
+enum { STORE_SQL_BUSY_MS = 60000, STORE_SQL_TRIES = 60000 };
 
 void store_file(const struct store_fixture *fixture, char path[STORE_PATH_BYTES])
 {
@@ -35,4 +36,24 @@ int64_t store_sql(const struct store_fixture *fixture, const char *text)
     }
     CHECK(sqlite3_close(sqlite) == SQLITE_OK);
     return number;
+}
+
+void store_sql_until(const struct store_fixture *fixture, const char *text,
+                     int64_t number)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int64_t found = store_sql(fixture, text);
+
+    for (int i = 0; found != number && i < STORE_SQL_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        found = store_sql(fixture, text);
+    }
+    if (found != number)
+        check_failed(__FILE__, __LINE__, "%s is still %lld, not %lld", text,
+                     (long long)found, (long long)number);
+}
+
+void store_sql_until_uploads(const struct store_fixture *fixture, int64_t number)
+{
+    store_sql_until(fixture, "SELECT COUNT(DISTINCT upload) FROM codes", number);
 }

@@ -13,4 +13,12 @@ void store_file(const struct store_fixture *fixture, char path[STORE_PATH_BYTES]
 /* Runs statements; gives the first number that the last one yields, or 0. */
 int64_t store_sql(const struct store_fixture *fixture, const char *text);
 
+/* Waits until the statement yields the number. The store deletes codes that nobody needs
+ * after it has acknowledged a report. */
+void store_sql_until(const struct store_fixture *fixture, const char *text,
+                     int64_t number);
+
+/* Waits until the database has the codes of so many uploads. */
+void store_sql_until_uploads(const struct store_fixture *fixture, int64_t number);
+
 #endif

@@ -300,27 +300,6 @@ CASE(wrong_length, "codes of the wrong length are refused, and nothing is stored
     store_fixture_fini(&fixture);
 }
 
-/* 24 MB of codes, faster than the disk: the store asks for pauses and gets by
- * with what it promised to hold. */
-CASE(pauses, "an upload that is faster than the disk is paused and resumed")
-{
-    struct store_fixture fixture;
-    struct fixture_put put;
-    struct trit_report report;
-    size_t bytes = 24 << 20;
-    uint8_t *codes = calloc(1, bytes);
-
-    CHECK(codes);
-    store_fixture_init(&fixture, false);
-    fixture_report(&report, "run", "layer", 1, 1, 1, 4 * (uint64_t)bytes, 128);
-    CHECK(fixture_put_start(&fixture, &put, &report, codes, bytes, 1 << 20) == 0);
-    fixture_put_wait(&put);
-    CHECK_EQ(put.put.failure.status, TRIT_OK);
-    CHECK(put.waited > 0);
-    free(codes);
-    store_fixture_fini(&fixture);
-}
-
 /* Peak resident memory of this process, in KiB. */
 static long peak_kib(void)
 {

@@ -574,6 +574,43 @@ CASE(killed, "after kill -9 at any moment the codes of the newest report are who
     store_fixture_fini(&fixture);
 }
 
+/* ---- a disk that takes nothing for a while ----------------------------------------- */
+
+static bool was_drained(void *arg)
+{
+    return ((struct fixture_put *)arg)->drained > 0;
+}
+
+CASE(pauses, "an upload that is faster than the disk is paused and resumed")
+{
+    enum { PIECE = 1 << 20, BYTES = 24 << 20 };
+    static const uint8_t piece[PIECE];
+    struct store_fixture fixture;
+    unsigned waited = 0;
+
+    store_fixture_init(&fixture, false);
+    put = (struct fixture_put){.fixture = &fixture};
+    fixture_report(&put.report, "run", "layer", 1, 1, 1, 4 * (uint64_t)BYTES, 128);
+    put.put.done = fixture_done;
+    put.put.report = &put.report;
+    CHECK(store_begin(&put.put, fixture.store, NULL) == 0);
+    store_on_drained(&put.put, fixture_drained);
+    fault_file_arm(FAULT_FILE_PWRITE, 1, 0, FAULT_FILE_HOLD);
+    for (size_t at = 0; at < BYTES; at += PIECE) {
+        put.drained = 0;
+        if (store_codes(&put.put, piece, PIECE) <= STORE_CODES_PENDING_MAX)
+            continue;
+        waited++;
+        fault_file_disarm();
+        loop_run_until(fixture.loop, was_drained, &put);
+    }
+    CHECK(waited > 0);
+    store_commit(&put.put);
+    fixture_put_wait(&put);
+    CHECK_EQ(put.put.failure.status, TRIT_OK);
+    store_fixture_fini(&fixture);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
