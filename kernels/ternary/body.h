@@ -163,17 +163,24 @@ INLINE struct tally tally_zero(void)
     return (struct tally){sign_tally_zero(), near_count_zero(), 0, 0};
 }
 
-INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
-                      uint64_t *nonzeros)
+/* Adds the codes that were counted; returns how many are nonzero. */
+INLINE uint64_t tally_end_codes(const struct tally *tally, struct ternary_counts *counts)
 {
     uint64_t negatives, positives;
     sign_tally_counts(tally->codes, tally->seen, &negatives, &positives);
     counts->negatives += negatives;
     counts->positives += positives;
     counts->zeros += tally->elements - negatives - positives;
+    return negatives + positives;
+}
+
+INLINE void tally_end(const struct tally *tally, struct ternary_counts *counts,
+                      uint64_t *nonzeros)
+{
+    const uint64_t found = tally_end_codes(tally, counts);
     counts->near_threshold += near_count_total(tally->near);
     if (nonzeros)
-        *nonzeros = negatives + positives;
+        *nonzeros = found;
 }
 
 /* ---- latents of any type ----------------------------------------------------------- */

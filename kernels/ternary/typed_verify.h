@@ -238,15 +238,11 @@ ALWAYS_INLINE bool equals_projection(const struct claims *claims, size_t g,
 INLINE float end_equal(const struct claims *claims, size_t g, const struct tally *tally,
                        const struct sums *sums, struct ternary_counts *to)
 {
-    uint64_t negatives, positives;
-    sign_tally_counts(tally->codes, tally->seen, &negatives, &positives);
-    to->negatives += negatives;
-    to->positives += positives;
-    to->zeros += tally->elements - negatives - positives;
-    to->zero_groups += negatives + positives == 0;
+    const uint64_t nonzeros = tally_end_codes(tally, to);
+    to->zero_groups += nonzeros == 0;
     if (claims->job->sums)
         claims->job->sums[claims->begin + g] = sums_total(sums);
-    return negatives + positives == 0 ? 0.0f : claims->projection.kept[g];
+    return nonzeros == 0 ? 0.0f : claims->projection.kept[g];
 }
 
 /* Nearly every group equals the projection. Then it is exact, and its scale is that of the
