@@ -20,18 +20,9 @@ struct checking {
 /* The name of a file that is there may be no UTF-8; JSON holds only text. */
 static const char *as_text(const char *name, char text[FILES_NAME_BYTES_MAX + 1])
 {
-    char shown[UTF8_SHOWN_BYTES];
-    size_t at = 0;
-
     if (utf8_is_valid(name))
         return name;
-    for (size_t length; *name; name += length) {
-        length = utf8_show(name, shown);
-        if (at + strlen(shown) > FILES_NAME_BYTES_MAX)
-            break;
-        at += (size_t)snprintf(text + at, sizeof(shown), "%s", shown);
-    }
-    text[at] = '\0';
+    utf8_show_text(text, FILES_NAME_BYTES_MAX + 1, name);
     return text;
 }
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     UTF8_BYTES_MAX = 4,    /* of one character */
@@ -140,7 +141,29 @@ static inline size_t utf8_show(const char *text, char shown[UTF8_SHOWN_BYTES])
     return length ? length : 1;
 }
 
-/* The same for the inside of a JSON string, where a byte that is not UTF-8 is shown as
+/* A whole text as it is shown to people, cut before the first character that does not fit into
+ * `bytes` with the NUL. Returns its width in columns, if each character is one wide. */
+static inline size_t utf8_show_text(char *out, size_t bytes, const char *text)
+{
+    size_t used = 0, columns = 0;
+
+    while (*text) {
+        char shown[UTF8_SHOWN_BYTES];
+        size_t length = utf8_show(text, shown), shown_bytes = strlen(shown);
+
+        if (used + shown_bytes >= bytes)
+            break;
+        memcpy(out + used, shown, shown_bytes);
+        used += shown_bytes;
+        columns += *text == *shown ? 1 : shown_bytes; /* an escape is ASCII */
+        text += length;
+    }
+    if (bytes)
+        out[used] = '\0';
+    return columns;
+}
+
+/* utf8_show for the inside of a JSON string, where a byte that is not UTF-8 is shown as
  * \ufffd. Quotes and backslashes are the caller's. */
 static inline size_t utf8_show_json(const char *text, char shown[UTF8_SHOWN_BYTES])
 {
