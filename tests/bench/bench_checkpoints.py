@@ -26,7 +26,7 @@ import tempfile
 
 import numpy as np
 
-from tritd import cpu_seconds
+from tritd import children_cpu_seconds, cpu_seconds
 
 PEAK = pathlib.Path(__file__).resolve().parents[1] / "lib" / "peak.py"
 LAYERS, HIDDEN, INNER, HEADS, VOCABULARY = 28, 1024, 3072, 2048, 151936
@@ -100,8 +100,7 @@ def make(folder):
 
 def cpu_of_both(daemon):
     """Seconds, of the daemon and of all commands that have ended."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return cpu_seconds(daemon.process.pid) + ended.ru_utime + ended.ru_stime
+    return cpu_seconds(daemon.process.pid) + children_cpu_seconds()
 
 
 def timed(words, **more):

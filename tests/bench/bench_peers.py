@@ -15,7 +15,6 @@ import contextlib
 import os
 import pathlib
 import re
-import resource
 import shutil
 import socket
 import statistics
@@ -28,7 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import reference as ref  # noqa: E402
 import tritd  # noqa: E402
 from trit.v1 import report_pb2, tensor_pb2  # noqa: E402
-from tritd import cpu_seconds  # noqa: E402
+from tritd import children_cpu_seconds, cpu_seconds  # noqa: E402
 from wire import PROJECT, message  # noqa: E402
 
 ROUNDS = 9
@@ -40,12 +39,9 @@ NONE, FULL = report_pb2.REPORT_DETAIL_NONE, report_pb2.REPORT_DETAIL_FULL
 
 def client(*words):
     """What a client prints, and the CPU seconds that it took."""
-    def used():
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return children.ru_utime + children.ru_stime
-    begun = used()
+    begun = children_cpu_seconds()
     printed = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return printed, used() - begun
+    return printed, children_cpu_seconds() - begun
 
 
 class Server:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -151,6 +152,12 @@ def cpu_seconds(pid):
     """The CPU time that a process has used, in ticks of the kernel."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_cpu_seconds():
+    """The CPU time of all processes that this one has started and that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def cli(daemon, *words, env=None, seconds=CALL_SECONDS, **more):

@@ -165,10 +165,15 @@ int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
 
         put->drained = 0;
         if (store_codes(&put->put, codes + at, count) > STORE_CODES_PENDING_MAX)
-            loop_run_until(fixture->loop, was_drained, put);
+            fixture_put_drain(put);
     }
     store_commit(&put->put);
     return 0;
+}
+
+void fixture_put_drain(struct fixture_put *put)
+{
+    loop_run_until(put->fixture->loop, was_drained, put);
 }
 
 void fixture_put_wait(struct fixture_put *put)

@@ -72,6 +72,8 @@ void fixture_report(struct trit_report *report, const char *run, const char *lay
 int fixture_put_start(struct store_fixture *fixture, struct fixture_put *put,
                       const struct trit_report *report, const uint8_t *codes,
                       size_t bytes, size_t piece);
+/* Runs the loop until drained(); set `drained` to 0 before the codes. */
+void fixture_put_drain(struct fixture_put *put);
 /* Runs the loop until done(). */
 void fixture_put_wait(struct fixture_put *put);
 /* Both. The put's failure and report hold the result. */

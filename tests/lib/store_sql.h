@@ -13,8 +13,8 @@ void store_file(const struct store_fixture *fixture, char path[STORE_PATH_BYTES]
 /* Runs statements; gives the first number that the last one yields, or 0. */
 int64_t store_sql(const struct store_fixture *fixture, const char *text);
 
-/* Waits until the statement yields the number. The store deletes codes that nobody needs
- * after it has acknowledged a report. */
+/* Runs the statement again and again until it yields the number. Use it for what the store
+ * does after it has acknowledged a report, such as deleting old codes. */
 void store_sql_until(const struct store_fixture *fixture, const char *text,
                      int64_t number);
 

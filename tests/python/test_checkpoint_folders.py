@@ -159,7 +159,8 @@ def test_a_missing_head_is_found(daemon, client, model_without_head):
     assert ("missing_tensor", HEAD) in {(one.kind, one.tensor) for one in same.findings}
 
 
-# Nobody is accused where the head may be called otherwise, be tied, or not be asked for.
+# A folder without lm_head.weight passes where the head may have another name, is tied to the
+# embeddings, does not belong to the model, or is left out by a pattern.
 @pytest.mark.parametrize(
     "config, more, options",
     [

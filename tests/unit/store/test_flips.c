@@ -7,7 +7,6 @@
 
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
-#include "tests/lib/loop.h"
 #include "tests/lib/store_fixture.h"
 
 /* Sanitizers keep what is freed. */
@@ -314,11 +313,6 @@ static long peak_kib(void)
     return kib;
 }
 
-static bool was_drained(void *arg)
-{
-    return ((struct fixture_put *)arg)->drained > 0;
-}
-
 /* A tensor of 1 GiB in f32 has 64 MiB of codes; they are never held. */
 CASE(constant_memory, "the codes of a large tensor are stored in constant memory")
 {
@@ -342,7 +336,7 @@ CASE(constant_memory, "the codes of a large tensor are stored in constant memory
         for (size_t at = 0; at < BYTES; at += PIECE) {
             put.drained = 0;
             if (store_codes(&put.put, piece, PIECE) > STORE_CODES_PENDING_MAX)
-                loop_run_until(fixture.loop, was_drained, &put);
+                fixture_put_drain(&put);
         }
         store_commit(&put.put);
         fixture_put_wait(&put);

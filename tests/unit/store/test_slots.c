@@ -576,11 +576,6 @@ CASE(killed, "after kill -9 at any moment the codes of the newest report are who
 
 /* ---- a disk that takes nothing for a while ----------------------------------------- */
 
-static bool was_drained(void *arg)
-{
-    return ((struct fixture_put *)arg)->drained > 0;
-}
-
 CASE(pauses, "an upload that is faster than the disk is paused and resumed")
 {
     enum { PIECE = 1 << 20, BYTES = 24 << 20 };
@@ -602,7 +597,7 @@ CASE(pauses, "an upload that is faster than the disk is paused and resumed")
             continue;
         waited++;
         fault_file_disarm();
-        loop_run_until(fixture.loop, was_drained, &put);
+        fixture_put_drain(&put);
     }
     CHECK(waited > 0);
     store_commit(&put.put);
