@@ -94,15 +94,15 @@ $(O)/web.a: $(O)/gen/web_assets.o
 # Written only when the flags differ, so that other edits of this file compile nothing.
 $(O)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(subst ','\'',$(CC) $(CFLAGS_ALL))' | cmp -s - $@ || \
-	  echo '$(subst ','\'',$(CC) $(CFLAGS_ALL))' > $@
+	@echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE))' | cmp -s - $@ || \
+	  echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE))' > $@
 .PHONY: force
 force:
 
 $(O)/%.o: %.c $(O)/flags | $(DEPS) $(PB_C)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CFLAGS_ALL) $(ISA) -MMD -MP -c -o $@ $<
+	@$(CC) $(CFLAGS_ALL) $(ISA) $(OPTIMIZE) -MMD -MP -c -o $@ $<
 
 # Others' sources: their warnings are theirs.
 $(O)/third_party/%.o: third_party/%.c $(O)/flags | $(DEPS)
@@ -123,7 +123,7 @@ bins: $(BINS)
 
 $(O)/tritd: $(LINK_app)
 	@echo "  LINK  $@"
-	@$(CC) -pie -o $@ -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_app)
+	@$(CC) -pie -o $@ -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS_WHOLE) $(LIBS_ALL_app)
 
 $(O)/trit: $(LINK_cli)
 	@echo "  LINK  $@"

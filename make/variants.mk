@@ -12,6 +12,19 @@ CFLAGS_arm64 := -O3 -g
 # Charges nothing to accounts: only to measure what that costs (make bench-accounts).
 CFLAGS_uncharged := -O3 -g -DTRIT_UNCHARGED
 
+# Calls of 1 KiB take a seventh less CPU time where the files of their path (WHOLE_MODULES) are
+# optimized together. That takes 10 s, so only tritd is linked so: these objects hold code for
+# other programs too. Of the kernels only the table of encodings is among them; the code of the
+# others stays as it is. clang 14 cannot write such objects. And gcc zeroes a struct by
+# `rep stos`, which takes some 30 cycles to begin; for small ones stores are faster.
+ifneq ($(filter release uncharged,$(VARIANT)),)
+ifeq ($(findstring clang,$(CC)),)
+WHOLE := -flto=auto -ffat-lto-objects \
+  -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
+  -mmemcpy-strategy=unrolled_loop:128:noalign,libcall:-1:noalign
+endif
+endif
+
 # Sanitizers reserve fixed addresses, which ASLR may have taken.
 RUNNER_asan := setarch -R
 RUNNER_tsan := setarch -R
@@ -47,7 +60,9 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT))
   $(WARN) $(HARDEN) -I. -Iproto -Iserver -Iclient/include -I$(GEN) \
   -DTRITD_VERSION='"$(VERSION)"' $(CFLAGS)
 LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
-  -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+  -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(WHOLE),-fno-lto) $(LDFLAGS)
+LDFLAGS_WHOLE = $(if $(WHOLE),$(WHOLE) $(filter-out -W% -D% -I%,$(CFLAGS_ALL))) \
+  $(filter-out -fno-lto,$(LDFLAGS_ALL))
 
 # ISA flags: on exactly one object each. Functions start at a cache line, so that a change
 # in one function does not move the loops of the next ones: moved by 16 bytes, the same
