@@ -117,7 +117,10 @@ static int part_append(struct scan *scan, const uint8_t *bytes, size_t count)
         return exhausted(scan, "a message's small fields exceed 16384 bytes");
     if (part->capacity - part->count < count && !part_grow(scan, part, count))
         return exhausted(scan, "out of memory");
-    memcpy(part->bytes + part->count, bytes, count);
+    if (count == 1) /* most tags and varints */
+        part->bytes[part->count] = *bytes;
+    else
+        memcpy(part->bytes + part->count, bytes, count);
     part->count += count;
     return GO_ON;
 }

@@ -17,6 +17,14 @@ struct failure {
     uint32_t retry_ms; /* the peer should try again after this time; 0: says nothing */
 };
 
+/* As {0}, without writing the whole of its texts: one for each call, and mostly unused. */
+static inline void failure_clear(struct failure *failure)
+{
+    failure->status = TRIT_OK;
+    failure->field[0] = failure->message[0] = '\0';
+    failure->retry_ms = 0;
+}
+
 /* "INVALID_ARGUMENT" and so on; "UNKNOWN" for a number outside the table. */
 const char *status_name(enum trit_status status);
 

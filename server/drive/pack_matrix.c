@@ -168,18 +168,19 @@ static int do_matrix(struct pack_work *work)
     return result;
 }
 
-static int refuse_scales(struct pack_work *work)
+/* Codes that a scale of 0 hides would become zeros. */
+static int refuse_lost(struct pack_work *work)
 {
-    const bool dense = work->p->plan.terms.encoding == TRIT_ENCODING_DENSE;
-    struct scale_faults faults = {.lost = {.count = 0}};
+    struct lost_groups lost = {.count = 0};
 
-    if (!content_is_foreign(work->content))
+    if (!content_is_foreign(work->content) ||
+        work->p->plan.terms.encoding == TRIT_ENCODING_DENSE)
         return 0;
-    return foreign_read_faults(work->p->input.input.reader, &work->p->input.contents,
-                               work->piece->what.index, work->piece->what.number, &faults,
-                               work->failure) < 0
+    return foreign_read_lost(work->p->input.input.reader, &work->p->input.contents,
+                             work->piece->what.index, work->piece->what.number, &lost,
+                             work->failure) < 0
                ? -1
-               : scale_faults_refuse(&faults, dense, work->failure);
+               : lost_groups_refuse(&lost, work->failure);
 }
 
 static int run_matrix(struct pack_work *work)
@@ -191,7 +192,7 @@ static int run_matrix(struct pack_work *work)
             : 0;
 
     if (result == 0)
-        result = refuse_scales(work);
+        result = refuse_lost(work);
     if (result == 0)
         result = open_source(work);
     data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);

@@ -138,7 +138,8 @@ static void resume_fired(struct timer *timer)
 /* A request, as its headers describe it. */
 struct asked {
     struct request_headers headers;
-    const char *path, *timeout, *encoding, *authorization;
+    const char *verb, *path, *content_type, *timeout, *encoding, *accept_encoding,
+        *authorization;
     const struct method *method;
     char caller[CALLER_NAME_BYTES];
     size_t method_id;
@@ -186,12 +187,12 @@ static void refuse(struct grpc *grpc, struct h2_stream *stream, const struct ask
 static void reject_http(struct grpc *grpc, struct h2_stream *stream,
                         const struct asked *asked, int http_status, const char *why)
 {
-    const char *verb = header_value(&asked->headers, ":method");
     struct failure failure = {.status = TRIT_OK};
 
     fail(&failure, status_from_http(http_status), NULL, "HTTP %d: %s", http_status, why);
     log_refusal(grpc, stream, asked, &failure);
-    http_refuse(stream, http_status, why, !verb || strcmp(verb, "HEAD") != 0);
+    http_refuse(stream, http_status, why,
+                !asked->verb || strcmp(asked->verb, "HEAD") != 0);
 }
 
 static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
@@ -275,6 +276,44 @@ static int check_request(const struct grpc_config *config, struct asked *asked,
     return 0;
 }
 
+/* Notes the value of a field, if it is the first one of this name. */
+static void read_field(const char **value, const struct h2_header *field,
+                       const char *name)
+{
+    if (!*value && memcmp(field->name, name, field->name_len) == 0)
+        *value = field->value;
+}
+
+/* Finds the fields in one pass: names are compared where their lengths are equal. */
+static void read_fields(struct asked *asked)
+{
+    for (size_t i = 0; i < asked->headers.count; i++) {
+        const struct h2_header *field = &asked->headers.fields[i];
+
+        switch (field->name_len) {
+        case sizeof(":path") - 1:
+            read_field(&asked->path, field, ":path");
+            break;
+        case sizeof(":method") - 1:
+            read_field(&asked->verb, field, ":method");
+            break;
+        case sizeof("content-type") - 1: /* and of grpc-timeout */
+            read_field(&asked->content_type, field, "content-type");
+            read_field(&asked->timeout, field, "grpc-timeout");
+            break;
+        case sizeof("authorization") - 1: /* and of grpc-encoding */
+            read_field(&asked->authorization, field, "authorization");
+            read_field(&asked->encoding, field, "grpc-encoding");
+            break;
+        case sizeof("grpc-accept-encoding") - 1:
+            read_field(&asked->accept_encoding, field, "grpc-accept-encoding");
+            break;
+        }
+    }
+    asked->path = asked->path ? asked->path : "";
+    asked->reply_coding = coding_choose(asked->accept_encoding);
+}
+
 static void begin(struct call *call, const struct asked *asked)
 {
     call->request_coding = asked->request_coding;
@@ -294,27 +333,21 @@ static void request(void *owner, struct h2_stream *stream, const struct h2_heade
                     size_t count)
 {
     struct grpc *grpc = owner;
-    const struct request_headers headers = {fields, count};
-    const char *verb = header_value(&headers, ":method");
-    const char *path = header_value(&headers, ":path");
-    struct failure failure = {.status = TRIT_OK};
+    struct failure failure;
     struct asked asked = {
-        .headers = headers,
-        .path = path ? path : "",
+        .headers = {fields, count},
         .method_id = grpc->config.method_count,
-        .timeout = header_value(&headers, "grpc-timeout"),
-        .encoding = header_value(&headers, "grpc-encoding"),
-        .authorization = header_value(&headers, "authorization"),
-        .reply_coding = coding_choose(header_value(&headers, "grpc-accept-encoding")),
         .started_ns = clock_monotonic_ns(),
     };
     struct call *call = NULL;
 
-    if (!verb || strcmp(verb, "POST") != 0) {
+    failure_clear(&failure);
+    read_fields(&asked);
+    if (!asked.verb || strcmp(asked.verb, "POST") != 0) {
         reject_http(grpc, stream, &asked, 405, "gRPC requests are POST");
         return;
     }
-    if (!is_grpc(header_value(&headers, "content-type"))) {
+    if (!is_grpc(asked.content_type)) {
         reject_http(grpc, stream, &asked, 415,
                     "the content-type is neither application/grpc nor "
                     "application/grpc+proto");

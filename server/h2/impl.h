@@ -59,6 +59,8 @@ struct h2_session {
     const char *fail_reason; /* in state FAILED */
     struct list streams;
     struct list dead; /* closed streams that wait for the batch with their bytes */
+    struct h2_stream
+        *latest; /* whose frames came last, as nghttp2 would find it; or NULL */
     size_t stream_count, streams_max;
     size_t stops_due; /* streams that h2_stop_uploads resets */
     struct batch batch;
@@ -150,6 +152,8 @@ void check_closed_stream(struct h2_session *session, uint32_t id);
 /* ---- stream.c ---- */
 
 struct h2_stream *stream_create(struct h2_session *session, int32_t id);
+/* NULL: nghttp2 has closed it, or there is none. */
+struct h2_stream *stream_find(struct h2_session *session, int32_t id);
 /* Moves to CLOSED and notes the code for closed(). */
 void stream_close(struct h2_stream *stream, uint32_t code);
 /* nghttp2 has closed the stream: ends it now, or after the batch with its bytes. */

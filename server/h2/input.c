@@ -100,10 +100,9 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                      uint8_t flags, void *user)
 {
     struct h2_session *session = user;
-    struct h2_stream *stream =
-        nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    struct h2_stream *stream = stream_find(session, frame->hd.stream_id);
 
-    (void)flags;
+    (void)ng, (void)flags;
     if (!stream)
         return 0;
     if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX ||
@@ -146,8 +145,7 @@ static bool wants_body(const struct h2_stream *stream)
 
 static void on_stream_frame(struct h2_session *session, const nghttp2_frame *frame)
 {
-    struct h2_stream *stream =
-        nghttp2_session_get_stream_user_data(session->ng, frame->hd.stream_id);
+    struct h2_stream *stream = stream_find(session, frame->hd.stream_id);
 
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
         fates_set(&session->fates, (uint32_t)frame->hd.stream_id, FATE_PEER_ENDED);
@@ -205,7 +203,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
                    const uint8_t *bytes, size_t count, void *user)
 {
     struct h2_session *session = user;
-    struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+    struct h2_stream *stream = stream_find(session, stream_id);
 
     (void)flags;
     session->counters.bytes_received += count;

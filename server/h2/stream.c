@@ -20,6 +20,14 @@ struct h2_stream *stream_create(struct h2_session *session, int32_t id)
     return stream;
 }
 
+/* A request's frames mostly come one after another. */
+struct h2_stream *stream_find(struct h2_session *session, int32_t id)
+{
+    if (!session->latest || session->latest->id != id)
+        session->latest = nghttp2_session_get_stream_user_data(session->ng, id);
+    return session->latest;
+}
+
 void stream_end(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
@@ -48,6 +56,8 @@ static bool stream_in_batch(const struct h2_stream *stream)
 
 void stream_close(struct h2_stream *stream, uint32_t code)
 {
+    if (stream->session->latest == stream)
+        stream->session->latest = NULL;
     /* The owner reads code 0 as: the whole response left. A peer can reset with 0. */
     if (stream->state == STREAM_ENDED)
         code = NGHTTP2_NO_ERROR;

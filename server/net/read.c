@@ -82,8 +82,9 @@ static void watch_headers(struct conn *conn)
 static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
 {
     struct net *net = conn->net;
-    struct failure failure = {0};
+    struct failure failure;
 
+    failure_clear(&failure);
     conn->active_ns = clock_monotonic_ns();
     list_remove(&conn->link);
     list_push(&net->conns, &conn->link);

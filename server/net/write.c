@@ -157,9 +157,10 @@ static enum progress write_next(struct conn *conn)
     struct conn_tls *tls = conn->tls;
     struct iovec *to = tls ? tls->iov : iov;
     size_t count = tls ? SECURE_IOVECS : WRITE_IOVECS;
-    struct failure failure = {0};
+    struct failure failure;
     int code;
 
+    failure_clear(&failure);
     if (!tls || tls->next == tls->count) {
         if (h2_produce(conn->session, to, &count, &failure) < 0) {
             conn_close(conn, "out_of_memory");

@@ -10,6 +10,7 @@
 #include "services/config.h"
 #include "services/places.h"
 #include "services/ternary/tiles.h"
+#include "work/plan.h"
 
 enum {
     /* After a commit that failed, calls are not invited for this long. Then they are
@@ -34,6 +35,8 @@ struct jobs;
 struct services {
     struct services_config config;
     struct tiles tiles; /* free list */
+    struct plan last;   /* of a call's tensor; rank 0: none. Calls repeat their shapes */
+    struct plan_spec last_spec; /* what was asked of it */
     struct health health;
     struct places watches; /* of reports; reports_watch.c */
     struct places streams; /* of jobs; checkpoints/stream.c */

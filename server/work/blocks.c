@@ -52,8 +52,8 @@ enum {
 struct slab {
     struct list link;
     unsigned size_class;
-    uint16_t blocks, used;
-    uint16_t first_free; /* index of a block; UNUSED_END: none */
+    uint16_t blocks, used; /* blocks 0: not cut yet */
+    uint16_t first_free;   /* index of a block; UNUSED_END: none */
     uint16_t next_free[(SLAB_BYTES - SLAB_HEAD_BYTES) / (8 << 10)];
 };
 _Static_assert(sizeof(struct slab) <= SLAB_HEAD_BYTES, "a slab's head fits its page");
@@ -171,7 +171,9 @@ static struct slab *slab_open(struct blocks *blocks, unsigned size_class, bool s
         }
         blocks->mapped_bytes += SLAB_BYTES;
     }
-    slab_cut(slab, size_class);
+    /* A kept slab is cut already; all its blocks are free. */
+    if (slab->blocks == 0 || slab->size_class != size_class)
+        slab_cut(slab, size_class);
     list_push(&blocks->open[size_class], &slab->link);
     return slab;
 }

@@ -67,6 +67,20 @@ static int check_dtype(const struct plan_spec *spec, struct failure *failure)
                       TRIT_F32, TRIT_F16, TRIT_BF16);
 }
 
+bool plan_spec_equal(const struct plan_spec *a, const struct plan_spec *b)
+{
+    if (a->rank != b->rank || a->rank > TRIT_RANK_MAX)
+        return false;
+    for (uint32_t i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i])
+            return false;
+    return a->dtype == b->dtype && a->group_size == b->group_size &&
+           a->partial == b->partial && a->in == b->in &&
+           a->in_scales_dtype == b->in_scales_dtype && a->out == b->out &&
+           a->has_out == b->has_out && a->regroups == b->regroups &&
+           a->wide_tiles == b->wide_tiles;
+}
+
 static bool has_one_scale(enum trit_encoding encoding)
 {
     const struct encoding_layout *layout = encoding_layout(encoding);

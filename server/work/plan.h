@@ -53,6 +53,9 @@ struct plan {
     uint64_t out_scale_bytes; /* of the separate scales produced, or 0 */
 };
 
+/* Whether plan_init gives the same plan for both; of a valid rank. */
+bool plan_spec_equal(const struct plan_spec *a, const struct plan_spec *b);
+
 /* Whether the input's or the output's encoding has one scale for the tensor. Then the
  * tensor is one group of at most WHOLE_ELEMENTS_MAX elements; group_size must be 0. */
 bool plan_is_whole(const struct plan_spec *spec);

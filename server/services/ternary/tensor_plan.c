@@ -43,11 +43,26 @@ static int check_shard(struct call *call, struct plan *plan)
     return 0;
 }
 
+/* plan_init, or the plan of the last call where it asked the same. */
+static int make_plan(struct services *services, const struct plan_spec *spec,
+                     struct plan *plan, struct failure *failure)
+{
+    if (spec->rank > 0 && plan_spec_equal(spec, &services->last_spec)) {
+        *plan = services->last;
+        return 0;
+    }
+    if (plan_init(plan, spec, failure) < 0)
+        return -1;
+    services->last = *plan;
+    services->last_spec = *spec;
+    return 0;
+}
+
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan)
 {
     if (spec->group_size > GROUP_SIZE_MAX)
         metric_limit(call->config->metrics, L_GROUP_SIZE);
-    if (plan_init(plan, spec, &call->failure) == 0) {
+    if (make_plan(services_of(call), spec, plan, &call->failure) == 0) {
         check_filed(call, plan);
         return check_shard(call, plan);
     }

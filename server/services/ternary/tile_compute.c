@@ -122,7 +122,8 @@ static void range_verify(struct tile *tile, const struct task *task,
 static void range_unpack(struct tile *tile, const struct task *task,
                          const struct group_range *range)
 {
-    struct unpack_refusal refused;
+    uint64_t bad = 0;
+    bool lost = false;
     struct unpack_job job = {
         .encoding = tile_read_encoding(task),
         .dtype = task->plan.spec.dtype,
@@ -133,10 +134,9 @@ static void range_unpack(struct tile *tile, const struct task *task,
         .out = tile->out.bytes + range->out_offset,
     };
 
-    if (unpack(task->kernels, &job, &refused) < 0 &&
-        tile->refused.element == UINT64_MAX) {
-        tile->refused = refused;
-        tile->refused.element += tile->span.first_element + range->element;
+    if (unpack(task->kernels, &job, &bad, &lost) < 0 && tile->bad_element == UINT64_MAX) {
+        tile->bad_element = tile->span.first_element + range->element + bad;
+        tile->bad_is_lost = lost;
     }
 }
 

@@ -43,6 +43,60 @@ CASE(packed_bytes, "the size of a packed tensor is that of its blocks and scales
     CHECK_EQ(plan.out_scale_bytes, 4096ull * 32 * 4);
 }
 
+/* Changes one field of a spec. */
+static void change(struct plan_spec *spec, int field)
+{
+    switch (field) {
+    case 0:
+        spec->dtype = TRIT_F16;
+        break;
+    case 1:
+        spec->rank = 1;
+        break;
+    case 2:
+        spec->shape[0]++;
+        break;
+    case 3:
+        spec->shape[1]++;
+        break;
+    case 4:
+        spec->group_size = 64;
+        break;
+    case 5:
+        spec->partial = TRIT_PARTIAL_EXACT;
+        break;
+    case 6:
+        spec->in = TRIT_ENCODING_INT8;
+        break;
+    case 7:
+        spec->in_scales_dtype = TRIT_F16;
+        break;
+    case 8:
+        spec->out = TRIT_ENCODING_PQ2_0;
+        break;
+    case 9:
+        spec->has_out = !spec->has_out;
+        break;
+    case 10:
+        spec->regroups = true;
+        break;
+    case 11:
+        spec->wide_tiles = !spec->wide_tiles;
+        break;
+    }
+}
+
+CASE(equal_specs, "two specs are equal if they have the same value in every field")
+{
+    for (int field = 0; field < 12; field++) {
+        struct plan_spec spec = matrix(3, 1000), other = matrix(3, 1000);
+
+        CHECK(plan_spec_equal(&spec, &other));
+        change(&other, field);
+        CHECK(!plan_spec_equal(&spec, &other));
+    }
+}
+
 /* Group sizes, and the rows they come in. */
 CASE(groups_of_several_blocks,
      "a group may span several blocks, each with the group's scale")
