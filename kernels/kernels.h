@@ -251,6 +251,8 @@ float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_bf16(float value);
 /* The value rounded to f16 or bf16; unchanged for other dtypes. */
 float f32_rounded_to(enum trit_dtype dtype, float value);
+/* The same for `count` values, in place. */
+void f32_round_each(enum trit_dtype dtype, float *values, size_t count);
 /* Whether the dtype holds a finite scale other than 0 as 0 or infinity. */
 bool scale_lost(enum trit_dtype dtype, float scale);
 

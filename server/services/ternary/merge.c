@@ -109,16 +109,29 @@ static void merge_rows(uint64_t *rows, const float *values, uint32_t before,
     }
 }
 
-/* Sums are in variables of their own: the compiler then keeps them in registers. */
-void merge_scales(struct merge *merge, const float *scales, uint64_t count)
+static void add_sums(struct group_sums *sums, const struct group_sums *group)
+{
+    sums->energy += group->energy;
+    sums->error += group->error;
+    sums->dot += group->dot;
+    sums->norm += group->norm;
+}
+
+/* In one loop, because each sum waits for its own last addition. Sums are in variables of
+ * their own: the compiler then keeps them in registers. */
+void merge_groups(struct merge *merge, const float *scales,
+                  const struct group_sums *groups, uint64_t count)
 {
     float least = merge->scale_min, most = merge->scale_max;
     double sum = merge->scale_sum;
+    struct group_sums sums = merge->sums;
     uint64_t finite = 0;
 
     for (uint64_t i = 0; i < count; i++) {
-        float scale = scales[i];
+        const float scale = scales[i];
 
+        if (groups)
+            add_sums(&sums, &groups[i]);
         if (!isfinite(scale))
             continue;
         least = scale < least ? scale : least;
@@ -130,18 +143,6 @@ void merge_scales(struct merge *merge, const float *scales, uint64_t count)
     merge->scale_max = most;
     merge->scale_sum = sum;
     merge->finite_scales += finite;
-}
-
-void merge_sums(struct merge *merge, const struct group_sums *groups, uint64_t count)
-{
-    struct group_sums sums = merge->sums;
-
-    for (uint64_t i = 0; i < count; i++) {
-        sums.energy += groups[i].energy;
-        sums.error += groups[i].error;
-        sums.dot += groups[i].dot;
-        sums.norm += groups[i].norm;
-    }
     merge->sums = sums;
 }
 
@@ -169,10 +170,8 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
     merge_check(merge, task, tile);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);
-    if (task->wants_codes) /* else there is no report */
-        merge_scales(merge, tile->scales, tile->span.groups);
-    if (tile->sums)
-        merge_sums(merge, tile->sums, tile->span.groups);
+    if (task->wants_codes || tile->sums) /* else there is no report */
+        merge_groups(merge, tile->scales, tile->sums, tile->span.groups);
     if (merge->codes_hash && tile->codes)
         hash_tile(merge, task, tile);
     merge->groups += tile->span.groups;

@@ -33,9 +33,10 @@ void merge_fini(struct merge *merge); /* harmless on a zeroed struct */
 /* Adds the next tile, in tile order. */
 void merge_tile(struct merge *merge, const struct task *task, const struct tile *tile);
 
-/* What merge_tile does with its groups, for the merge of shards (shard_report.h). */
-void merge_scales(struct merge *merge, const float *scales, uint64_t count);
-void merge_sums(struct merge *merge, const struct group_sums *groups, uint64_t count);
+/* What merge_tile does with its groups, for the merge of shards (shard_report.h). `groups`
+ * is NULL if there are no sums. */
+void merge_groups(struct merge *merge, const float *scales,
+                  const struct group_sums *groups, uint64_t count);
 void merge_inexact(struct merge *merge, uint64_t group,
                    const uint8_t hash[TILE_HASH_BYTES]);
 

@@ -97,9 +97,8 @@ static float group(struct store_shard *store, const struct shard_group_row *row)
     struct shard_report *shard = owner(store);
     const float held = scale_as_held(&shard->task, row->scale);
 
-    merge_scales(&shard->merge, &row->scale, 1);
-    if (shard->task.wants_sums)
-        merge_sums(&shard->merge, &row->sums, 1);
+    merge_groups(&shard->merge, &row->scale, shard->task.wants_sums ? &row->sums : NULL,
+                 1);
     if (row->inexact)
         merge_inexact(&shard->merge, shard->merge.groups, row->hash);
     shard->held[shard->held_count++] = held;

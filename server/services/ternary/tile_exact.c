@@ -33,11 +33,10 @@ size_t tile_scales_held(const struct tile *tile, const struct task *task, uint64
 {
     const uint64_t left = tile->span.groups - group;
     const size_t count = left < max ? (size_t)left : max;
-    const enum trit_dtype type = task->op == TASK_TERNARIZE ? held_type(task) : TRIT_F32;
 
     memcpy(held, tile->scales + group, count * sizeof(*held));
-    for (size_t i = 0; type != TRIT_F32 && i < count; i++)
-        held[i] = f32_rounded_to(type, held[i]);
+    if (task->op == TASK_TERNARIZE && held_type(task) != TRIT_F32)
+        f32_round_each(held_type(task), held, count);
     return count;
 }
 
@@ -48,8 +47,24 @@ static bool mean_lost(const struct tile *tile, uint64_t group)
     return tile->sums && tile->scales[group] == 0 && tile->sums[group].energy > 0;
 }
 
+/* Their bits are compared, so that the compiler makes vectors of them. */
+static bool any_zero(const float *scales, uint64_t count)
+{
+    uint32_t found = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &scales[i], sizeof(bits));
+        found |= bits << 1 == 0;
+    }
+    return found;
+}
+
 static bool any_mean_lost(const struct tile *tile)
 {
+    if (!any_zero(tile->scales, tile->span.groups))
+        return false;
     for (uint64_t group = 0; group < tile->span.groups; group++)
         if (mean_lost(tile, group))
             return true;
@@ -162,7 +177,7 @@ void tile_hash_inexact(struct tile *tile, const struct task *task)
     struct group_range range;
     uint64_t at = 0;
 
-    if (!tile->inexact_hashes)
+    if (!tile->inexact_hashes || !memchr(tile->inexact, 1, (size_t)tile->span.groups))
         return;
     while (!task_cancelled(task) &&
            plan_next_range(&task->plan, &tile->span, &at, &range))

@@ -84,6 +84,29 @@ CASE(rounding, "rounding to f16 in f32 equals narrowing and widening")
         CHECK(same_rounding(input_float((uint32_t)check_random(&seed))));
 }
 
+/* Runs in which one value is of another kind than the rest, or none. */
+CASE(rounding_each, "rounding many values equals rounding each")
+{
+    const float odd[] = {0.0f,     -0.0f, 0x1p-15f, 0x1p-24f,  1e-30f, 65519.0f,
+                         65520.0f, 1e30f, INFINITY, -INFINITY, NAN};
+    const enum trit_dtype types[] = {TRIT_F32, TRIT_F16, TRIT_BF16};
+    uint64_t seed = check_seed();
+    for (size_t run = 0; run < 3000; run++) {
+        const enum trit_dtype type = types[run % 3];
+        const size_t count = check_random(&seed) % 40;
+        float values[40], want[40];
+        for (size_t i = 0; i < count; i++)
+            values[i] =
+                input_float(0x38800000u + (uint32_t)check_random(&seed) % 0xeff000u);
+        if (count > 0 && run % 2)
+            values[check_random(&seed) % count] = odd[run / 2 % 11];
+        for (size_t i = 0; i < count; i++)
+            want[i] = f32_rounded_to(type, values[i]);
+        f32_round_each(type, values, count);
+        CHECK(memcmp(values, want, count * sizeof(values[0])) == 0);
+    }
+}
+
 CASE(crc, "CRC-32C equals RFC 3720's, also in pieces")
 {
     uint8_t bytes[64] = {0};
