@@ -282,6 +282,28 @@ def test_a_stored_report_of_a_tensor_in_memory(local, memory, values, run):
     same_report(local.ternary.Project(again, timeout=CALL_SECONDS).report, report)
 
 
+@pytest.mark.parametrize("encoding", [tensor_pb2.ENCODING_DENSE, tensor_pb2.ENCODING_PQ2_0])
+def test_a_stored_report_of_many_tiles_in_memory(local, memory, encoding):
+    """The workers hash latents in the order of their tiles: filed from memory, the same bytes by
+    socket are the same report, and a latent of the last tile that differs is another question."""
+    shape = (1056, 1024)
+    values = np.random.default_rng(14).standard_normal(shape).astype(np.float32)
+    data = values.tobytes()
+    buffer = memory.buffer(len(data))
+    first = request(None, encoding, shape, region=buffer.put(data))
+    first.layer.CopyFrom(tensor_pb2.LayerRef(run=f"tiles-{encoding}", layer="w", step=1))
+    report = local.ternary.Project(first, timeout=CALL_SECONDS).report
+    again = request(data, encoding, shape)
+    again.layer.CopyFrom(first.layer)
+    same_report(local.ternary.Project(again, timeout=CALL_SECONDS).report, report)
+    values[-1, -1] = np.nextafter(values[-1, -1], np.float32(9))
+    other = request(values.tobytes(), encoding, shape)
+    assert local.ternary.Project(other, timeout=CALL_SECONDS).report.digest == report.digest
+    other.layer.CopyFrom(first.layer)
+    refused(lambda: local.ternary.Project(other, timeout=CALL_SECONDS),
+            grpc.StatusCode.ALREADY_EXISTS, first.layer.run)
+
+
 def verify_stream(claim, chunks, reference_dtype=0):
     yield ternary_pb2.VerifyStreamRequest(start=ternary_pb2.VerifyStart(
         options=ternary_pb2.VerifyOptions(encoding=claim), dtype=tensor_pb2.DTYPE_F32,

@@ -95,6 +95,15 @@ static void hash_tile(struct merge *merge, const struct task *task,
     hash_inexact(merge, tile);
 }
 
+static void hash_latents(struct merge *merge, const struct task *task,
+                         const struct tile *tile)
+{
+    if (task->op == TASK_TERNARIZE)
+        fingerprint_update(merge->latents, tile->in.bytes, (size_t)tile->span.in_bytes);
+    else
+        fingerprint_update(merge->latents, tile->reference.bytes, tile->reference_filled);
+}
+
 /* The rows of the values that the merge took from the tile: those from `before` on. */
 static void merge_rows(uint64_t *rows, const float *values, uint32_t before,
                        uint32_t after, const float *tile_values,
@@ -174,6 +183,8 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
         merge_groups(merge, tile->scales, tile->sums, tile->span.groups);
     if (merge->codes_hash && tile->codes)
         hash_tile(merge, task, tile);
+    if (merge->latents)
+        hash_latents(merge, task, tile);
     merge->groups += tile->span.groups;
     merge->elements += tile->span.elements;
 }

@@ -4,6 +4,7 @@
 #ifndef TERNARY_MERGE_H
 #define TERNARY_MERGE_H
 
+#include "services/ternary/fingerprint.h"
 #include "services/ternary/tile.h"
 
 struct merge {
@@ -17,6 +18,8 @@ struct merge {
     struct occurrences rounded; /* packing: groups whose scale the output rounds */
     struct storage_check storage;
     struct group_sums sums;
+    /* Of the tiles' latents; borrowed. NULL: nobody asks for it, or it is made elsewhere. */
+    struct fingerprint *latents;
     /* SHA-256 in progress; NULL: no digest */
     void *codes_hash, *scales_hash, *inexact_hash;
     uint64_t inexact;          /* groups that are not exactly ternary */

@@ -16,8 +16,18 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile);
  * memory and the stream's window together are bounded. */
 void pipeline_keep_credit(struct pipeline *pipeline);
 
+/* Bytes that the worker copies from the client's memory, or to it, need memory only while it
+ * computes; latents that are hashed, until the tile is merged. The second function gets memory
+ * for the others; -1: there is none. */
+void pipeline_plan_scratch(const struct pipeline *pipeline, struct tile *tile);
+int pipeline_prepare_copies(struct pipeline *pipeline, struct tile *tile);
+
 /* Gives the tiles that wait to the pool. */
 void pipeline_submit_bundle(struct pipeline *pipeline);
+
+/* The input has the latents, and the loop hashes them as they arrive: their tiles do not keep
+ * them until they are merged. */
+bool pipeline_hashes(const struct pipeline *pipeline, const struct input *input);
 
 /* Counts bytes of an input that have arrived. */
 void pipeline_received(struct pipeline *pipeline, struct input *input, uint64_t count);

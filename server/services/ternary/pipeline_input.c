@@ -151,7 +151,7 @@ int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t 
         taken = fill_target_space(&fill_target);
         taken = taken < count ? taken : count;
         memcpy(fill_target.block->bytes + *fill_target.filled, bytes, taken);
-        if (pipeline->fingerprint && input == pipeline_latents(pipeline))
+        if (pipeline_hashes(pipeline, input))
             fingerprint_update(pipeline->fingerprint,
                                fill_target.block->bytes + *fill_target.filled, taken);
         *fill_target.filled += taken;

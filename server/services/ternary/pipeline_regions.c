@@ -2,7 +2,7 @@
 /* Tiles of tensors that lie in the client's memory. A region waits until fewer than
  * in_flight_max tiles are under way; then its tiles are given to the pool, and the
  * workers copy their bytes. A tile that lies in two regions is filled on the loop, and so
- * is one whose latents are hashed for the store, because the hash needs them in order. */
+ * is one whose latents the loop hashes for the store. */
 #include <inttypes.h>
 
 #include "obs/metrics.h"
@@ -57,8 +57,7 @@ static bool waits_for_many(const struct pipeline *pipeline, const struct input *
 static int take_tile(struct pipeline *pipeline, struct region_waiting *waiting)
 {
     /* Pieces of a tensor are computed on the loop. */
-    bool copied_here = pipeline->twice || (pipeline->fingerprint &&
-                                           waiting->input == pipeline_latents(pipeline));
+    bool copied_here = pipeline->twice || pipeline_hashes(pipeline, waiting->input);
     const uint64_t left = waiting->region.bytes - waiting->at;
     struct tile *tile;
     uint64_t needed;
@@ -221,8 +220,8 @@ int pipeline_feed_region(struct pipeline *pipeline, struct input *input,
         (struct region_waiting){.input = input, .bytes = bytes, .region = *region};
     regions->chunks++;
     pipeline_received(pipeline, input, region->bytes);
-    /* The bytes wait in the client's memory, and a worker lends its own for the copy. So more
-     * tiles cost little, and no worker waits for the loop. */
+    /* The bytes wait in the client's memory, and a worker mostly lends its own for the copy.
+     * So more tiles cost little. */
     pipeline->in_flight_max = TILES_IN_FLIGHT_MAX;
     return take_regions(pipeline);
 }

@@ -57,13 +57,6 @@ int pipeline_take_scales(struct pipeline *pipeline, const uint8_t *bytes, size_t
     return 0;
 }
 
-const struct input *pipeline_latents(const struct pipeline *pipeline)
-{
-    if (pipeline->task.op == TASK_TERNARIZE)
-        return &pipeline->tensor;
-    return pipeline->task.has_reference ? &pipeline->reference : NULL;
-}
-
 /* A tensor with one scale, of which not everything is in memory. */
 static bool computes_pieces(const struct pipeline *pipeline)
 {
@@ -72,6 +65,14 @@ static bool computes_pieces(const struct pipeline *pipeline)
     if (!task->plan.whole)
         return false;
     return pipeline->emits_chunks || (task->op == TASK_VERIFY && !task->has_reference);
+}
+
+/* The latents are still there when their tile is merged: the workers hash them. */
+static bool latents_stay(const struct pipeline *pipeline)
+{
+    return !pipeline->task.in_pieces &&
+           (pipeline_latents(pipeline) != &pipeline->tensor ||
+            !task_in_place(&pipeline->task));
 }
 
 static uint32_t tiles_in_flight(const struct pipeline *pipeline)
@@ -110,6 +111,8 @@ int pipeline_start(struct pipeline *pipeline)
             !(pipeline->fingerprint = fingerprint_create()))
             return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                         "no memory for a hash of the latents");
+        if (latents_stay(pipeline))
+            pipeline->merge.latents = pipeline->fingerprint;
         pipeline->report_write.drained = on_drained;
         if (report_write_open(&pipeline->report_write, plan, call) < 0)
             return -1;
@@ -354,33 +357,6 @@ static bool computed_here(const struct pipeline *pipeline, const struct tile *ti
                          tile->span.elements) <= INLINE_TILE_NS_MAX;
 }
 
-/* Bytes that the worker copies from the client's memory, or to it, need memory only while it
- * computes. */
-static void plan_scratch(const struct pipeline *pipeline, struct tile *tile)
-{
-    const struct tile_span *span = &tile->span;
-    const bool in_place = task_in_place(&pipeline->task);
-
-    tile->borrows_in = tile->in_source && (!in_place || tile->place) &&
-                       span->in_bytes <= SCRATCH_PART_BYTES;
-    tile->borrows_reference =
-        tile->reference_source && tile->reference_filled <= SCRATCH_PART_BYTES;
-    tile->borrows_out = tile->place && !in_place && span->out_bytes <= SCRATCH_PART_BYTES;
-}
-
-/* Memory for the bytes that are copied from the client's. */
-static int prepare_copies(struct pipeline *pipeline, struct tile *tile)
-{
-    struct call *call = pipeline->call;
-
-    if (tile->in_source && !tile->borrows_in &&
-        call_block(call, (size_t)tile->span.in_bytes, &tile->in) < 0)
-        return -1;
-    return tile->reference_source && !tile->borrows_reference
-               ? call_block(call, tile->reference_filled, &tile->reference)
-               : 0;
-}
-
 /* The output of a unary call has its place in the region of the reply. */
 static void place_reply(const struct regions *regions, struct tile *tile)
 {
@@ -435,9 +411,9 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         return -1;
     place_reply(pipeline->regions, tile);
     if (!here && !tile->prepared)
-        plan_scratch(pipeline, tile);
+        pipeline_plan_scratch(pipeline, tile);
     if (!tile->prepared &&
-        (prepare_copies(pipeline, tile) < 0 ||
+        (pipeline_prepare_copies(pipeline, tile) < 0 ||
          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
         return memory_spent(call);
     pipeline->in_flight++;
@@ -447,7 +423,7 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     tile->behind = NULL;
     tile->job =
         (struct call_job){.call = call, .run = compute_tiles, .done = tiles_computed};
-    if (!here && tile->borrows_in && pipeline->regions->taking) {
+    if (!here && tile->in_source && pipeline->regions->taking) {
         bundle_add(pipeline, tile);
         return 0;
     }
