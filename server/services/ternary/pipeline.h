@@ -21,6 +21,9 @@ enum {
     TILES_IN_FLIGHT_BASE = 4,
     TILES_IN_FLIGHT_PER_THREAD = 2,
     TILES_IN_FLIGHT_MAX = 32,
+    /* Of a unary call whose bytes lie in the client's memory: some milliseconds of work, so
+     * that no worker waits where the loop waits for a core. */
+    TILES_BORROWING_MAX = 64,
     /* Tiles of the client's memory that one job computes: each job wakes the loop, and only
      * within a job is the next tile fetched while one is computed. */
     BUNDLE_TILES_MAX = 8,

@@ -222,7 +222,9 @@ int pipeline_feed_region(struct pipeline *pipeline, struct input *input,
     pipeline_received(pipeline, input, region->bytes);
     /* The bytes wait in the client's memory, and a worker mostly lends its own for the copy.
      * So more tiles cost little. */
-    pipeline->in_flight_max = TILES_IN_FLIGHT_MAX;
+    pipeline->in_flight_max = pipeline->emits_chunks || pipeline->merge.latents
+                                  ? TILES_IN_FLIGHT_MAX
+                                  : TILES_BORROWING_MAX;
     return take_regions(pipeline);
 }
 
