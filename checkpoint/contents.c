@@ -434,6 +434,17 @@ static int find_foreign(struct classifying *c, size_t index)
     return result;
 }
 
+/* Of a tensor that is named like a table, but that no packed weight has. */
+static enum content_kind kind_of_table(const struct classifying *c,
+                                       const struct tensor_entry *entry)
+{
+    if (c->side != CONTENTS_CLAIM || !packing_is_no_table(c->contents->table, entry))
+        return CONTENT_FOREIGN_TABLE;
+    return selection_of(c->options, entry->name) == SELECTION_EXCLUDED
+               ? CONTENT_EXCLUDED
+               : CONTENT_UNKNOWN_DTYPE;
+}
+
 static int find_all_foreign(struct classifying *c)
 {
     struct contents *contents = c->contents;
@@ -444,7 +455,7 @@ static int find_all_foreign(struct classifying *c)
     for (size_t i = 0; i < contents->table->count; i++)
         if (contents->items[i].kind == CONTENT_KEPT &&
             contents->items[i].role == ROLE_PACKING_TABLE)
-            contents->items[i].kind = CONTENT_FOREIGN_TABLE;
+            contents->items[i].kind = kind_of_table(c, &contents->table->entries[i]);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/config.h"
 #include "checkpoint/findings.h"
 #include "checkpoint/gguf_names.h"
 #include "kernels/kernels.h"
@@ -140,6 +141,12 @@ static void add_unknown(struct file_findings *findings, const struct contents *c
     if (!added)
         return;
     form_of(added->got, entry);
+    if (packing_is_no_table(claim->table, entry)) {
+        finding_set_hint(added,
+                         "named like a table of scales, but too large to be one of "
+                         "the weight beside it; --exclude leaves it out");
+        return;
+    }
     list_encodings(encodings, sizeof(encodings), entry);
     snprintf(
         text, sizeof(text),
@@ -202,6 +209,50 @@ void findings_judge_rotated(struct file_findings *findings,
     }
 }
 
+/* How a layer that MLX reads is packed, as it was read; no bits: it is none. */
+static struct mlx_terms mlx_terms_of(const struct content *item)
+{
+    if (content_is_foreign(item))
+        return item->foreign.packing == PACKING_MLX
+                   ? (struct mlx_terms){item->foreign.bits,
+                                        (uint32_t)item->foreign.block_columns}
+                   : (struct mlx_terms){.bits = 0};
+    return item->terms.encoding == TRIT_ENCODING_MLX_2BIT
+               ? (struct mlx_terms){2, item->terms.group_size}
+               : (struct mlx_terms){.bits = 0};
+}
+
+static void mlx_terms_text(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
+                           const struct mlx_terms *terms)
+{
+    snprintf(text, TRIT_FINDING_VALUE_BYTES_MAX + 1, "%u bits in groups of %u",
+             (unsigned)terms->bits, (unsigned)terms->group_size);
+}
+
+/* MLX makes its tables by config.json, and then loads none of another shape. */
+static void add_config(struct file_findings *findings,
+                       const struct checkpoint_options *options, const char *name,
+                       const struct content *item)
+{
+    const struct mlx_terms got = mlx_terms_of(item);
+    struct mlx_terms told = config_mlx_terms(options->config, name);
+    struct trit_finding *added;
+
+    if (!got.bits || (!told.bits && !told.group_size))
+        return;
+    told.bits = told.bits ? told.bits : got.bits;
+    told.group_size = told.group_size ? told.group_size : got.group_size;
+    if (told.bits == got.bits && told.group_size == got.group_size)
+        return;
+    added = findings_add(findings, TRIT_FINDING_CONFIG_DISAGREES, name, NULL);
+    if (!added)
+        return;
+    mlx_terms_text(added->expected, &told);
+    mlx_terms_text(added->got, &got);
+    finding_set_hint(added, "config.json says what is expected, but the shapes of weight "
+                            "and scales do not fit it; MLX does not load such a layer");
+}
+
 struct missing {
     struct file_findings *findings;
     const struct contents *claim, *latents;
@@ -239,6 +290,8 @@ void findings_add_contents(struct file_findings *findings,
             add_unfit(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {
             add_without_scales(findings, claim, i);
+        } else if (item->kind == CONTENT_LAYER) {
+            add_config(findings, options, entry->name, item);
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
                    !(has_record && (latents || accept_record))) {
             add_unknown(findings, claim, entry);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/form.h"
 #include "checkpoint/keras_names.h"
 #include "checkpoint/naming.h"
 
@@ -303,6 +304,27 @@ static bool is_flat(const struct tensor_entry *entry)
 
     leaf += leaf[0] == '_';
     return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
+}
+
+bool packing_is_no_table(const struct tensor_table *table,
+                         const struct tensor_entry *entry)
+{
+    char name[FILES_NAME_BYTES_MAX + 32];
+    const char *dot = strrchr(entry->name, '.');
+    const int base = dot ? (int)(dot - entry->name) + 1 : 0;
+    const struct tensor_entry *weight;
+    uint64_t elements, weights;
+
+    snprintf(name, sizeof(name), "%.*sweight", base, entry->name);
+    weight = table_find(table, name);
+    if (!weight && base > 0) { /* m.weight.scales */
+        snprintf(name, sizeof(name), "%.*s", base - 1, entry->name);
+        weight = table_find(table, name);
+    }
+    return weight && type_holds(weight->type, TRIT_ENCODING_DENSE) && entry->rank > 1 &&
+           shape_elements(entry->rank, entry->shape, &elements) &&
+           shape_elements(weight->rank, weight->shape, &weights) &&
+           elements > weights / 2;
 }
 
 const char *packing_dense_name(const struct tensor_table *table, const char *name,

@@ -37,6 +37,11 @@ bool type_is_packed(const struct element_type *type);
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
 
+/* Is a tensor that is named like a table larger than the tables of the weight in the same
+ * module are? That weight is dense, and a group has at least two weights. */
+bool packing_is_no_table(const struct tensor_table *table,
+                         const struct tensor_entry *entry);
+
 /* The name that the weight has where it is dense: compressed-tensors calls NAME.weight
  * NAME.weight_packed, gemlite NAME.W_q. Writes it to `text`; NULL: it is the tensor's own, or
  * another tensor of the table has it. */

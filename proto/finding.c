@@ -50,6 +50,7 @@ static const struct {
     [TRIT_FINDING_DIGEST_DIFFERS] = {"digest_differs", TRIT_SEVERITY_ERROR},
     [TRIT_FINDING_ATTESTATION_DIFFERS] = {"attestation_differs", TRIT_SEVERITY_ERROR},
     [TRIT_FINDING_REPLICA_EQUAL] = {"replica_equal", TRIT_SEVERITY_NOTE},
+    [TRIT_FINDING_CONFIG_DISAGREES] = {"config_disagrees", TRIT_SEVERITY_ERROR},
 };
 
 static const char *const severities[] = {

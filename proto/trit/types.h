@@ -169,8 +169,9 @@ enum trit_finding_kind {
     TRIT_FINDING_EXTRA_FILE,
     TRIT_FINDING_DIGEST_DIFFERS,
     TRIT_FINDING_ATTESTATION_DIFFERS,
-    TRIT_FINDING_REPLICA_EQUAL, /* of a report that was compared with other replicas */
-    TRIT_FINDING_KINDS,         /* how many there are */
+    TRIT_FINDING_REPLICA_EQUAL,    /* of a report that was compared with other replicas */
+    TRIT_FINDING_CONFIG_DISAGREES, /* config.json and the shapes of a layer's tables */
+    TRIT_FINDING_KINDS,            /* how many there are */
 };
 
 /* One thing that a verification found about one tensor. Reports hold an array of these,

@@ -71,12 +71,17 @@ def test_mlx_scale_of_0_under_codes(daemon, tmp_path, random, bits):
 
 def test_mlx_of_several_bits(daemon, tmp_path, random):
     """Layers whose bits differ from the model's 2 are read by their own; a packed router stays a
-    router."""
+    router. MLX does not load layers that config.json describes otherwise: they fail."""
     tensors, _, config = mlx(random, 2, True)
     more, _, _ = mlx(random, 8, True)
     tensors |= {name.replace("l.", "head."): one for name, one in more.items()}
     gate, _, _ = mlx(random, 8, False)
     tensors |= {name.replace("l.", "mlp.gate."): one for name, one in gate.items()}
+    code, found, kinds = verify(daemon, folder(tmp_path / "b", tensors, config))
+    one, = found["findings"]
+    assert code == 1 and (one["kind"], one["layer"]) == ("config_disagrees", "head.weight")
+    assert (one["expected"], one["got"]) == ("2 bits in groups of 64", "8 bits in groups of 64")
+    config["quantization"]["head"] = {"group_size": 64, "bits": 8}
     code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
     assert code == 0 and not kinds, found["findings"]
     assert {one["layer"] for one in found["layers"]} == {"l.weight", "head.weight"}

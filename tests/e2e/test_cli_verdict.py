@@ -619,3 +619,19 @@ def test_report_of_another_ending(daemon, files, name):
     """A report file with an unknown suffix is refused before any work."""
     done = cli(None, "verify", files.latents, "--report", files.folder / name, env=NOBODY)
     assert done.returncode == 2 and ".csv" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["m.scales", "m.weight.scales"])
+def test_a_table_as_large_as_its_dense_weight_is_none(daemon, files, name):
+    """It may hold weights, so it counts as unexamined unless it is excluded. One scale for each group
+    is a table."""
+    weight = files.ternary(8, 256)
+    for large, *words in ((True,), (True, "--exclude", name), (False,)):
+        save(files.out, {"m.weight": weight, name: files.normal(8, 256 if large else 2)})
+        code, found, kinds = verify(daemon, files.out, *words)
+        if large and not words:
+            assert code == 4 and set(kinds) == {"unknown_dtype"}
+            assert kinds["unknown_dtype"][0]["tensor"] == name
+            assert found["share_examined"] == .5
+        else:
+            assert code == 0 and not kinds

@@ -270,13 +270,23 @@ def partial_group_differs(c):
             dict(layer="l.weight", expected="padded", got="exact"))
 
 
+def config_disagrees(c):
+    data, scales = packings.encode(claims.MLX_2BIT, c.t, c.scales)
+    scales = np.frombuffer(scales, "<f2").reshape(4, 2)
+    path = c.file({"l.weight": np.frombuffer(data, "<u4").reshape(4, 16), "l.scales": scales,
+                   "l.biases": -scales})
+    (c.folder / "config.json").write_text('{"quantization": {"group_size": 128, "bits": 4}}')
+    return [path], dict(layer="l.weight", expected="4 bits in groups of 128",
+                        got="2 bits in groups of 128")
+
+
 MAKERS = [not_ternary, non_finite, code_out_of_range, scale_non_finite, scale_negative,
           scale_zero_under_codes, scale_reciprocal, dead_layer, codes_differ, scales_differ,
           missing_layer, renamed, missing_tensor, other_tensor_differs, index_disagrees, duplicate,
           extra_layer, extra_tensor, foreign_packing, unknown_dtype, kept_by_record,
           nothing_examined, dead_groups, scale_subnormal, base3_non_canonical, not_in_index,
           scale_rounded, rotated_basis, threshold_differs, granularity_differs,
-          partial_group_differs]
+          partial_group_differs, config_disagrees]
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda one: one.__name__)
