@@ -313,8 +313,11 @@ static int validate_address(const struct config *config, const char *address,
                             const char *option, bool encrypted, struct failure *failure)
 {
     const bool authenticated = config->token_file || config->tls_client_ca;
-    const char *missing = "neither TLS (--tls-cert and --tls-key) nor authentication "
-                          "(--token-file or --tls-client-ca)";
+    const bool off = config->tls_cert && !encrypted; /* by --http-tls */
+    const char *missing = off ? "--http-tls is off, and authentication (--token-file or "
+                                "--tls-client-ca) is not set"
+                              : "neither TLS (--tls-cert and --tls-key) nor "
+                                "authentication (--token-file or --tls-client-ca) is set";
 
     if (config->insecure || strcmp(address, "off") == 0 ||
         net_address_is_local(address) || (encrypted && authenticated))
@@ -323,13 +326,13 @@ static int validate_address(const struct config *config, const char *address,
         return fail_field(failure, TRIT_INVALID_ARGUMENT, option,
                           "\"%s\" is not host:port, [v6]:port or unix:/path", address);
     if (encrypted)
-        missing = "authentication (--token-file or --tls-client-ca)";
+        missing = "authentication (--token-file or --tls-client-ca) is not set";
     else if (authenticated)
-        missing = "TLS (--tls-cert and --tls-key)";
+        missing = off ? "--http-tls is off" : "TLS (--tls-cert and --tls-key) is not set";
     return fail_field(failure, TRIT_INVALID_ARGUMENT, option,
-                      "\"%s\" is reachable from other machines, and %s is %sset; "
+                      "\"%s\" is reachable from other machines, and %s; "
                       "--insecure allows it",
-                      address, missing, encrypted || authenticated ? "not " : "");
+                      address, missing);
 }
 
 static int validate_tls(const struct config *config, struct failure *failure)

@@ -83,6 +83,8 @@ static void reports_filed(void *arg)
         loops_tell(app, SERVICES_FILED);
 }
 
+#define STORES_NOTHING "store_queue_max is 0, so no report is stored"
+
 static int start_store(struct app *app, struct failure *failure)
 {
     struct health_rules rules;
@@ -107,6 +109,9 @@ static int start_store(struct app *app, struct failure *failure)
     if (!config.directory)
         log_event(app->log, LOG_WARN, "reports_in_memory",
                   LOG_FIELDS(LOG_STR("why", "no --data-dir: reports are lost at exit")));
+    if (config.queue_max == 0)
+        log_event(app->log, LOG_WARN, "reports_not_stored",
+                  LOG_FIELDS(LOG_STR("why", STORES_NOTHING)));
     if (store_open(&app->store, &config, failure) < 0 ||
         store_reader_open(&app->services_reader, app->store, failure) < 0)
         return -1;
@@ -268,6 +273,10 @@ static int ready(void *arg, char *why, size_t bytes)
 
     switch ((enum app_state)atomic_load(&app->state)) {
     case APP_SERVING:
+        if (app->config.limits.store_queue_max == 0) {
+            snprintf(why, bytes, STORES_NOTHING);
+            return -1;
+        }
         return app_memory_suffices(app, why, bytes) && app_disk_suffices(app, why, bytes)
                    ? 0
                    : -1;

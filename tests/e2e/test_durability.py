@@ -128,8 +128,11 @@ def test_best_effort_does_not_wait_if_told_so(start, run, values, method):
 
 @METHODS
 def test_best_effort_goes_on_where_the_store_takes_no_report(start, run, values, method):
-    """No report may wait for the disk: a durable call is refused, a best-effort one is not."""
+    """No report may wait for the disk: a durable call is refused, a best-effort one is not. Log and
+    /readyz say so."""
     own = start("--store-queue-max", "0")
+    assert probe(own) == (503, "not ready: store_queue_max is 0, so no report is stored\n")
+    own.wait_log("reports_not_stored", "store_queue_max is 0")
     refused(lambda: method(own, values, layer(run)), grpc.StatusCode.RESOURCE_EXHAUSTED)
     report = method(own, values, layer(run), durability=BEST_EFFORT)
     assert report.HasField("stored") and not report.stored

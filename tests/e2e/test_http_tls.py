@@ -125,6 +125,9 @@ def test_http_tls_off_leaves_http_plain(start, server):
     with pytest.raises(Refused) as stopped:
         start("--http-tls", "maybe")
     assert stopped.value.code == 2 and "on or off" in stopped.value.log
+    with pytest.raises(Refused) as stopped:
+        start(*tls_words(server), "--http-tls", "off", "--http", "0.0.0.0:0", "--token-file", server.cert)
+    assert stopped.value.code == 2 and "other machines, and --http-tls is off; " in stopped.value.log
 
 
 def test_half_handshakes_do_not_block_probes(start, authority, server):
