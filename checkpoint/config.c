@@ -170,7 +170,11 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
         return -1;
     copy_text(config->model_type, json_object_get(root, "model_type"));
     config->tied = json_is_true(json_object_get(root, "tie_word_embeddings"));
-    const int result = read_quantization(config, root);
+    config->text = malloc(bytes + 1);
+    if (config->text)
+        memcpy(config->text, text, bytes);
+    config->bytes = bytes;
+    const int result = config->text ? read_quantization(config, root) : -1;
 
     read_architecture(config);
     read_head(config, root);
@@ -181,7 +185,9 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
 void model_config_fini(struct model_config *config)
 {
     free(config->modules);
+    free(config->text);
     config->modules = NULL;
+    config->text = NULL;
     config->module_count = 0;
 }
 

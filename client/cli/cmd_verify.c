@@ -128,13 +128,13 @@ static int hash_files(struct verify_command *v)
 
     if (!statement)
         return 0;
-    if (attested_files(&v->found.files, run->file.reader, options->arguments[0],
-                       statement, &run->failure) < 0)
+    if (attested_files(&v->found.files, run->file.reader, &run->file.config,
+                       options->arguments[0], statement, &run->failure) < 0)
         return -1;
-    return run->against.reader
-               ? attested_files(&v->found.latents, run->against.reader, options->against,
-                                statement, &run->failure)
-               : 0;
+    return run->against.reader ? attested_files(&v->found.latents, run->against.reader,
+                                                &run->against.config, options->against,
+                                                statement, &run->failure)
+                               : 0;
 }
 
 static enum exit_code finish(struct verify_command *v)

@@ -52,6 +52,42 @@ static int read_other(void *from, size_t number, uint64_t offset, void *buffer,
     return source_read(from, offset, buffer, count, failure);
 }
 
+static int read_kept(void *from, size_t number, uint64_t offset, void *buffer,
+                     uint64_t count, struct failure *failure)
+{
+    const struct read_text *kept = from;
+
+    (void)number, (void)failure;
+    memcpy(buffer, kept->text + offset, (size_t)count);
+    return 0;
+}
+
+/* Index and config.json, as they were read to know what the tensors are. */
+enum { KEPT_TEXTS = 2 };
+struct kept_texts {
+    struct read_text list[KEPT_TEXTS];
+    size_t count;
+};
+
+static int hash_kept(struct hashing *h, struct kept_texts *kept)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < kept->count; i++)
+        if (kept->list[i].text)
+            result = hash_file(h, kept->list[i].name, kept->list[i].bytes, read_kept,
+                               &kept->list[i], 0);
+    return result;
+}
+
+static const struct read_text *kept_text(const struct kept_texts *kept, const char *name)
+{
+    for (size_t i = 0; i < kept->count; i++)
+        if (strcmp(kept->list[i].name, name) == 0)
+            return &kept->list[i];
+    return NULL;
+}
+
 /* A file that the reader did not open, such as the tokenizer's. */
 static int hash_other(struct hashing *h, const char *name, const char *path)
 {
@@ -98,8 +134,9 @@ static bool is_same_file(const char *path, const char *except)
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
-/* The others in the folder; those of the reader are in the list already. */
-static int hash_folder(struct hashing *h, const struct reader *reader, const char *except)
+/* The others in the folder; those that were examined are in the list already. */
+static int hash_folder(struct hashing *h, const struct reader *reader,
+                       const struct kept_texts *kept, const char *except)
 {
     const char *folder = reader_folder(reader);
     struct folder_names names;
@@ -107,8 +144,14 @@ static int hash_folder(struct hashing *h, const struct reader *reader, const cha
 
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         char *path = folder_path(folder, names.names[i]);
+        const struct read_text *text = kept_text(kept, names.names[i]);
 
-        if (!path)
+        if (text && !text->text)
+            result = fail(h->failure, TRIT_ABORTED, NULL,
+                          "%s: it was not there when the file was opened", text->name);
+        else if (text)
+            result = 0;
+        else if (!path)
             result = fail(h->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
         else if (!holds_tensors(reader, names.names[i]) && !is_same_file(path, except))
             result = hash_other(h, names.names[i], path);
@@ -118,9 +161,23 @@ static int hash_folder(struct hashing *h, const struct reader *reader, const cha
     return result;
 }
 
-int attested_files(struct attested_list *list, struct reader *reader, const char *path,
+static struct kept_texts kept_of(const struct reader *reader,
+                                 const struct model_config *config)
+{
+    const struct read_text *index = reader_index(reader);
+    struct kept_texts kept = {.list = {{"config.json", config->text, config->bytes}},
+                              .count = 1};
+
+    if (index)
+        kept.list[kept.count++] = *index;
+    return kept;
+}
+
+int attested_files(struct attested_list *list, struct reader *reader,
+                   const struct model_config *config, const char *path,
                    const char *except, struct failure *failure)
 {
+    struct kept_texts kept = kept_of(reader, config);
     struct hashing h = {.list = list, .buffer = malloc(PIECE_BYTES), .failure = failure};
     int result =
         h.buffer ? 0 : fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
@@ -129,8 +186,11 @@ int attested_files(struct attested_list *list, struct reader *reader, const char
         result = sha256_create(&h.hash, failure);
     if (result == 0)
         result = hash_tensor_files(&h, reader);
-    if (result == 0 && (folder_is(path) || reader_has_index(reader)))
-        result = hash_folder(&h, reader, except);
+    if (result == 0 && (folder_is(path) || reader_index(reader))) {
+        result = hash_kept(&h, &kept);
+        if (result == 0)
+            result = hash_folder(&h, reader, &kept, except);
+    }
     attested_sort(list);
     sha256_destroy(h.hash);
     free(h.buffer);

@@ -25,10 +25,12 @@ static int gather(struct trit_verification *v, struct trit_file *claim,
             return -1;
     }
     attested_sort(&found->layers);
-    if (attested_files(&found->files, claim->reader, claim->path, except, failure) < 0)
+    if (attested_files(&found->files, claim->reader, &claim->checkpoint.config,
+                       claim->path, except, failure) < 0)
         return -1;
-    return latents ? attested_files(&found->latents, latents->reader, latents->path,
-                                    except, failure)
+    return latents ? attested_files(&found->latents, latents->reader,
+                                    &latents->checkpoint.config, latents->path, except,
+                                    failure)
                    : 0;
 }
 

@@ -37,6 +37,13 @@ int folder_names_read(struct folder_names *names, const char *folder,
                       struct failure *failure);
 void folder_names_fini(struct folder_names *names); /* harmless on a zeroed one */
 
+/* A small file as it was read. */
+struct read_text {
+    const char *name; /* in its folder */
+    char *text;       /* or NULL: there was none */
+    size_t bytes;
+};
+
 /* Reads a small file, malloc'ed and followed by a NUL. Returns 1; 0 if there is no such
  * file; -1 if it cannot be read. */
 int folder_read_text(const char *folder, const char *name, char **text, size_t *bytes,

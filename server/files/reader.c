@@ -427,9 +427,9 @@ bool reader_is_folder(const struct reader *reader)
     return reader->shards.folder != NULL;
 }
 
-bool reader_has_index(const struct reader *reader)
+const struct read_text *reader_index(const struct reader *reader)
 {
-    return reader->shards.index != NULL;
+    return reader->shards.index ? &reader->shards.as_read : NULL;
 }
 
 size_t reader_file_count(const struct reader *reader)

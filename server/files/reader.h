@@ -5,6 +5,7 @@
 #ifndef FILES_READER_H
 #define FILES_READER_H
 
+#include "files/folder.h"
 #include "files/notes.h"
 #include "files/read_options.h"
 #include "files/source.h"
@@ -37,8 +38,8 @@ const char *reader_folder(const struct reader *reader);
 bool reader_is_folder(const struct reader *reader);     /* or a single file */
 const char *reader_format(const struct reader *reader); /* "safetensors" */
 
-/* Is there an index of the shards? */
-bool reader_has_index(const struct reader *reader);
+/* The index of the shards; NULL: there is none. */
+const struct read_text *reader_index(const struct reader *reader);
 
 /* The files that the tensors are in, by number, for their names and sizes; NULL: the file is
  * missing. */

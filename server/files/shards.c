@@ -115,8 +115,8 @@ static int read_index(struct shards *shards, struct failure *failure)
         return found < 0 ? -1
                          : fail(failure, TRIT_NOT_FOUND, NULL, "%s does not exist",
                                 shards->index);
+    shards->as_read = (struct read_text){shards->index, text, bytes};
     shards->root = json_read(text, bytes, JSON_READ_UNIQUE_KEYS, &fault);
-    free(text);
     if (!shards->root)
         return fail(failure, json_fault_status(&fault), NULL, "%s, line %zu: %s",
                     shards->index, fault.line, fault.words);
@@ -406,6 +406,7 @@ void shards_fini(struct shards *shards)
     free(shards->list);
     free(shards->folder);
     free(shards->index);
+    free(shards->as_read.text);
     json_decref(shards->root);
     *shards = (struct shards){.count = 0};
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "files/folder.h"
 
 struct json_t;
 
@@ -27,6 +28,7 @@ struct shards {
     struct shard *list; /* in order of name */
     size_t count, capacity;
     char *index;               /* its name in the folder, or NULL */
+    struct read_text as_read;  /* the index */
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */
     struct json_t *root;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statements about checkpoints."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -58,3 +59,28 @@ def test_refusals(client, folder):
         client.checkpoint.verify(latents, attestation=out)
     assert client.checkpoint.attest(latents, out, force=True).verdict == "fail"
     assert json.loads(out.read_text())["predicate"]["verdict"] == "fail"
+
+
+def test_config_and_index_are_those_that_were_examined(client, folder, random):
+    """They say what the tensors are. What is in their files later is not attested."""
+    claim, out = folder / "claim", folder / "s.json"
+    claim.mkdir()
+    write(claim / "model-00001-of-00001.safetensors", {"a.weight": f32(np.ones((8, 256)))})
+    texts = {
+        "config.json": b'{"model_type": "llama"}',
+        "model.safetensors.index.json": json.dumps(
+            {"weight_map": {"a.weight": "model-00001-of-00001.safetensors"}}
+        ).encode(),
+    }
+    for name, text in texts.items():
+        (claim / name).write_bytes(text)
+
+    def change(*_):
+        for name in texts:
+            (claim / name).write_bytes(b"{}")
+
+    assert client.checkpoint.attest(claim, out, progress=change).verdict == "pass"
+    assert (claim / "config.json").read_bytes() == b"{}"
+    digests = {one["name"]: one["digest"] for one in json.loads(out.read_text())["subject"]}
+    for name, text in texts.items():
+        assert digests[name] == {"sha256": hashlib.sha256(text).hexdigest()}
