@@ -71,7 +71,7 @@ ifneq ($(VARIANT),arm64)
 ALIGNED := -falign-functions=64
 $(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c $(ALIGNED)
 $(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
-  -mavx512vbmi2 -mf16c -mbmi2 $(ALIGNED)
+  -mavx512vbmi2 -mavx512vpopcntdq -mf16c -mbmi2 $(ALIGNED)
 # Products name their fused multiply-adds; contraction stays off. Their inner loops are
 # aligned.
 $(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma $(ALIGNED) -falign-loops=64

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define SURVEYS 1 /* avx512_body_survey.h */
 enum { VECTOR_BYTES = 64 };
 
 #define F64V_ADD_PRODUCT(sum, a, b) ((f64v)_mm512_fmadd_pd((a), (b), (sum)))

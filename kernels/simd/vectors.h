@@ -77,6 +77,11 @@ static inline f64v f64v_load(const double *p)
     return *(const f64v_unaligned *)(const void *)p;
 }
 
+static inline void f64v_store(double *p, f64v v)
+{
+    *(f64v_unaligned *)(void *)p = v;
+}
+
 static inline f64v f64v_splat(double x)
 {
     return (f64v){0} + x;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2) and BMI2. Unlike the other ISAs,
- * it compares into mask registers and keeps codes in general registers. */
+/* The vocabulary in AVX-512 (F, BW, DQ, VL, VBMI, VBMI2, VPOPCNTDQ) and BMI2. Unlike the
+ * other ISAs, it compares into mask registers and keeps codes in general registers. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -80,6 +80,8 @@ static inline f32v f32v_round_to_f16(f32v v)
 {
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
+
+#include "kernels/simd/avx512_body_survey.h"
 
 #define VOCABULARY "kernels/simd/avx512_typed.h"
 #include "kernels/ternary/body.h"

@@ -59,6 +59,15 @@
  *                               Where an element is not finite, the total is not finite
  *                               or at least SUM_FINITE.
  *   VOCABULARY                  the header of the names marked with *
+ *
+ * An ISA may define SURVEYS as 1, and then, for blocks of f32 (body_survey.h):
+ *   survey, SURVEY_UNITS        what is kept of a block; most units in one
+ *   survey_group(s, g, vectors, p, keys)   surveys group g of `vectors` times 16 elements
+ *   survey_end(s, units)        after the last group of a block of so many units
+ *   survey_totals(to, s)        of each group, the sum beyond the threshold
+ *   survey_count(s, units, tally, near, found)   adds all counts; of each unit, how many
+ *                               elements are beyond the threshold
+ *   survey_pack(s, units)       the block's 2-bit codes, in s->codes
  */
 #include <assert.h>
 #include <math.h>
@@ -207,6 +216,7 @@ struct element_type {
 #include "kernels/ternary/body_sums.h"
 #include "kernels/ternary/body_pack.h"
 #include "kernels/ternary/body_emit.h"
+#include "kernels/ternary/body_survey.h"
 #define TEMPLATE "kernels/ternary/typed_ternarize.h"
 #include "kernels/simd/each_type.h"
 #include "kernels/ternary/body_verify.h"

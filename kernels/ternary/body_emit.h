@@ -7,6 +7,7 @@ struct emitter {
     const struct packing *packing; /* NULL: dense */
     size_t in_bytes, out_bytes;    /* of a group */
     bool stream;
+    bool surveyed; /* survey_block does the outputs */
 };
 
 /* Fetches a group's part of what is read next, from `begin` to `end`, into L2. Each pass
@@ -38,13 +39,15 @@ struct first_pass {
     struct widened widened;
 };
 
-INLINE void first_pass_init(struct first_pass *to, const struct ternarize_job *job)
+INLINE void first_pass_init(struct first_pass *to, const struct ternarize_job *job,
+                            bool surveyed)
 {
     struct widened *widened = &to->widened;
     memset(to->partials, 0, sizeof(to->partials));
     if (!job->sums)
         return;
     widened->stride = widened_stride(job->group_len);
+    widened->kept = widened->stride <= WIDENED_MAX && !surveyed;
     memset(widened->sums, 0, sizeof(widened->sums));
     memset(widened->energies, 0, sizeof(widened->energies));
 }

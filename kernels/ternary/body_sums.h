@@ -47,6 +47,7 @@ INLINE struct group_sums sums_total(const struct sums *sums)
  * of `stride` <= WIDENED_MAX elements, padded with 0 to whole lanes. */
 struct widened {
     size_t stride;
+    bool kept; /* whether there are magnitudes */
     struct partial sums[BLOCK_GROUPS], energies[BLOCK_GROUPS];
     _Alignas(64) double magnitudes[WIDENED_MAX];
 };
@@ -102,13 +103,12 @@ INLINE struct totals total_widened(double sums[BLOCK_GROUPS],
  * threshold. The error follows too, unless it is so small that its digits are lost. */
 INLINE void find_sums(struct group_sums *to, size_t count,
                       const struct partial energies[BLOCK_GROUPS],
-                      const struct partial beyond[BLOCK_GROUPS],
-                      const double counts[BLOCK_GROUPS], const float s[LANES])
+                      const double sum[BLOCK_GROUPS], const double counts[BLOCK_GROUPS],
+                      const float s[LANES])
 {
-    double energy[BLOCK_GROUPS], sum[BLOCK_GROUPS], error[BLOCK_GROUPS],
-        dot[BLOCK_GROUPS], norm[BLOCK_GROUPS];
+    double energy[BLOCK_GROUPS], error[BLOCK_GROUPS], dot[BLOCK_GROUPS],
+        norm[BLOCK_GROUPS];
     lane_totals(energy, energies);
-    lane_totals(sum, beyond);
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         const double scale = (double)s[g];
         dot[g] = sum[g] * scale;

@@ -69,7 +69,7 @@ static __attribute__((noinline)) void widen_groups(struct widened *to, size_t fi
 {
     const size_t bytes = len * ELEMENT_BYTES, stride = to->stride;
     for (size_t g = first; g < first + count; g++, in += bytes) {
-        if (stride <= WIDENED_MAX)
+        if (to->kept)
             widen_group(&to->sums[g], &to->energies[g], to->magnitudes + g * stride, in,
                         len, policy);
         else
@@ -91,22 +91,53 @@ static __attribute__((noinline)) beyond_sum sum_beyond_again(const uint8_t *in,
     return beyond;
 }
 
-/* The sums of the groups from `begin` on. */
+/* Sums again what lies beyond the threshold in those of the groups from `begin` on where
+ * f32 has overflowed. */
+INLINE void sum_overflows(double beyond[BLOCK_GROUPS], const struct ternarize_job *job,
+                          size_t begin, const struct scales *scales)
+{
+    const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
+    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    bool below = true;
+    for (size_t g = 0; g < scales->count; g++)
+        below &= beyond[g] < INFINITY;
+    for (size_t g = 0; !below && g < scales->count; g++)
+        if (!(beyond[g] < INFINITY))
+            beyond[g] = f64x16_total(
+                sum_beyond_again(in + g * bytes, len, f64v_splat((double)scales->half[g]))
+                    .sum);
+}
+
+/* The sums of the groups from `begin` on, from the sums and numbers of their elements beyond
+ * the threshold. */
+INLINE void end_sums(const struct ternarize_job *job, size_t begin,
+                     const struct scales *scales, const struct widened *widened,
+                     const double beyond[BLOCK_GROUPS], const double counts[BLOCK_GROUPS])
+{
+    const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
+    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    struct group_sums *to = job->sums + begin;
+    find_sums(to, scales->count, widened->energies, beyond, counts, scales->s);
+    for (size_t g = 0; g < scales->count; g++)
+        if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))
+            to[g].error = error_of(in + g * bytes, len, scales->half[g], scales->s[g]);
+}
+
+/* The same where the second pass does not sum what is beyond the threshold. */
 INLINE void sum_block(const struct ternarize_job *job, size_t begin,
                       const struct scales *scales, const struct widened *widened)
 {
     const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
     const size_t stride = widened->stride;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
-    struct group_sums *to = job->sums + begin;
     struct partial sums[BLOCK_GROUPS];
-    double counts[BLOCK_GROUPS];
+    double totals[BLOCK_GROUPS], counts[BLOCK_GROUPS];
     for (size_t g = 0; g < scales->count; g++) {
         const f64v bar = f64v_splat((double)scales->half[g]);
         const double *lanes = widened->magnitudes + g * stride;
         beyond_sum beyond = beyond_sum_zero();
         prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
-        if (stride > WIDENED_MAX)
+        if (!widened->kept)
             beyond = sum_beyond_again(in + g * bytes, len, bar);
         else
             for (size_t i = 0; i < stride; i += LANES)
@@ -114,8 +145,6 @@ INLINE void sum_block(const struct ternarize_job *job, size_t begin,
         abs_sum_store(&sums[g], beyond.sum);
         counts[g] = (double)beyond_sum_count(beyond);
     }
-    find_sums(to, scales->count, widened->energies, sums, counts, scales->s);
-    for (size_t g = 0; g < scales->count; g++)
-        if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))
-            to[g].error = error_of(in + g * bytes, len, scales->half[g], scales->s[g]);
+    lane_totals(totals, sums);
+    end_sums(job, begin, scales, widened, totals, counts);
 }

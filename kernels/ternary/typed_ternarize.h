@@ -138,7 +138,13 @@ INLINE void sum_pass(struct first_pass *to, const struct ternarize_job *job, siz
 {
     const size_t len = job->group_len;
     const uint8_t *in = (const uint8_t *)job->in + (begin + k) * len * ELEMENT_BYTES;
-    if (job->sums)
+    if (job->sums && job->ahead && !to->widened.kept)
+        for (size_t g = 0; g < count; g++) { /* half of what is ahead, in small parts */
+            const size_t bytes = len * ELEMENT_BYTES;
+            prefetch_ahead(job, (begin + k + g) * bytes, 0, bytes / 2);
+            widen_groups(&to->widened, k + g, in + g * bytes, 1, len, policy);
+        }
+    else if (job->sums)
         widen_groups(&to->widened, k, in, count, len, policy);
     else
         sum_groups(&to->partials[k], in, count, len, policy);
@@ -173,7 +179,7 @@ static void finish_block(const struct emitter *emitter, const struct first_pass 
         find_f16(scales);
     scales_as_stored(scales);
     find_keys(scales, near);
-    if (job->sums)
+    if (job->sums && !emitter->surveyed)
         sum_block(job, begin, scales, &first->widened);
 }
 
@@ -258,13 +264,20 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
     const size_t block = block_of(job, emitter->in_bytes);
     struct scales scales;
     struct first_pass first;
-    first_pass_init(&first, job);
+    first_pass_init(&first, job, emitter->surveyed);
     for (size_t begin = 0; begin < job->count; begin += block) {
         const size_t end = size_min(begin + block, job->count);
         scales.count = end - begin;
         sum_pass(&first, job, begin, 0, end - begin, in_l2);
         finish_block(emitter, &first, begin, &scales, counts);
-        emit(emitter, &scales, begin, end, 0, tally);
+        if (SURVEYS && emitter->surveyed) {
+            double beyond[BLOCK_GROUPS], numbers[BLOCK_GROUPS];
+            survey_block(emitter, &scales, begin, tally, beyond, numbers);
+            sum_overflows(beyond, job, begin, &scales);
+            end_sums(job, begin, &scales, &first.widened, beyond, numbers);
+        } else {
+            emit(emitter, &scales, begin, end, 0, tally);
+        }
     }
 }
 
@@ -289,7 +302,7 @@ static void ternarize_streaming(const struct emitter *emitter, emit_fn *emit,
     const size_t groups = turn_of(emitter, &reach);
     struct scales ring[2];
     struct first_pass first;
-    first_pass_init(&first, job);
+    first_pass_init(&first, job, false);
     for (size_t begin = 0, turn = 0; begin < count + 2 * block;
          begin += block, turn ^= 1) {
         const size_t end = size_min(begin + block, count);
@@ -323,6 +336,7 @@ static void ternarize_groups(const struct ternarize_job *job,
         .in_bytes = in_bytes,
         .out_bytes =
             packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
+        .surveyed = survey_suits(job, packing),
         .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
     };
     emit_fn *emit = emitters[form_of(job, packing)][job->tally];

@@ -192,6 +192,27 @@ CASE(every_encoding, "all tables give the same bits for every encoding")
     }
 }
 
+CASE(every_report, "all tables give the same bits for reports on 2-bit codes in sequence")
+{
+    static const enum trit_encoding encodings[] = {TRIT_ENCODING_PQ2_0,
+                                                   TRIT_ENCODING_Q2_0};
+    uint64_t seed = check_seed();
+    for (size_t i = 0; i < 30; i++)
+        for (unsigned kind = 0; kind < INPUT_KINDS; kind++) {
+            const enum trit_encoding encoding = encodings[i % 2];
+            const size_t block = encoding_layout(encoding)->block_elements;
+            const size_t len = block * (1 + check_random(&seed) % (i < 10 ? 8 : 2));
+            const struct shape shape = {.dtype = TRIT_F32,
+                                        .encoding = encoding,
+                                        .count = 1 + check_random(&seed) % 40,
+                                        .len = len,
+                                        .divisor =
+                                            i % 3 ? len : 1 + check_random(&seed) % 800,
+                                        .kind = kind};
+            compare_ternarize(&shape, &seed);
+        }
+}
+
 /* ---- long runs --------------------------------------------------------------------- */
 
 /* The same job in pieces of `step` groups, which all tables take another way through. */

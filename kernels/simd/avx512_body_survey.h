@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX-512: a survey of a block of f32 (ternary/body_survey.h). Masks are stored from mask
+ * registers: moving them to general registers takes a port that comparisons wait for. */
+#ifndef KERNELS_AVX512_BODY_SURVEY_H
+#define KERNELS_AVX512_BODY_SURVEY_H
+
+#include "kernels/simd/avx512_codes.h"
+
+enum { SURVEY_UNITS = BLOCK_BYTES / 4 / UNIT }; /* most units in a block */
+
+/* What a block's survey leaves: a bit an element, and of each group the sum of what is
+ * beyond the threshold, in two exact parts. */
+struct survey {
+    _Alignas(64) uint16_t beyond[SURVEY_UNITS * 4], minus[SURVEY_UNITS * 4],
+        near[SURVEY_UNITS * 4];
+    _Alignas(64) uint8_t codes[SURVEY_UNITS * PACKED_BYTES];
+    f32v high[BLOCK_GROUPS], low[BLOCK_GROUPS];
+};
+
+struct survey_keys {
+    __m512i half, shift, end; /* as in thresholds */
+};
+
+static inline struct survey_keys survey_keys_of(const struct keys *keys, size_t g)
+{
+    const uint32_t shift = 0x80000000u - keys->low[g];
+    return (struct survey_keys){_mm512_set1_epi32((int)keys->half[g]),
+                                _mm512_set1_epi32((int)shift),
+                                _mm512_set1_epi32((int)(keys->high[g] + shift + 1))};
+}
+
+/* Else gcc joins four masks in general registers. */
+static inline void store_mask(uint16_t *to, __mmask16 mask)
+{
+    __asm__("kmovw %1, %0" : "=m"(*to) : "k"(mask));
+}
+
+/* Surveys 16 elements, the i-th of the block. The upper 12 bits of a magnitude and what is
+ * missing from it are summed apart: sum[0] and sum[1]. */
+static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
+                              struct survey_keys keys)
+{
+    const __m512i x = _mm512_loadu_si512(in);
+    const __m512i key = _mm512_and_si512(x, _mm512_set1_epi32(0x7fffffff)),
+                  high = _mm512_and_si512(x, _mm512_set1_epi32(0x7ffff000));
+    const __mmask16 beyond = _mm512_cmpgt_epi32_mask(key, keys.half);
+    const f32v low = (f32v)key - (f32v)high;
+    store_mask(&to->beyond[i], beyond);
+    store_mask(&to->minus[i], _mm512_movepi32_mask(x));
+    store_mask(&to->near[i],
+               _mm512_cmpgt_epi32_mask(keys.end, _mm512_add_epi32(key, keys.shift)));
+    sum[0] = _mm512_mask_add_ps(sum[0], beyond, sum[0], (f32v)high);
+    sum[1] = _mm512_mask_add_ps(sum[1], beyond, sum[1], low);
+}
+
+/* Surveys group g, whose elements are `vectors` times 16. */
+static inline void survey_group(struct survey *to, size_t g, size_t vectors,
+                                const uint8_t *in, const struct keys *keys)
+{
+    const struct survey_keys all = survey_keys_of(keys, g);
+    f32v sum[2] = {{0}, {0}};
+    for (size_t i = 0; i < vectors; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            survey_add(to, g * vectors + i + k, sum, in + (i + k) * 64, all);
+    to->high[g] = sum[0];
+    to->low[g] = sum[1];
+}
+
+/* Of a block with `units` units: forgets what an earlier block has left behind them. */
+static inline void survey_end(struct survey *to, size_t units)
+{
+    const size_t bytes = (8 - units % 8) % 8 * 8;
+    memset(to->beyond + units * 4, 0, bytes);
+    memset(to->near + units * 4, 0, bytes);
+}
+
+/* The total of each of 16 vectors, in their order, where no addition rounds. */
+static inline f32v exact_totals(f32v v[16])
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
+                                           26, 28, 30),
+                  odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    for (size_t count = 16; count > 1; count /= 2)
+        for (size_t i = 0; i < count; i += 2)
+            v[i / 2] = _mm512_permutex2var_ps(v[i], even, v[i + 1]) +
+                       _mm512_permutex2var_ps(v[i], odd, v[i + 1]);
+    return v[0];
+}
+
+/* The sum of what is beyond the threshold, for each group. */
+static inline void survey_totals(double to[BLOCK_GROUPS], struct survey *survey)
+{
+    const f32v high = exact_totals(survey->high), low = exact_totals(survey->low);
+    f64v_store(to, f64v_widen_low(high) + f64v_widen_low(low));
+    f64v_store(to + 8, f64v_widen_high(high) + f64v_widen_high(low));
+}
+
+/* Adds the block's counts; *found: how many are beyond the threshold in each unit. */
+static inline void survey_count(const struct survey *survey, size_t units,
+                                sign_tally *tally, near_count *near,
+                                uint64_t found[SURVEY_UNITS])
+{
+    __m512i nonzeros = _mm512_setzero_si512(), positives = nonzeros, nears = nonzeros;
+    for (size_t i = 0; i < units; i += 8) {
+        const __m512i beyond = _mm512_load_si512(survey->beyond + 4 * i),
+                      minus = _mm512_load_si512(survey->minus + 4 * i),
+                      by = _mm512_popcnt_epi64(beyond);
+        _mm512_storeu_si512(found + i, by);
+        nonzeros = _mm512_add_epi64(nonzeros, by);
+        positives = _mm512_add_epi64(
+            positives, _mm512_popcnt_epi64(_mm512_andnot_si512(minus, beyond)));
+        nears = _mm512_add_epi64(
+            nears, _mm512_popcnt_epi64(_mm512_load_si512(survey->near + 4 * i)));
+    }
+    tally->nonzeros += (uint64_t)_mm512_reduce_add_epi64(nonzeros);
+    tally->positives += (uint64_t)_mm512_reduce_add_epi64(positives);
+    near->count += (uint64_t)_mm512_reduce_add_epi64(nears);
+}
+
+/* Puts the lower four bits of each byte where the table says. */
+static inline __m512i spread(__m512i bytes, __m512i table)
+{
+    return _mm512_shuffle_epi8(table, _mm512_and_si512(bytes, _mm512_set1_epi8(15)));
+}
+
+/* The block's codes: the low bit is set where the code is 1, the high bit where it is 2. */
+static inline void survey_pack(struct survey *survey, size_t units)
+{
+    const __m512i low = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, 1, 4, 5, 16, 17, 20, 21, 64, 65, 68, 69, 80, 81, 84, 85));
+    const __m512i high = _mm512_add_epi8(low, low),
+                  first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                  second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    for (size_t i = 0; i < units; i += 8) {
+        const __m512i beyond = _mm512_load_si512(survey->beyond + 4 * i),
+                      minus = _mm512_load_si512(survey->minus + 4 * i),
+                      zeros = _mm512_ternarylogic_epi32(beyond, beyond, beyond, 0x55),
+                      plus = _mm512_andnot_si512(minus, beyond);
+        const __m512i even = _mm512_or_si512(spread(zeros, low), spread(plus, high)),
+                      odd = _mm512_or_si512(spread(_mm512_srli_epi16(zeros, 4), low),
+                                            spread(_mm512_srli_epi16(plus, 4), high));
+        const __m512i a = _mm512_unpacklo_epi8(even, odd),
+                      b = _mm512_unpackhi_epi8(even, odd);
+        uint8_t *to = survey->codes + i * PACKED_BYTES;
+        _mm512_store_si512(to, _mm512_permutex2var_epi64(a, first, b));
+        _mm512_store_si512(to + 64, _mm512_permutex2var_epi64(a, second, b));
+    }
+}
+
+#endif
