@@ -15,91 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/bench/kernels_runs.h"
-#include "tests/bench/rows.h"
+#include "tests/bench/kernels_crew.h"
 
-enum {
-    ROUNDS = 9,
-    THREADS_MAX = 2,
-    MEASURES_MAX = 128,
-    SAMPLE_NS_MIN = 20000000,
-};
+enum { ROUNDS = 9, MEASURES_MAX = 128 };
 
 static const size_t large_bytes = (size_t)1 << 30, small_bytes = 256 << 10;
-
-/* ---- a measure --------------------------------------------------------------------- */
-
-struct measure {
-    char name[80];
-    void (*run)(const struct kernels *kernels, const struct slice *slice);
-    const struct kernels *kernels;
-    size_t bytes;
-    int threads;
-    struct samples rates; /* GB/s of input, one for each round */
-};
-
-/* ---- threads ----------------------------------------------------------------------- */
-
-struct crew {
-    pthread_t threads[THREADS_MAX];
-    pthread_barrier_t start, done;
-    const struct measure *measure; /* NULL: go home */
-    struct slice slices[THREADS_MAX];
-    size_t repeats;
-};
-
-struct seat {
-    struct crew *crew;
-    int index;
-};
-
-static void *crew_member(void *argument)
-{
-    const struct seat *seat = argument;
-    struct crew *crew = seat->crew;
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET((size_t)seat->index, &cpus);
-    pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
-    struct kernels_env env;
-    kernels_enter(&env);
-    for (;;) {
-        pthread_barrier_wait(&crew->start);
-        const struct measure *measure = crew->measure;
-        if (!measure)
-            return NULL;
-        if (seat->index < measure->threads)
-            for (size_t i = 0; i < crew->repeats; i++)
-                measure->run(measure->kernels, &crew->slices[seat->index]);
-        pthread_barrier_wait(&crew->done);
-    }
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static double crew_rate(struct crew *crew, const struct buffers *buffers,
-                        const struct measure *measure)
-{
-    const size_t part = measure->bytes / (size_t)measure->threads;
-    for (int i = 0; i < measure->threads; i++)
-        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part};
-    crew->measure = measure;
-    crew->repeats = 1;
-    for (;;) {
-        const int64_t begin = now_ns();
-        pthread_barrier_wait(&crew->start);
-        pthread_barrier_wait(&crew->done);
-        const int64_t spent = now_ns() - begin;
-        if (spent >= SAMPLE_NS_MIN)
-            return (double)(measure->bytes * crew->repeats) / (double)spent;
-        crew->repeats *= spent > 1000000 ? (size_t)(SAMPLE_NS_MIN / spent) + 2 : 20;
-    }
-}
 
 /* ---- the list ---------------------------------------------------------------------- */
 
@@ -335,7 +255,42 @@ static void print_by_clock(struct bench *bench, const char *what, const char *is
     row_print(bench->out, name, &rates, "GB/s per GHz", no_goal(), against);
 }
 
-static void check_goals(struct bench *bench, const char *isa)
+/* What is possible where reading and computing overlap as well as they can: a loop that
+ * loads and stores as a projection to 2-bit codes does, and whose additions depend on
+ * nothing, takes as long in cache as a kernel. */
+static void print_possible(struct bench *bench, struct crew *crew,
+                           const struct buffers *buffers, const char *what,
+                           const struct measure *kernel)
+{
+    struct measure cached = {.run = work_far, .bytes = small_bytes, .threads = 1};
+    struct measure memory = {.run = work_far, .bytes = large_bytes, .threads = 1};
+    const struct measure read = {.run = read_far, .bytes = large_bytes, .threads = 1};
+    struct samples ratios = {.count = 0};
+    char name[128], against[96];
+    double mean = 0;
+
+    if (!kernel)
+        return;
+    while (crew_rate(crew, buffers, &cached) > samples_median(&kernel->rates) &&
+           cached.work < LIMIT_WORK_MAX)
+        cached.work++;
+    memory.work = cached.work;
+    for (int round = 0; round < ROUNDS; round++) {
+        const double reads = crew_rate(crew, buffers, &read),
+                     computes = crew_rate(crew, buffers, &cached),
+                     both = crew_rate(crew, buffers, &memory);
+        mean += both / ROUNDS;
+        samples_add(&ratios, both / (reads < computes ? reads : computes));
+    }
+    snprintf(name, sizeof(name), "what is possible: %s, %s, %s", what,
+             kernels_name(kernel->kernels), large(1));
+    snprintf(against, sizeof(against), "a loop of %d cycles a line: %.1f GB/s",
+             cached.work, mean);
+    row_print(bench->out, name, &ratios, "ratio", no_goal(), against);
+}
+
+static void check_goals(struct bench *bench, struct crew *crew,
+                        const struct buffers *buffers, const char *isa)
 {
     const bool avx512 = strcmp(isa, "avx512") == 0;
     const double ghz = clock_ghz();
@@ -344,6 +299,9 @@ static void check_goals(struct bench *bench, const char *isa)
         for (int threads = 1; threads <= 2; threads++)
             check_large(bench, kinds[i].what, isa, kinds[i].reads, threads);
         print_by_clock(bench, kinds[i].what, isa, ghz);
+        if (kinds[i].reads)
+            print_possible(bench, crew, buffers, kinds[i].what,
+                           find_kernel(bench, kinds[i].what, isa, "256 KiB, 1 thread"));
     }
     for (int threads = 1; threads <= 2; threads++)
         check_read_write(bench, "f32 to 2-bit", isa, threads);
@@ -395,7 +353,7 @@ static void buffers_fill(struct buffers *buffers)
         half[i] = half[i + large_bytes / 4] = f32_to_bf16(in[i]);
         dense[i] = u % 3 == 0 ? 0.0f : u % 3 == 1 ? 0.02f : -0.02f;
     }
-    const struct slice slice = {buffers, 0, small_bytes};
+    const struct slice slice = {buffers, 0, small_bytes, 0};
     dense_f32(kernels_select("portable"), &slice);
     memcpy(buffers->claim, buffers->out, small_bytes);
 }
@@ -471,12 +429,12 @@ int main(int argc, char **argv)
             return 1;
     }
     bench_run(&bench, &crew, &buffers);
+    check_goals(&bench, &crew, &buffers, "avx512");
+    check_goals(&bench, &crew, &buffers, "avx2");
     crew.measure = NULL;
     pthread_barrier_wait(&crew.start);
     for (int i = 0; i < THREADS_MAX; i++)
         pthread_join(crew.threads[i], NULL);
-    check_goals(&bench, "avx512");
-    check_goals(&bench, "avx2");
     const struct limit plain = {
         "divide and round", {bench_find(&bench, "divide and round, 1 GiB, 1 thread")}, 1};
     bench_ratio(&bench, bench_find(&bench, "f32 to dense, portable, 1 GiB, 1 thread"), "",
