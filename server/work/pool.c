@@ -120,14 +120,17 @@ static void *worker_main(void *arg)
 
     kernels_enter(&env);
     while ((job = take_job(pool))) {
+        const bool told = job->done; /* else the job may be gone after run() */
+
         /* Relaxed: the flag guards no other data. If a worker sees it late, it only
          * does a job that nobody needs any more. */
         job->skipped =
             job->cancelled && atomic_load_explicit(job->cancelled, memory_order_relaxed);
         if (!job->skipped)
             run(worker, job);
-        mailbox_post(job->mailbox ? job->mailbox : pool->mailbox,
-                     &job->message); /* now the job is the loop's */
+        if (told)
+            mailbox_post(job->mailbox ? job->mailbox : pool->mailbox,
+                         &job->message); /* now the job is the loop's */
     }
     kernels_leave(&env);
     return NULL;
@@ -196,6 +199,7 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
 
 void pool_submit(struct pool *pool, struct job *job)
 {
+    assert(job->done || !job->cancelled);
     job->message.deliver = deliver_done;
     pthread_mutex_lock(&pool->mutex);
     assert(!pool->stopping);

@@ -4,11 +4,11 @@
  *
  *   submit -> queue -> run() on a worker -> mailbox -> done() on the loop
  *
- * done() is called exactly once for every submitted job, never from within submit, also
- * when the pool stops. A job that is cancelled before its turn does not run, but its
- * done() is called. Jobs start in the order of their turns (work/turns.h), and those with
- * equal turns in the order of their submission; with several workers they may finish in
- * another order. */
+ * done() is called exactly once for every submitted job that has one, never from within
+ * submit, also when the pool stops. A job that is cancelled before its turn does not run, but
+ * its done() is called. A job without done() wakes no loop, and its run() may free it. Jobs
+ * start in the order of their turns (work/turns.h), and those with equal turns in the order of
+ * their submission; with several workers they may finish in another order. */
 #ifndef WORK_POOL_H
 #define WORK_POOL_H
 
@@ -34,7 +34,7 @@ struct job {
     struct mailbox *mailbox;       /* that carries done(); NULL: the pool's */
     uint64_t turn, start;          /* of its ticket; 0: before all others */
     void (*run)(struct job *job);  /* on a worker */
-    void (*done)(struct job *job); /* on the thread of the mailbox's loop */
+    void (*done)(struct job *job); /* on the thread of the mailbox's loop; or NULL */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
     bool skipped;                  /* valid in done(): cancelled, so it did not run */
     /* In run(): SCRATCH_PARTS parts of memory of the worker, the same for each job, so that
@@ -48,8 +48,9 @@ struct job {
 int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
                struct failure *failure);
 
-/* Borrows the job until done(). Any thread, before pool_stop is called. A done() may
- * submit its job again. */
+/* Borrows the job until done(); without done(), which a job that can be cancelled has, until
+ * run() returns or frees it. Any thread, before pool_stop is called. A done() may submit its
+ * job again. */
 void pool_submit(struct pool *pool, struct job *job);
 
 unsigned pool_threads(const struct pool *pool);

@@ -9,7 +9,7 @@
 #include "work/pool.h"
 
 /* The waiting thread must not depend on the loop, which may be waiting for that thread. So
- * the worker wakes it, and whoever comes last, it or the loop's done(), frees the errand. */
+ * the worker wakes it, and whoever of the two comes last frees the errand. */
 struct errand {
     struct job job;
     _Atomic unsigned references;
@@ -38,13 +38,9 @@ static void job_run(struct job *job)
     errand->run(errand->arg, job->scratch);
     pthread_mutex_lock(&errand->mutex);
     errand->ran = true;
-    pthread_cond_signal(&errand->changed);
     pthread_mutex_unlock(&errand->mutex);
-}
-
-static void job_done(struct job *job)
-{
-    errand_release(LIST_OWNER(job, struct errand, job));
+    pthread_cond_signal(&errand->changed); /* who is woken finds the mutex free */
+    errand_release(errand);
 }
 
 int errand_run_in(struct pool *pool, uint64_t elements,
@@ -61,7 +57,6 @@ int errand_run_in(struct pool *pool, uint64_t elements,
     errand->run = run;
     errand->arg = arg;
     errand->job.run = job_run;
-    errand->job.done = job_done;
     errand->job.start =
         atomic_load_explicit(&pool_turns(pool)->now, memory_order_relaxed);
     errand->job.turn = errand->job.start + elements * NS_PER_ELEMENT;

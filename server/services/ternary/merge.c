@@ -127,12 +127,13 @@ static void add_sums(struct group_sums *sums, const struct group_sums *group)
 }
 
 /* In one loop, because each sum waits for its own last addition. Sums are in variables of
- * their own: the compiler then keeps them in registers. */
+ * their own: the compiler then keeps them in registers. `most` is an f64, so that it does not
+ * put it into one register with `least`, which takes longer. */
 void merge_groups(struct merge *merge, const float *scales,
                   const struct group_sums *groups, uint64_t count)
 {
-    float least = merge->scale_min, most = merge->scale_max;
-    double sum = merge->scale_sum;
+    float least = merge->scale_min;
+    double most = merge->scale_max, sum = merge->scale_sum;
     struct group_sums sums = merge->sums;
     uint64_t finite = 0;
 
@@ -144,12 +145,12 @@ void merge_groups(struct merge *merge, const float *scales,
         if (!isfinite(scale))
             continue;
         least = scale < least ? scale : least;
-        most = scale > most ? scale : most;
+        most = (double)scale > most ? (double)scale : most;
         sum += (double)scale;
         finite++;
     }
     merge->scale_min = least;
-    merge->scale_max = most;
+    merge->scale_max = (float)most;
     merge->scale_sum = sum;
     merge->finite_scales += finite;
     merge->sums = sums;

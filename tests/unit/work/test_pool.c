@@ -2,6 +2,7 @@
 #include <fenv.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,6 +133,37 @@ CASE(runs_every_job_once,
               !tasks[i].on_loop && tasks[i].signals_blocked &&
               tasks[i].rounds_to_nearest);
     CHECK_EQ(pool_queued(f.pool), 0);
+    fixture_close(&f);
+}
+
+static void run_and_free(struct job *job)
+{
+    struct task *task = LIST_OWNER(job, struct task, job);
+
+    (*task->counter)++;
+    free(task);
+}
+
+CASE(frees_itself, "a job without done() runs once, may free itself and wakes no loop")
+{
+    struct fixture f;
+    int counter = 0;
+
+    fixture_open(&f, 1);
+    for (int i = 0; i < 100; i++) {
+        struct task *task = malloc(sizeof(*task));
+
+        CHECK(task);
+        task_init(task, &f);
+        task->counter = &counter;
+        task->job.run = run_and_free;
+        task->job.done = NULL;
+        pool_submit(f.pool, &task->job);
+    }
+    pool_stop(f.pool);
+    f.pool = NULL;
+    CHECK_EQ(counter, 100);
+    CHECK_EQ(f.done_count, 0);
     fixture_close(&f);
 }
 
