@@ -122,6 +122,22 @@ def test_what_projection_would_shrink(daemon, tmp_path, ternary):
     assert cli(None, "diff", tmp_path / "ternary.safetensors", out).returncode == 0
 
 
+def test_smaller_blocks(daemon, tmp_path, random):
+    """q2_0 in groups of 64 is read in groups of 128 where nothing says otherwise. The refusal names the
+    option that reads it, or the blocks that cannot hold it."""
+    t = scaled(random, 8, 256, 64)
+    save(tmp_path / "dense.safetensors", {"l.weight": t})
+    packed, out = tmp_path / "packed.safetensors", tmp_path / "out.safetensors"
+    assert run(daemon, "pack", tmp_path / "dense.safetensors", packed, "-e", "q2_0", "-g", 64).returncode == 0
+    save(packed, load(packed))
+    words = "--from-encoding", "q2_0", "-e"
+    done = run(daemon, "pack", packed, out, *words, "int8")
+    assert done.returncode == 1 and "use --group-size 64" in done.stderr
+    done = run(daemon, "pack", packed, out, *words, "pq2_0")
+    assert done.returncode == 1 and "a block of pq2_0 has one scale for 128 weights" in done.stderr
+    assert run(daemon, "pack", packed, out, *words, "int8", "-g", 64).returncode == 0
+
+
 def test_not_ternary(daemon, tmp_path, ternary, random):
     """A layer that is not ternary is refused with its first bad group, and nothing is
     written."""

@@ -319,7 +319,7 @@ def test_a_target_group_needs_one_scale(daemon, random):
     data, _ = packings.encode(claims.PQ2_0, t, scales)
     refused(lambda: pack(daemon, data, t.shape, claims.PQ2_0, claims.TQ1_0, 128), INVALID, *words)
     refused(lambda: pack(daemon, data, t.shape, claims.PQ2_0, claims.INT8, 256), INVALID,
-            "has blocks with the scales", "0.5", "0.75")
+            "has pq2_0 blocks of 128 weights with the scales", "0.5", "0.75", "use group_size 128")
     data, _ = packings.encode(claims.PQ2_0, t, scales)
     refused(lambda: pack(daemon, data, t.shape, claims.PQ2_0, claims.I2_S), INVALID, "i2_s",
             "one scale")

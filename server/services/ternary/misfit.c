@@ -16,6 +16,25 @@ static const char *scale_type(const struct plan *plan)
     return place == SCALES_F32 || place == SCALES_TENSOR ? "f32" : "f16";
 }
 
+/* A group spans several blocks of the source, each with its scale. */
+static void explain_blocks(const struct misfit *misfit, const struct plan *plan,
+                           char reason[REASON_BYTES])
+{
+    const unsigned block = encoding_layout(plan->spec.in)->block_elements;
+    const unsigned held = encoding_layout(plan->spec.out)->block_elements;
+    const int length = snprintf(
+        reason, REASON_BYTES, "has %s blocks of %u weights with the scales %.9g and %.9g",
+        encoding_name(plan->spec.in), block, (double)misfit->a, (double)misfit->b);
+
+    if (held > block)
+        snprintf(reason + length, REASON_BYTES - (size_t)length,
+                 "; a block of %s has one scale for %u weights",
+                 encoding_name(plan->spec.out), held);
+    else
+        snprintf(reason + length, REASON_BYTES - (size_t)length, "; use group_size %u",
+                 block);
+}
+
 static void explain(const struct misfit *misfit, const struct plan *plan,
                     char reason[REASON_BYTES])
 {
@@ -45,9 +64,7 @@ static void explain(const struct misfit *misfit, const struct plan *plan,
                  a == 0 ? ", but nonzero codes" : "; it must be finite and positive");
         break;
     case MISFIT_BLOCKS_DIFFER:
-        snprintf(reason, REASON_BYTES,
-                 "has blocks with the scales %.9g and %.9g; check options.group_size", a,
-                 b);
+        explain_blocks(misfit, plan, reason);
         break;
     case MISFIT_SCALES_DIFFER:
         snprintf(reason, REASON_BYTES,
