@@ -30,6 +30,14 @@ def near(made, expected):
     return (made - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+def test_a_negated_view_has_the_signs_that_it_shows(client):
+    """torch keeps the sign of such a view in a flag; its memory has the others."""
+    w = normal(4, 128)
+    negated = torch._neg_view(w)
+    assert negated.is_neg() and torch.equal(negated, -w)
+    assert bits(client.project(negated).data) == bits(client.project(-w).data)
+
+
 # A tensor of each dtype comes back as a tensor of that dtype, with the bits of the
 # local projection.
 @pytest.mark.parametrize("dtype", KINDS, ids=str)

@@ -123,7 +123,8 @@ def _view_torch(tensor: Any, torch: Any) -> View:
         raise InvalidArgument(
             "tensor.data: its memory was freed, as FSDP does between passes", "tensor.data"
         )
-    host = tensor.detach().cpu().contiguous()
+    # torch keeps in a flag that a view is that of the negated numbers.
+    host = tensor.detach().cpu().resolve_neg().contiguous()
     return View(
         dtypes.get(tensor.dtype),
         tuple(tensor.shape),
