@@ -1,5 +1,8 @@
 # How each variant is compiled: build/<variant>/ holds its objects and binaries.
 
+# What the code is compiled for.
+MACHINE := $(if $(filter arm64,$(VARIANT)),aarch64,$(shell uname -m))
+
 CFLAGS_release := -O3 -g
 # AddressSanitizer and UndefinedBehaviorSanitizer together: one run of the suite for both.
 # Its checks hide lengths from the two warnings, which are then wrong.
@@ -19,9 +22,11 @@ CFLAGS_uncharged := -O3 -g -DTRIT_UNCHARGED
 # `rep stos`, which takes some 30 cycles to begin; for small ones stores are faster.
 ifneq ($(filter release uncharged,$(VARIANT)),)
 ifeq ($(findstring clang,$(CC)),)
-WHOLE := -flto=auto -ffat-lto-objects \
-  -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
+WHOLE := -flto=auto -ffat-lto-objects
+ifeq ($(MACHINE),x86_64)
+WHOLE += -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
   -mmemcpy-strategy=unrolled_loop:128:noalign,libcall:-1:noalign
+endif
 endif
 endif
 
@@ -67,7 +72,7 @@ LDFLAGS_WHOLE = $(if $(WHOLE),$(WHOLE) $(filter-out -W% -D% -I%,$(CFLAGS_ALL))) 
 # ISA flags: on exactly one object each. Functions start at a cache line, so that a change
 # in one function does not move the loops of the next ones: moved by 16 bytes, the same
 # instructions of AVX2's base 3 ran at 0.74 of their speed.
-ifneq ($(VARIANT),arm64)
+ifeq ($(MACHINE),x86_64)
 ALIGNED := -falign-functions=64
 $(O)/kernels/ternary/avx2.o: ISA := -mavx2 -mf16c $(ALIGNED)
 $(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
