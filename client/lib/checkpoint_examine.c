@@ -171,8 +171,8 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
 
         findings_add_biases(&v->findings, name, &found);
     }
-    findings_add_lost_groups(&v->findings, name, &step->lost);
-    step->lost = (struct lost_groups){.count = 0};
+    findings_add_scale_faults(&v->findings, name, &step->faults);
+    step->faults = (struct scale_faults){.lost = {.count = 0}};
     if (step->check == CHECK_PROJECTION &&
         (findings_have_mismatch(&v->findings, first) || v->reciprocal) &&
         explain(v, index, name, examined, failure) < 0)
@@ -199,7 +199,7 @@ static int decode(const struct trit_verification *v, const char *tensor,
     if (find_step(v, tensor, false, &index, failure) < 0 ||
         parts_decode(&v->claim, index, packed, values, bytes, failure) < 0)
         return -1;
-    v->steps[index].lost = parts_lost(&v->claim, index, packed);
+    v->steps[index].faults = parts_faults(&v->claim, index, packed);
     return 0;
 }
 

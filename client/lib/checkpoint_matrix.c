@@ -119,22 +119,22 @@ static int ask_latents(const struct trit_verification *v, struct asked *asked,
     return 0;
 }
 
-/* A matrix of the claim. What is decoded later no longer shows which groups are lost. */
+/* A matrix of the claim. What is decoded later no longer shows wrong scales. */
 static int give_claimed(const struct trit_verification *v, struct trit_matrix **matrix,
                         const struct asked *asked, struct failure *failure)
 {
-    struct lost_groups lost = {.count = 0};
+    struct scale_faults faults = {.lost = {.count = 0}};
 
     if (give_matrix(matrix, asked, failure) < 0)
         return -1;
     if (content_is_foreign(&v->claim.items[asked->index]) &&
-        foreign_read_lost(asked->file->reader, &v->claim, asked->index, asked->number,
-                          &lost, failure) < 0) {
+        foreign_read_faults(asked->file->reader, &v->claim, asked->index, asked->number,
+                            &faults, failure) < 0) {
         trit_matrix_free(*matrix);
         *matrix = NULL;
         return -1;
     }
-    v->steps[asked->index].lost = lost;
+    v->steps[asked->index].faults = faults;
     return 0;
 }
 

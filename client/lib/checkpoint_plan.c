@@ -136,9 +136,9 @@ static int decode(const struct trit_plan *plan, size_t index,
         return -1;
     if (plan->plan.terms.encoding == TRIT_ENCODING_DENSE)
         return 0;
-    const struct lost_groups lost = parts_lost(contents, index, packed);
+    const struct scale_faults faults = parts_faults(contents, index, packed);
 
-    return lost_groups_refuse(&lost, failure);
+    return scale_faults_refuse(&faults, failure);
 }
 
 enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tensor,

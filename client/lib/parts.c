@@ -53,14 +53,14 @@ int parts_decode(const struct contents *contents, size_t index,
     return 0;
 }
 
-struct lost_groups parts_lost(const struct contents *contents, size_t index,
-                              const struct trit_examined *packed)
+struct scale_faults parts_faults(const struct contents *contents, size_t index,
+                                 const struct trit_examined *packed)
 {
     const struct content *item = &contents->items[index];
     const struct matrices matrices = content_matrices(item);
-    struct lost_groups lost = {.count = 0};
+    struct scale_faults faults = {.lost = {.count = 0}};
 
-    foreign_find_lost(&item->foreign, matrices.columns, 0, matrices.rows, packed->data,
-                      packed->scales, packed->biases, &lost);
-    return lost;
+    foreign_find_faults(&item->foreign, matrices.columns, 0, matrices.rows, packed->data,
+                        packed->scales, packed->biases, &faults);
+    return faults;
 }

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "checkpoint/contents.h"
-#include "checkpoint/foreign_lost.h"
+#include "checkpoint/foreign_scales.h"
 
 /* A part: its tensor, and the bytes of it that the caller has. */
 struct matrix_part {
@@ -32,8 +32,8 @@ int parts_decode(const struct contents *contents, size_t index,
                  const struct trit_examined *packed, void *values, uint64_t bytes,
                  struct failure *failure);
 
-/* The lost groups of the matrix that parts_decode has decoded. */
-struct lost_groups parts_lost(const struct contents *contents, size_t index,
-                              const struct trit_examined *packed);
+/* The wrong scales of the matrix that parts_decode has decoded. */
+struct scale_faults parts_faults(const struct contents *contents, size_t index,
+                                 const struct trit_examined *packed);
 
 #endif

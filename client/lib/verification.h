@@ -6,7 +6,7 @@
 
 #include "checkpoint/attested.h"
 #include "checkpoint/compare.h"
-#include "checkpoint/foreign_lost.h"
+#include "checkpoint/foreign_scales.h"
 #include "client/lib/checkpoint.h"
 
 enum check {
@@ -21,8 +21,8 @@ struct step {
     enum check check;
     const struct match_pair *pair; /* or NULL: there are no latents */
     bool done;
-    uint64_t noted;          /* matrices examined so far */
-    struct lost_groups lost; /* of the matrix that was opened or decoded last */
+    uint64_t noted;             /* matrices examined so far */
+    struct scale_faults faults; /* of the matrix that was opened or decoded last */
 };
 
 struct trit_verification {

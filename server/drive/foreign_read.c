@@ -115,26 +115,26 @@ int foreign_read(struct reader *reader, const struct contents *contents, size_t 
     return bytes ? read_values(&matrix, offset, values, bytes) : 0;
 }
 
-/* Of rows that have a scale of 0. */
-static int find_lost(const struct packed_matrix *m, const struct foreign_rows *rows,
-                     uint64_t first, uint64_t count, const void *scales,
-                     struct lost_groups *lost)
+/* Of rows that have a suspect scale. */
+static int find_faults(const struct packed_matrix *m, const struct foreign_rows *rows,
+                       uint64_t first, uint64_t count, const void *scales,
+                       struct scale_faults *faults)
 {
     void *data = load(m, m->data, &rows->data);
     void *biases = data && m->biases ? load(m, m->biases, &rows->scales) : NULL;
     const bool loaded = data && (biases || !m->biases);
 
     if (loaded)
-        foreign_find_lost(m->form, m->matrices.columns, first, count, data, scales,
-                          biases, lost);
+        foreign_find_faults(m->form, m->matrices.columns, first, count, data, scales,
+                            biases, faults);
     free(data);
     free(biases);
     return loaded ? 0 : -1;
 }
 
-int foreign_read_lost(struct reader *reader, const struct contents *contents,
-                      size_t index, uint64_t number, struct lost_groups *lost,
-                      struct failure *failure)
+int foreign_read_faults(struct reader *reader, const struct contents *contents,
+                        size_t index, uint64_t number, struct scale_faults *faults,
+                        struct failure *failure)
 {
     const struct packed_matrix m = packed_of(reader, contents, index, number, failure);
     const uint64_t columns = m.matrices.columns;
@@ -148,8 +148,8 @@ int foreign_read_lost(struct reader *reader, const struct contents *contents,
         void *scales = load(&m, m.scales, &rows.scales);
 
         result = scales ? 0 : -1;
-        if (scales && foreign_has_zero_scale(m.form, columns, first, count, scales))
-            result = find_lost(&m, &rows, first, count, scales, lost);
+        if (scales && foreign_has_suspect_scale(m.form, columns, first, count, scales))
+            result = find_faults(&m, &rows, first, count, scales, faults);
         free(scales);
     }
     return result;

@@ -5,7 +5,7 @@
 #define DRIVE_FOREIGN_READ_H
 
 #include "checkpoint/contents.h"
-#include "checkpoint/foreign_lost.h"
+#include "checkpoint/foreign_scales.h"
 #include "files/reader.h"
 
 /* Reads bytes [offset, offset + bytes) of the values of matrix `number` of layer `index`, as
@@ -14,9 +14,9 @@ int foreign_read(struct reader *reader, const struct contents *contents, size_t 
                  uint64_t number, uint64_t offset, void *values, uint64_t bytes,
                  struct failure *failure);
 
-/* Finds the lost groups of the matrix. Reads its scales, and codes only where one is 0. */
-int foreign_read_lost(struct reader *reader, const struct contents *contents,
-                      size_t index, uint64_t number, struct lost_groups *lost,
-                      struct failure *failure);
+/* Finds the wrong scales of the matrix. Reads its scales, and codes only near suspect ones. */
+int foreign_read_faults(struct reader *reader, const struct contents *contents,
+                        size_t index, uint64_t number, struct scale_faults *faults,
+                        struct failure *failure);
 
 #endif

@@ -171,16 +171,16 @@ static int do_matrix(struct pack_work *work)
 /* Codes that a scale of 0 hides would become zeros. */
 static int refuse_lost(struct pack_work *work)
 {
-    struct lost_groups lost = {.count = 0};
+    struct scale_faults faults = {.lost = {.count = 0}};
 
     if (!content_is_foreign(work->content) ||
         work->p->plan.terms.encoding == TRIT_ENCODING_DENSE)
         return 0;
-    return foreign_read_lost(work->p->input.input.reader, &work->p->input.contents,
-                             work->piece->what.index, work->piece->what.number, &lost,
-                             work->failure) < 0
+    return foreign_read_faults(work->p->input.input.reader, &work->p->input.contents,
+                               work->piece->what.index, work->piece->what.number, &faults,
+                               work->failure) < 0
                ? -1
-               : lost_groups_refuse(&lost, work->failure);
+               : scale_faults_refuse(&faults, work->failure);
 }
 
 static int run_matrix(struct pack_work *work)

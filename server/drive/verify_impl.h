@@ -5,7 +5,7 @@
 
 #include "checkpoint/biases.h"
 #include "checkpoint/difference.h"
-#include "checkpoint/foreign_lost.h"
+#include "checkpoint/foreign_scales.h"
 #include "checkpoint/rotated.h"
 #include "drive/lanes.h"
 #include "drive/verify.h"
@@ -20,7 +20,7 @@ struct verify_piece {
     char name[MATRIX_NAME_BYTES]; /* of the matrix or the tensor */
     struct trit_report report;
     struct bias_check biases;
-    struct lost_groups lost; /* of a layer that another program packed */
+    struct scale_faults faults; /* of a layer that another program packed */
     struct difference difference;
     enum rotation_state rotation;      /* of the claim's tensor */
     struct rotated_difference rotated; /* ROTATION_KNOWN, and it differs */

@@ -147,8 +147,8 @@ static int verify_matrix(struct verifying *v, struct verify_piece *piece,
         piece->biases = bias_check(subject->biases->type->dtype, subject->scale_data.data,
                                    subject->bias_data.data, subject->bias_data.bytes);
     if (result == 0 && content_is_foreign(subject->content))
-        result = foreign_read_lost(v->file.reader, &v->claim, piece->pair.claim,
-                                   piece->number, &piece->lost, failure);
+        result = foreign_read_faults(v->file.reader, &v->claim, piece->pair.claim,
+                                     piece->number, &piece->faults, failure);
     if (result == 0)
         result = call_verify(v, subject, progress, &piece->report, failure);
     if (result == 0)
@@ -215,7 +215,7 @@ static int add_findings(struct verifying *v, struct verify_piece *piece,
 
     findings_add_report(&v->findings, piece->name, &piece->report, v->allow_dead);
     findings_add_biases(&v->findings, piece->name, &piece->biases);
-    findings_add_lost_groups(&v->findings, piece->name, &piece->lost);
+    findings_add_scale_faults(&v->findings, piece->name, &piece->faults);
     if (piece->pair.latents != CONTENT_NONE &&
         (findings_have_mismatch(&v->findings, first) || verify_has_reciprocals(v)) &&
         explain(v, piece, failure) < 0)

@@ -133,6 +133,29 @@ def test_a_scale_of_0_under_codes(daemon, tmp_path, random, name):
     assert verify(daemon, path)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["compressed-tensors 2 bits, 1 groups", "gemlite 2 bits, mode 3, int16"])
+def test_a_negative_scale(daemon, tmp_path, random, name):
+    """It flips every sign of its group, so the claim fails, as of every encoding of this project.
+    Packed weights keep their values."""
+    make, groups = CASES[name]
+    t, scales, values = trits(random, groups)
+    width = COLUMNS // groups
+    scales[7, groups - 1] *= -1
+    scales[9, 0] *= -1
+    path = tmp_path / "a.safetensors"
+    save(path, make(t, scales))
+    code, found, kinds = verify(daemon, path)
+    assert code == 1 and kinds == {"scale_negative"}
+    assert (found["findings"][0]["group"], found["findings"][0]["count"]) == (8 * groups - 1, 2)
+    assert float(found["findings"][0]["got"]) == scales[7, groups - 1]
+    done = cli(daemon, "pack", path, "-o", tmp_path / "b.safetensors", "-e", "int8", "-g", width)
+    assert done.returncode == 0 and verify(daemon, tmp_path / "b.safetensors")[0] == 0
+    values[7, -width:] *= -1
+    values[9, :width] *= -1
+    save(tmp_path / "dense.safetensors", {"l.weight": values})
+    assert cli(daemon, "diff", tmp_path / "b.safetensors", tmp_path / "dense.safetensors").returncode == 0
+
+
 def test_against_latents(daemon, tmp_path, random):
     """The dense weight's latents are found by name; a flipped code is named."""
     latents = (random.standard_normal((ROWS, COLUMNS)) * .02).astype(np.float32)
