@@ -40,8 +40,7 @@ static bool decode_row(const struct kernels *kernels, const struct encoded_matri
     const uint64_t row_bytes = columns / layout->block_elements * layout->block_bytes;
     const char *data = (const char *)matrix->data + row * row_bytes;
     float scale;
-    uint64_t bad;
-    bool lost;
+    struct unpack_refusal refused;
 
     for (uint64_t group = 0; group < groups; group++) {
         const uint64_t at = group * size, left = columns - at;
@@ -52,13 +51,14 @@ static bool decode_row(const struct kernels *kernels, const struct encoded_matri
             .group_len = (size_t)(left < size ? left : size),
             .in = data + at / layout->block_elements * layout->block_bytes,
             .out = values + at,
+            .keeps_non_finite = true,
         };
 
         if (matrix->scales) {
             scale = float_at(matrix->scales_dtype, matrix->scales, row * groups + group);
             job.in_scales = &scale;
         }
-        if (unpack(kernels, &job, &bad, &lost) < 0)
+        if (unpack(kernels, &job, &refused) < 0)
             return false;
     }
     return true;
@@ -158,6 +158,17 @@ bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
             return false;
         fitting = value;
     }
+    return true;
+}
+
+bool floats_are_finite(enum trit_dtype dtype, const void *array, uint64_t count,
+                       uint64_t *bad)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (!isfinite(float_at(dtype, array, i))) {
+            *bad = i;
+            return false;
+        }
     return true;
 }
 

@@ -31,6 +31,10 @@ float float_at(enum trit_dtype dtype, const void *array, uint64_t index);
 bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
                 uint64_t count);
 
+/* False: element *bad of an array of F32, F16 or BF16 is NaN or infinite. */
+bool floats_are_finite(enum trit_dtype dtype, const void *array, uint64_t count,
+                       uint64_t *bad);
+
 /* Writes `count` elements of an array of F32, F16 or BF16 as another of these types, rounded
  * once to nearest even. False: it rounds element *bad, which is finite and not 0, to 0 or
  * infinity. NaN stays NaN. */

@@ -2,6 +2,7 @@
 #include "checkpoint/foreign_scales.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/number.h"
@@ -15,7 +16,7 @@ static bool is_negative(const struct foreign_form *form, float scale)
 
 static bool is_suspect(const struct foreign_form *form, float scale)
 {
-    return scale == 0 || is_negative(form, scale);
+    return scale == 0 || !isfinite(scale) || is_negative(form, scale);
 }
 
 static void add_group(struct faulty_groups *groups, uint64_t group, float scale)
@@ -71,7 +72,9 @@ void foreign_find_faults(const struct foreign_form *form, uint64_t columns,
             const float scale = float_at(form->dtype, scales, at);
             const uint64_t group = (first + row) * groups + k;
 
-            if (is_negative(form, scale))
+            if (!isfinite(scale))
+                add_group(&faults->non_finite, group, scale);
+            else if (is_negative(form, scale))
                 add_group(&faults->negative, group, scale);
             else if (scale == 0 && has_weights(form, count, row, begin, end, data,
                                                biases ? &bias : NULL))
@@ -79,43 +82,50 @@ void foreign_find_faults(const struct foreign_form *form, uint64_t columns,
         }
 }
 
-int scale_faults_refuse(const struct scale_faults *faults, struct failure *failure)
+static int refuse(const struct faulty_groups *groups, const char *why,
+                  struct failure *failure)
 {
-    return faults->lost.count == 0
-               ? 0
-               : fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                      "group %" PRIu64 " has the scale 0, but nonzero codes",
-                      faults->lost.first);
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "group %" PRIu64 " has the scale %.9g%s", groups->first,
+                (double)groups->scale, why);
 }
 
-static struct trit_finding *add_groups(struct file_findings *findings,
-                                       enum trit_finding_kind kind, const char *matrix,
-                                       const struct faulty_groups *groups,
-                                       const char *hint)
+int scale_faults_refuse(const struct scale_faults *faults, bool dense,
+                        struct failure *failure)
+{
+    if (faults->non_finite.count)
+        return refuse(&faults->non_finite, "; it must be finite", failure);
+    if (dense)
+        return 0;
+    if (faults->negative.count)
+        return refuse(&faults->negative, "; it must be finite and positive", failure);
+    return faults->lost.count ? refuse(&faults->lost, ", but nonzero codes", failure) : 0;
+}
+
+static void add_groups(struct file_findings *findings, enum trit_finding_kind kind,
+                       const char *matrix, const struct faulty_groups *groups,
+                       const char *hint)
 {
     struct trit_finding *added =
         groups->count ? findings_add(findings, kind, matrix, NULL) : NULL;
 
     if (!added)
-        return NULL;
+        return;
     added->has_group = added->has_count = true;
     added->group = groups->first;
     added->count = groups->count;
+    snprintf(added->got, sizeof(added->got), "%.9g", (double)groups->scale);
     finding_set_hint(added, hint);
-    return added;
 }
 
 void findings_add_scale_faults(struct file_findings *findings, const char *matrix,
                                const struct scale_faults *faults)
 {
-    struct trit_finding *negative =
-        add_groups(findings, TRIT_FINDING_SCALE_NEGATIVE, matrix, &faults->negative,
-                   "a scale must be positive; this one flips every sign of its group; "
-                   "pack the weights again");
-
-    if (negative)
-        snprintf(negative->got, sizeof(negative->got), "%.9g",
-                 (double)faults->negative.scale);
+    add_groups(findings, TRIT_FINDING_SCALE_NON_FINITE, matrix, &faults->non_finite,
+               "a scale must be finite; pack the weights again");
+    add_groups(findings, TRIT_FINDING_SCALE_NEGATIVE, matrix, &faults->negative,
+               "a scale must be positive; this one flips every sign of its group; "
+               "pack the weights again");
     add_groups(findings, TRIT_FINDING_SCALE_ZERO_UNDER_CODES, matrix, &faults->lost,
                "a scale of 0 turns nonzero codes into zeros; pack the weights again");
 }

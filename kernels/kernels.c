@@ -66,9 +66,9 @@ void verify(const struct kernels *kernels, const struct verify_job *job,
     kernels->verify_dense[job->dtype](job, counts, check);
 }
 
-int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
-           bool *lost)
+int unpack(const struct kernels *kernels, const struct unpack_job *job,
+           struct unpack_refusal *refused)
 {
     assert(is_element_type(job->dtype));
-    return kernels->unpack[job->dtype](job, bad, lost);
+    return kernels->unpack[job->dtype](job, refused);
 }

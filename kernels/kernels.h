@@ -222,9 +222,19 @@ struct verify_job {
 void verify(const struct kernels *kernels, const struct verify_job *job,
             struct ternary_counts *counts, struct ternary_check *check);
 
-/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with the index of the
- * first refused element in *bad. *lost false: its code is not -1, 0 or +1. *lost true:
- * its t*s is finite and not 0, but `dtype` rounds it to 0 or infinity. */
+/* Decode a run to dense elements t*s of `dtype`. Returns 0, or -1 with what was refused
+ * first. */
+enum unpack_fault {
+    UNPACK_CODE,  /* it is not -1, 0 or +1 */
+    UNPACK_LOST,  /* t*s is finite and not 0, but `dtype` rounds it to 0 or infinity */
+    UNPACK_SCALE, /* the scale of a group or block is NaN or infinite, whatever its codes,
+                     and the job does not keep such */
+};
+struct unpack_refusal {
+    enum unpack_fault fault;
+    uint64_t element; /* index in the run; UNPACK_SCALE: the first that has the scale */
+    float scale;
+};
 struct unpack_job {
     enum trit_encoding encoding;
     enum trit_dtype dtype;
@@ -232,9 +242,10 @@ struct unpack_job {
     const void *in;
     const float *in_scales;
     void *out; /* count * group_len elements */
+    bool keeps_non_finite;
 };
-int unpack(const struct kernels *kernels, const struct unpack_job *job, uint64_t *bad,
-           bool *lost);
+int unpack(const struct kernels *kernels, const struct unpack_job *job,
+           struct unpack_refusal *refused);
 
 /* Adds to the 3x3 table how often each code of `from` became each code of `to`. Both are
  * `count` groups, packed as in ternarize_job.codes. */

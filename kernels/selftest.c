@@ -116,9 +116,8 @@ static uint32_t fold_packed(const struct kernels *table, struct scratch *s, uint
         .in = s->packed,
         .out = s->out,
     };
-    uint64_t bad = 0;
-    bool lost = false;
-    if (unpack(table, &dense, &bad, &lost) != 0)
+    struct unpack_refusal refused;
+    if (unpack(table, &dense, &refused) != 0)
         return ~crc;
     return crc32c(crc, s->out, sizeof(s->out));
 }

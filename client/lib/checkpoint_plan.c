@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "checkpoint/decode.h"
 #include "checkpoint/plan_json.h"
 #include "checkpoint/regroup.h"
 #include "client/lib/client.h"
@@ -125,7 +126,6 @@ enum trit_status trit_plan_create_pack(struct trit_plan **plan,
     return create(plan, checkpoint, options, &wanted, &failure, error);
 }
 
-/* What is packed keeps all codes; unpacked values are zeros anyway. */
 static int decode(const struct trit_plan *plan, size_t index,
                   const struct trit_examined *packed, void *values, uint64_t bytes,
                   struct failure *failure)
@@ -134,11 +134,19 @@ static int decode(const struct trit_plan *plan, size_t index,
 
     if (parts_decode(contents, index, packed, values, bytes, failure) < 0)
         return -1;
-    if (plan->plan.terms.encoding == TRIT_ENCODING_DENSE)
-        return 0;
+    const bool dense = plan->plan.terms.encoding == TRIT_ENCODING_DENSE;
+    const enum trit_dtype dtype = contents->items[index].foreign.dtype;
+    uint64_t bad;
     const struct scale_faults faults = parts_faults(contents, index, packed);
 
-    return scale_faults_refuse(&faults, failure);
+    if (scale_faults_refuse(&faults, dense, failure) < 0)
+        return -1;
+    if (!dense || floats_are_finite(dtype, values, bytes / dtype_bytes(dtype), &bad))
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "element %" PRIu64 " (row %" PRIu64 ") is %g", bad,
+                bad / content_matrices(&contents->items[index]).columns,
+                (double)float_at(dtype, values, bad));
 }
 
 enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tensor,

@@ -8,7 +8,7 @@
 typedef void ternarize_fn(const struct ternarize_job *job, struct ternary_counts *counts);
 typedef void verify_fn(const struct verify_job *job, struct ternary_counts *counts,
                        struct ternary_check *check);
-typedef int unpack_fn(const struct unpack_job *job, uint64_t *bad, bool *lost);
+typedef int unpack_fn(const struct unpack_job *job, struct unpack_refusal *refused);
 /* Adds how often each 2-bit code of `from` became each of `to`, of FLIPS_BLOCK bytes each;
  * code 3 is not counted. */
 typedef void count_flips_fn(const uint8_t *from, const uint8_t *to, size_t blocks,

@@ -2,7 +2,7 @@
 /* Part of body.h, a template (simd/typed.h): packed codes back to dense elements. */
 
 INLINE int unpack_group(const struct unpack_job *job, size_t g,
-                        const struct packing *packing, uint64_t *bad, bool *lost)
+                        const struct packing *packing, struct unpack_refusal *refused)
 {
     const size_t len = job->group_len;
     const size_t stretch = stretch_of(packing);
@@ -16,14 +16,18 @@ INLINE int unpack_group(const struct unpack_job *job, size_t g,
             block_scale(block, packing, job->in_scales ? job->in_scales[g] : 0.0f);
         const float s = scale_rounded(stored);
         int8_t t[BLOCK_ELEMENTS_MAX];
+        if (!isfinite(stored) && !job->keeps_non_finite) {
+            *refused = (struct unpack_refusal){UNPACK_SCALE, g * len + at, stored};
+            return -1;
+        }
         unpack_codes(t, block + packing->codes_at, n, packing);
         if (beyond_trits(t, n) || scale_lost_as(stored, s)) {
             const size_t illegal = first_refused(t, n, false);
             const size_t k =
                 illegal < n ? illegal : first_refused(t, n, scale_lost_as(stored, s));
             if (k < n) {
-                *lost = illegal == n;
-                *bad = g * len + at + k;
+                *refused = (struct unpack_refusal){
+                    illegal < n ? UNPACK_CODE : UNPACK_LOST, g * len + at + k, stored};
                 return -1;
             }
         }
@@ -38,13 +42,13 @@ INLINE int unpack_group(const struct unpack_job *job, size_t g,
     return 0;
 }
 
-static int unpack_groups(const struct unpack_job *job, uint64_t *bad, bool *lost)
+static int unpack_groups(const struct unpack_job *job, struct unpack_refusal *refused)
 {
     const struct packing *packing = packing_of(job->encoding);
     int result = 0;
     assert(packing);
     assert(job->group_len % packing->elements == 0);
     for (size_t g = 0; g < job->count && result == 0; g++)
-        result = unpack_group(job, g, packing, bad, lost);
+        result = unpack_group(job, g, packing, refused);
     return result;
 }

@@ -168,19 +168,18 @@ static int do_matrix(struct pack_work *work)
     return result;
 }
 
-/* Codes that a scale of 0 hides would become zeros. */
-static int refuse_lost(struct pack_work *work)
+static int refuse_scales(struct pack_work *work)
 {
+    const bool dense = work->p->plan.terms.encoding == TRIT_ENCODING_DENSE;
     struct scale_faults faults = {.lost = {.count = 0}};
 
-    if (!content_is_foreign(work->content) ||
-        work->p->plan.terms.encoding == TRIT_ENCODING_DENSE)
+    if (!content_is_foreign(work->content))
         return 0;
     return foreign_read_faults(work->p->input.input.reader, &work->p->input.contents,
                                work->piece->what.index, work->piece->what.number, &faults,
                                work->failure) < 0
                ? -1
-               : scale_faults_refuse(&faults, work->failure);
+               : scale_faults_refuse(&faults, dense, work->failure);
 }
 
 static int run_matrix(struct pack_work *work)
@@ -192,7 +191,7 @@ static int run_matrix(struct pack_work *work)
             : 0;
 
     if (result == 0)
-        result = refuse_lost(work);
+        result = refuse_scales(work);
     if (result == 0)
         result = open_source(work);
     data_put_open(&work->data, p->writer, &p->plan, &work->piece->what, work->failure);

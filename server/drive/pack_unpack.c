@@ -131,23 +131,42 @@ struct converting {
     void *out;
     uint64_t count, bad;
     bool good;
+    bool wants_finite, is_finite; /* `bad` is not */
 };
 
 static void convert(void *arg)
 {
     struct converting *c = arg;
 
-    c->good = floats_convert(c->from, c->in, c->to, c->out, c->count, &c->bad);
+    c->is_finite =
+        !c->wants_finite || floats_are_finite(c->from, c->in, c->count, &c->bad);
+    c->good =
+        c->is_finite && floats_convert(c->from, c->in, c->to, c->out, c->count, &c->bad);
 }
 
-/* A dense layer in the type that is asked for; rounding is counted as for a packed one. */
+static int refuse_element(struct pack_work *work, const struct converting *c,
+                          uint64_t first)
+{
+    if (c->is_finite)
+        return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
+                    element_type_of(c->to)->name, first + c->bad);
+    return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
+                "element %" PRIu64 " (row %" PRIu64 ") is %g", first + c->bad,
+                (first + c->bad) / work->piece->what.matrices.columns,
+                (double)float_at(c->from, c->in, c->bad));
+}
+
+/* A dense layer in the type that is asked for; rounding is counted as for a packed one. What
+ * other programs packed may have codes or products that are not finite. */
 static int convert_rows(struct pack_work *work, const struct rows *rows)
 {
     const uint64_t columns = work->piece->what.matrices.columns;
     struct converting c = {.from = work->dtype,
                            .to = pack_dtype(work),
                            .in = rows->data,
-                           .count = rows->count * columns};
+                           .count = rows->count * columns,
+                           .wants_finite = content_is_foreign(work->content)};
     const uint64_t bytes = c.count * dtype_bytes(c.to);
     int result;
 
@@ -156,11 +175,8 @@ static int convert_rows(struct pack_work *work, const struct rows *rows)
         return fail(work->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     result = engine_compute(work->p->engine, c.count, convert, &c, work->failure);
     if (result == 0)
-        result = c.good
-                     ? data_put_write(&work->data, 0, c.out, bytes)
-                     : fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                            "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
-                            element_type_of(c.to)->name, rows->first * columns + c.bad);
+        result = c.good ? data_put_write(&work->data, 0, c.out, bytes)
+                        : refuse_element(work, &c, rows->first * columns);
     free(c.out);
     return result < 0 || c.to == TRIT_F32 ? result : count_rounded(work, rows);
 }

@@ -153,6 +153,30 @@ def test_a_bad_separate_scale_is_found(daemon, random, kind, scale, encoding):
     assert kind in found and found[kind].group == len(scales) - 1 and not report.is_ternary
 
 
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf], ids=str)
+@pytest.mark.parametrize("encoding", [claims.INT8, claims.PQ2_0, claims.TQ1_0, claims.MLX_2BIT, claims.I2_S,
+                                      claims.HF_BITNET], ids=lambda e: claims.NAMES[e])
+def test_a_scale_that_is_not_finite_is_not_unpacked(daemon, random, encoding, scale):
+    """No weight comes from it, whatever its codes are; the message has group, row and value."""
+    weight = random.standard_normal((8, 256)).astype(np.float32)
+    whole = encoding in claims.WHOLE
+    size = 0 if whole else 256 if encoding == claims.TQ1_0 else 128
+    made = claims.project(daemon, weight, encoding=encoding, group_size=size)
+    data, scales = bytearray(made.data), bytearray(made.scales)
+    kind = "<f4" if encoding in (claims.INT8, claims.I2_S, claims.HF_BITNET) else "<f2"
+    held = np.array([scale], kind).tobytes()
+    if scales:
+        scales[-len(held):] = held
+    else:
+        at = {claims.PQ2_0: -34, claims.TQ1_0: -2, claims.I2_S: -32}[encoding]
+        data[at:at + len(held) or None] = held
+    group, row = (0, 0) if whole else (2048 // size - 1, 7)
+    refused(lambda: daemon.ternary.Unpack(ternary_pb2.UnpackRequest(
+        encoding=encoding, dtype=ref.BF16, shape=weight.shape, group_size=size, scales=bytes(scales),
+        data=bytes(data)), timeout=CALL_SECONDS), grpc.StatusCode.INVALID_ARGUMENT,
+        f"group {group} (row {row}) has the scale {scale}; it must be finite")
+
+
 def test_scales_without_a_finite_one_are_absent(daemon, random):
     weight = random.standard_normal((4, 128)).astype(np.float32)
     made = claims.project(daemon, weight, encoding=claims.INT8)

@@ -581,7 +581,7 @@ class Client:
 
         Raises:
             InvalidArgument: The arguments do not fit each other or contradict the Projection,
-                a code is invalid, or `dtype` cannot hold a scale.
+                a code is invalid, a scale is NaN or infinite, or `dtype` cannot hold it.
 
         Example:
             >>> projection = client.project(weights, encoding="int8")

@@ -199,8 +199,8 @@ void tile_results_init(struct tile *tile)
 {
     ternary_counts_init(&tile->counts);
     ternary_check_init(&tile->check);
-    tile->bad_element = tile->mixed_group = UINT64_MAX;
-    tile->bad_is_lost = tile->hash_failed = false;
+    tile->refused.element = tile->mixed_group = UINT64_MAX;
+    tile->hash_failed = false;
     tile->misfit = (struct misfit){.kind = MISFIT_NONE};
     tile->rounded = (struct occurrences){0, UINT64_MAX};
     tile->lost = (struct occurrences){0, UINT64_MAX};

@@ -91,15 +91,13 @@ struct tile {
     struct ternary_counts counts;
     struct ternary_check check;
     uint32_t out_crc, scales_crc;
-    uint64_t bad_element;       /* unpack: the first element refused; UINT64_MAX: none */
-    bool bad_is_lost;           /* it is refused because dtype cannot hold it, not for its
-                                code */
-    uint64_t mixed_group;       /* verify: the first whose blocks have different scales;
+    struct unpack_refusal refused; /* unpack; the element is UINT64_MAX: none */
+    uint64_t mixed_group;         /* verify: the first whose blocks have different scales;
                                 UINT64_MAX: none */
-    struct occurrences lost;    /* ternarize: groups whose scale the output loses */
-    float lost_scale;           /* of the first of them */
-    struct misfit misfit;       /* packing: the first group that does not fit */
-    struct occurrences rounded; /* packing: groups whose scale the output rounds */
+    struct occurrences lost;      /* ternarize: groups whose scale the output loses */
+    float lost_scale;             /* of the first of them */
+    struct misfit misfit;         /* packing: the first group that does not fit */
+    struct occurrences rounded;   /* packing: groups whose scale the output rounds */
     struct storage_check storage; /* verify */
     uint64_t inexact_count;
     uint64_t sample_rows[TRIT_SAMPLES_MAX], near_rows[TRIT_SAMPLES_MAX]; /* merge.h */

@@ -122,8 +122,7 @@ static void range_verify(struct tile *tile, const struct task *task,
 static void range_unpack(struct tile *tile, const struct task *task,
                          const struct group_range *range)
 {
-    uint64_t bad = 0;
-    bool lost = false;
+    struct unpack_refusal refused;
     struct unpack_job job = {
         .encoding = tile_read_encoding(task),
         .dtype = task->plan.spec.dtype,
@@ -134,9 +133,10 @@ static void range_unpack(struct tile *tile, const struct task *task,
         .out = tile->out.bytes + range->out_offset,
     };
 
-    if (unpack(task->kernels, &job, &bad, &lost) < 0 && tile->bad_element == UINT64_MAX) {
-        tile->bad_element = tile->span.first_element + range->element + bad;
-        tile->bad_is_lost = lost;
+    if (unpack(task->kernels, &job, &refused) < 0 &&
+        tile->refused.element == UINT64_MAX) {
+        tile->refused = refused;
+        tile->refused.element += tile->span.first_element + range->element;
     }
 }
 

@@ -12,16 +12,39 @@ static bool refuses_lost(const struct task *task)
            task->plan.spec.out != TRIT_ENCODING_DENSE && !task->allows_lost;
 }
 
+static int refuse_scale(const struct tile *tile, const struct task *task,
+                        const char *field, struct failure *failure)
+{
+    const struct plan *plan = &task->plan;
+    const uint64_t row_len = plan->spec.shape[plan->spec.rank - 1];
+    const uint64_t row = tile->refused.element / row_len;
+    const uint64_t column = tile->refused.element % row_len;
+    const uint64_t group =
+        plan->whole ? 0 : row * plan->groups_per_row + column / plan->spec.group_size;
+
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
+                      "group %" PRIu64 " (row %" PRIu64
+                      ") has the scale %g; it must be finite",
+                      group, row, (double)tile->refused.scale);
+}
+
 static int refuse_element(const struct tile *tile, const struct task *task,
                           const char *field, struct failure *failure)
 {
-    if (tile->bad_is_lost)
+    const uint64_t element = tile->refused.element;
+
+    switch (tile->refused.fault) {
+    case UNPACK_LOST:
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "dtype",
                           "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
-                          dtype_name(task->plan.spec.dtype), tile->bad_element);
+                          dtype_name(task->plan.spec.dtype), element);
+    case UNPACK_SCALE:
+        return refuse_scale(tile, task, field, failure);
+    case UNPACK_CODE:
+        break;
+    }
     return fail_field(failure, TRIT_INVALID_ARGUMENT, field,
-                      "the code of element %" PRIu64 " is not ternary",
-                      tile->bad_element);
+                      "the code of element %" PRIu64 " is not ternary", element);
 }
 
 static int refuse_lost(const struct tile *tile, const struct task *task,
@@ -50,7 +73,7 @@ int tile_refuse(const struct tile *tile, const struct task *task, const char *fi
 
     if (tile->hash_failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a digest");
-    if (tile->bad_element != UINT64_MAX)
+    if (tile->refused.element != UINT64_MAX)
         return refuse_element(tile, task, field, failure);
     if (tile->misfit.kind != MISFIT_NONE)
         return misfit_refuse(&tile->misfit, &task->plan, field, failure);

@@ -367,9 +367,10 @@ static void compare_unpack(const struct shape *shape, const void *in, const floa
     const size_t count = kernels_available(tables);
     const size_t bytes = shape->count * shape->len * dtype_bytes(shape->dtype);
     struct guarded want = guarded_create(bytes, check_random(seed) % EDGE_BYTES);
+    struct unpack_refusal first = {.element = UINT64_MAX};
     for (size_t i = 0; i < count; i++) {
         struct guarded got = guarded_create(bytes, check_random(seed) % EDGE_BYTES);
-        const struct unpack_job job = {
+        struct unpack_job job = {
             .encoding = shape->encoding,
             .dtype = shape->dtype,
             .count = shape->count,
@@ -378,9 +379,14 @@ static void compare_unpack(const struct shape *shape, const void *in, const floa
             .in_scales = scales,
             .out = i ? got.bytes : want.bytes,
         };
-        uint64_t bad = 0;
-        bool lost = false;
-        CHECK_EQ(unpack(tables[i], &job, &bad, &lost), 0);
+        struct unpack_refusal refused = {.element = UINT64_MAX};
+        const int result = unpack(tables[i], &job, &refused);
+        CHECK(result == 0 || refused.fault == UNPACK_SCALE);
+        if (i == 0)
+            first = refused;
+        CHECK_EQ(refused.element, first.element);
+        job.keeps_non_finite = true;
+        CHECK_EQ(unpack(tables[i], &job, &refused), 0);
         if (i)
             CHECK_MEM(want.bytes, got.bytes, bytes);
         guarded_destroy(&got);

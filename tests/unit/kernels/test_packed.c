@@ -64,8 +64,7 @@ static void unpack_one(const struct kernels *table, enum trit_encoding encoding,
                        const struct vectors *v)
 {
     float out[ELEMENTS];
-    uint64_t bad = 0;
-    bool lost = false;
+    struct unpack_refusal refused;
     const struct unpack_job job = {
         .encoding = encoding,
         .dtype = TRIT_F32,
@@ -75,7 +74,7 @@ static void unpack_one(const struct kernels *table, enum trit_encoding encoding,
         .in_scales = v->scales,
         .out = out,
     };
-    CHECK_EQ(unpack(table, &job, &bad, &lost), 0);
+    CHECK_EQ(unpack(table, &job, &refused), 0);
     for (size_t i = 0; i < ELEMENTS; i++) {
         const float s = v->scales[i / v->group];
         const float held = v->scale_in_block ? f16_to_f32(f32_to_f16(s)) : s;
@@ -143,15 +142,14 @@ CASE(repeats_scales, "each block of a group repeats the group's scale")
         job.out = out;
         ternarize(kernels_select(NULL), &job, &counts);
         const uint16_t d = f32_to_f16(scale);
-        uint64_t bad;
-        bool lost = false;
+        struct unpack_refusal refused;
         const struct unpack_job back = {.encoding = cases[c].encoding,
                                         .dtype = TRIT_F32,
                                         .count = 1,
                                         .group_len = job.group_len,
                                         .in = out,
                                         .out = unpacked};
-        CHECK_EQ(unpack(kernels_select(NULL), &back, &bad, &lost), 0);
+        CHECK_EQ(unpack(kernels_select(NULL), &back, &refused), 0);
         for (size_t i = 0; i < job.group_len; i++)
             CHECK(unpacked[i] == (float)codes[i] * f16_to_f32(d));
         for (size_t b = 0; b < cases[c].blocks; b++)
@@ -167,8 +165,7 @@ CASE(every_byte,
     for (unsigned byte = 0; byte < 256; byte++) {
         uint8_t block[28], again[28];
         float out[128], scale;
-        uint64_t bad = 0;
-        bool lost = false;
+        struct unpack_refusal refused;
         memset(block, (int)byte, 26);
         block[26] = 0x00; /* d = 1 */
         block[27] = 0x3c;
@@ -180,7 +177,7 @@ CASE(every_byte,
             .in = block,
             .out = out,
         };
-        CHECK_EQ(unpack(kernels_select(NULL), &back, &bad, &lost), 0);
+        CHECK_EQ(unpack(kernels_select(NULL), &back, &refused), 0);
         for (size_t n = 0; n < 5; n++) {
             static const unsigned powers[] = {1, 3, 9, 27, 81};
             const unsigned digit = ((byte * powers[n] & 255) * 3) >> 8;

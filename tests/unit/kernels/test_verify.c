@@ -181,10 +181,10 @@ CASE(code_three, "code 3 means +2: Verify reports a violation, Unpack refuses it
         .in = block,
         .out = out,
     };
-    uint64_t bad = 0;
-    bool lost = false;
-    CHECK_EQ(unpack(kernels_select(NULL), &dense_job, &bad, &lost), -1);
-    CHECK_EQ(bad, 38);
+    struct unpack_refusal refused;
+    CHECK_EQ(unpack(kernels_select(NULL), &dense_job, &refused), -1);
+    CHECK_EQ(refused.element, 38);
+    CHECK_EQ(refused.fault, UNPACK_CODE);
 }
 
 CASE(stored_scale_not_finite,
