@@ -146,11 +146,11 @@ static void visit_name(const struct tensor_table *table, const char *name, unsig
         visit(arg, (size_t)(entry - table->entries), has);
 }
 
-/* Tables whose names begin with the prefix, except the weight itself. */
-static void visit_prefix(const struct tensor_table *table, const char *prefix,
-                         visit_fn visit, void *arg)
+/* The first place by name of those that do not come before the prefix. */
+static size_t lower_bound(const struct tensor_table *table, const char *prefix,
+                          size_t length)
 {
-    size_t length = strlen(prefix), low = 0, high = table->count;
+    size_t low = 0, high = table->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -160,8 +160,17 @@ static void visit_prefix(const struct tensor_table *table, const char *prefix,
         else
             high = middle;
     }
-    for (; low < table->count; low++) {
-        size_t index = table->by_name[low];
+    return low;
+}
+
+/* Tables whose names begin with the prefix, except the weight itself. */
+static void visit_prefix(const struct tensor_table *table, const char *prefix,
+                         visit_fn visit, void *arg)
+{
+    const size_t length = strlen(prefix);
+
+    for (size_t i = lower_bound(table, prefix, length); i < table->count; i++) {
+        size_t index = table->by_name[i];
         const char *name = table->entries[index].name;
 
         if (strncmp(name, prefix, length) != 0)
@@ -306,6 +315,23 @@ static bool is_flat(const struct tensor_entry *entry)
     return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
 }
 
+/* Is there a tensor in the same module, those with the first `base` bytes of the name and no
+ * further dot, that may be packed? */
+static bool has_packed_beside(const struct tensor_table *table, const char *name,
+                              size_t base)
+{
+    for (size_t i = lower_bound(table, name, base); i < table->count; i++) {
+        const struct tensor_entry *beside = &table->entries[table->by_name[i]];
+
+        if (strncmp(beside->name, name, base) != 0)
+            return false;
+        if (!strchr(beside->name + base, '.') && !name_is_packing_table(beside->name) &&
+            (beside->rank > 1 || !type_holds(beside->type, TRIT_ENCODING_DENSE)))
+            return true;
+    }
+    return false;
+}
+
 bool packing_is_no_table(const struct tensor_table *table,
                          const struct tensor_entry *entry)
 {
@@ -321,7 +347,11 @@ bool packing_is_no_table(const struct tensor_table *table,
         snprintf(name, sizeof(name), "%.*s", base - 1, entry->name);
         weight = table_find(table, name);
     }
-    return weight && type_holds(weight->type, TRIT_ENCODING_DENSE) && entry->rank > 1 &&
+    if (entry->rank < 2)
+        return false;
+    if (!weight)
+        return !has_packed_beside(table, entry->name, (size_t)base);
+    return type_holds(weight->type, TRIT_ENCODING_DENSE) &&
            shape_elements(entry->rank, entry->shape, &elements) &&
            shape_elements(weight->rank, weight->shape, &weights) &&
            elements > weights / 2;

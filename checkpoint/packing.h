@@ -37,8 +37,9 @@ bool type_is_packed(const struct element_type *type);
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
 
-/* Is a tensor that is named like a table larger than the tables of the weight in the same
- * module are? That weight is dense, and a group has at least two weights. */
+/* Is a tensor with the name of a table none? The weight in its module is dense, and the tensor
+ * is larger than tables of it are (a group has at least two weights); or the module has
+ * nothing that may be packed. */
 bool packing_is_no_table(const struct tensor_table *table,
                          const struct tensor_entry *entry);
 

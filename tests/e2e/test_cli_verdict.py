@@ -635,3 +635,16 @@ def test_a_table_as_large_as_its_dense_weight_is_none(daemon, files, name):
             assert found["share_examined"] == .5
         else:
             assert code == 0 and not kinds
+
+
+def test_a_table_without_a_weight_is_none(daemon, files):
+    """It is unknown_dtype where its module holds nothing that may be packed."""
+    weight, scales = files.ternary(8, 256), files.normal(8, 2)
+    for beside, code in (({}, 4), ({"m.bias": files.normal(8)}, 4),
+                         ({"m.a.weight": weight}, 4), ({"m.codes": weight}, 0)):
+        save(files.out, {"l.weight": weight, "m.scales": scales, **beside})
+        found = verify(daemon, files.out)
+        assert found[0] == code, beside
+        if code:
+            assert [f["tensor"] for f in found[2]["unknown_dtype"]] == ["m.scales"]
+            assert found[1]["share_examined"] < 1
