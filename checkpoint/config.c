@@ -179,7 +179,10 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
     read_architecture(config);
     read_head(config, root);
     json_decref(root);
-    return result < 0 ? fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory") : 0;
+    if (result == 0)
+        return 0;
+    model_config_fini(config);
+    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
 void model_config_fini(struct model_config *config)

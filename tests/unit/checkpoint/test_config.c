@@ -40,11 +40,12 @@ CASE(reads_the_architecture, "experts and Conv1D layers are known by model_type"
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct model_config config = config_of(cases[i].text);
+        struct model_config config = config_of(cases[i].text);
 
         CHECK_EQ(config.experts, cases[i].experts);
         CHECK_EQ(config.conv1d, cases[i].conv1d);
         CHECK_EQ(config_transposes(&config, "h.0.mlp.c_fc.weight"), cases[i].conv1d);
+        model_config_fini(&config);
     }
     CHECK(!config_transposes(NULL, "h.0.mlp.c_fc.weight"));
 }
@@ -61,6 +62,7 @@ CASE(reads_quantization, "both kinds of quantization blocks are read")
     CHECK_STR(config.quant_method, "bitnet");
     CHECK_STR(config.linear_class, "autobitlinear");
     CHECK(config.tied);
+    model_config_fini(&config);
 }
 
 CASE(knows_the_head,
@@ -96,7 +98,9 @@ CASE(knows_the_head,
         char text[256];
 
         snprintf(text, sizeof(text), "{\"model_type\":%s}", cases[i].text);
-        CHECK_EQ(config_of(text).has_head, cases[i].has_head);
+        struct model_config config = config_of(text);
+        CHECK_EQ(config.has_head, cases[i].has_head);
+        model_config_fini(&config);
     }
 }
 
@@ -132,14 +136,18 @@ CASE(reads_odd_types, "a value of an unexpected type is treated as absent")
 CASE(reads_duplicates_and_long_texts,
      "the last of two values counts, and a long one is truncated")
 {
+    struct model_config config =
+        config_of("{\"model_type\":\"gpt2\",\"model_type\":\"llama\"}");
     char text[400], name[301];
 
-    CHECK_STR(config_of("{\"model_type\":\"gpt2\",\"model_type\":\"llama\"}").model_type,
-              "llama");
+    CHECK_STR(config.model_type, "llama");
+    model_config_fini(&config);
     memset(name, 'g', 300);
     name[300] = '\0';
     snprintf(text, sizeof(text), "{\"model_type\":\"%s\"}", name);
-    CHECK_EQ(strlen(config_of(text).model_type), CONFIG_TEXT_BYTES - 1);
+    config = config_of(text);
+    CHECK_EQ(strlen(config.model_type), CONFIG_TEXT_BYTES - 1);
+    model_config_fini(&config);
 }
 
 CASE(refuses_other_json, "anything but a JSON object is refused")

@@ -421,7 +421,7 @@ static struct layer_terms terms_found(const struct tensor_table *table,
 CASE(finds_bitnet_by_its_tables,
      "U8 with one weight_scale is hf_bitnet unless an option says otherwise")
 {
-    const struct model_config other =
+    struct model_config other =
         config_of("{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}");
     struct checkpoint_options options = {.group_size = 0};
     struct tensor_table table;
@@ -442,6 +442,7 @@ CASE(finds_bitnet_by_its_tables,
     options.has_encoding = true;
     CHECK_EQ(terms_found(&table, &options).encoding, TRIT_ENCODING_DENSE);
     table_fini(&table);
+    model_config_fini(&other);
 }
 
 CASE(finds_int8_by_its_tables, "I8 with NAME.scales is int8; the shapes give its groups")
