@@ -255,42 +255,7 @@ static void print_by_clock(struct bench *bench, const char *what, const char *is
     row_print(bench->out, name, &rates, "GB/s per GHz", no_goal(), against);
 }
 
-/* What is possible where reading and computing overlap as well as they can: a loop that
- * loads and stores as a projection to 2-bit codes does, and whose additions depend on
- * nothing, takes as long in cache as a kernel. */
-static void print_possible(struct bench *bench, struct crew *crew,
-                           const struct buffers *buffers, const char *what,
-                           const struct measure *kernel)
-{
-    struct measure cached = {.run = work_far, .bytes = small_bytes, .threads = 1};
-    struct measure memory = {.run = work_far, .bytes = large_bytes, .threads = 1};
-    const struct measure read = {.run = read_far, .bytes = large_bytes, .threads = 1};
-    struct samples ratios = {.count = 0};
-    char name[128], against[96];
-    double mean = 0;
-
-    if (!kernel)
-        return;
-    while (crew_rate(crew, buffers, &cached) > samples_median(&kernel->rates) &&
-           cached.work < LIMIT_WORK_MAX)
-        cached.work++;
-    memory.work = cached.work;
-    for (int round = 0; round < ROUNDS; round++) {
-        const double reads = crew_rate(crew, buffers, &read),
-                     computes = crew_rate(crew, buffers, &cached),
-                     both = crew_rate(crew, buffers, &memory);
-        mean += both / ROUNDS;
-        samples_add(&ratios, both / (reads < computes ? reads : computes));
-    }
-    snprintf(name, sizeof(name), "what is possible: %s, %s, %s", what,
-             kernels_name(kernel->kernels), large(1));
-    snprintf(against, sizeof(against), "a loop of %d cycles a line: %.1f GB/s",
-             cached.work, mean);
-    row_print(bench->out, name, &ratios, "ratio", no_goal(), against);
-}
-
-static void check_goals(struct bench *bench, struct crew *crew,
-                        const struct buffers *buffers, const char *isa)
+static void check_goals(struct bench *bench, const char *isa)
 {
     const bool avx512 = strcmp(isa, "avx512") == 0;
     const double ghz = clock_ghz();
@@ -299,9 +264,6 @@ static void check_goals(struct bench *bench, struct crew *crew,
         for (int threads = 1; threads <= 2; threads++)
             check_large(bench, kinds[i].what, isa, kinds[i].reads, threads);
         print_by_clock(bench, kinds[i].what, isa, ghz);
-        if (kinds[i].reads)
-            print_possible(bench, crew, buffers, kinds[i].what,
-                           find_kernel(bench, kinds[i].what, isa, "256 KiB, 1 thread"));
     }
     for (int threads = 1; threads <= 2; threads++)
         check_read_write(bench, "f32 to 2-bit", isa, threads);
@@ -353,7 +315,7 @@ static void buffers_fill(struct buffers *buffers)
         half[i] = half[i + large_bytes / 4] = f32_to_bf16(in[i]);
         dense[i] = u % 3 == 0 ? 0.0f : u % 3 == 1 ? 0.02f : -0.02f;
     }
-    const struct slice slice = {buffers, 0, small_bytes, 0};
+    const struct slice slice = {buffers, 0, small_bytes};
     dense_f32(kernels_select("portable"), &slice);
     memcpy(buffers->claim, buffers->out, small_bytes);
 }
@@ -429,12 +391,12 @@ int main(int argc, char **argv)
             return 1;
     }
     bench_run(&bench, &crew, &buffers);
-    check_goals(&bench, &crew, &buffers, "avx512");
-    check_goals(&bench, &crew, &buffers, "avx2");
     crew.measure = NULL;
     pthread_barrier_wait(&crew.start);
     for (int i = 0; i < THREADS_MAX; i++)
         pthread_join(crew.threads[i], NULL);
+    check_goals(&bench, "avx512");
+    check_goals(&bench, "avx2");
     const struct limit plain = {
         "divide and round", {bench_find(&bench, "divide and round, 1 GiB, 1 thread")}, 1};
     bench_ratio(&bench, bench_find(&bench, "f32 to dense, portable, 1 GiB, 1 thread"), "",

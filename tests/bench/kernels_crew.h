@@ -20,7 +20,6 @@ struct measure {
     const struct kernels *kernels;
     size_t bytes;
     int threads;
-    int work;             /* for limit_work */
     struct samples rates; /* GB/s of input, one for each round */
 };
 
@@ -73,7 +72,7 @@ static double crew_rate(struct crew *crew, const struct buffers *buffers,
 {
     const size_t part = measure->bytes / (size_t)measure->threads;
     for (int i = 0; i < measure->threads; i++)
-        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part, measure->work};
+        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part};
     crew->measure = measure;
     crew->repeats = 1;
     for (;;) {

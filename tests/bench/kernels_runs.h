@@ -24,7 +24,6 @@ struct buffers {
 struct slice {
     const struct buffers *buffers;
     size_t begin, bytes;
-    int work; /* for work_far */
 };
 
 static inline void run_project(const struct kernels *kernels, const struct slice *slice,
@@ -219,14 +218,6 @@ static inline void read_write_far(const struct kernels *kernels,
 {
     (void)kernels;
     run_read_write(slice, LIMIT_FAR);
-}
-
-/* The same, and computes. */
-static inline void work_far(const struct kernels *kernels, const struct slice *slice)
-{
-    (void)kernels;
-    limit_work(slice->buffers->out + slice->begin, slice->buffers->in + slice->begin,
-               slice->bytes, slice->work);
 }
 
 #endif

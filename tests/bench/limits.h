@@ -12,7 +12,6 @@ enum {
     LIMIT_AHEAD_BYTES = 1024,
     LIMIT_FAR_BYTES = 4096,
     LIMIT_COPY_AHEAD_BYTES = 8192,
-    LIMIT_WORK_MAX = 27,
 };
 
 /* What a read prefetches: nothing, into L1, or far ahead into L2 and then into L1. */
@@ -86,55 +85,6 @@ limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes, enum limit_ahea
     }
 }
 
-/* The same with `work` times three additions for each line: they depend on nothing, and
- * take a cycle together where there are three ports for vectors. `work` is a constant. */
-__attribute__((target("avx2"), always_inline)) static inline void
-limit_work_of(uint8_t *to, const uint8_t *from, size_t bytes, const int work)
-{
-    for (size_t i = 0; i + 512 <= bytes; i += 512, to += 34) {
-        __m256i a = _mm256_setzero_si256();
-        for (size_t line = 0; line < 512; line += 64) {
-            const __m256i *at = (const __m256i *)(const void *)(from + i + line);
-            limit_prefetch(from + i + line, LIMIT_FAR);
-            a = _mm256_xor_si256(a, _mm256_loadu_si256(at));
-            a = _mm256_xor_si256(a, _mm256_loadu_si256(at + 1));
-#pragma GCC unroll 32
-            for (int k = 0; k < work; k++)
-                __asm__ volatile("vpaddd %%ymm15, %%ymm15, %%ymm12\n"
-                                 "vpaddd %%ymm15, %%ymm15, %%ymm13\n"
-                                 "vpaddd %%ymm15, %%ymm15, %%ymm14"
-                                 :
-                                 :
-                                 : "xmm12", "xmm13", "xmm14");
-        }
-        _mm256_storeu_si256((__m256i *)(void *)to, a);
-        memcpy(to + 32, &a, 2);
-    }
-}
-
-#define LIMIT_WORK(n)                                                                    \
-    case n:                                                                              \
-        limit_work_of(to, from, bytes, n);                                               \
-        break;
-#define LIMIT_WORKS(n) LIMIT_WORK(n) LIMIT_WORK(n + 1) LIMIT_WORK(n + 2) LIMIT_WORK(n + 3)
-
-__attribute__((target("avx2"))) static inline void
-limit_work(uint8_t *to, const uint8_t *from, size_t bytes, int work)
-{
-    switch (work) {
-        LIMIT_WORKS(0)
-        LIMIT_WORKS(4)
-        LIMIT_WORKS(8)
-        LIMIT_WORKS(12)
-        LIMIT_WORKS(16)
-        LIMIT_WORKS(20)
-        LIMIT_WORKS(24)
-    }
-}
-
-#undef LIMIT_WORKS
-#undef LIMIT_WORK
-
 #else
 
 static inline float limit_read(const uint8_t *from, size_t bytes, enum limit_ahead ahead)
@@ -164,12 +114,6 @@ static inline void limit_read_write(uint8_t *to, const uint8_t *from, size_t byt
         memset(to, 0, 34);
         memcpy(to, &found, sizeof(found));
     }
-}
-
-static inline void limit_work(uint8_t *to, const uint8_t *from, size_t bytes, int work)
-{
-    (void)work;
-    limit_read_write(to, from, bytes, LIMIT_FAR);
 }
 
 #endif
