@@ -143,8 +143,8 @@ static void add_unknown(struct file_findings *findings, const struct contents *c
     form_of(added->got, entry);
     if (packing_is_no_table(claim->table, entry)) {
         finding_set_hint(added,
-                         "named like a table of scales, but too large to be one of "
-                         "the weight beside it; --exclude leaves it out");
+                         "named like a table of scales, but no packed weight beside it "
+                         "has it; --exclude leaves it out");
         return;
     }
     list_encodings(encodings, sizeof(encodings), entry);
