@@ -37,9 +37,9 @@ struct model_config {
     bool has_head;
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
-    char *text;                  /* as it was read; NULL: there is none */
-    size_t bytes;
-    bool dbrx; /* w2 of the experts, all in one matrix, is stored [in, out] */
+    bool dbrx;    /* w2 of the experts, all in one matrix, is stored [in, out] */
+    char *text;   /* as it was read; NULL: there is none */
+    size_t bytes; /* of the text */
 };
 
 /* Reads the JSON in `text`; model_config_fini releases it. INVALID_ARGUMENT: it is not JSON,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/decode.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -170,6 +171,14 @@ bool floats_are_finite(enum trit_dtype dtype, const void *array, uint64_t count,
             return false;
         }
     return true;
+}
+
+int refuse_non_finite(enum trit_dtype dtype, const void *array, uint64_t bad,
+                      uint64_t first, uint64_t columns, struct failure *failure)
+{
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "element %" PRIu64 " (row %" PRIu64 ") is %g", first * columns + bad,
+                first + bad / columns, (double)float_at(dtype, array, bad));
 }
 
 bool floats_convert(enum trit_dtype from, const void *array, enum trit_dtype to,

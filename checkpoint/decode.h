@@ -3,6 +3,7 @@
 #ifndef CHECKPOINT_DECODE_H
 #define CHECKPOINT_DECODE_H
 
+#include "base/status.h"
 #include "checkpoint/form.h"
 #include "kernels/kernels.h"
 
@@ -34,6 +35,11 @@ bool floats_fit(enum trit_dtype from, const void *array, enum trit_dtype to,
 /* False: element *bad of an array of F32, F16 or BF16 is NaN or infinite. */
 bool floats_are_finite(enum trit_dtype dtype, const void *array, uint64_t count,
                        uint64_t *bad);
+
+/* INVALID_ARGUMENT: element `bad` of the array, which begins with row `first` of a matrix, is
+ * not finite. */
+int refuse_non_finite(enum trit_dtype dtype, const void *array, uint64_t bad,
+                      uint64_t first, uint64_t columns, struct failure *failure);
 
 /* Writes `count` elements of an array of F32, F16 or BF16 as another of these types, rounded
  * once to nearest even. False: it rounds element *bad, which is finite and not 0, to 0 or

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Wrong scales in weights that other programs packed: those that are NaN, infinite, negative
- * or lost. A group is the run of weights in one row that share a scale. It is lost if its scale is 0 although its codes are those of other
- * weights. A negative scale flips every sign: no writer makes one, except MLX's, whose biases
- * say which code is which. */
+ * or lost. A group is the run of weights in one row that share a scale. It is lost if its
+ * scale is 0 although its codes are those of other weights. A negative scale flips every
+ * sign: no writer makes one, except MLX's, whose biases say which code is which. */
 #ifndef CHECKPOINT_FOREIGN_SCALES_H
 #define CHECKPOINT_FOREIGN_SCALES_H
 

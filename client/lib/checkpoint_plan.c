@@ -143,10 +143,8 @@ static int decode(const struct trit_plan *plan, size_t index,
         return -1;
     if (!dense || floats_are_finite(dtype, values, bytes / dtype_bytes(dtype), &bad))
         return 0;
-    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                "element %" PRIu64 " (row %" PRIu64 ") is %g", bad,
-                bad / content_matrices(&contents->items[index]).columns,
-                (double)float_at(dtype, values, bad));
+    return refuse_non_finite(dtype, values, bad, 0,
+                             content_matrices(&contents->items[index]).columns, failure);
 }
 
 enum trit_status trit_plan_decode(const struct trit_plan *plan, const char *tensor,

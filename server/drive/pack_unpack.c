@@ -144,17 +144,17 @@ static void convert(void *arg)
         c->is_finite && floats_convert(c->from, c->in, c->to, c->out, c->count, &c->bad);
 }
 
+/* The rows begin with row `first` of the matrix. */
 static int refuse_element(struct pack_work *work, const struct converting *c,
                           uint64_t first)
 {
-    if (c->is_finite)
-        return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
-                    element_type_of(c->to)->name, first + c->bad);
+    const uint64_t columns = work->piece->what.matrices.columns;
+
+    if (!c->is_finite)
+        return refuse_non_finite(c->from, c->in, c->bad, first, columns, work->failure);
     return fail(work->failure, TRIT_INVALID_ARGUMENT, NULL,
-                "element %" PRIu64 " (row %" PRIu64 ") is %g", first + c->bad,
-                (first + c->bad) / work->piece->what.matrices.columns,
-                (double)float_at(c->from, c->in, c->bad));
+                "%s rounds element %" PRIu64 " to 0 or infinity; use f32",
+                element_type_of(c->to)->name, first * columns + c->bad);
 }
 
 /* A dense layer in the type that is asked for; rounding is counted as for a packed one. What
@@ -176,7 +176,7 @@ static int convert_rows(struct pack_work *work, const struct rows *rows)
     result = engine_compute(work->p->engine, c.count, convert, &c, work->failure);
     if (result == 0)
         result = c.good ? data_put_write(&work->data, 0, c.out, bytes)
-                        : refuse_element(work, &c, rows->first * columns);
+                        : refuse_element(work, &c, rows->first);
     free(c.out);
     return result < 0 || c.to == TRIT_F32 ? result : count_rounded(work, rows);
 }

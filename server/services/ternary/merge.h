@@ -18,7 +18,8 @@ struct merge {
     struct occurrences rounded; /* packing: groups whose scale the output rounds */
     struct storage_check storage;
     struct group_sums sums;
-    /* Of the tiles' latents; borrowed. NULL: nobody asks for it, or it is made elsewhere. */
+    /* Borrowed; merge_tile adds the latents of each tile to it. NULL: the loop hashes them as
+     * they arrive, or no hash is wanted. */
     struct fingerprint *latents;
     /* SHA-256 in progress; NULL: no digest */
     void *codes_hash, *scales_hash, *inexact_hash;
