@@ -11,6 +11,7 @@ static enum trit_finding_kind kind_of(const struct reader_note *note)
 {
     switch (note->kind) {
     case READER_INDEX_DISAGREES:
+    case READER_SPLIT_DISAGREES:
         return TRIT_FINDING_INDEX_DISAGREES;
     case READER_NOT_IN_INDEX:
         return TRIT_FINDING_NOT_IN_INDEX;
@@ -59,11 +60,22 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
         snprintf(hint, bytes, "%.*s and %.*s both hold it", cut(note->other, 64),
                  note->other, cut(note->shard, 64), note->shard);
         break;
+    case READER_SPLIT_DISAGREES:
+        snprintf(
+            hint, bytes,
+            "it is a part of a split model: put all of its parts into one folder, as "
+            "NAME-00001-of-0000N.gguf and so on");
+        break;
     }
 }
 
 static void write_length(struct trit_finding *finding, const struct reader_note *note)
 {
+    if (note->kind == READER_SPLIT_DISAGREES) {
+        snprintf(finding->expected, sizeof(finding->expected), "%s %" PRIu64, note->other,
+                 note->found);
+        snprintf(finding->got, sizeof(finding->got), "%" PRIu64, note->bytes);
+    }
     if (note->kind != READER_TRUNCATED)
         return;
     snprintf(finding->expected, sizeof(finding->expected), "%" PRIu64 " bytes",

@@ -4,22 +4,46 @@
 #ifndef FILES_NOTES_H
 #define FILES_NOTES_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/status.h"
 
 enum reader_note_kind {
     READER_INDEX_DISAGREES, /* the index lists a tensor that the shard does not hold */
     READER_NOT_IN_INDEX,    /* a shard holds a tensor that the index does not list */
     READER_DUPLICATE,       /* two shards hold a tensor of one name */
     READER_TRUNCATED,       /* the file ends before the tensor does */
+    READER_SPLIT_DISAGREES, /* a key of a part of a split GGUF file says otherwise */
 };
 
 struct reader_note {
     enum reader_note_kind kind;
     const char *tensor; /* NULL: the whole shard is meant */
     const char *shard;
-    const char *other;     /* DUPLICATE: the shard whose tensor is in the table */
-    uint64_t bytes, found; /* TRUNCATED: of the tensor */
+    const char *other; /* DUPLICATE: the shard whose tensor is in the table;
+                              SPLIT_DISAGREES: the key */
+    uint64_t bytes,
+        found;      /* TRUNCATED: of the tensor; SPLIT_DISAGREES: its value, and what
+                              is there */
     uint64_t count; /* tensors that the index lists in a missing shard; 0: not known */
 };
+
+struct reader_notes {
+    struct reader_note *list;
+    size_t count, capacity;
+};
+
+struct arena;
+struct tensor_table;
+
+/* Copies the note and, to the arena, the tensor's name; borrows its other texts. */
+int reader_notes_add(struct reader_notes *notes, struct arena *strings,
+                     struct reader_note note, struct failure *failure);
+
+/* The tensors that a file of this name lacks. */
+int reader_notes_add_cuts(struct reader_notes *notes, struct arena *strings,
+                          const struct tensor_table *table, const char *name,
+                          struct failure *failure);
 
 #endif

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/number.h"
 #include "files/folder.h"
 #include "files/formats.h"
+#include "files/gguf_split.h"
 #include "files/identify.h"
 #include "files/shards.h"
 #include "files/sources.h"
@@ -20,8 +20,7 @@ struct reader {
     struct tensor_table table;
     struct shards shards; /* empty for a single file */
     char *folder;
-    struct reader_note *notes;
-    size_t note_count, note_capacity;
+    struct reader_notes notes;
 };
 
 /* Tried in order. safetensors has no magic number, so it comes last. */
@@ -33,20 +32,27 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
 
-static const struct reader_ops *find_format(struct source *source,
-                                            struct failure *failure)
+/* No program loads shards of two formats, and rules of names depend on the format. */
+static int choose_format(struct reader *reader, struct source *source,
+                         struct failure *failure)
 {
-    uint64_t bytes = source_bytes(source);
+    const struct reader_ops *ops = NULL;
     uint8_t head[PROBE_BYTES];
-    size_t count = u64_min(bytes, PROBE_BYTES);
+    const size_t count = u64_min(source_bytes(source), PROBE_BYTES);
 
     if (source_read(source, 0, head, count, failure) < 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+        return -1;
+    for (size_t i = 0; !ops && i < sizeof(probes) / sizeof(probes[0]); i++)
         if (probes[i]->probe(head, count))
-            return probes[i];
-    fail_unknown_format(source, failure);
-    return NULL;
+            ops = probes[i];
+    if (!ops)
+        return fail_unknown_format(source, failure);
+    if (reader->ops && ops != reader->ops)
+        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "it is a %s file, and the file before it is %s; name one of them",
+                    ops->format, reader->ops->format);
+    reader->ops = ops;
+    return 0;
 }
 
 static struct read_options choose(const struct read_options *options)
@@ -73,43 +79,17 @@ static struct reader *reader_create(size_t sources, struct failure *failure)
     return NULL;
 }
 
-/* ---- notes ------------------------------------------------------------------------ */
-
 static int add_note(struct reader *reader, struct reader_note note,
                     struct failure *failure)
 {
-    struct reader_note *larger = array_grow(reader->notes, &reader->note_capacity,
-                                            reader->note_count + 1, sizeof(*larger));
-
-    if (!larger)
-        return no_memory(failure);
-    reader->notes = larger;
-    if (note.tensor) {
-        note.tensor =
-            arena_strndup(&reader->table.strings, note.tensor, strlen(note.tensor));
-        if (!note.tensor)
-            return no_memory(failure);
-    }
-    reader->notes[reader->note_count++] = note;
-    return 0;
+    return reader_notes_add(&reader->notes, &reader->table.strings, note, failure);
 }
 
-/* The tensors that a file of this name lacks. */
 static int note_cuts(struct reader *reader, const struct tensor_table *table,
                      const char *name, struct failure *failure)
 {
-    for (size_t i = 0; i < table->cut_count; i++) {
-        const struct tensor_cut *cut = &table->cuts[i];
-        const struct reader_note note = {.kind = READER_TRUNCATED,
-                                         .tensor = cut->name,
-                                         .shard = name,
-                                         .bytes = cut->bytes,
-                                         .found = cut->found};
-
-        if (add_note(reader, note, failure) < 0)
-            return -1;
-    }
-    return 0;
+    return reader_notes_add_cuts(&reader->notes, &reader->table.strings, table, name,
+                                 failure);
 }
 
 /* ---- one file --------------------------------------------------------------------- */
@@ -125,8 +105,7 @@ int reader_open_source(struct reader **out, struct source *source,
         return -1;
     }
     sources_put(reader->sources, 0, source);
-    reader->ops = find_format(source, failure);
-    if (!reader->ops ||
+    if (choose_format(reader, source, failure) < 0 ||
         reader->ops->read_table(source, &chosen, &reader->table, failure) < 0) {
         reader_close(reader);
         return -1;
@@ -136,14 +115,21 @@ int reader_open_source(struct reader **out, struct source *source,
     return 0;
 }
 
-static int note_file_cuts(struct reader *reader, const char *path,
-                          struct failure *failure)
+/* What the file lacks of what it says. */
+static int note_file(struct reader *reader, const char *path, struct failure *failure)
 {
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
     const char *name = arena_strndup(&reader->table.strings, base, strlen(base));
+    struct gguf_split split = {.files = 1};
 
-    return name ? note_cuts(reader, &reader->table, name, failure) : no_memory(failure);
+    if (!name)
+        return no_memory(failure);
+    if (reader->ops == &gguf_reader &&
+        (gguf_split_take(&split, &reader->table, name, 0, &reader->notes, failure) < 0 ||
+         gguf_split_end(&split, &reader->notes, failure) < 0))
+        return -1;
+    return note_cuts(reader, &reader->table, name, failure);
 }
 
 static int open_file(struct reader **out, const char *path,
@@ -155,7 +141,7 @@ static int open_file(struct reader **out, const char *path,
         reader_open_source(out, source, options, failure) < 0)
         return -1;
     (*out)->folder = folder_of(path);
-    if ((*out)->folder && note_file_cuts(*out, path, failure) == 0)
+    if ((*out)->folder && note_file(*out, path, failure) == 0)
         return 0;
     reader_close(*out);
     *out = NULL;
@@ -169,6 +155,7 @@ struct merging {
     struct reader *reader;
     json_t *seen;  /* name of each tensor: number of its shard */
     json_t *pairs; /* key and value of each pair of metadata */
+    struct gguf_split split;
     struct failure *failure;
 };
 
@@ -236,6 +223,11 @@ static int add_pair(struct merging *m, size_t shard, const struct tensor_pair *p
 /* Metadata of all shards, each distinct pair once. */
 static int merge_table(struct merging *m, size_t shard, const struct tensor_table *table)
 {
+    const char *name = m->reader->shards.list[shard].name;
+
+    if (m->reader->ops == &gguf_reader &&
+        gguf_split_take(&m->split, table, name, shard, &m->reader->notes, m->failure) < 0)
+        return -1;
     for (size_t i = 0; i < table->pair_count; i++) {
         const int found = note_pair(m, &table->pairs[i]);
 
@@ -250,7 +242,7 @@ static int merge_table(struct merging *m, size_t shard, const struct tensor_tabl
         if (json_object_set_new(m->seen, table->cuts[i].name,
                                 json_integer((json_int_t)shard)) < 0)
             return no_memory(m->failure);
-    return note_cuts(m->reader, table, m->reader->shards.list[shard].name, m->failure);
+    return note_cuts(m->reader, table, name, m->failure);
 }
 
 static int read_shard(struct merging *m, size_t number,
@@ -267,10 +259,8 @@ static int read_shard(struct merging *m, size_t number,
     if (result == 0)
         result = source_open(&source, path, m->failure);
     free(path);
-    if (result == 0) {
-        reader->ops = find_format(source, m->failure);
-        result = reader->ops ? 0 : -1;
-    }
+    if (result == 0)
+        result = choose_format(reader, source, m->failure);
     if (result == 0)
         result = reader->ops->read_table(source, options, &table, m->failure);
     if (result < 0)
@@ -337,12 +327,18 @@ static int merge_shards(struct reader *reader, const struct read_options *option
     struct merging m = {.reader = reader,
                         .seen = json_object(),
                         .pairs = json_object(),
+                        .split = {.files = reader->shards.count},
                         .failure = failure};
     int result = m.seen && m.pairs ? 0 : no_memory(failure);
+    bool missing = false;
 
     for (size_t i = 0; result == 0 && i < reader->shards.count; i++)
         if (!reader->shards.list[i].missing)
             result = read_shard(&m, i, options);
+        else
+            missing = true;
+    if (result == 0 && !missing)
+        result = gguf_split_end(&m.split, &reader->notes, failure);
     if (result == 0)
         result = merge_index(&m);
     json_decref(m.seen);
@@ -397,7 +393,7 @@ void reader_close(struct reader *reader)
     sources_destroy(reader->sources);
     shards_fini(&reader->shards);
     free(reader->folder);
-    free(reader->notes);
+    free(reader->notes.list);
     free(reader);
 }
 
@@ -413,8 +409,8 @@ const char *reader_format(const struct reader *reader)
 
 const struct reader_note *reader_notes(const struct reader *reader, size_t *count)
 {
-    *count = reader->note_count;
-    return reader->notes;
+    *count = reader->notes.count;
+    return reader->notes.list;
 }
 
 const char *reader_folder(const struct reader *reader)

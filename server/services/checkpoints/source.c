@@ -31,9 +31,11 @@ int job_open(struct checkpoint_job *job, const char *field, const char *path,
         return -1;
     if (job_charge(job, heads_bytes(held->path, wants_tokenizer(job)), failure) < 0)
         return fail_context(failure, "%.512s", path);
-    return input_read(input, held->path, &how, failure) < 0
-               ? fail_context(failure, "%.512s", path)
-               : 0;
+    if (input_read(input, held->path, &how, failure) == 0)
+        return 0;
+    /* The field of the request, not one of the file. */
+    snprintf(failure->field, sizeof(failure->field), "%s", field);
+    return fail_context(failure, "%.512s", path);
 }
 
 int job_check_notes(const char *path, const struct input *input, struct failure *failure)

@@ -95,8 +95,11 @@ static void check_reader(struct reader *reader)
     }
     for (size_t i = 0; i < count; i++) {
         assert(notes[i].shard && notes[i].shard[0]);
-        assert((notes[i].kind == READER_DUPLICATE) == (notes[i].other != NULL));
-        assert(notes[i].tensor || notes[i].kind == READER_INDEX_DISAGREES);
+        const bool of_split = notes[i].kind == READER_SPLIT_DISAGREES;
+
+        assert((notes[i].kind == READER_DUPLICATE || of_split) ==
+               (notes[i].other != NULL));
+        assert(notes[i].tensor || notes[i].kind == READER_INDEX_DISAGREES || of_split);
     }
 }
 

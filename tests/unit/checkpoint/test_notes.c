@@ -31,6 +31,10 @@ CASE(findings_of_notes,
          "read"},
         {{READER_DUPLICATE, "t", "b", "a", 0, 0, 0},
          "error: t: duplicate: a and b both hold it"},
+        {{READER_SPLIT_DISAGREES, NULL, "a", "split.count", 3, 1, 0},
+         "error: a: index_disagrees, expected split.count 1, got 3: it is a part of a split "
+         "model: put all of its parts into one folder, as NAME-00001-of-0000N.gguf and so "
+         "on"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

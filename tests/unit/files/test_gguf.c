@@ -579,3 +579,107 @@ CASE(split_files, "any part of a split file, or its folder, stands for all of it
     reader_close(reader);
     model_fini(&model);
 }
+
+/* A part with a tensor "a" or "b", and keys of these values; below 0: without the key. */
+struct part {
+    int count, number, tensors;
+};
+
+static void put_keyed_part(struct model *model, const char *file, const struct part *part,
+                           const char *tensor)
+{
+    const int values[] = {part->count, part->number, part->tensors};
+    static const char *const keys[] = {"split.count", "split.no", "split.tensors.count"};
+    static struct image image;
+
+    begin(&image, 1, (uint64_t)((values[0] >= 0) + (values[1] >= 0) + (values[2] >= 0)));
+    for (size_t i = 0; i < 3; i++)
+        if (values[i] >= 0)
+            put_u32(&image, keys[i], (uint32_t)values[i]);
+    put_tensor(&image, tensor, F32, 1, 4, 0);
+    put_data(&image, ALIGNMENT, 16);
+    model_put(model, file, image.bytes, image.count);
+}
+
+/* Reads the path, and returns the key, the file and the two numbers of its only note; "": it
+ * has none. */
+static const char *split_note(struct model *model, const char *path)
+{
+    static char text[128];
+    struct failure failure = {.status = TRIT_OK};
+    struct reader *reader;
+    size_t count;
+
+    CHECK(reader_open(&reader, path ? model_path(model, path) : model->folder, NULL,
+                      &failure) == 0);
+    const struct reader_note *note = reader_notes(reader, &count);
+    CHECK(count <= 1);
+    text[0] = '\0';
+    if (count && note->kind == READER_SPLIT_DISAGREES)
+        snprintf(text, sizeof(text), "%s of %s: %d, not %d", note->other, note->shard,
+                 (int)note->bytes, (int)note->found);
+    CHECK(count == 0 || text[0]);
+    reader_close(reader);
+    return text;
+}
+
+CASE(split_keys,
+     "a part of a split file whose keys contradict the files that are there is noted")
+{
+    static const struct {
+        struct part first, second;
+        const char *note;
+    } cases[] = {
+        {{2, 0, 2}, {2, 1, 2}, ""},
+        {{2, 0, -1}, {2, 1, -1}, ""},
+        {{-1, -1, -1}, {-1, -1, -1}, ""},
+        {{2, 0, 3}, {2, 1, 3}, "split.tensors.count of m-00001-of-00002.gguf: 3, not 2"},
+        {{2, 0, 2}, {2, 0, 2}, "split.no of m-00002-of-00002.gguf: 0, not 1"},
+        {{2, 0, 2}, {3, 1, 2}, "split.count of m-00002-of-00002.gguf: 3, not 2"},
+        {{1, 0, 2}, {2, 1, 2}, "split.count of m-00001-of-00002.gguf: 1, not 2"},
+        {{2, 0, 2}, {-1, -1, -1}, "split.count of m-00002-of-00002.gguf: 0, not 2"},
+    };
+    static const struct {
+        struct part part;
+        const char *note;
+    } alone[] = {
+        {{3, 1, -1}, "split.count of m.gguf: 3, not 1"},
+        {{0, -1, 9}, ""}, /* merged from parts */
+        {{1, 0, 9}, ""},
+        {{-1, -1, -1}, ""},
+    };
+    struct model model;
+
+    model_init(&model);
+    for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+        put_keyed_part(&model, "m.gguf", &alone[i].part, "a");
+        CHECK_STR(split_note(&model, "m.gguf"), alone[i].note);
+        CHECK_STR(split_note(&model, NULL), alone[i].note);
+    }
+    CHECK(remove(model_path(&model, "m.gguf")) == 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        put_keyed_part(&model, "m-00001-of-00002.gguf", &cases[i].first, "a");
+        put_keyed_part(&model, "m-00002-of-00002.gguf", &cases[i].second, "b");
+        CHECK_STR(split_note(&model, NULL), cases[i].note);
+    }
+    model_fini(&model);
+}
+
+CASE(two_formats, "an index whose shards have two formats is refused, naming both")
+{
+    static const struct part part = {-1, -1, -1};
+    struct failure failure = {.status = TRIT_OK};
+    struct reader *reader;
+    struct model model;
+
+    model_init(&model);
+    model_tensor(&model, "a.safetensors", "a", 1);
+    put_keyed_part(&model, "b.gguf", &part, "b");
+    model_text(&model, "model.safetensors.index.json",
+               "{\"weight_map\":{\"a\":\"a.safetensors\",\"b\":\"b.gguf\"}}");
+    CHECK(reader_open(&reader, model.folder, NULL, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_INVALID_ARGUMENT);
+    CHECK_STR(failure.message, "b.gguf: it is a gguf file, and the file before it is "
+                               "safetensors; name one of them");
+    model_fini(&model);
+}
