@@ -11,7 +11,7 @@
 #include "kernels/kernels.h"
 #include "layers/layers.h"
 #include "net/listener.h"
-#include "services/checkpoints/kept.h"
+#include "services/checkpoints/kept_read.h"
 #include "services/checkpoints/root.h"
 #include "store/store.h"
 #include "tls/tls.h"

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
-#include <time.h>
-
 static int64_t read_ns(clockid_t clock)
 {
     struct timespec now;
 
     clock_gettime(clock, &now); /* cannot fail for the clocks below */
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return clock_timespec_ns(&now);
 }
 
 uint64_t clock_monotonic_ns(void)
@@ -24,4 +22,9 @@ uint64_t clock_tick_ns(void)
 int64_t clock_unix_ns(void)
 {
     return read_ns(CLOCK_REALTIME);
+}
+
+int64_t clock_timespec_ns(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }

@@ -51,7 +51,7 @@ static int64_t files_now_ns(void)
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return clock_timespec_ns(&now);
 }
 
 /* A file that changes in the tick in which it was opened keeps its identity. So waits until

@@ -332,6 +332,14 @@ static int fail_unflushed(struct folder_target *target, struct failure *failure)
     return -1;
 }
 
+int folder_target_finish(struct folder_target *target, struct output_mark *mark,
+                         struct failure *failure)
+{
+    if (fsync(target->fd) < 0)
+        return fail_errno(failure, "flush it to the disk");
+    return output_mark_of(mark, target->fd) < 0 ? fail_errno(failure, "look at it") : 0;
+}
+
 int folder_target_commit(struct folder_target *target, struct failure *failure)
 {
     /* Since folder_open, others may have put files there that must not be removed. */

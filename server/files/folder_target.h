@@ -30,6 +30,10 @@ void folder_target_keep(struct folder_target *target); /* close will leave it th
  * closes them before the commit. */
 int folder_target_fd(const struct folder_target *target);
 
+/* The folder's names are on the disk, and no file is created in it afterwards. */
+int folder_target_finish(struct folder_target *target, struct output_mark *mark,
+                         struct failure *failure);
+
 /* Call it once. After success the folder has its name and survives a power failure.
  * UNAVAILABLE if flushing its parent or removing the replaced folder failed: the new
  * folder has its name in that case, and the message says so. */

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/number.h"
 
 struct source {
@@ -163,18 +164,14 @@ uint64_t source_bytes(const struct source *source)
     return source->bytes;
 }
 
-static int64_t nanoseconds(const struct timespec *time)
-{
-    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
 struct source_identity source_identity(const struct source *source)
 {
-    return (struct source_identity){.device = source->opened.st_dev,
-                                    .inode = source->opened.st_ino,
-                                    .bytes = source->bytes,
-                                    .modified_ns = nanoseconds(&source->opened.st_mtim),
-                                    .changed_ns = nanoseconds(&source->opened.st_ctim)};
+    return (struct source_identity){
+        .device = source->opened.st_dev,
+        .inode = source->opened.st_ino,
+        .bytes = source->bytes,
+        .modified_ns = clock_timespec_ns(&source->opened.st_mtim),
+        .changed_ns = clock_timespec_ns(&source->opened.st_ctim)};
 }
 
 static int became_shorter(const struct source *source, struct failure *failure)

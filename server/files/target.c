@@ -21,7 +21,8 @@ struct target {
     enum target_mode mode; /* NEW or REPLACE */
     bool kept;             /* others can go on with it */
     bool stays;            /* after target_close */
-    char *name;            /* the target's name in that folder */
+    bool finished;
+    char *name; /* the target's name in that folder */
     char temporary
         [NAME_MAX]; /* the name before the rename; "" while the file has no name */
 };
@@ -316,12 +317,25 @@ static int close_copy(int fd)
     return copy < 0 ? -1 : close(copy);
 }
 
-int target_commit(struct target *target, struct failure *failure)
+int target_finish(struct target *target, struct output_mark *mark,
+                  struct failure *failure)
 {
     if (fsync(target->fd) != 0)
         return fail_errno(failure, "flush it to the disk");
     if (close_copy(target->fd) != 0)
         return fail_errno(failure, "close it");
+    if (output_mark_of(mark, target->fd) != 0)
+        return fail_errno(failure, "look at it");
+    target->finished = true;
+    return 0;
+}
+
+int target_commit(struct target *target, struct failure *failure)
+{
+    struct output_mark unused;
+
+    if (!target->finished && target_finish(target, &unused, failure) < 0)
+        return -1;
     if ((target->mode == TARGET_NEW ? take_new_name : replace_name)(target, failure) != 0)
         return -1;
     if (fsync(target->folder) != 0)

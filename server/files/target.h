@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "files/output_mark.h"
 
 struct target;
 
@@ -45,8 +46,13 @@ int target_flush(struct target *target, struct failure *failure);
 /* target_close will leave the unfinished file where it is. */
 void target_keep(struct target *target);
 
-/* Call it once. A failed fsync is final: the data may be lost, and a second fsync
- * would report success. */
+/* Nothing is written afterwards: the file is on the disk, without its name. Call it at most
+ * once. A failed fsync is final: the data may be lost, and a second fsync would report
+ * success. */
+int target_finish(struct target *target, struct output_mark *mark,
+                  struct failure *failure);
+
+/* Finishes the file, if target_finish did not, and gives it its name. Call it once. */
 int target_commit(struct target *target, struct failure *failure);
 
 void target_close(struct target *target); /* NULL is harmless */

@@ -284,7 +284,7 @@ void writer_keep(struct writer *writer)
 
 /* ---- the end ----------------------------------------------------------------------- */
 
-int writer_commit(struct writer *writer, struct failure *failure)
+static int check_filled(const struct writer *writer, struct failure *failure)
 {
     for (size_t i = 0; i < writer->table->count; i++)
         if (writer->filled[i] != writer->table->entries[i].bytes)
@@ -292,6 +292,22 @@ int writer_commit(struct writer *writer, struct failure *failure)
                         "tensor %s got %" PRIu64 " of its %" PRIu64 " bytes",
                         writer->table->entries[i].name, writer->filled[i],
                         writer->table->entries[i].bytes);
+    return 0;
+}
+
+int writer_finish(struct writer *writer, struct output_mark *mark,
+                  struct failure *failure)
+{
+    if (check_filled(writer, failure) < 0)
+        return -1;
+    return writer->folder ? writer_folder_finish(writer->folder, mark, failure)
+                          : target_finish(writer->target, mark, failure);
+}
+
+int writer_commit(struct writer *writer, struct failure *failure)
+{
+    if (check_filled(writer, failure) < 0)
+        return -1;
     return writer->folder ? writer_folder_commit(writer->folder, failure)
                           : target_commit(writer->target, failure);
 }

@@ -75,6 +75,12 @@ int writer_flush(struct writer *writer, struct failure *failure);
 /* writer_destroy will leave the unfinished output where it is. */
 void writer_keep(struct writer *writer);
 
+/* Every tensor must be complete, and nothing is put afterwards. After success the output is on
+ * the disk, without its name; `mark` tells it from others once writer_commit gave it that. At
+ * most once. */
+int writer_finish(struct writer *writer, struct output_mark *mark,
+                  struct failure *failure);
+
 /* Every tensor must be complete. After success the output has its name and survives a
  * power failure. After a failure the name refers to what it referred to before, except if
  * flushing the parent folder or removing the replaced folder failed; then it may refer to

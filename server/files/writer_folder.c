@@ -336,17 +336,32 @@ int writer_folder_write(struct writer_folder *folder, size_t index, uint64_t off
     return left ? 0 : finish_shard(folder, shard, failure);
 }
 
-int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
+/* A shard whose tensors are all empty or reused was not opened by a put. */
+static int finish_shards(struct writer_folder *folder, struct failure *failure)
 {
     for (size_t i = 0; i < folder->shard_count; i++) {
         struct output_shard *shard = &folder->shards[i];
 
-        /* All its tensors are empty or reused, so no put opened it. */
         if (shard->header && (open_shard(folder, shard, failure) < 0 ||
                               finish_shard(folder, shard, failure) < 0))
             return -1;
     }
-    return folder_target_commit(folder->target, failure);
+    return 0;
+}
+
+int writer_folder_finish(struct writer_folder *folder, struct output_mark *mark,
+                         struct failure *failure)
+{
+    return finish_shards(folder, failure) < 0
+               ? -1
+               : folder_target_finish(folder->target, mark, failure);
+}
+
+int writer_folder_commit(struct writer_folder *folder, struct failure *failure)
+{
+    return finish_shards(folder, failure) < 0
+               ? -1
+               : folder_target_commit(folder->target, failure);
 }
 
 /* ---- what another process can go on with ------------------------------------------ */

@@ -28,7 +28,9 @@ void writer_folder_reuse(struct writer_folder *folder, size_t index, uint64_t by
 int writer_folder_flush(struct writer_folder *folder, struct failure *failure);
 void writer_folder_keep(struct writer_folder *folder);
 
-/* Every byte of every tensor must have been written. */
+/* The functions of writer.h. Every byte of every tensor must have been written. */
+int writer_folder_finish(struct writer_folder *folder, struct output_mark *mark,
+                         struct failure *failure);
 int writer_folder_commit(struct writer_folder *folder, struct failure *failure);
 
 void writer_folder_destroy(struct writer_folder *folder); /* NULL is harmless */

@@ -144,6 +144,73 @@ def test_a_detached_projection_goes_on_by_itself(start, root, tmp_path, how):
     assert len(result.reports) == len(whole.reports) and not leftovers(root)
 
 
+def measured(result):
+    """The reports without the times at which they were made."""
+    for message in result.reports:
+        message.report.time_unix_ns = 0
+    return [message.report for message in result.reports]
+
+
+def killed_at(start, root, calls, nth, output, force):
+    """A daemon was killed before the nth of these calls, while a detached job wrote the output. The name of
+    the job."""
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_CALLS": calls, "FAILING_NTH": str(nth),
+                                   "FAILING_HOW": f"signal {int(signal.SIGKILL)}"})
+    stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output=output, force=force, detach=True)
+    name = next(iter(stream)).job
+    refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE)
+    assert own.process.wait(CALL_SECONDS) == -signal.SIGKILL
+    return name
+
+
+# The call before which the daemon is killed, counted from 1, and whether the output has its name then. Of
+# renames the first three are of the job's own file, which is replaced three times before the output is named.
+@PLAIN
+@pytest.mark.parametrize("output, force, calls, nth, named", [
+    ("out.gguf", False, "link", 1, False), ("out.gguf", False, "unlink", 1, True),
+    ("out.gguf", True, "rename", 4, False), ("out.gguf", True, "rename", 5, True),
+    ("out", False, "rename", 4, False), ("out", True, "unlink", 1, True)])
+def test_a_job_is_done_if_its_output_got_its_name_before_a_kill(start, root, output, force, calls, nth, named):
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    whole = service.run("Project", "a.safetensors", {"encoding": 2}, output="whole." + output)
+    if force:
+        service.run("Project", "a.safetensors", {"encoding": 3}, output=output)
+    own.kill()
+    name = killed_at(start, root, calls, nth, output, force)
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    if named:
+        assert service.job(name).state == "done"
+    result = gathered(service.attach(name))
+    assert result.verdict == "pass" and measured(result) == measured(whole)
+    assert result.json["output"] == output and len(result.json["layers"]) == len(whole.json["layers"]) > 0
+    assert contents(root / output) == contents(root / ("whole." + output)) and not leftovers(root)
+    job = service.job(name)
+    assert job.ended_unix_ns >= job.started_unix_ns and job.tensors_done == job.tensors_total
+    own.kill()  # it was written that it is done, whatever becomes of the output
+    (root / output).rename(root / ("moved." + output))
+    assert Checkpoints(daemon(start, root)).job(name) == job
+
+
+@PLAIN
+def test_a_job_whose_output_cannot_be_named_shows_no_result(start, root):
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_CALLS": "link", "FAILING_NTH": "1",
+                                   "FAILING_HOW": "errno 5"})
+    service = Checkpoints(own)
+    messages = []
+    refused(lambda: messages.extend(service.stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")),
+            grpc.StatusCode.UNAVAILABLE, "name it")
+    name = service.jobs()[0].job
+    for _ in range(2):
+        refused(lambda: messages.extend(service.attach(name)), grpc.StatusCode.UNAVAILABLE, "name it")
+        own.kill()
+        own = daemon(start, root)
+        service = Checkpoints(own)
+        assert service.job(name).state == "failed" and not service.job(name).verdict
+    assert not any(message.result for message in messages) and list(root.iterdir()) == [root / "a.safetensors"]
+
+
 @PLAIN
 @pytest.mark.parametrize("change, status", [("source", "NOT_FOUND"), ("output", "ALREADY_EXISTS")])
 def test_a_job_that_cannot_go_on_leaves_nothing(start, root, tmp_path, change, status):

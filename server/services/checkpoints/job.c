@@ -163,6 +163,12 @@ static int no_memory(struct failure *failure)
     return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for the job's result");
 }
 
+static void uncharge_log(struct checkpoint_job *job, uint64_t bytes)
+{
+    budget_release(job->budget, bytes);
+    job->log_charged -= bytes;
+}
+
 int job_log(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
             struct failure *failure)
 {
@@ -173,8 +179,10 @@ int job_log(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
     if (charge(job, &job->log_charged, count + MESSAGE_OVERHEAD, failure) < 0)
         return -1;
     copy = malloc(count + 1);
-    if (!copy)
+    if (!copy) {
+        uncharge_log(job, count + MESSAGE_OVERHEAD);
         return no_memory(failure);
+    }
     memcpy(copy, bytes, count);
     pthread_mutex_lock(&job->lock);
     fits = job->log_bytes + count <= JOB_LOG_BYTES_MAX;
@@ -185,11 +193,14 @@ int job_log(struct checkpoint_job *job, const uint8_t *bytes, size_t count,
         job->log = grown;
         job->log[job->log_count++] = (struct job_message){count, copy};
         job->log_bytes += count;
+        if (!job->prepared)
+            job->log_shown = job->log_count;
     }
     pthread_mutex_unlock(&job->lock);
     if (grown)
         return 0;
     free(copy);
+    uncharge_log(job, count + MESSAGE_OVERHEAD);
     if (!fits)
         metric_limit(job->context->metrics, L_JOB_BYTES);
     return fits ? no_memory(failure)
@@ -356,8 +367,8 @@ static int log_result(struct checkpoint_job *job, enum trit_verdict verdict,
     return result;
 }
 
-int job_finish(struct checkpoint_job *job, enum trit_verdict verdict, json_t *result,
-               bool has_layers, struct failure *failure)
+int job_prepare(struct checkpoint_job *job, enum trit_verdict verdict, json_t *result,
+                bool has_layers, struct failure *failure)
 {
     char *text = result ? result_text(job, result, has_layers) : NULL;
     int ended = text ? 0 : no_memory(failure);
@@ -370,12 +381,49 @@ int job_finish(struct checkpoint_job *job, enum trit_verdict verdict, json_t *re
     pthread_mutex_unlock(&job->progress.lock);
     pthread_mutex_lock(&job->lock);
     job->verdict = verdict;
-    job->has_result = true;
+    job->prepared = true;
     pthread_mutex_unlock(&job->lock);
     if (ended == 0)
         ended = log_result(job, verdict, text, failure);
     free(text);
+    if (ended < 0)
+        job_drop_result(job);
     return ended;
+}
+
+void job_show_result(struct checkpoint_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->prepared = false;
+    job->has_result = true;
+    job->log_shown = job->log_count;
+    pthread_mutex_unlock(&job->lock);
+}
+
+void job_drop_result(struct checkpoint_job *job)
+{
+    uint64_t charged = 0;
+
+    pthread_mutex_lock(&job->lock);
+    job->prepared = false;
+    while (job->log_count > job->log_shown) {
+        const struct job_message *last = &job->log[--job->log_count];
+
+        job->log_bytes -= last->bytes;
+        charged += last->bytes + MESSAGE_OVERHEAD;
+        free(last->data);
+    }
+    pthread_mutex_unlock(&job->lock);
+    uncharge_log(job, charged);
+}
+
+int job_finish(struct checkpoint_job *job, enum trit_verdict verdict, json_t *result,
+               bool has_layers, struct failure *failure)
+{
+    if (job_prepare(job, verdict, result, has_layers, failure) < 0)
+        return -1;
+    job_show_result(job);
+    return 0;
 }
 
 /* ---- what calls see ---------------------------------------------------------------------- */
@@ -389,7 +437,7 @@ void job_snapshot(struct checkpoint_job *job, struct job_snapshot *snapshot)
     pthread_mutex_lock(&job->lock);
     snapshot->state = job->state;
     snapshot->failure = job->failure;
-    snapshot->log_count = job->log_count;
+    snapshot->log_count = job->log_shown;
     snapshot->has_result = job->has_result;
     snapshot->started_ns = job->started_ns;
     snapshot->ended_ns = job->ended_ns;

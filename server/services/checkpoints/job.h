@@ -22,6 +22,7 @@
 #include "async/loop.h"
 #include "base/states.h"
 #include "drive/progress.h"
+#include "files/output_mark.h"
 #include "proto/codec/checkpoints.h"
 
 struct budget;
@@ -83,16 +84,19 @@ struct checkpoint_job {
     int64_t created_ns, started_ns, ended_ns; /* Unix time; 0: not yet */
     uint64_t begun_ns, told_ns;               /* monotonic */
     uint64_t read_bytes;                      /* that are counted; as `told_ns` */
-    uint64_t output_bytes;    /* of the output's tensors; the job's thread */
+    uint64_t output_bytes; /* of the output's tensors; the job's thread */
+    /* Of a job of an earlier daemon: it is done if its output has its name. */
+    struct output_mark named;
     struct progress progress; /* its lock guards it, and `told_ns` */
     pthread_mutex_t lock;     /* guards the rest, and the times above */
     enum job_state state;
     struct failure failure;
     enum trit_verdict verdict;
     bool has_result; /* the log's last messages are, or will be, the result */
+    bool prepared;   /* messages from `log_shown` on are a result that no call sees yet */
     uint64_t tensors_total;
     struct job_message *log;
-    size_t log_count, log_capacity, log_bytes;
+    size_t log_count, log_shown, log_capacity, log_bytes;
     /* The reports of layers as JSON, joined by commas; the job's thread alone. */
     char *layers;
     size_t layers_bytes, layers_capacity;
@@ -119,6 +123,8 @@ struct job_end {
     enum job_state state;
     struct failure failure; /* of one that is not done */
     int64_t ended_ns;       /* Unix time */
+    /* NULL: it has ended. Otherwise it ends so when its output gets its name. */
+    const struct output_mark *named;
 };
 
 /* ---- for runs, on the job's thread ------------------------------------------------------ */
@@ -138,6 +144,13 @@ int job_layer(void *job, const char *name, const struct tensor_entry *dense,
  * member if `has_layers`: the layers' reports are put there. -1: NULL, or no memory. */
 int job_finish(struct checkpoint_job *job, enum trit_verdict verdict,
                struct json_t *result, bool has_layers, struct failure *failure);
+
+/* job_finish in two steps: a prepared result is in the log, but calls do not see it before
+ * it is shown. One that is dropped leaves the log as it was. */
+int job_prepare(struct checkpoint_job *job, enum trit_verdict verdict,
+                struct json_t *result, bool has_layers, struct failure *failure);
+void job_show_result(struct checkpoint_job *job);
+void job_drop_result(struct checkpoint_job *job);
 
 /* ---- for calls, on the loop -------------------------------------------------------------- */
 

@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "services/checkpoints/job_thread.h"
+#include "services/checkpoints/kept_read.h"
 #include "services/checkpoints/output.h"
 
 static struct checkpoint_job *job_of(const struct list *node)
@@ -34,80 +36,6 @@ static void show_counts(struct jobs *jobs)
     metric_set(jobs->context.metrics, M_JOBS_RUNNING, jobs->running);
     metric_set(jobs->context.metrics, M_JOBS_WAITING, jobs->waiting);
     metric_set(jobs->context.metrics, M_JOBS_KEPT, jobs->kept);
-}
-
-/* ---- on a job's thread ------------------------------------------------------------------ */
-
-static enum job_result_id result_of(const struct checkpoint_job *job,
-                                    enum job_state state)
-{
-    if (state != JOB_DONE)
-        return state == JOB_FAILED ? R_FAILED : R_CANCELLED;
-    switch (job->verdict) {
-    case TRIT_VERDICT_PASS:
-        return R_PASS;
-    case TRIT_VERDICT_INCONCLUSIVE:
-        return R_INCONCLUSIVE;
-    case TRIT_VERDICT_FAIL:
-        break;
-    }
-    return R_FAIL;
-}
-
-static void count_end(const struct checkpoint_job *job, enum job_state state)
-{
-    struct metrics *metrics = job->context->metrics;
-
-    metric_job(metrics, job->kind->name, result_of(job, state));
-    if (state == JOB_DONE) {
-        metric_add(metrics, M_JOBS_TENSORS, job->tensors_total);
-        metric_add(metrics, M_JOBS_REUSED, job->progress.reused);
-    }
-}
-
-/* Ends the job. `keeps`: its file says so before anybody sees it. */
-static void end(struct checkpoint_job *job, struct job_end *how, bool keeps, bool flush)
-{
-    how->ended_ns = clock_unix_ns();
-    if (keeps)
-        job_keep(job, how, flush);
-    pthread_mutex_lock(&job->lock);
-    state_move(&job_states, &job->state, how->state);
-    job->ended_ns = how->ended_ns;
-    job->failure = how->failure;
-    pthread_mutex_unlock(&job->lock);
-    count_end(job, how->state);
-}
-
-static void *job_main(void *arg)
-{
-    struct checkpoint_job *job = arg;
-    struct job_end how = {.failure = {.status = TRIT_OK}};
-    int result;
-
-    job_keep(job, NULL, true);
-    result = job->kind->run(job, &how.failure);
-    if (how.failure.status == TRIT_CANCELLED) { /* not where it was */
-        how.failure = (struct failure){.status = TRIT_OK};
-        fail(&how.failure, TRIT_CANCELLED, NULL, "the job was cancelled");
-    }
-    how.state = result == 0                            ? JOB_DONE
-                : how.failure.status == TRIT_CANCELLED ? JOB_CANCELLED
-                                                       : JOB_FAILED;
-    const bool goes_on = how.state == JOB_CANCELLED && atomic_load(&job->interrupted);
-
-    if (goes_on) { /* its file says that it runs; this daemon does not count */
-        job->starts--;
-        job_keep(job, NULL, true);
-    } else if (result < 0 && job->earlier) {
-        job_output_discard(job);
-    }
-    end(job, &how, !goes_on, true);
-    if (!atomic_exchange(&job->news_posted, true)) {
-        job_hold(job);
-        mailbox_post(job->context->mailbox, &job->news);
-    }
-    return NULL;
 }
 
 /* ---- the table ---------------------------------------------------------------------------- */
@@ -223,7 +151,7 @@ static int start_thread(struct jobs *jobs, struct checkpoint_job *job,
     }
     sigfillset(&all); /* only the loop's thread handles signals */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    job->has_thread = pthread_create(&job->thread, NULL, job_main, job) == 0;
+    job->has_thread = pthread_create(&job->thread, NULL, job_thread, job) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (job->has_thread)
         return 0;
@@ -247,7 +175,7 @@ static void start(struct jobs *jobs, struct checkpoint_job *job)
         pthread_setname_np(job->thread, "tritd-job");
         return;
     }
-    end(job, &failed, true, false);
+    job_end(job, &failed, true, false);
     jobs->running--;
     jobs->kept++;
 }
@@ -364,7 +292,7 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
          state == JOB_WAITING ? "began" : "went on");
     if (state == JOB_INTERRUPTED || job->earlier)
         job_output_discard(job);
-    end(job, &how, true, false);
+    job_end(job, &how, true, false);
     if (state == JOB_WAITING) {
         jobs->waiting--;
         jobs->kept++;
@@ -385,7 +313,7 @@ static void take_kept(void *arg, struct checkpoint_job *job)
     struct jobs *jobs = arg;
     struct list *after = jobs->list.prev;
 
-    if (!job_has_ended(job->state)) {
+    if (!job_has_ended(job->state) && !job_output_was_named(job)) {
         if (job->asked.detach && job->starts < JOB_STARTS_MAX)
             job->state = JOB_WAITING;
         else

@@ -17,29 +17,16 @@
 #include "proto/finding.h"
 #include "services/checkpoints/context.h"
 #include "services/checkpoints/description.h"
-#include "services/checkpoints/kinds.h"
+#include "services/checkpoints/kept_records.h"
 
-/* The records of a file, in this order. */
-enum {
-    KEPT_JOB = 1,     /* how often it was started, and a CheckpointsJobsResponse */
-    KEPT_REQUEST = 2, /* of its method */
-    KEPT_LOG = 3,     /* a message of its log */
-    KEPT_END = 4,     /* how many of them; nothing follows */
-};
-
-enum { WRITE_BYTES = 1 << 20, ID_DIGITS = 16, FILE_NAME_BYTES = JOB_ID_BYTES_MAX + 8 };
+enum { WRITE_BYTES = 1 << 20, FILE_NAME_BYTES = JOB_ID_BYTES_MAX + 8 };
 
 static const char ending[] = ".job", unfinished[] = ".tmp";
 
-static int fail_file(struct failure *failure, const char *what, const char *name)
+int kept_fail(struct failure *failure, const char *what, const char *name)
 {
     return fail(failure, TRIT_UNAVAILABLE, NULL, "jobs: cannot %s %s: %s", what, name,
                 strerror(errno));
-}
-
-static int no_memory(struct failure *failure)
-{
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a job");
 }
 
 /* ---- the folder ------------------------------------------------------------------------- */
@@ -63,7 +50,7 @@ static bool has_name(const struct dirent *entry, const char *end)
            strcmp(name + ID_DIGITS, end) == 0;
 }
 
-static int is_job(const struct dirent *entry)
+bool kept_is_job(const struct dirent *entry)
 {
     return has_name(entry, ending);
 }
@@ -94,9 +81,17 @@ int kept_open(struct kept *kept, const char *directory, struct failure *failure)
         return 0;
     kept->fd = open_folder(directory, true);
     if (kept->fd < 0)
-        return fail_file(failure, "open", "the folder jobs");
+        return kept_fail(failure, "open", "the folder jobs");
     remove_unfinished(kept);
     return 0;
+}
+
+int kept_find(struct kept *kept, const char *directory, struct failure *failure)
+{
+    kept->fd = open_folder(directory, false);
+    return kept->fd >= 0 || errno == ENOENT
+               ? 0
+               : kept_fail(failure, "open", "the folder jobs");
 }
 
 void kept_close(struct kept *kept)
@@ -122,7 +117,7 @@ static int add_job(struct journal *journal, struct checkpoint_job *job,
 
     job_describe(job, &description);
     struct wire_job shown = description.job;
-    if (end) {
+    if (end && !end->named) {
         shown.state = job_state_name(end->state);
         shown.ended_unix_ns = (uint64_t)end->ended_ns;
         shown.verdict = end->state == JOB_DONE ? verdict_name(job->verdict) : NULL;
@@ -151,6 +146,18 @@ static int add_request(struct journal *journal, const struct checkpoint_job *job
     return result;
 }
 
+static int add_named(struct journal *journal, const struct checkpoint_job *job,
+                     const struct job_end *end)
+{
+    uint8_t numbers[NAMED_BYTES];
+
+    journal_put_u64(numbers, end->named->inode);
+    journal_put_u64(numbers + 8, (uint64_t)end->named->modified_ns);
+    journal_put_u64(numbers + 16, (uint64_t)end->ended_ns);
+    journal_put_u64(numbers + 24, (uint64_t)job->verdict);
+    return journal_add(journal, KEPT_NAMED, numbers, sizeof(numbers), NULL, 0);
+}
+
 /* The log of a job that has ended. */
 static int write_log(struct journal *journal, struct checkpoint_job *job, int fd,
                      uint64_t *end)
@@ -165,13 +172,15 @@ static int write_log(struct journal *journal, struct checkpoint_job *job, int fd
     return 0;
 }
 
-static int write_file(struct checkpoint_job *job, const struct job_end *end, int fd)
+static int write_file(int fd, struct checkpoint_job *job, const struct job_end *end)
 {
     struct journal journal = {.bytes = NULL};
     uint64_t written = 0;
     uint8_t count[8] = {0};
     int result = add_job(&journal, job, end) | add_request(&journal, job);
 
+    if (result == 0 && end && end->named)
+        result = add_named(&journal, job, end);
     if (result == 0 && end) {
         result = write_log(&journal, job, fd, &written);
         journal_put_u64(count, job->log_count);
@@ -198,8 +207,8 @@ int kept_write(const struct kept *kept, struct checkpoint_job *job,
     fd = openat(kept->fd, temporary,
                 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return fail_file(failure, "create", temporary);
-    result = write_file(job, end, fd);
+        return kept_fail(failure, "create", temporary);
+    result = write_file(fd, job, end);
     if (result == 0 && flush)
         result = fsync(fd);
     if (close(fd) < 0)
@@ -207,8 +216,8 @@ int kept_write(const struct kept *kept, struct checkpoint_job *job,
     if (result == 0)
         result = renameat(kept->fd, temporary, kept->fd, name);
     if (result == 0)
-        return flush && fsync(kept->fd) < 0 ? fail_file(failure, "flush", name) : 0;
-    fail_file(failure, "write", name);
+        return flush && fsync(kept->fd) < 0 ? kept_fail(failure, "flush", name) : 0;
+    kept_fail(failure, "write", name);
     unlinkat(kept->fd, temporary, 0);
     return -1;
 }
@@ -248,208 +257,4 @@ void kept_remove(const struct kept *kept, const struct checkpoint_job *job)
         return;
     name_of(name, job->id, ending);
     unlinkat(kept->fd, name, 0);
-}
-
-/* ---- reading ---------------------------------------------------------------------------- */
-
-/* What stands in the first record. */
-struct first {
-    struct checkpoint_job *job; /* made by visit; NULL: it makes no sense */
-    const struct job_context *context;
-    const char *id;
-};
-
-static bool take_state(struct checkpoint_job *job, const struct wire_job *from)
-{
-    for (unsigned state = 0; state < JOB_STATES; state++)
-        if (strcmp(from->state, job_state_name(state)) == 0) {
-            job->state = state;
-            for (unsigned i = TRIT_VERDICT_PASS; i <= TRIT_VERDICT_INCONCLUSIVE; i++)
-                if (strcmp(from->verdict, verdict_name(i)) == 0)
-                    job->verdict = i;
-            return true;
-        }
-    return false;
-}
-
-static void visit(void *arg, const struct wire_job *from)
-{
-    struct first *first = arg;
-    const struct job_kind *kind = job_kind_named(from->method);
-    struct checkpoint_job *job;
-
-    if (first->job || !kind || strcmp(from->job, first->id) != 0)
-        return;
-    job = job_create(kind, first->context);
-    if (!job)
-        return;
-    if (!take_state(job, from)) {
-        job_release(job);
-        return;
-    }
-    snprintf(job->id, sizeof(job->id), "%s", from->job);
-    job->created_ns = (int64_t)from->created_unix_ns;
-    job->started_ns = (int64_t)from->started_unix_ns;
-    job->ended_ns = (int64_t)from->ended_unix_ns;
-    job->tensors_total = from->tensors_total;
-    job->progress.pieces = from->tensors_done;
-    job->progress.reused = from->tensors_reused;
-    job->progress.done = from->bytes_done;
-    job->progress.total = from->bytes_total;
-    if (from->status)
-        fail(&job->failure, (enum trit_status)from->status, NULL, "%s", from->message);
-    first->job = job;
-}
-
-/* Its first two records. NULL: they make no sense. */
-static struct checkpoint_job *read_head(struct journal_reader *reader, const char *id,
-                                        const struct job_context *context)
-{
-    struct first first = {.context = context, .id = id};
-    char error[CODEC_ERROR_BYTES];
-    uint8_t *copy;
-
-    if (!journal_next(reader) || reader->kind != KEPT_JOB || reader->count < 8 ||
-        decode_jobs(reader->bytes + 8, reader->count - 8, visit, &first, error) < 0 ||
-        !first.job) {
-        job_release(first.job);
-        return NULL;
-    }
-    first.job->starts = journal_get_u64(reader->bytes);
-    copy = journal_next(reader) && reader->kind == KEPT_REQUEST
-               ? malloc(reader->count + 1)
-               : NULL;
-    if (copy) {
-        memcpy(copy, reader->bytes, reader->count);
-        const struct scan_part request = {.bytes = copy, .count = reader->count};
-
-        if (decode_checkpoint(&request, first.job->kind->fields, &first.job->asked,
-                              error) == 0) {
-            free(copy);
-            return first.job;
-        }
-    }
-    free(copy);
-    job_release(first.job);
-    return NULL;
-}
-
-static bool read_log(struct journal_reader *reader, struct checkpoint_job *job)
-{
-    uint64_t count = 0;
-
-    while (journal_next(reader) && reader->kind == KEPT_LOG) {
-        if (job_log(job, reader->bytes, reader->count, NULL) < 0)
-            return false;
-        count++;
-    }
-    return reader->kind == KEPT_END && reader->count == 8 &&
-           journal_get_u64(reader->bytes) == count && !journal_next(reader);
-}
-
-/* NULL: it is damaged, or no memory. */
-static struct checkpoint_job *read_job(int fd, const char *id,
-                                       const struct job_context *context)
-{
-    struct journal_reader reader;
-    struct checkpoint_job *job;
-    struct stat there;
-
-    if (journal_reader_init(&reader, fd) < 0)
-        return NULL;
-    job = read_head(&reader, id, context);
-    if (job && (!read_log(&reader, job) || fstat(fd, &there) < 0 ||
-                (uint64_t)there.st_size != reader.at)) {
-        job_release(job);
-        job = NULL;
-    }
-    journal_reader_fini(&reader);
-    return job;
-}
-
-static void read_one(const struct kept *kept, const char *name,
-                     const struct kept_visitor *visitor)
-{
-    struct checkpoint_job *job = NULL;
-    char id[ID_DIGITS + 1], message[128 + NAME_MAX];
-    int fd = openat(kept->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-    snprintf(id, sizeof(id), "%s", name);
-    if (fd >= 0) {
-        job = read_job(fd, id, visitor->context);
-        close(fd);
-    }
-    if (!job) {
-        snprintf(message, sizeof(message),
-                 "the job in jobs/%s is damaged and left out; delete the file", name);
-        visitor->damaged(visitor->arg, message);
-    } else if (visitor->job) {
-        visitor->job(visitor->arg, job);
-    } else {
-        job_release(job);
-    }
-}
-
-int kept_read(const struct kept *kept, const struct kept_visitor *visitor,
-              struct failure *failure)
-{
-    struct dirent **entries;
-    int count;
-
-    if (kept->fd < 0)
-        return 0;
-    count = scandirat(kept->fd, ".", &entries, is_job, alphasort);
-    if (count < 0)
-        return errno == ENOMEM ? no_memory(failure)
-                               : fail_file(failure, "read", "the folder jobs");
-    for (int i = 0; i < count; i++) {
-        read_one(kept, entries[i]->d_name, visitor);
-        free(entries[i]);
-    }
-    free(entries);
-    return 0;
-}
-
-/* ---- checking ---------------------------------------------------------------------------- */
-
-struct checking {
-    struct kept_counts *counts;
-    void (*damaged)(void *arg, const char *message);
-    void *arg;
-};
-
-static void count_job(void *arg, struct checkpoint_job *job)
-{
-    struct checking *checking = arg;
-
-    checking->counts->jobs++;
-    job_release(job);
-}
-
-static void count_damage(void *arg, const char *message)
-{
-    struct checking *checking = arg;
-
-    checking->counts->damaged++;
-    checking->damaged(checking->arg, message);
-}
-
-int kept_check(const char *directory, void (*damaged)(void *arg, const char *message),
-               void *arg, struct kept_counts *counts, struct failure *failure)
-{
-    struct checking checking = {counts, damaged, arg};
-    struct budget budget;
-    const struct job_context context = {.budget = &budget};
-    const struct kept_visitor visitor = {
-        .context = &context, .arg = &checking, .job = count_job, .damaged = count_damage};
-    struct kept kept = {.fd = open_folder(directory, false)};
-    int result;
-
-    budget_init(&budget, UINT64_MAX);
-    *counts = (struct kept_counts){.jobs = 0};
-    if (kept.fd < 0)
-        return errno == ENOENT ? 0 : fail_file(failure, "open", "the folder jobs");
-    result = kept_read(&kept, &visitor, failure);
-    kept_close(&kept);
-    return result;
 }

@@ -7,6 +7,8 @@
 
 #include "services/checkpoints/job.h"
 
+struct dirent;
+
 struct kept {
     int fd; /* of the folder; -1: nothing is kept */
 };
@@ -14,10 +16,13 @@ struct kept {
 /* `directory` is the data directory; NULL: nothing is kept. UNAVAILABLE: the folder cannot be
  * created or opened. */
 int kept_open(struct kept *kept, const char *directory, struct failure *failure);
+/* Opens the folder if it exists; otherwise nothing is kept. */
+int kept_find(struct kept *kept, const char *directory, struct failure *failure);
 void kept_close(struct kept *kept);
 
-/* Writes the job, which is about to end so; `end` NULL: it waits or runs. `flush`: it is on
- * the disk afterwards. On any thread, one at a time for a job. -1: *failure. */
+/* Writes the job, which is about to end so, or ends so with the name of its output
+ * (end->named); `end` NULL: it waits or runs. `flush`: it is on the disk afterwards. On any
+ * thread, one at a time for a job. -1: *failure. */
 int kept_write(const struct kept *kept, struct checkpoint_job *job,
                const struct job_end *end, bool flush, struct failure *failure);
 /* Writes it in the folder of its context. Where that fails the job goes on; it only does not
@@ -29,22 +34,11 @@ void job_interrupt(struct checkpoint_job *job);
 
 void kept_remove(const struct kept *kept, const struct checkpoint_job *job);
 
-struct kept_visitor {
-    const struct job_context *context;
-    void *arg;
-    /* Takes the reference. The state is that in the file. NULL: the job is only checked. */
-    void (*job)(void *arg, struct checkpoint_job *job);
-    void (*damaged)(void *arg, const char *message);
-};
-/* Reads all files, in any order. -1: the folder cannot be read, or no memory. */
-int kept_read(const struct kept *kept, const struct kept_visitor *visitor,
-              struct failure *failure);
+/* ---- for kept_read.h ---- */
 
-/* For --check-data. A data directory without jobs is intact. */
-struct kept_counts {
-    uint64_t jobs, damaged;
-};
-int kept_check(const char *directory, void (*damaged)(void *arg, const char *message),
-               void *arg, struct kept_counts *counts, struct failure *failure);
+/* Is it the name of a job's file? */
+bool kept_is_job(const struct dirent *entry);
+/* Fails by errno: "jobs: cannot WHAT NAME: ...". */
+int kept_fail(struct failure *failure, const char *what, const char *name);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/checkpoints/output.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "checkpoint/plan_json.h"
 #include "drive/planned.h"
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
+#include "services/checkpoints/kept.h"
 
 int job_output_check(const struct checkpoint_job *job, const struct rooted *output,
                      const struct rooted *input, enum trit_encoding encoding,
@@ -100,13 +103,77 @@ void job_output_discard(const struct checkpoint_job *job)
     rooted_close(&output);
 }
 
-int job_output_commit(struct checkpoint_job *job, struct writer *writer,
-                      struct failure *failure)
+/* Gives the output its name. The job's file says before what that means. */
+static int take_name(struct checkpoint_job *job, struct writer *writer,
+                     const struct output_mark *mark, struct failure *failure)
+{
+    const struct job_end end = {
+        .state = JOB_DONE, .ended_ns = clock_unix_ns(), .named = mark};
+
+    job_keep(job, &end, true);
+    return writer_commit(writer, failure) < 0
+               ? fail_context(failure, "%.512s", job->asked.output)
+               : 0;
+}
+
+static int finish_writing(struct checkpoint_job *job, struct writer *writer,
+                          struct output_mark *mark, struct failure *failure)
 {
     if (progress_check(&job->progress, failure) < 0)
         return -1;
-    if (writer_commit(writer, failure) < 0)
+    if (writer_finish(writer, mark, failure) < 0)
         return fail_context(failure, "%.512s", job->asked.output);
+    return progress_check(&job->progress, failure);
+}
+
+int job_output_commit(struct checkpoint_job *job, struct writer *writer,
+                      enum trit_verdict verdict, json_t *result, bool has_layers,
+                      struct failure *failure)
+{
+    struct output_mark mark;
+
+    if (finish_writing(job, writer, &mark, failure) < 0) {
+        json_decref(result);
+        return -1;
+    }
+    if (job_prepare(job, verdict, result, has_layers, failure) < 0)
+        return -1;
+    if (take_name(job, writer, &mark, failure) < 0) {
+        job_drop_result(job);
+        return -1;
+    }
+    job_show_result(job);
     metric_add(job->context->metrics, M_JOBS_WRITTEN_BYTES, job->output_bytes);
     return 0;
+}
+
+static bool output_is_named(const struct checkpoint_job *job)
+{
+    struct rooted output = {.fd = -1};
+    bool named;
+
+    if (job->named.inode == 0)
+        return false;
+    named = root_find_output(&job->context->root, "output", job->asked.output, &output,
+                             NULL) == 0 &&
+            output_mark_is_at(&job->named, output.path);
+    rooted_close(&output);
+    return named;
+}
+
+bool job_output_was_named(struct checkpoint_job *job)
+{
+    const struct job_end end = {.state = JOB_DONE, .ended_ns = job->ended_ns};
+
+    if (output_is_named(job)) {
+        job_show_result(job);
+        job_output_discard(job); /* the journal, and a folder that was replaced */
+        job_keep(job, &end, true);
+        job->state = JOB_DONE;
+        return true;
+    }
+    job_drop_result(job);
+    job->ended_ns = 0;
+    job->progress.done = job->progress.pieces = job->progress.reused = 0;
+    return false;
 }

@@ -33,8 +33,15 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
 /* Removes what an interrupted job left unfinished. */
 void job_output_discard(const struct checkpoint_job *job);
 
-/* Gives it its name, unless the job was cancelled meanwhile. */
+/* Gives it its name, unless the job was cancelled meanwhile, and finishes the job with the
+ * result (job_finish). Before it has its name, the job's file says that it is done if it has:
+ * a daemon that is killed between the two leaves no job that would begin again. */
 int job_output_commit(struct checkpoint_job *job, struct writer *writer,
+                      enum trit_verdict verdict, struct json_t *result, bool has_layers,
                       struct failure *failure);
+
+/* Of a job that had not ended when its daemon did: was its output named? Then it is done.
+ * Otherwise it is as one that has not begun. */
+bool job_output_was_named(struct checkpoint_job *job);
 
 #endif

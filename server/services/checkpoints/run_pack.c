@@ -113,10 +113,11 @@ static int write_output(struct checkpoint_job *job, struct pack_job *p,
     job_expect(job, run->plan.bytes, plan_piece_count(&run->plan));
     if (pack_run(run) < 0)
         return refused(job, p, failure);
-    if (job_output_commit(job, run->writer, &run->failure) < 0)
+    if (job_output_commit(job, run->writer, TRIT_VERDICT_PASS,
+                          pack_json(run, job->asked.path, job->asked.output), false,
+                          &run->failure) < 0)
         return failed(job, p, failure);
-    return job_finish(job, TRIT_VERDICT_PASS,
-                      pack_json(run, job->asked.path, job->asked.output), false, failure);
+    return 0;
 }
 
 static int pack(struct checkpoint_job *job, struct pack_job *p, struct failure *failure)

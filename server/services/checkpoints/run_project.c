@@ -5,14 +5,13 @@
 #include "services/checkpoints/projection.h"
 #include "services/checkpoints/runs.h"
 
-static int finish(struct checkpoint_job *job, const struct projecting *run,
-                  struct failure *failure)
+static json_t *result_of(const struct checkpoint_job *job, const struct projecting *run)
 {
     json_t *layers = json_array();
     json_t *result = project_json(run, job->asked.path, job->asked.output, layers);
 
     json_decref(layers);
-    return job_finish(job, project_verdict(run), result, true, failure);
+    return result;
 }
 
 /* Refuses scales that the output's type rounds to 0 or infinity. */
@@ -49,9 +48,10 @@ static int write_output(struct checkpoint_job *job, struct projection *projectio
         return projection_failed(job, projection, failure);
     if (run->lost)
         return refuse_lost(run, failure);
-    if (job_output_commit(job, run->writer, &run->failure) < 0)
+    if (job_output_commit(job, run->writer, project_verdict(run), result_of(job, run),
+                          true, &run->failure) < 0)
         return projection_failed(job, projection, failure);
-    return finish(job, run, failure);
+    return 0;
 }
 
 static int project(struct checkpoint_job *job, struct projection *projection,

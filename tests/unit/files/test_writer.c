@@ -136,6 +136,40 @@ CASE(refuses_to_commit_holes, "a file with missing bytes is not committed")
     place_fini(&place);
 }
 
+CASE(finishes,
+     "a finished file has no name, and its mark when it gets one; a failed flush is told")
+{
+    struct place place;
+    struct failure failure = {.status = TRIT_OK};
+    struct tensor_table table;
+    struct output_mark mark;
+    struct writer *writer;
+
+    for (int failing = 0; failing < 2; failing++) {
+        place_init(&place);
+        fill_table(&table);
+        CHECK(writer_create(&writer, place.path, TARGET_NEW, &table, &failure) == 0);
+        CHECK(writer_finish(writer, &mark, &failure) != 0); /* it has holes */
+        CHECK(writer_put(writer, 0, "xyz", 3, &failure) == 0);
+        CHECK(writer_put(writer, 2, VALUES, sizeof(VALUES), &failure) == 0);
+        if (failing)
+            fault_arm(FAULT_WRITE, 1, FAULT_ONCE);
+        CHECK_EQ(writer_finish(writer, &mark, &failure), failing ? -1 : 0);
+        CHECK_EQ(fault_disarm(), failing);
+        CHECK(access(place.path, F_OK) != 0);
+        if (!failing) {
+            CHECK(!output_mark_is_at(&mark, place.path));
+            CHECK(writer_commit(writer, &failure) == 0);
+            CHECK(output_mark_is_at(&mark, place.path));
+            CHECK(truncate(place.path, 1) == 0);
+            CHECK(!output_mark_is_at(&mark, place.path));
+        }
+        writer_destroy(writer);
+        table_fini(&table);
+        place_fini(&place);
+    }
+}
+
 CASE(survives_lack_of_memory, "whichever allocation fails, nothing is left behind")
 {
     for (uint64_t n = 1;; n++) {

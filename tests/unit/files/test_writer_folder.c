@@ -248,6 +248,7 @@ CASE(takes_bytes_from_threads, "several threads may fill the same tensors")
     struct tensor_table table;
     struct writer *writer;
     struct putting putting[4];
+    struct output_mark mark;
     pthread_t threads[4];
 
     stage_init(&stage);
@@ -265,8 +266,11 @@ CASE(takes_bytes_from_threads, "several threads may fill the same tensors")
     }
     CHECK(writer_put_at(writer, 0, 0, "x", 1, &failure) < 0);
     CHECK_EQ(failure.status, TRIT_INTERNAL);
+    CHECK(writer_finish(writer, &mark, &failure) == 0);
+    CHECK(access(stage.out, F_OK) != 0);
     CHECK(writer_commit(writer, &failure) == 0);
     CHECK(is_new(&stage));
+    CHECK(output_mark_is_at(&mark, stage.out));
     writer_destroy(writer);
     table_fini(&table);
     stage_fini(&stage);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files of jobs: each is read as it was written, or told to be damaged. */
-#include "services/checkpoints/kept.h"
+#include "services/checkpoints/kept_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/fault_file.h"
+
+/* How a job is written. */
+enum how { WAITS, ENDED, NAMED, HOWS };
 
 struct place {
     char folder[64];
@@ -83,8 +87,10 @@ static void check_job(void *arg, struct checkpoint_job *job)
     CHECK_EQ(job->tensors_total, 7);
     CHECK_EQ(job->created_ns, 11);
     CHECK_EQ(job->started_ns, 12);
-    CHECK_EQ(job->state, job->ended_ns ? JOB_DONE : JOB_WAITING);
+    CHECK_EQ(job->state, job->ended_ns && !job->named.inode ? JOB_DONE : JOB_WAITING);
+    CHECK_EQ(job->named.modified_ns, job->named.inode ? -5 : 0);
     CHECK_EQ(job->log_count, job->ended_ns ? 3 : 0);
+    CHECK_EQ(job->log_shown, job->state == JOB_DONE ? 3 : 0);
     if (job->ended_ns) {
         CHECK_EQ(job->verdict, TRIT_VERDICT_INCONCLUSIVE);
         CHECK_EQ(job_message(job, 2).bytes, 6);
@@ -113,12 +119,14 @@ static void read_all(struct place *place)
     CHECK(kept_read(&place->kept, &visitor, NULL) == 0);
 }
 
-static void write_job(struct place *place, bool ended)
+static void write_job(struct place *place, enum how how)
 {
-    const struct job_end end = {.state = JOB_DONE, .ended_ns = 13};
+    static const struct output_mark mark = {.inode = 9, .modified_ns = -5};
+    const struct job_end end = {
+        .state = JOB_DONE, .ended_ns = 13, .named = how == NAMED ? &mark : NULL};
     struct checkpoint_job *job = some_job(place);
 
-    CHECK(kept_write(&place->kept, job, ended ? &end : NULL, true, NULL) == 0);
+    CHECK(kept_write(&place->kept, job, how == WAITS ? NULL : &end, true, NULL) == 0);
     job_release(job);
 }
 
@@ -130,13 +138,14 @@ static void remove_job(struct place *place)
     job_release(job);
 }
 
-CASE(reads_back, "a job that waits or has ended is read as it was written")
+CASE(reads_back,
+     "a job that waits, has ended, or ends with a name is read as it was written")
 {
     struct place place;
 
     place_init(&place);
-    for (int ended = 0; ended < 2; ended++) {
-        write_job(&place, ended);
+    for (enum how how = WAITS; how < HOWS; how++) {
+        write_job(&place, how);
         read_all(&place);
         CHECK_EQ(place.jobs, 1);
         CHECK_EQ(place.damaged, 0);
@@ -154,7 +163,7 @@ CASE(damaged, "a file that is cut, longer, or wrong at any byte is told")
     struct place place;
 
     place_init(&place);
-    write_job(&place, true);
+    write_job(&place, NAMED);
     int fd = openat(place.kept.fd, "0123456789abcdef.job", O_RDWR | O_CLOEXEC);
     const ssize_t count = pread(fd, bytes, sizeof(bytes), 0);
     CHECK(count > 0 && count < (ssize_t)sizeof(bytes));
@@ -213,7 +222,7 @@ CASE(memory, "without memory a job is not kept, and the file stays as it was")
     struct failure failure;
 
     place_init(&place);
-    write_job(&place, false);
+    write_job(&place, WAITS);
     for (uint64_t n = 1;; n++) {
         const struct job_end end = {.state = JOB_DONE, .ended_ns = 13};
         struct checkpoint_job *job = some_job(&place);
@@ -255,7 +264,7 @@ CASE(disk, "a write, flush or rename that fails leaves a whole file")
         for (uint64_t n = 1;; n++) {
             struct checkpoint_job *job = some_job(&place);
 
-            write_job(&place, false);
+            write_job(&place, WAITS);
             if (i == 0)
                 fault_arm(FAULT_WRITE, n, FAULT_ONCE);
             else
@@ -269,5 +278,35 @@ CASE(disk, "a write, flush or rename that fails leaves a whole file")
             CHECK(result < 0);
         }
     remove_job(&place);
+    place_fini(&place);
+}
+
+CASE(dropped,
+     "a prepared result is seen when it is shown, and leaves nothing when it is dropped")
+{
+    struct place place;
+    struct checkpoint_job *job;
+    struct job_snapshot now;
+
+    place_init(&place);
+    job = some_job(&place);
+    const uint64_t before = place.budget.bytes_used;
+    for (int shown = 0; shown < 2; shown++) {
+        CHECK(job_prepare(job, TRIT_VERDICT_PASS, json_object(), false, NULL) == 0);
+        CHECK_EQ(job->log_count, 4);
+        job_snapshot(job, &now);
+        CHECK_EQ(now.log_count, 3);
+        CHECK(!now.has_result);
+        if (!shown)
+            job_drop_result(job);
+        else
+            job_show_result(job);
+        job_snapshot(job, &now);
+        CHECK_EQ(now.log_count, shown ? 4 : 3);
+        CHECK_EQ(now.has_result, shown);
+        CHECK_EQ(place.budget.bytes_used > before, shown);
+    }
+    job_release(job);
+    CHECK_EQ(place.budget.bytes_used, 0);
     place_fini(&place);
 }
