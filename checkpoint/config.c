@@ -81,7 +81,32 @@ static unsigned number_or(const json_t *object, const char *key, unsigned otherw
     return value ? small_number(value) : otherwise;
 }
 
-/* MLX's block has an object for each module that is packed in a way of its own. */
+/* Weights with scales and biases are "affine"; MLX has other modes, without biases. */
+static bool is_other_mode(const json_t *object)
+{
+    const json_t *mode = json_object_get(object, "mode");
+
+    return mode && !json_is_null(mode) &&
+           (!json_is_string(mode) || strcmp(json_string_value(mode), "affine") != 0);
+}
+
+static struct mlx_terms mlx_terms_of(const struct model_config *config,
+                                     const json_t *module)
+{
+    if (json_is_false(module))
+        return (struct mlx_terms){config->bits, config->group_size, true};
+    return (struct mlx_terms){number_or(module, "bits", MLX_BITS),
+                              number_or(module, "group_size", MLX_GROUP_SIZE),
+                              is_other_mode(module)};
+}
+
+static bool is_module(const json_t *value)
+{
+    return json_is_object(value) || json_is_false(value);
+}
+
+/* MLX's block has an object for each module that is packed in a way of its own, and false for
+ * one that is not packed. */
 static int read_modules(struct model_config *config, const json_t *mlx)
 {
     const json_t *value;
@@ -91,8 +116,8 @@ static int read_modules(struct model_config *config, const json_t *mlx)
 
     json_object_foreach((json_t *)mlx, key, value)
     {
-        config->module_count += json_is_object(value);
-        bytes += json_is_object(value) ? strlen(key) + 1 : 0;
+        config->module_count += is_module(value);
+        bytes += is_module(value) ? strlen(key) + 1 : 0;
     }
     if (config->module_count == 0)
         return 0;
@@ -104,15 +129,50 @@ static int read_modules(struct model_config *config, const json_t *mlx)
     paths = (char *)(config->modules + config->module_count);
     json_object_foreach((json_t *)mlx, key, value)
     {
-        if (!json_is_object(value))
+        if (!is_module(value))
             continue;
-        config->modules[at++] = (struct mlx_module){
-            .path = strcpy(paths, key),
-            .terms = {number_or(value, "bits", MLX_BITS),
-                      number_or(value, "group_size", MLX_GROUP_SIZE)}};
+        config->modules[at++] = (struct mlx_module){.path = strcpy(paths, key),
+                                                    .terms = mlx_terms_of(config, value)};
         paths += strlen(key) + 1;
     }
     return 0;
+}
+
+static bool text_is(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static struct compressed_group compressed_group_of(const json_t *weights)
+{
+    const json_t *symmetric = json_object_get(weights, "symmetric");
+    const json_t *type = json_object_get(weights, "type");
+    const json_t *order = json_object_get(weights, "actorder");
+    const json_t *strategy = json_object_get(weights, "strategy");
+
+    return (struct compressed_group){
+        .bits = small_number(json_object_get(weights, "num_bits")),
+        .group_size = small_number(json_object_get(weights, "group_size")),
+        .by_row = text_is(strategy, "channel") || text_is(strategy, "tensor"),
+        .other = json_is_false(symmetric) || (type && !text_is(type, "int")) ||
+                 json_is_true(order) || text_is(order, "group"),
+    };
+}
+
+static void read_compressed(struct model_config *config, const json_t *groups)
+{
+    const char *key;
+    json_t *group;
+
+    if (json_object_size(groups) > COMPRESSED_GROUPS_MAX)
+        return;
+    json_object_foreach((json_t *)groups, key, group)
+    {
+        const json_t *weights = json_object_get(group, "weights");
+
+        if (json_is_object(weights))
+            config->groups[config->group_count++] = compressed_group_of(weights);
+    }
 }
 
 static int read_quantization(struct model_config *config, const json_t *root)
@@ -124,6 +184,13 @@ static int read_quantization(struct model_config *config, const json_t *root)
     copy_text(config->linear_class, json_object_get(hf, "linear_class"));
     config->bits = small_number(json_object_get(mlx, "bits"));
     config->group_size = small_number(json_object_get(mlx, "group_size"));
+    config->mlx_other = is_other_mode(mlx);
+    if (strcmp(config->quant_method, "compressed-tensors") == 0)
+        read_compressed(config, json_object_get(hf, "config_groups"));
+    config->fp8_rows =
+        small_number(json_array_get(json_object_get(hf, "weight_block_size"), 0));
+    config->fp8_columns =
+        small_number(json_array_get(json_object_get(hf, "weight_block_size"), 1));
     return read_modules(config, mlx);
 }
 
@@ -237,8 +304,9 @@ struct mlx_terms config_mlx_terms(const struct model_config *config, const char 
     }
     if (found)
         return found->terms;
-    return config ? (struct mlx_terms){config->bits, config->group_size}
-                  : (struct mlx_terms){.bits = 0};
+    return config
+               ? (struct mlx_terms){config->bits, config->group_size, config->mlx_other}
+               : (struct mlx_terms){.bits = 0};
 }
 
 bool name_is_conv1d(const char *name)

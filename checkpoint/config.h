@@ -16,6 +16,7 @@ enum { CONFIG_TEXT_BYTES = 64 };
 /* How MLX packed a weight. */
 struct mlx_terms {
     unsigned bits, group_size; /* 0: not known */
+    bool other;                /* not with scales and biases, or not at all */
 };
 
 /* A module that MLX packed in its own way. */
@@ -24,6 +25,16 @@ struct mlx_module {
     struct mlx_terms terms;
 };
 
+/* How compressed-tensors packed the weights of a group of modules. */
+struct compressed_group {
+    unsigned bits;
+    unsigned group_size; /* 0: not known */
+    bool by_row;         /* a scale for each row, or one for all */
+    bool other;          /* not as symmetric integers in the order of the columns */
+};
+
+enum { COMPRESSED_GROUPS_MAX = 16 };
+
 struct model_config {
     char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": not given */
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
@@ -31,7 +42,12 @@ struct model_config {
     unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
     struct mlx_module *modules;           /* of it, those with terms of their own */
     size_t module_count;
-    bool tied; /* tie_word_embeddings */
+    bool mlx_other; /* the model's terms are `other` */
+    /* Of quantization_config, with quant_method compressed-tensors; none if they are more. */
+    struct compressed_group groups[COMPRESSED_GROUPS_MAX];
+    size_t group_count;
+    unsigned fp8_rows, fp8_columns; /* weight_block_size; 0: none */
+    bool tied;                      /* tie_word_embeddings */
     /* It has lm_head.weight: a causal language model of a known architecture, and
      * tie_word_embeddings is false. */
     bool has_head;

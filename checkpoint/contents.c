@@ -385,7 +385,8 @@ static int read_foreign(struct classifying *c, size_t index)
     if (c->side != CONTENTS_CLAIM ||
         !foreign_form_of(contents->table, entry, item->packing, options, &item->foreign,
                          &item->dense, &item->layout, &item->scales, &item->biases)) {
-        item->foreign = (struct foreign_form){.packing = PACKING_NONE};
+        item->foreign = (struct foreign_form){.packing = PACKING_NONE,
+                                              .unread = item->foreign.unread};
         item->scales = item->biases = CONTENT_NONE;
         return 0;
     }

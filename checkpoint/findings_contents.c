@@ -5,6 +5,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/findings.h"
+#include "checkpoint/findings_config.h"
 #include "checkpoint/gguf_names.h"
 #include "kernels/kernels.h"
 #include "proto/utf8.h"
@@ -70,9 +71,11 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
     if (!added)
         return;
     form_of(added->got, &claim->table->entries[index]);
-    snprintf(whole, sizeof(whole), "%s%s%s%s", content_text(text, claim, index),
+    snprintf(whole, sizeof(whole), "%s%s%s%s%s%s", content_text(text, claim, index),
              readable ? "; read it with --encoding " : "",
-             readable ? packing_name(item->packing) : "", widths);
+             readable ? packing_name(item->packing) : "", widths,
+             item->foreign.unread ? "; " : "",
+             item->foreign.unread ? item->foreign.unread : "");
     long_hint(findings, whole);
 }
 
@@ -209,50 +212,6 @@ void findings_judge_rotated(struct file_findings *findings,
     }
 }
 
-/* How a layer that MLX reads is packed, as it was read; no bits: it is none. */
-static struct mlx_terms mlx_terms_of(const struct content *item)
-{
-    if (content_is_foreign(item))
-        return item->foreign.packing == PACKING_MLX
-                   ? (struct mlx_terms){item->foreign.bits,
-                                        (uint32_t)item->foreign.block_columns}
-                   : (struct mlx_terms){.bits = 0};
-    return item->terms.encoding == TRIT_ENCODING_MLX_2BIT
-               ? (struct mlx_terms){2, item->terms.group_size}
-               : (struct mlx_terms){.bits = 0};
-}
-
-static void mlx_terms_text(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
-                           const struct mlx_terms *terms)
-{
-    snprintf(text, TRIT_FINDING_VALUE_BYTES_MAX + 1, "%u bits in groups of %u",
-             (unsigned)terms->bits, (unsigned)terms->group_size);
-}
-
-/* MLX makes its tables by config.json, and then loads none of another shape. */
-static void add_config(struct file_findings *findings,
-                       const struct checkpoint_options *options, const char *name,
-                       const struct content *item)
-{
-    const struct mlx_terms got = mlx_terms_of(item);
-    struct mlx_terms told = config_mlx_terms(options->config, name);
-    struct trit_finding *added;
-
-    if (!got.bits || (!told.bits && !told.group_size))
-        return;
-    told.bits = told.bits ? told.bits : got.bits;
-    told.group_size = told.group_size ? told.group_size : got.group_size;
-    if (told.bits == got.bits && told.group_size == got.group_size)
-        return;
-    added = findings_add(findings, TRIT_FINDING_CONFIG_DISAGREES, name, NULL);
-    if (!added)
-        return;
-    mlx_terms_text(added->expected, &told);
-    mlx_terms_text(added->got, &got);
-    finding_set_hint(added, "config.json says what is expected, but the shapes of weight "
-                            "and scales do not fit it; MLX does not load such a layer");
-}
-
 struct missing {
     struct file_findings *findings;
     const struct contents *claim, *latents;
@@ -291,7 +250,7 @@ void findings_add_contents(struct file_findings *findings,
         } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {
             add_without_scales(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER) {
-            add_config(findings, options, entry->name, item);
+            findings_add_config(findings, options->config, entry->name, item);
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
                    !(has_record && (latents || accept_record))) {
             add_unknown(findings, claim, entry);

@@ -12,7 +12,11 @@
 #include "checkpoint/foreign_words.h"
 #include "checkpoint/keras.h"
 
-enum { BNB_INT8_LARGEST = 127 }; /* bitsandbytes' code of a row's largest weight */
+enum {
+    BNB_INT8_LARGEST = 127, /* bitsandbytes' code of a row's largest weight */
+    BNB_ROWS = 0,           /* the value of weight_format */
+    FP8_BLOCK = 128,        /* rows and columns of DeepSeek's blocks */
+};
 
 /* ---- the tables ---------------------------------------------------------------- */
 
@@ -174,11 +178,39 @@ static bool mlx_form_of(const struct tensor_table *table,
 
 /* ---- 8 bits ---------------------------------------------------------------------- */
 
+/* As config.json says, else as DeepSeek's. */
+static struct scale_block fp8_block(const struct model_config *config)
+{
+    return config && config->fp8_rows && config->fp8_columns
+               ? (struct scale_block){config->fp8_rows, config->fp8_columns}
+               : (struct scale_block){FP8_BLOCK, FP8_BLOCK};
+}
+
+/* Do the weights of bitsandbytes lie row by row? Its old versions wrote tiles of GPUs, which
+ * the tensor weight_format tells. */
+static bool bnb_has_rows(const struct tensor_table *table,
+                         const struct tensor_entry *entry,
+                         const struct checkpoint_options *options)
+{
+    const size_t index = foreign_sibling(table, entry, "weight_format");
+    uint8_t format;
+
+    if (index == SIZE_MAX)
+        return true;
+    return strcmp(table->entries[index].type->name, "U8") == 0 &&
+           table->entries[index].bytes == sizeof(format) && options->read_small &&
+           options->read_small(options->read_arg, &table->entries[index], &format,
+                               sizeof(format)) == 0 &&
+           format == BNB_ROWS;
+}
+
 static bool bytes_form_of(const struct tensor_table *table,
                           const struct tensor_entry *entry, enum packing packing,
+                          const struct checkpoint_options *options,
                           struct foreign_form *form, size_t *scales)
 {
     const bool integers = strcmp(entry->type->name, "I8") == 0;
+    const struct scale_block block = fp8_block(options->config);
 
     if (entry->rank != 2)
         return false;
@@ -186,9 +218,22 @@ static bool bytes_form_of(const struct tensor_table *table,
                               packing == PACKING_BITSANDBYTES ? "SCB" : "weight_scale");
     if (*scales == SIZE_MAX && packing == PACKING_FP8)
         *scales = foreign_sibling(table, entry, "weight_scale_inv");
-    if (*scales == SIZE_MAX || !foreign_blocks(&table->entries[*scales], entry->shape[0],
-                                               entry->shape[1], integers, form))
+    if (*scales == SIZE_MAX)
         return false;
+    if (!foreign_blocks(&table->entries[*scales], entry->shape[0], entry->shape[1],
+                        integers ? NULL : &block, form)) {
+        form->unread =
+            "its scales are not one for the tensor, for each row, or for each run "
+            "of a row or block (of fp8: weight_block_size in config.json, else "
+            "128 x 128)";
+        return false;
+    }
+    if (packing == PACKING_BITSANDBYTES && !bnb_has_rows(table, entry, options)) {
+        form->unread =
+            "its weight_format is not 0 (row by row) or could not be read; save "
+            "the model again with a newer bitsandbytes";
+        return false;
+    }
     form->codes = integers                                    ? CODES_INT8
                   : strcmp(entry->type->name, "F8_E4M3") == 0 ? CODES_E4M3
                                                               : CODES_E5M2;
@@ -224,7 +269,7 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
     else
         found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
                  packing == PACKING_BITSANDBYTES) &&
-                bytes_form_of(table, entry, packing, form, scales);
+                bytes_form_of(table, entry, packing, options, form, scales);
     if (!found || !has_only(table, entry, *scales, *biases))
         return false;
     if (form->row_bytes == 0)

@@ -29,6 +29,7 @@ struct foreign_form {
      * The last word of a column may be filled up. */
     uint64_t codes_a_word, word_bytes, rows;
     double divisor;        /* of the scales */
+    const char *unread;    /* why it cannot be decoded, and what to do; NULL: not known */
     enum trit_dtype dtype; /* of scales, biases and values */
 };
 

@@ -7,8 +7,6 @@
 #include "base/checked.h"
 #include "checkpoint/form.h"
 
-enum { FP8_BLOCK = 128 }; /* rows and columns of DeepSeek's blocks */
-
 size_t foreign_sibling(const struct tensor_table *table, const struct tensor_entry *entry,
                        const char *leaf)
 {
@@ -32,7 +30,7 @@ static uint64_t shape_at(const struct tensor_entry *entry, uint32_t axis)
 }
 
 bool foreign_blocks(const struct tensor_entry *scale, uint64_t rows, uint64_t columns,
-                    bool runs, struct foreign_form *form)
+                    const struct scale_block *block, struct foreign_form *form)
 {
     uint64_t elements;
 
@@ -45,14 +43,15 @@ bool foreign_blocks(const struct tensor_entry *scale, uint64_t rows, uint64_t co
     form->scale_columns = 1;
     if (elements == 1 || (down == rows && along == 1))
         return true;
-    if (runs) {
+    if (!block) {
         form->block_columns = along ? columns / along : 0;
         form->scale_columns = along;
         return down == rows && along > 0 && columns % along == 0;
     }
-    form->block_rows = form->block_columns = FP8_BLOCK;
+    form->block_rows = block->rows;
+    form->block_columns = block->columns;
     form->scale_columns = along;
-    return down == div_up(rows, FP8_BLOCK) && along == div_up(columns, FP8_BLOCK);
+    return down == div_up(rows, block->rows) && along == div_up(columns, block->columns);
 }
 
 bool foreign_take_type(const struct tensor_entry *scale, enum packing packing,
@@ -60,6 +59,11 @@ bool foreign_take_type(const struct tensor_entry *scale, enum packing packing,
 {
     uint64_t elements;
 
+    /* A weight with a scale of its own is always ternary. */
+    if (form->block_columns < 2 && dense->shape[dense->rank - 1] > 1) {
+        form->unread = "each weight has a scale of its own, so any value is t*s";
+        return false;
+    }
     form->packing = packing;
     form->dtype = scale->type->dtype;
     dense->type = scale->type;

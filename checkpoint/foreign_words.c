@@ -69,7 +69,7 @@ bool foreign_words_of(const struct tensor_table *table, const struct tensor_entr
         return false;
     form->bits = bits_of_words(entry->shape[1], (uint64_t)shape[1], options->bits);
     if (!form->bits || !foreign_blocks(&table->entries[*scales], entry->shape[0],
-                                       (uint64_t)shape[1], true, form))
+                                       (uint64_t)shape[1], NULL, form))
         return false;
     dense->shape[1] = (uint64_t)shape[1];
     form->codes = CODES_UNSIGNED;

@@ -190,6 +190,55 @@ def test_eight_bits(daemon, tmp_path, random, kind):
     assert code == 1 and kinds == {"not_ternary"}
 
 
+def test_layouts_that_are_not_read(daemon, tmp_path, random):
+    """bitsandbytes' tiles of GPUs are not read as rows. Weights that each have a scale of their own
+    are not examined: any value would be ternary."""
+    tensors, _ = eight_bits(random, "bitsandbytes")
+    alone = {"l.weight": random.integers(-9, 9, (192, 256)).astype(np.int8),
+             "l.weight_scale": np.ones((192, 256), np.float32)}
+    for number, (one, why) in enumerate((
+            (tensors | {"l.weight_format": Raw("U8", (), bytes([3]))}, "weight_format is not 0"),
+            (tensors | {"l.weight_format": Raw("U8", (2,), bytes(2))}, "weight_format is not 0"),
+            (alone, "a scale of its own"),
+            (alone | {"l.weight_scale": np.ones((192, 5), np.float32)}, "scales are not one"))):
+        path = folder(tmp_path / str(number), one)
+        code, found, kinds = verify(daemon, path)
+        assert code == 4 and kinds == {"foreign_packing", "nothing_examined"}
+        assert why in found["findings"][0]["hint"]
+        assert cli(daemon, "pack", path, "-o", tmp_path / "out", "-e", "pq2_0").returncode == 1
+
+
+def test_fp8_blocks_of_config(daemon, tmp_path, random):
+    """Blocks of fp8 are those of config.json's weight_block_size, and 128 x 128 without it."""
+    t = random.integers(-1, 2, (192, 256))
+    codes = Raw("F8_E4M3", (192, 256), np.choose(t + 1, [MINUS, 0, ONE]).astype(np.uint8).tobytes())
+    for rows, columns in ((64, 64), (100, 200), (1, 128), (128, 128)):
+        scales = (random.random((-(-192 // rows), -(-256 // columns))) + .1).astype(np.float32)
+        values = t * scales.repeat(rows, 0)[:192].repeat(columns, 1)[:, :256]
+        tensors = {"l.weight": codes, "l.weight_scale_inv": scales}
+        method = {"quant_method": "fp8", "weight_block_size": [rows, columns]}
+        path = folder(tmp_path / f"{rows} {columns}", tensors, {"quantization_config": method})
+        code, found, _ = verify(daemon, path)
+        assert code == 0 and found["share_examined"] == 1
+        save(tmp_path / "dense.safetensors", {"l.weight": values.astype(np.float32)})
+        assert cli(None, "diff", path, tmp_path / "dense.safetensors").returncode == 0
+    method["weight_block_size"] = [64, 64]
+    code, _, kinds = verify(daemon, folder(tmp_path / "b", tensors, {"quantization_config": method}))
+    assert code == 4 and "foreign_packing" in kinds
+
+
+def test_mlx_of_other_modes(daemon, tmp_path, random):
+    """Weights with scales and biases are MLX's mode affine; it does not load them where
+    config.json says another mode, or that the module is not packed."""
+    for bits in (2, 4):
+        tensors, _, config = mlx(random, bits, True)
+        for change, code in (({"mode": "affine"}, 0), ({"mode": "mxfp4"}, 1), ({"l": False}, 1), ({"l": True}, 0),
+                             ({"l": {"bits": bits, "group_size": 64, "mode": "nvfp4"}}, 1)):
+            path = folder(tmp_path / f"{bits} {change}", tensors, {
+                "quantization": config["quantization"] | change})
+            assert verify(daemon, path)[0::2] == (code, {"config_disagrees"} if code else set())
+
+
 def test_pack_and_diff(daemon, tmp_path, random):
     """Decoded layers can be packed, unpacked and compared; config.json loses entries that are no
     longer true."""

@@ -71,6 +71,30 @@ CASES = {
 }
 
 
+def test_config_groups(daemon, tmp_path, random):
+    """A layer of compressed-tensors that no group of config.json describes fails."""
+    t, scales, _ = trits(random, 5)
+    right = {"num_bits": 4, "group_size": 40, "symmetric": True, "type": "int", "strategy": "group"}
+    for number, (weights, expected) in enumerate((
+            (right, None), ({"num_bits": 4}, None), (right | {"actorder": "weight"}, None),
+            (right | {"num_bits": 8}, "8 bits in groups of 40"),
+            (right | {"group_size": 20}, "4 bits in groups of 20"),
+            (right | {"strategy": "channel", "group_size": None}, "4 bits, a scale for each row"),
+            *((right | change, "asymmetric, float or reordered weights")
+              for change in ({"symmetric": False}, {"type": "float"}, {"actorder": "group"})))):
+        path = tmp_path / str(number)
+        path.mkdir()
+        save(path / "model.safetensors", compressed(t, scales, 4))
+        other = {"weights": right | {"num_bits": 3}}
+        groups = {"group_1": {"weights": weights}} | ({} if expected else {"group_0": other, "none": {"weights": None}})
+        (path / "config.json").write_text(json.dumps({"quantization_config": {
+            "quant_method": "compressed-tensors", "config_groups": groups}}))
+        code, found, kinds = verify(daemon, path)
+        assert (code, kinds) == ((1, {"config_disagrees"}) if expected else (0, set())), weights
+        assert [(one["expected"], one["got"]) for one in found["findings"]] == (
+            [(expected, "4 bits in groups of 40")] if expected else [])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_ternary_weights(daemon, tmp_path, random, name):
     """They pass; they equal latents of the same values; unpacked they have these values, under the

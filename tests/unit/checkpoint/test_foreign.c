@@ -147,7 +147,9 @@ CASE(reads_eight_bits,
         {"I8", "l.weight_scale", 200, 3, NULL, true},
         {"I8", "l.weight_scale", 200, 7, NULL, false},
         {"I8", "l.weight_scale", 200, 1, "l.weight_zero_point", false},
-        {"I8", "l.SCB", 200, 0, "l.weight_format", true},
+        {"I8", "l.SCB", 200, 0, NULL, true},
+        {"I8", "l.SCB", 200, 0, "l.weight_format", false}, /* of another form */
+        {"I8", "l.weight_scale", 200, 384, NULL, false},   /* one for each weight */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
