@@ -188,18 +188,10 @@ bool name_is_packing_table(const char *text)
 static bool prefix_is_there(const struct tensor_table *table, const char *prefix,
                             size_t length)
 {
-    size_t low = 0, high = table->count;
+    const size_t first = table_first_of(table, prefix, length);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (strncmp(table->entries[table->by_name[middle]].name, prefix, length) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < table->count &&
-           strncmp(table->entries[table->by_name[low]].name, prefix, length) == 0;
+    return first < table->count &&
+           strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
 }
 
 /* The part "gate": PREFIX.gate.weight, or PREFIX.gate.wg.weight; NULL: there is none. */

@@ -146,30 +146,13 @@ static void visit_name(const struct tensor_table *table, const char *name, unsig
         visit(arg, (size_t)(entry - table->entries), has);
 }
 
-/* The first place by name of those that do not come before the prefix. */
-static size_t lower_bound(const struct tensor_table *table, const char *prefix,
-                          size_t length)
-{
-    size_t low = 0, high = table->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (strncmp(table->entries[table->by_name[middle]].name, prefix, length) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Tables whose names begin with the prefix, except the weight itself. */
 static void visit_prefix(const struct tensor_table *table, const char *prefix,
                          visit_fn visit, void *arg)
 {
     const size_t length = strlen(prefix);
 
-    for (size_t i = lower_bound(table, prefix, length); i < table->count; i++) {
+    for (size_t i = table_first_of(table, prefix, length); i < table->count; i++) {
         size_t index = table->by_name[i];
         const char *name = table->entries[index].name;
 
@@ -320,7 +303,7 @@ static bool is_flat(const struct tensor_entry *entry)
 static bool has_packed_beside(const struct tensor_table *table, const char *name,
                               size_t base)
 {
-    for (size_t i = lower_bound(table, name, base); i < table->count; i++) {
+    for (size_t i = table_first_of(table, name, base); i < table->count; i++) {
         const struct tensor_entry *beside = &table->entries[table->by_name[i]];
 
         if (strncmp(beside->name, name, base) != 0)

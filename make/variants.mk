@@ -64,10 +64,11 @@ endif
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -fPIC -ffp-contract=off $(CFLAGS_$(VARIANT)) \
   $(WARN) $(HARDEN) -I. -Iproto -Iserver -Iclient/include -I$(GEN) \
   -DTRITD_VERSION='"$(VERSION)"' $(CFLAGS)
-LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
-  -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(WHOLE),-fno-lto) $(LDFLAGS)
+LDFLAGS_COMMON = $(filter -fsanitize=% --coverage,$(CFLAGS_$(VARIANT))) -pthread \
+  -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+LDFLAGS_ALL = $(if $(WHOLE),-fno-lto) $(LDFLAGS_COMMON)
 LDFLAGS_WHOLE = $(if $(WHOLE),$(WHOLE) $(filter-out -W% -D% -I%,$(CFLAGS_ALL))) \
-  $(filter-out -fno-lto,$(LDFLAGS_ALL))
+  $(LDFLAGS_COMMON)
 
 # ISA flags: on exactly one object each. Functions start at a cache line, so that a change
 # in one function does not move the loops of the next ones: moved by 16 bytes, the same

@@ -207,23 +207,29 @@ int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failur
     return table_seal(table, failure);
 }
 
-const struct tensor_entry *table_find(const struct tensor_table *table, const char *name)
+size_t table_first_of(const struct tensor_table *table, const char *prefix, size_t length)
 {
     size_t low = 0, high = table->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct tensor_entry *entry = &table->entries[table->by_name[middle]];
-        int order = strcmp(name, entry->name);
 
-        if (order == 0)
-            return entry;
-        if (order < 0)
-            high = middle;
-        else
+        if (strncmp(table->entries[table->by_name[middle]].name, prefix, length) < 0)
             low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    return low;
+}
+
+const struct tensor_entry *table_find(const struct tensor_table *table, const char *name)
+{
+    /* A name comes before all that it is a prefix of. */
+    const size_t first = table_first_of(table, name, strlen(name));
+    const struct tensor_entry *entry =
+        first < table->count ? &table->entries[table->by_name[first]] : NULL;
+
+    return entry && strcmp(entry->name, name) == 0 ? entry : NULL;
 }
 
 const char *table_pair(const struct tensor_table *table, const char *key)

@@ -86,6 +86,11 @@ int table_seal(struct tensor_table *table, struct failure *failure);
 /* The table must be sealed. NULL: no tensor has this name. */
 const struct tensor_entry *table_find(const struct tensor_table *table, const char *name);
 
+/* The place in `by_name` of the first name that begins with so many bytes of `prefix`, or
+ * comes after them. */
+size_t table_first_of(const struct tensor_table *table, const char *prefix,
+                      size_t length);
+
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
 
