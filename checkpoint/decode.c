@@ -31,6 +31,29 @@ enum trit_dtype matrix_held_type(const struct encoded_matrix *matrix)
     return matrix->scales ? matrix->scales_dtype : TRIT_F16; /* packed in blocks */
 }
 
+/* t*s is NaN where t is 0 and s is NaN or infinite; unpack gives 0. */
+static void spoil_zeros(float scale, float *values, uint64_t count)
+{
+    if (isfinite(scale))
+        return;
+    for (uint64_t i = 0; i < count; i++)
+        if (values[i] == 0)
+            values[i] = NAN;
+}
+
+/* The scales of a group that are in its blocks. */
+static void spoil_blocks(const struct encoding_layout *layout, const char *data,
+                         float *values, uint64_t count)
+{
+    uint16_t scale;
+
+    for (uint64_t at = 0; at < count; at += layout->block_elements) {
+        memcpy(&scale, data + layout->scale_at, sizeof(scale));
+        spoil_zeros(f16_to_f32(scale), values + at, layout->block_elements);
+        data += layout->block_bytes;
+    }
+}
+
 static bool decode_row(const struct kernels *kernels, const struct encoded_matrix *matrix,
                        uint64_t row, float *values)
 {
@@ -61,6 +84,10 @@ static bool decode_row(const struct kernels *kernels, const struct encoded_matri
         }
         if (unpack(kernels, &job, &refused) < 0)
             return false;
+        if (matrix->scales)
+            spoil_zeros(scale, values + at, job.group_len);
+        else if (layout->scales == SCALES_IN_BLOCK)
+            spoil_blocks(layout, job.in, values + at, job.group_len);
     }
     return true;
 }

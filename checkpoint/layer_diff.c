@@ -21,7 +21,9 @@ static void compare(struct layer_diff *diff, const float *a, const float *b,
 
         diff->transitions[from][to]++;
         diff->codes_differing += from != to;
-        if (left != 0 && right != 0 && left != right && !(isnan(left) && isnan(right))) {
+        if (isnan(left) != isnan(right)) {
+            diff->magnitudes_differing++;
+        } else if (left != 0 && right != 0 && left != right && !isnan(left)) {
             const double ratio = (double)left / (double)right;
 
             diff->magnitudes_differing++;

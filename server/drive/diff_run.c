@@ -35,9 +35,18 @@ static int check_patterns(struct diffing *d)
                   : 0;
 }
 
+/* Two files without a tensor are not equal models. */
+static int check_tensors(struct diffing *d)
+{
+    return d->a.contents.table->count || d->b.contents.table->count
+               ? 0
+               : fail(&d->failure, TRIT_FAILED_PRECONDITION, NULL,
+                      "neither holds a tensor: there is nothing to compare");
+}
+
 int diff_prepare(struct diffing *d)
 {
-    if (check_patterns(d) < 0 ||
+    if (check_tensors(d) < 0 || check_patterns(d) < 0 ||
         compared_names_init(&d->a_names, &d->a.rules, true, d->a.contents.table,
                             &d->failure) < 0 ||
         compared_names_init(&d->b_names, &d->b.rules, false, d->b.contents.table,

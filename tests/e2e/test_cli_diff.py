@@ -6,6 +6,7 @@ import pytest
 
 import schemas
 from checkpoints import header_of, load, save
+from gguf_files import PQ2_0, gguf, pq2_0
 from tritd import cli
 
 ENCODINGS = ["int8", "pq2_0", "q2_0", "ptq1_0", "tq1_0", "tq2_0"]
@@ -116,6 +117,33 @@ def test_nan_equals_itself(tmp_path, random):
     weight[3, 7] = np.nan
     save(tmp_path / "a.safetensors", {"fc.weight": weight})
     assert diff(tmp_path / "a.safetensors", tmp_path / "a.safetensors")["layers"][0]["equal"]
+
+
+def test_nan_is_no_zero(daemon, tmp_path, random):
+    """Neither a NaN, nor a group of zeros whose scale is NaN or infinite, equals zeros."""
+    t = random.integers(-1, 2, (4, 256)).astype(np.int8)
+    t[2, 128:] = 0
+    scales = np.full((4, 2), .5, np.float32)
+    weight = t * scales.repeat(128, 1)
+    save(tmp_path / "a.safetensors", {"fc.weight": weight})
+    for bad in (np.nan, np.inf):
+        scales[2, 1] = bad
+        (tmp_path / "b.gguf").write_bytes(gguf([("fc.weight", PQ2_0, (4, 256), pq2_0(t, scales))]))
+        save(tmp_path / "c.safetensors", {"fc.weight": t, "fc.weight.scales": scales})
+        weight[2, 128:] = np.nan
+        save(tmp_path / "d.safetensors", {"fc.weight": weight})
+        for other in ("b.gguf", "c.safetensors", "d.safetensors"):
+            layer, = diff(tmp_path / "a.safetensors", tmp_path / other)["layers"]
+            assert (layer["first"], layer["magnitudes_differing"]) == (640, 128)
+            assert diff(tmp_path / "d.safetensors", tmp_path / other)["equal"]
+
+
+def test_nothing_to_compare(tmp_path):
+    """Two files without a tensor are not called equal."""
+    for name in "ab":
+        save(tmp_path / f"{name}.safetensors", {})
+    done = cli(None, "diff", tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--json")
+    assert done.returncode == 3 and "nothing to compare" in done.stderr and not done.stdout
 
 
 def test_layers_that_are_not_ternary(daemon, tmp_path, random):

@@ -137,14 +137,18 @@ CASE(different_matrices, "changed codes and changed scales are counted")
 
 CASE(not_finite, "values that are not finite count as differences and do not crash")
 {
-    const float a[] = {NAN, INFINITY, INFINITY, 1}, b[] = {1, INFINITY, 1, NAN};
-    struct encoded_matrix left = dense_f32(a, 1, 4), right = dense_f32(b, 1, 4);
+    const float a[] = {NAN, NAN, INFINITY, INFINITY, 1, 0, NAN};
+    const float b[] = {0, 1, INFINITY, 1, NAN, NAN, NAN};
+    struct encoded_matrix left = dense_f32(a, 1, 7), right = dense_f32(b, 1, 7);
     struct layer_diff diff;
 
     CHECK(layer_diff(&diff, &left, &right, NULL) == 0);
     CHECK_EQ(diff.codes_differing, 2);
-    CHECK_EQ(diff.magnitudes_differing, 3);
+    CHECK_EQ(diff.magnitudes_differing, 5);
     CHECK(diff.has_first && diff.first == 0);
+    left.columns = right.columns = 1;
+    CHECK(layer_diff(&diff, &left, &right, NULL) == 0);
+    CHECK(diff.has_first); /* NaN is not 0 */
 }
 
 CASE(experts,
