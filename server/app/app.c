@@ -59,6 +59,7 @@ static void close_modules(struct app *app)
     set_hangups(SIG_BLOCK); /* without a handler it would end the process */
     app_memory_stop(app);
     app_disk_stop(app);
+    app_ready_stop(app);
     run_gauges_stop(app->run_gauges);
     web_stop(app->web);
     if (first)

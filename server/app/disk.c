@@ -35,7 +35,7 @@ static void tell(struct app *app, enum disk_state state)
 
     if (atomic_exchange(&disk->state, state) == (unsigned)state)
         return;
-    services_set_disk(app->loops[0].services, state == DISK_GOOD);
+    app_ready_changed(app);
     if (state == DISK_GOOD)
         log_event(app->log, LOG_INFO, "disk_recovered",
                   LOG_FIELDS(LOG_U64("free_bytes", disk->free)));

@@ -84,6 +84,8 @@ struct app {
     struct timer trim; /* gives freed pages back to the system */
     bool trims;        /* it may be armed */
     struct disk disk;
+    struct timer ready; /* looks whether the judgement of ready.c has changed */
+    bool was_ready;     /* as watches of health were told */
     const struct kernels *kernels;
     struct pool *pool;
     struct store *store;
@@ -140,6 +142,23 @@ void app_memory_close(struct app *app);
 
 /* False: there is little memory for calls; `why` says so. Any thread. */
 bool app_memory_suffices(const struct app *app, char *why, size_t bytes);
+
+/* ---- ready.c ---- */
+
+#define STORES_NOTHING "store_queue_max is 0, so no report is stored"
+
+/* The one judgement of /readyz, /healthz and grpc.health.v1. 0, or -1 and `why`. Any thread. */
+int app_ready(void *app, char *why, size_t bytes);
+bool app_is_ready(void *app);
+
+/* Looks every second, because nothing tells when memory gets short. After the services. */
+void app_ready_start(struct app *app);
+
+/* Looks no more; before the timers are closed. */
+void app_ready_stop(struct app *app);
+
+/* Something that counts may have changed. The first loop. */
+void app_ready_changed(struct app *app);
 
 /* ---- disk.c ---- */
 

@@ -83,8 +83,6 @@ static void reports_filed(void *arg)
         loops_tell(app, SERVICES_FILED);
 }
 
-#define STORES_NOTHING "store_queue_max is 0, so no report is stored"
-
 static int start_store(struct app *app, struct failure *failure)
 {
     struct health_rules rules;
@@ -149,6 +147,8 @@ static int start_services(struct app *app, struct loop *loop, struct failure *fa
         .first = app->loops[0].services,
         .tell = loops_tell,
         .tell_arg = app,
+        .ready = app_is_ready,
+        .ready_arg = app,
         .kernels = app->kernels,
         .pool = app->pool,
         .blocks = loop->blocks,
@@ -266,29 +266,6 @@ static int listen_all(struct app *app, struct failure *failure)
     return 0;
 }
 
-/* On the web's thread. */
-static int ready(void *arg, char *why, size_t bytes)
-{
-    struct app *app = arg;
-
-    switch ((enum app_state)atomic_load(&app->state)) {
-    case APP_SERVING:
-        if (app->config.limits.store_queue_max == 0) {
-            snprintf(why, bytes, STORES_NOTHING);
-            return -1;
-        }
-        return app_memory_suffices(app, why, bytes) && app_disk_suffices(app, why, bytes)
-                   ? 0
-                   : -1;
-    case APP_STARTING:
-        snprintf(why, bytes, "starting");
-        return -1;
-    default:
-        snprintf(why, bytes, "draining");
-        return -1;
-    }
-}
-
 static int visit_jobs(void *services,
                       bool (*visit)(void *arg, const struct wire_job *job,
                                     const struct wire_progress *progress),
@@ -309,7 +286,7 @@ static int start_web(struct app *app, struct failure *failure)
         .reader = app->web_reader,
         .metrics = app->metrics,
         .log = app->log,
-        .ready = ready,
+        .ready = app_ready,
         .ready_arg = app,
         .observe = services_observe,
         .observe_arg = app->loops[0].services,
@@ -368,5 +345,6 @@ int app_start_modules(struct app *app, struct failure *failure)
         listen_all(app, failure) < 0)
         return -1;
     app_disk_start(app);
+    app_ready_start(app);
     return start_web(app, failure);
 }

@@ -3,6 +3,7 @@
 #ifndef SERVICES_CONFIG_H
 #define SERVICES_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct blocks;
@@ -38,6 +39,10 @@ struct services_config { /* everything is borrowed for the life of the services 
      * returns. NULL: these are the only ones. */
     void (*tell)(void *arg, unsigned news);
     void *tell_arg;
+    /* Whether the daemon welcomes calls; health says so. A change is told by
+     * services_status_changed. NULL: as long as the store works. Any thread. */
+    bool (*ready)(void *arg);
+    void *ready_arg;
     const struct kernels *kernels;
     struct pool *pool;
     struct blocks *blocks;

@@ -26,11 +26,13 @@ bool health_store_fails(const struct health *health)
 
 static enum health_status status_of(const struct call *call)
 {
-    const struct health *health = &services_first(services_of(call))->health;
+    const struct services *first = services_first(services_of(call));
+    const struct services_config *config = &first->config;
 
-    return grpc_draining(call->grpc) || health->disk_bad || health_store_fails(health)
-               ? HEALTH_NOT_SERVING
-               : HEALTH_SERVING;
+    if (grpc_draining(call->grpc) || health_store_fails(&first->health))
+        return HEALTH_NOT_SERVING;
+    return config->ready && !config->ready(config->ready_arg) ? HEALTH_NOT_SERVING
+                                                              : HEALTH_SERVING;
 }
 
 static void recheck(struct timer *timer)
@@ -52,16 +54,17 @@ void health_fini(struct health *health)
         timer_disarm(health->timers, &health->recheck);
 }
 
-void health_store_ended(const struct call *call, enum trit_status status)
+void health_store_ended(const struct call *call, enum trit_status status, bool wrote)
 {
     struct services *services = services_of(call);
     struct health *health = &services->health;
     struct health *shared = &services_first(services)->health;
-    /* Any other status is about the report. */
-    bool failed = status == TRIT_UNAVAILABLE || status == TRIT_INTERNAL ||
-                  status == TRIT_RESOURCE_EXHAUSTED;
+    /* Any other failure is about the report, a bound for example, and shows nothing of the
+     * disk; nor does a report that was there already. */
+    const bool failed = status == TRIT_UNAVAILABLE || status == TRIT_INTERNAL;
+    const bool works = status == TRIT_OK && wrote;
 
-    if (!failed && !shared->store_failed_ns)
+    if (!failed && !(works && shared->store_failed_ns))
         return;
     health->timers = call->config->timers;
     health->grpc = call->grpc;

@@ -17,7 +17,7 @@ void health_fini(struct health *health);
 /* A commit failed less than HEALTH_STORE_FAILED_MS ago. Any thread. */
 bool health_store_fails(const struct health *health);
 
-/* A commit of the call's report ended with this status. */
-void health_store_ended(const struct call *call, enum trit_status status);
+/* A commit of the call's report ended with this status. `wrote`: it put something on disk. */
+void health_store_ended(const struct call *call, enum trit_status status, bool wrote);
 
 #endif

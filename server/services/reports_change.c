@@ -48,7 +48,7 @@ static void done(struct store_change *store_change)
     struct call *call = change->call;
     uint8_t reply[REPLY_BYTES_MAX];
 
-    health_store_ended(call, store_change->failure.status);
+    health_store_ended(call, store_change->failure.status, true);
     if (call->state == CALL_WORKING) {
         call->failure = store_change->failure;
         if (call->failure.status == TRIT_OK)

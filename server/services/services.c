@@ -182,9 +182,8 @@ void services_stop_jobs(struct services *services)
         jobs_stop(services->jobs);
 }
 
-void services_set_disk(struct services *services, bool good)
+void services_status_changed(struct services *services)
 {
-    services_first(services)->health.disk_bad = !good;
     services_tell(services, SERVICES_STATUS);
 }
 

@@ -45,9 +45,9 @@ const struct method *const *services_methods(size_t *count);
 /* What a caller of the method needs. Of a method that is not in the table: admin. */
 enum policy services_policy(const struct method *method);
 
-/* Whether reports have a disk with space; without one, health says NOT_SERVING. Any
- * services of the daemon; the others learn of it. */
-void services_set_disk(struct services *services, bool good);
+/* What services_config.ready says has changed: watches of health are told. Any services of
+ * the daemon; the others learn of it. */
+void services_status_changed(struct services *services);
 
 /* False: the last commit of a report failed less than HEALTH_STORE_FAILED_MS ago; `why`
  * says so. Any thread. */

@@ -21,7 +21,6 @@ enum {
 /* See health.h. Those fields that are atomic count in the first services only. */
 struct health {
     struct places watches;
-    _Atomic bool disk_bad;
     _Atomic uint64_t store_failed_ns; /* monotonic; 0: the last commit succeeded */
     struct timer recheck;
     struct timers *timers; /* NULL before the first failure */

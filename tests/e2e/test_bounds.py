@@ -4,6 +4,7 @@ import numpy as np
 
 import reference as ref
 from held import Service, spec
+from test_durability import NOT_SERVING, health
 from test_http import curl
 from test_limits import EXHAUSTED, counted, project, refusals
 from tritd import refused
@@ -49,4 +50,5 @@ def test_layers_percent(start):
     again = start("--memory-max", "32M", "--layers-percent-max", 10)
     status, _, body = curl(again, "/readyz")
     assert status == 503 and "memory for calls is short" in str(body)
+    assert health(again) == NOT_SERVING
     assert project(again).report.elements == 128

@@ -132,6 +132,7 @@ def test_best_effort_goes_on_where_the_store_takes_no_report(start, run, values,
     /readyz say so."""
     own = start("--store-queue-max", "0")
     assert probe(own) == (503, "not ready: store_queue_max is 0, so no report is stored\n")
+    assert health(own) == NOT_SERVING
     own.wait_log("reports_not_stored", "store_queue_max is 0")
     refused(lambda: method(own, values, layer(run)), grpc.StatusCode.RESOURCE_EXHAUSTED)
     report = method(own, values, layer(run), durability=BEST_EFFORT)

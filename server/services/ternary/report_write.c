@@ -290,7 +290,7 @@ static void done(struct store_put *put)
     struct call *call = report_write->call;
 
     state_move(&report_write_states, &report_write->state, REPORT_WRITE_CLOSED);
-    health_store_ended(call, put->failure.status);
+    health_store_ended(call, put->failure.status, !put->existed);
     if (report_write->best_effort)
         done_best_effort(report_write);
     else

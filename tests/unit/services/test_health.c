@@ -58,7 +58,9 @@ static struct call *watching(struct services *services)
     return LIST_OWNER(services->health.watches.list.next, struct place, link)->call;
 }
 
-CASE(store, "a store that fails is told, and so is its recovery")
+CASE(store,
+     "a store that fails is told, and so is its recovery by a report on disk; a refusal "
+     "of one report is neither")
 {
     struct server server;
     struct services services;
@@ -67,13 +69,18 @@ CASE(store, "a store that fails is told, and so is its recovery")
     health_open(&server, &services);
     watch(&server, &exchange);
     CHECK_EQ(status_at(&exchange, 0), HEALTH_SERVING);
-    health_store_ended(watching(&services), TRIT_ALREADY_EXISTS);
+    health_store_ended(watching(&services), TRIT_ALREADY_EXISTS, true);
     CHECK_EQ(check_now(&server), HEALTH_SERVING);
-    health_store_ended(watching(&services), TRIT_UNAVAILABLE);
+    health_store_ended(watching(&services), TRIT_RESOURCE_EXHAUSTED, true);
+    CHECK_EQ(check_now(&server), HEALTH_SERVING);
+    health_store_ended(watching(&services), TRIT_UNAVAILABLE, true);
     exchange_await(&exchange, 1);
     CHECK_EQ(status_at(&exchange, 1), HEALTH_NOT_SERVING);
     CHECK_EQ(check_now(&server), HEALTH_NOT_SERVING);
-    health_store_ended(watching(&services), TRIT_OK);
+    health_store_ended(watching(&services), TRIT_ALREADY_EXISTS, true);
+    health_store_ended(watching(&services), TRIT_OK, false);
+    CHECK_EQ(check_now(&server), HEALTH_NOT_SERVING);
+    health_store_ended(watching(&services), TRIT_OK, true);
     exchange_await(&exchange, 2);
     CHECK_EQ(status_at(&exchange, 2), HEALTH_SERVING);
     exchange_cancel(&exchange);
@@ -91,7 +98,7 @@ CASE(expiry,
 
     health_open(&server, &services);
     watch(&server, &exchange);
-    health_store_ended(watching(&services), TRIT_INTERNAL);
+    health_store_ended(watching(&services), TRIT_INTERNAL, true);
     exchange_await(&exchange, 1);
     /* As if the time had passed. */
     services.health.store_failed_ns -= (uint64_t)HEALTH_STORE_FAILED_MS * 1000000u;
