@@ -35,7 +35,7 @@ static void tell(struct app *app, enum disk_state state)
 
     if (atomic_exchange(&disk->state, state) == (unsigned)state)
         return;
-    app_ready_changed(app);
+    services_status_changed(app->loops[0].services);
     if (state == DISK_GOOD)
         log_event(app->log, LOG_INFO, "disk_recovered",
                   LOG_FIELDS(LOG_U64("free_bytes", disk->free)));

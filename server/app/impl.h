@@ -143,6 +143,18 @@ void app_memory_close(struct app *app);
 /* False: there is little memory for calls; `why` says so. Any thread. */
 bool app_memory_suffices(const struct app *app, char *why, size_t bytes);
 
+/* ---- disk.c ---- */
+
+/* Asks how much of the data directory's disk is free, from now on. After the services. */
+void app_disk_start(struct app *app);
+
+/* Asks no more; before the timers are closed. */
+void app_disk_stop(struct app *app);
+
+/* False: the disk is nearly full, does not answer, or the store's last commit failed;
+ * `why` says so. Any thread. */
+bool app_disk_suffices(const struct app *app, char *why, size_t bytes);
+
 /* ---- ready.c ---- */
 
 #define STORES_NOTHING "store_queue_max is 0, so no report is stored"
@@ -156,21 +168,6 @@ void app_ready_start(struct app *app);
 
 /* Looks no more; before the timers are closed. */
 void app_ready_stop(struct app *app);
-
-/* Something that counts may have changed. The first loop. */
-void app_ready_changed(struct app *app);
-
-/* ---- disk.c ---- */
-
-/* Asks how much of the data directory's disk is free, from now on. After the services. */
-void app_disk_start(struct app *app);
-
-/* Asks no more; before the timers are closed. */
-void app_disk_stop(struct app *app);
-
-/* False: the disk is nearly full, does not answer, or the store's last commit failed;
- * `why` says so. Any thread. */
-bool app_disk_suffices(const struct app *app, char *why, size_t bytes);
 
 /* ---- reload.c ---- */
 

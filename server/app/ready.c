@@ -38,21 +38,15 @@ bool app_is_ready(void *app)
     return app_ready(app, why, sizeof(why)) == 0;
 }
 
-void app_ready_changed(struct app *app)
-{
-    const bool ready = app_is_ready(app);
-
-    if (ready == app->was_ready)
-        return;
-    app->was_ready = ready;
-    services_status_changed(app->loops[0].services);
-}
-
 static void look(struct timer *timer)
 {
     struct app *app = LIST_OWNER(timer, struct app, ready);
+    const bool ready = app_is_ready(app);
 
-    app_ready_changed(app);
+    if (ready != app->was_ready) {
+        app->was_ready = ready;
+        services_status_changed(app->loops[0].services);
+    }
     timer_arm(app->loops[0].timers, timer,
               clock_monotonic_ns() + LOOK_MS * (uint64_t)1000000);
 }
