@@ -280,6 +280,7 @@ static bool pair_expert(struct match *match, const struct sides *sides, size_t i
     const size_t answer = compared_names_experts(sides->latents_names, name, &number);
     if (answer == CONTENT_NONE || sides->latents->items[answer].kind != CONTENT_LAYER ||
         !layout_is_experts(sides->latents->items[answer].layout) ||
+        number >= content_matrices(&sides->latents->items[answer]).count ||
         !has_all_experts(sides, answer) ||
         compared_names_expert(sides->claim_names, sides->latents_names->names[answer],
                               number) != index)

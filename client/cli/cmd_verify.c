@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "checkpoint/json.h"
 #include "client/cli/escape.h"
@@ -104,7 +105,10 @@ static enum exit_code show_result(struct verify_command *v, enum trit_verdict ve
 
 static enum exit_code failed(const struct verify_command *v)
 {
-    return complain(FAILED, "%s: %s", v->options->arguments[0], v->run.failure.message);
+    const struct failure *failure = &v->run.failure;
+
+    return complain(strcmp(failure->field, "rename") == 0 ? USAGE : FAILED, "%s: %s",
+                    v->options->arguments[0], failure->message);
 }
 
 /* ---- the steps -------------------------------------------------------------------- */

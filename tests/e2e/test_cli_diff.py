@@ -194,6 +194,9 @@ def test_experts_in_one_tensor_or_one_each(daemon, tmp_path, random, layout, nam
                    tmp_path / f"{latents}.safetensors", *words)
         assert done.returncode == 0 and "pass: all 3 layers" in done.stdout, done.stdout
     tensors = load(packed)
+    save(tmp_path / "more.safetensors", tensors | {each.format(3): experts[0]})
+    done = cli(daemon, "verify", tmp_path / "more.safetensors", "--against", tmp_path / "one.safetensors", *words)
+    assert done.returncode == 1 and f"{each.format(3)}: extra_layer" in done.stdout, done.stderr
     codes = tensors[each.format(2)]
     codes[5, 7] = 1 if codes[5, 7] < 1 else 0
     save(tmp_path / "other.safetensors", tensors, header_of(packed)["__metadata__"])
