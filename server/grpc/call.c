@@ -101,6 +101,11 @@ void call_end(struct call *call)
 
     if (!state_try(&call_states, &call->state, CALL_ENDED))
         return;
+    if (call->failure.status == TRIT_OK && call->responded && !call->metadata) {
+        h2_finish_fixed(call->stream, &trailers_ok, 1);
+        call_log_end(call);
+        return;
+    }
     if (call->failure.status != TRIT_OK)
         call_cancel(call);
     trailers_build(&trailers, &call->failure, call->metadata, !call->responded);

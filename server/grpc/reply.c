@@ -28,18 +28,25 @@ static void add_field(struct h2_header *fields, size_t *count, const char *name,
                                             .value_len = strlen(value)};
 }
 
+/* Most answers have no other field. */
+static const struct h2_header type_field = {"content-type", "application/grpc", 12, 16};
+
 static void respond(struct call *call)
 {
     struct h2_header fields[2 + METADATA_FIELDS_MAX];
     const struct metadata *metadata = call->metadata;
     size_t count = 0;
 
-    add_field(fields, &count, "content-type", "application/grpc");
+    call->responded = true;
+    if (!metadata && !call->coding_sent) {
+        h2_respond_fixed(call->stream, 200, &type_field, 1);
+        return;
+    }
+    fields[count++] = type_field;
     if (call->coding_sent)
         add_field(fields, &count, "grpc-encoding", coding_name(call->reply_coding));
     for (size_t i = 0; metadata && i < metadata->counts[METADATA_HEADERS]; i++)
         fields[count++] = metadata->fields[METADATA_HEADERS][i];
-    call->responded = true;
     h2_respond(call->stream, 200, fields, count);
 }
 

@@ -9,6 +9,8 @@
 #include "proto/codec/codec.h"
 #include "proto/framing.h"
 
+const struct h2_header trailers_ok = {"grpc-status", "0", 11, 1};
+
 static void add(struct trailers *trailers, const char *name, const char *value)
 {
     trailers->fields[trailers->count++] = (struct h2_header){.name = name,
@@ -45,7 +47,7 @@ void trailers_build(struct trailers *trailers, const struct failure *failure,
         add_metadata(trailers, metadata, METADATA_HEADERS);
     }
     if (failure->status == TRIT_OK) {
-        add(trailers, "grpc-status", "0");
+        trailers->fields[trailers->count++] = trailers_ok;
         add_metadata(trailers, metadata, METADATA_TRAILERS);
         return;
     }

@@ -24,6 +24,9 @@ struct trailers { /* fields point into the struct: do not copy it */
     size_t count;
 };
 
+/* What ends a call without failure and metadata, after its messages: one field. */
+extern const struct h2_header trailers_ok;
+
 /* `metadata`: what the method added; may be NULL. `only`: a Trailers-Only response, which
  * has a content-type and the metadata of the headers. A failure with UNIMPLEMENTED also
  * says which codings are supported. */

@@ -19,32 +19,29 @@ struct frame_head {
 static bool next_head(struct frame_walk *walk, const uint8_t *bytes, size_t count,
                       size_t *at, struct frame_head *found)
 {
+    const size_t skipped = count - *at < walk->skip ? count - *at : walk->skip;
     const uint8_t *head = walk->head;
 
-    while (*at < count) {
-        size_t ahead = count - *at;
-
-        if (walk->skip > 0) {
-            size_t skipped = ahead < walk->skip ? ahead : walk->skip;
-
-            walk->skip -= (uint32_t)skipped;
-            *at += skipped;
-            continue;
-        }
-        walk->head[walk->head_bytes++] = bytes[(*at)++];
+    walk->skip -= (uint32_t)skipped;
+    *at += skipped;
+    if (walk->head_bytes == 0 && count - *at >= FRAME_HEADER_BYTES) {
+        head = bytes + *at;
+        *at += FRAME_HEADER_BYTES;
+    } else {
+        while (*at < count && walk->head_bytes < FRAME_HEADER_BYTES)
+            walk->head[walk->head_bytes++] = bytes[(*at)++];
         if (walk->head_bytes < FRAME_HEADER_BYTES)
-            continue;
+            return false;
         walk->head_bytes = 0;
-        walk->skip = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
-        *found = (struct frame_head){
-            .type = head[3],
-            .flags = head[4],
-            .stream_id = (uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
-                         (uint32_t)head[7] << 8 | head[8],
-        };
-        return true;
     }
-    return false;
+    walk->skip = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
+    *found = (struct frame_head){
+        .type = head[3],
+        .flags = head[4],
+        .stream_id = (uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
+                     (uint32_t)head[7] << 8 | head[8],
+    };
+    return true;
 }
 
 void frame_walk_init(struct frame_walk *walk)

@@ -83,8 +83,13 @@ void header_block_seal(struct header_block *block)
     }
 }
 
-void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count)
+void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count,
+                  bool fixed)
 {
+    const uint8_t flags =
+        fixed ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE
+              : NGHTTP2_NV_FLAG_NONE;
+
     assert(count <= RESPONSE_FIELDS_MAX);
     for (size_t i = 0; i < count; i++)
         nv[i] = (nghttp2_nv){
@@ -92,6 +97,7 @@ void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count)
             .namelen = fields[i].name_len,
             .value = (uint8_t *)(uintptr_t)fields[i].value,
             .valuelen = fields[i].value_len,
+            .flags = flags,
         };
 }
 

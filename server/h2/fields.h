@@ -41,8 +41,9 @@ bool header_block_too_large(const struct header_block *block);
 
 void header_block_seal(struct header_block *block);
 
-/* Points `nv` to the fields; borrows their text. */
-void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count);
+/* Points `nv` to the fields; borrows their text. `fixed`: nghttp2 may borrow it too. */
+void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count,
+                  bool fixed);
 
 /* A copy in one allocation; the caller frees it with recycler_free. NULL: out of memory. */
 struct fields {

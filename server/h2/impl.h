@@ -63,6 +63,7 @@ struct h2_session {
         *latest; /* whose frames came last, as nghttp2 would find it; or NULL */
     size_t stream_count, streams_max;
     size_t stops_due; /* streams that h2_stop_uploads resets */
+    size_t consumed;  /* DATA bytes whose credit the connection gets after h2_receive */
     struct batch batch;
     struct frame_walk walk;
     struct fates fates;
@@ -97,14 +98,18 @@ struct h2_stream {
     bool announced; /* request() was delivered, so closed() must follow */
     bool peer_done; /* END_STREAM was received */
     bool refused;   /* there was no memory for it: request_too_large() */
+    bool last_data; /* the DATA frame with END_STREAM comes: the peer needs no credit */
+    bool deferred;  /* nghttp2 waits for h2_write or h2_finish */
     enum stop_state stop;
     uint32_t close_code;
     struct header_block headers;
-    struct fields *trailers; /* in state FINISHING */
-    struct list queue;       /* slices */
-    size_t queued;           /* bytes in `queue` */
-    uint64_t taken;          /* bytes that have left it */
-    uint64_t batch_serial;   /* of the last batch with bytes of this stream */
+    struct fields *trailers;                /* in state FINISHING, or: */
+    const struct h2_header *fixed_trailers; /* constants */
+    size_t fixed_count;
+    struct list queue;     /* slices */
+    size_t queued;         /* bytes in `queue` */
+    uint64_t taken;        /* bytes that have left it */
+    uint64_t batch_serial; /* of the last batch with bytes of this stream */
 };
 
 /* ---- state.c ---- */

@@ -5,9 +5,9 @@
  *   on_header         keeps its fields, up to the limits
  *   on_frame          headers complete: request(); END_STREAM: end()
  *   on_invalid_frame  headers break a rule, and nghttp2 resets the stream: malformed()
- *   on_data           gives the connection's credit back at once, so that one
- *                     slow call cannot stall the others; the owner gives the
- *                     stream's credit back (h2_credit)
+ *   on_data           h2_receive gives the connection's credit back at its end, so
+ *                     that one slow call cannot stall the others; the owner gives
+ *                     the stream's credit back (h2_credit)
  *   on_stream_close   closed(), now or after the batch with its bytes
  *
  * All of this happens within h2_receive; on_stream_close also happens within
@@ -205,11 +205,13 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
     struct h2_session *session = user;
     struct h2_stream *stream = stream_find(session, stream_id);
 
-    (void)flags;
+    (void)ng;
     session->counters.bytes_received += count;
-    session_check(session, nghttp2_session_consume_connection(ng, count));
-    if (stream && wants_body(stream))
+    session->consumed += count;
+    if (stream && wants_body(stream)) {
+        stream->last_data = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
         session->events->data(stream, bytes, count);
+    }
     return callback_result(session);
 }
 

@@ -164,6 +164,9 @@ int h2_receive(struct h2_session *session, const uint8_t *bytes, size_t count,
     session->in_io = true;
     account_batch_begin(session->account);
     int code = feed(session, bytes, count);
+    session_check(session,
+                  nghttp2_session_consume_connection(session->ng, session->consumed));
+    session->consumed = 0;
     session_batch_end(session);
     if (nghttp2_session_get_outbound_queue_size(session->ng) > QUEUED_FRAMES_MAX)
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many frames unsent");

@@ -38,15 +38,18 @@ static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
                                 int32_t stream_window, uint32_t peer_frame_bytes_max,
                                 void *user)
 {
-    const struct h2_stream *stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+    const struct h2_stream *stream;
     size_t bytes = u64_min(peer_frame_bytes_max, DATA_FRAME_BYTES_MAX);
 
     (void)frame_type, (void)user;
     assert(connection_window > 0 && stream_window > 0); /* or nghttp2 would not ask */
     bytes = u64_min(bytes, (size_t)connection_window);
     bytes = u64_min(bytes, (size_t)stream_window);
+    if (bytes <= FRAME_BYTES_DEFAULT)
+        return (ssize_t)bytes;
     /* The buffer stays as large, so a connection of small replies keeps a small one. */
-    if (stream && stream->queued < bytes && bytes > FRAME_BYTES_DEFAULT)
+    stream = nghttp2_session_get_stream_user_data(ng, stream_id);
+    if (stream && stream->queued < bytes)
         bytes =
             stream->queued > FRAME_BYTES_DEFAULT ? stream->queued : FRAME_BYTES_DEFAULT;
     return (ssize_t)bytes;
@@ -57,13 +60,17 @@ static ssize_t frame_length_max(nghttp2_session *ng, uint8_t frame_type,
 static int end_body(struct h2_stream *stream, uint32_t *flags)
 {
     struct fields *trailers = stream->trailers;
+    const size_t count = trailers ? trailers->count : stream->fixed_count;
+    nghttp2_nv fixed[RESPONSE_FIELDS_MAX];
     int code = 0;
 
+    if (!trailers)
+        fields_point(fixed, stream->fixed_trailers, count, true);
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (trailers->count) {
+    if (count > 0) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        code = nghttp2_submit_trailer(stream->session->ng, stream->id, trailers->nv,
-                                      trailers->count);
+        code = nghttp2_submit_trailer(stream->session->ng, stream->id,
+                                      trailers ? trailers->nv : fixed, count);
     }
     recycler_free(&stream->session->recycler, trailers);
     stream->trailers = NULL;
@@ -85,6 +92,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *buffer
         if (end_body(stream, flags) != 0)
             return NGHTTP2_ERR_CALLBACK_FAILURE;
     } else if (bytes == 0) {
+        stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
     return (ssize_t)bytes;

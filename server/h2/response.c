@@ -9,44 +9,57 @@
 
 /* Sends :status and the fields; `body` NULL: nothing follows. */
 static int submit_response(struct h2_stream *stream, int http_status,
-                           const struct h2_header *fields, size_t count,
+                           const struct h2_header *fields, size_t count, bool fixed,
                            const nghttp2_data_provider *body)
 {
+    static const struct h2_header ok = {":status", "200", 7, 3};
     struct h2_session *session = stream->session;
     nghttp2_nv nv[RESPONSE_FIELDS_MAX + 1];
-    struct h2_header status = {.name = ":status", .name_len = 7};
-    char digits[] = {(char)('0' + http_status / 100), (char)('0' + http_status / 10 % 10),
-                     (char)('0' + http_status % 10), '\0'};
+    const char digits[] = {(char)('0' + http_status / 100),
+                           (char)('0' + http_status / 10 % 10),
+                           (char)('0' + http_status % 10), '\0'};
+    const struct h2_header other = {":status", digits, 7, 3};
     int code;
 
     assert(http_status >= 100 && http_status <= 999);
-    status.value = digits;
-    status.value_len = 3;
-    fields_point(nv, &status, 1);
-    fields_point(nv + 1, fields, count);
+    fields_point(nv, http_status == 200 ? &ok : &other, 1, http_status == 200);
+    fields_point(nv + 1, fields, count, fixed);
     code = nghttp2_submit_response(session->ng, stream->id, nv, count + 1, body);
     session_check(session, code);
     session_wake(session);
     return nghttp2_is_fatal(code) ? -1 : 0;
 }
 
-int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,
-               size_t count)
+static int respond(struct h2_stream *stream, int http_status,
+                   const struct h2_header *fields, size_t count, bool fixed)
 {
     const nghttp2_data_provider body = output_of(stream);
 
     assert(stream->state != STREAM_RESPONDING && stream->state != STREAM_FINISHING);
     if (!state_try(&stream_states, &stream->state, STREAM_RESPONDING))
         return 0;
-    return submit_response(stream, http_status, fields, count, &body);
+    return submit_response(stream, http_status, fields, count, fixed, &body);
 }
 
-/* nghttp2 defers a stream that has no bytes; this continues it. When the stream
- * was not deferred nghttp2 returns an error, which session_check ignores. */
+int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,
+               size_t count)
+{
+    return respond(stream, http_status, fields, count, false);
+}
+
+int h2_respond_fixed(struct h2_stream *stream, int http_status,
+                     const struct h2_header *fields, size_t count)
+{
+    return respond(stream, http_status, fields, count, true);
+}
+
+/* nghttp2 defers a stream that has no bytes; this continues it. */
 static void resume_output(struct h2_stream *stream)
 {
-    session_check(stream->session,
-                  nghttp2_session_resume_data(stream->session->ng, stream->id));
+    if (stream->deferred)
+        session_check(stream->session,
+                      nghttp2_session_resume_data(stream->session->ng, stream->id));
+    stream->deferred = false;
     session_wake(stream->session);
 }
 
@@ -60,24 +73,49 @@ void h2_write(struct h2_stream *stream, struct h2_slice *slice)
         resume_output(stream);
 }
 
-int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count)
+/* Keeps the trailers until the slices have left. */
+static int keep_trailers(struct h2_stream *stream, const struct h2_header *fields,
+                         size_t count, bool fixed)
+{
+    if (fixed) {
+        stream->fixed_trailers = fields;
+        stream->fixed_count = count;
+        return 0;
+    }
+    stream->trailers = fields_copy(fields, count, &stream->session->recycler);
+    if (stream->trailers)
+        return 0;
+    session_check(stream->session, NGHTTP2_ERR_NOMEM);
+    return -1;
+}
+
+static int finish(struct h2_stream *stream, const struct h2_header *fields, size_t count,
+                  bool fixed)
 {
     assert(stream->state != STREAM_FINISHING);
     if (stream->state == STREAM_OPEN) {
         state_move(&stream_states, &stream->state, STREAM_ENDING);
-        return submit_response(stream, 200, fields, count, NULL);
+        return submit_response(stream, 200, fields, count, fixed, NULL);
     }
     if (stream->state != STREAM_RESPONDING)
         return 0;
-    struct fields *trailers = fields_copy(fields, count, &stream->session->recycler);
-    if (!trailers) {
-        session_check(stream->session, NGHTTP2_ERR_NOMEM);
+    if (keep_trailers(stream, fields, count, fixed) < 0)
         return -1;
-    }
-    stream->trailers = trailers;
     state_move(&stream_states, &stream->state, STREAM_FINISHING);
     resume_output(stream);
     return 0;
+}
+
+int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count)
+{
+    return finish(stream, fields, count, false);
+}
+
+int h2_finish_fixed(struct h2_stream *stream, const struct h2_header *fields,
+                    size_t count)
+{
+    assert(count > 0);
+    return finish(stream, fields, count, true);
 }
 
 void h2_reset(struct h2_stream *stream, uint32_t error_code)
@@ -95,11 +133,11 @@ void h2_credit(struct h2_stream *stream, size_t bytes)
 {
     struct h2_session *session = stream->session;
 
-    if (stream->state == STREAM_CLOSED || bytes == 0)
+    if (stream->state == STREAM_CLOSED || stream->last_data || bytes == 0)
         return;
     session_check(session,
                   nghttp2_session_consume_stream(session->ng, stream->id, bytes));
-    if (nghttp2_session_want_write(session->ng))
+    if (!session->in_io && nghttp2_session_want_write(session->ng))
         session_wake(session);
 }
 

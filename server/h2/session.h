@@ -139,6 +139,10 @@ void h2_stream_set_user(struct h2_stream *stream, void *user);
 int h2_respond(struct h2_stream *stream, int http_status, const struct h2_header *fields,
                size_t count);
 
+/* The same for fields that are constants of the program, names in lower case: it copies none. */
+int h2_respond_fixed(struct h2_stream *stream, int http_status,
+                     const struct h2_header *fields, size_t count);
+
 /* Lends a slice, which follows all earlier ones. Only after h2_respond and before
  * h2_finish. Never fails: the slice of a stream that is reset or closed is
  * released before closed(). */
@@ -149,6 +153,10 @@ void h2_write(struct h2_stream *stream, struct h2_slice *slice);
  * HEADERS with :status 200 and the fields. If the peer has not half-closed by
  * then, h2_stop_uploads sends RST_STREAM(NO_ERROR). */
 int h2_finish(struct h2_stream *stream, const struct h2_header *fields, size_t count);
+
+/* The same for at least one field, array and text of which are constants of the program. */
+int h2_finish_fixed(struct h2_stream *stream, const struct h2_header *fields,
+                    size_t count);
 
 void h2_reset(struct h2_stream *stream, uint32_t error_code);
 

@@ -46,6 +46,31 @@ CASE(answers, "a request is delivered and answered")
     pair_destroy(pair);
 }
 
+CASE(answers_fixed,
+     "fields that are constants arrive like others, with and without a body")
+{
+    static const struct h2_header type = {"content-type", "application/grpc", 12, 16},
+                                  status = {"grpc-status", "0", 11, 1};
+
+    for (int body = 0; body < 2; body++) {
+        struct pair *pair = pair_create();
+        struct call *call = pair_one_call(pair, false);
+        struct reply *reply = &pair->replies[0];
+
+        CHECK_EQ(h2_respond_fixed(call->stream, 200, &type, 1), 0);
+        pair_pump(pair); /* the stream waits for bytes */
+        CHECK_STR(reply->status, "200");
+        if (body)
+            pair_call_write(call, 300, 'x');
+        CHECK_EQ(h2_finish_fixed(call->stream, &status, 1), 0);
+        pair_pump(pair);
+        CHECK_STR(reply->grpc_status, "0");
+        CHECK_EQ(reply->body_bytes, body ? 300 : 0);
+        CHECK_EQ(call->close_code, 0);
+        pair_destroy(pair);
+    }
+}
+
 static void answers_from_request(struct call *call)
 {
     pair_call_respond(call);
