@@ -34,7 +34,8 @@
 /* For small messages; for the 2-bit output of a tile, and of a wide one; for the codes and
  * sums of a tile, and of a wide one; for a tile with its scales and codes. */
 static const size_t class_bytes[] = {
-    8 << 10, 18 << 10, 36 << 10, 64 << 10, 104 << 10, TILE_IN_BYTES_MAX + (4 << 10),
+    BLOCKS_SMALLEST_BYTES,         18 << 10, 36 << 10, 64 << 10, 104 << 10,
+    TILE_IN_BYTES_MAX + (4 << 10),
 };
 
 enum {
@@ -54,7 +55,7 @@ struct slab {
     unsigned size_class;
     uint16_t blocks, used; /* blocks 0: not cut yet */
     uint16_t first_free;   /* index of a block; UNUSED_END: none */
-    uint16_t next_free[(SLAB_BYTES - SLAB_HEAD_BYTES) / (8 << 10)];
+    uint16_t next_free[(SLAB_BYTES - SLAB_HEAD_BYTES) / BLOCKS_SMALLEST_BYTES];
 };
 _Static_assert(sizeof(struct slab) <= SLAB_HEAD_BYTES, "a slab's head fits its page");
 

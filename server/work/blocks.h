@@ -20,6 +20,7 @@ enum {
     BLOCKS_KEPT_BYTES_MAX = 64 << 20,          /* of slabs without a used block */
     BLOCKS_KEPT_MAPPINGS_BYTES_MAX = 32 << 20, /* of larger blocks that were put back */
     BLOCKS_SLAB_BYTES = 2 << 20,
+    BLOCKS_SMALLEST_BYTES = 8 << 10,
 };
 
 struct block {

@@ -382,16 +382,21 @@ static uint64_t code_bytes(uint64_t group_len)
     return div_up(group_len, 4);
 }
 
+static uint64_t row_code_bytes(const struct plan *plan)
+{
+    return (plan->groups_per_row - 1) * code_bytes(plan->spec.group_size) +
+           code_bytes(plan->tail_len);
+}
+
 static struct position locate(const struct plan *plan, uint64_t group)
 {
+    if (group == 0)
+        return (struct position){0};
     uint64_t row = group / plan->groups_per_row;
     uint64_t column = group % plan->groups_per_row;
-    uint64_t group_code = code_bytes(plan->spec.group_size);
-    uint64_t row_code =
-        (plan->groups_per_row - 1) * group_code + code_bytes(plan->tail_len);
     struct position at = {
         .element = row * plan->row_len + column * plan->spec.group_size,
-        .code = row * row_code + column * group_code,
+        .code = row * row_code_bytes(plan) + column * code_bytes(plan->spec.group_size),
     };
 
     /* Cannot overflow: plan_init has checked the whole tensor. */
@@ -426,6 +431,16 @@ static void cut_span(const struct plan *plan, uint64_t first, uint64_t most,
 
 void plan_tile(const struct plan *plan, uint64_t index, struct tile_span *span)
 {
+    if (plan->tiles == 1) { /* most tensors of small calls: nothing to divide */
+        *span = (struct tile_span){
+            .groups = plan->groups,
+            .elements = plan->elements,
+            .in_bytes = plan->in_bytes,
+            .out_bytes = plan->out_bytes,
+            .code_bytes = plan->rows * row_code_bytes(plan),
+        };
+        return;
+    }
     cut_span(plan, index * plan->tile_groups, plan->tile_groups, span);
     span->index = index;
 }

@@ -84,7 +84,8 @@ static void reply_unary(struct call *call)
     frame_prefix(head, (uint32_t)(count + plan->out_scale_bytes + reply.data_bytes));
     count += GRPC_PREFIX_BYTES;
     scales_at += GRPC_PREFIX_BYTES;
-    if (call_write_copy(call, head, scales_at) == 0) {
+    if (pipeline_lend_head(pipeline, head, scales_at) ||
+        call_write_copy(call, head, scales_at) == 0) {
         if (plan->out_scale_bytes) {
             pipeline_lend_scales(pipeline);
             if (call_write_copy(call, head + scales_at, count - scales_at) < 0)

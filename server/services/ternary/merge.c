@@ -178,7 +178,8 @@ void merge_tile(struct merge *merge, const struct task *task, const struct tile 
     occurrences_add(&merge->lost, &tile->lost, merge->groups);
     occurrences_add(&merge->rounded, &tile->rounded, merge->groups);
     ternary_counts_add(&merge->counts, &tile->counts, merge->elements, merge->groups);
-    merge_check(merge, task, tile);
+    if (task->op != TASK_TERNARIZE) /* nothing was checked then */
+        merge_check(merge, task, tile);
     storage_check_add(&merge->storage, &tile->storage, merge->groups);
     if (task->wants_codes || tile->sums) /* else there is no report */
         merge_groups(merge, tile->scales, tile->sums, tile->span.groups);

@@ -54,15 +54,14 @@ static int pack_task(struct call *call, struct pipeline *pipeline,
 
 static int unary_task(struct call *call, struct pipeline *pipeline)
 {
-    struct scan_part *parts = call->scan.parts;
     struct wire_pack wire = {0};
     struct wire_tensor tensor = {0};
     char error[CODEC_ERROR_BYTES];
 
-    if (decode_pack(&parts[PART_ROOT], &wire, error) < 0)
+    if (decode_pack(&call->scan.parts[PART_ROOT], &wire, error) < 0)
         return decode_failed(call, "", error);
-    if (decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
-        return decode_failed(call, "tensor.", error);
+    if (tensor_call_header(call, "tensor.", &tensor) < 0)
+        return -1;
     if (pack_task(call, pipeline, &wire, &tensor) < 0)
         return -1;
     return encoded_reply_check(call, "PackStream");

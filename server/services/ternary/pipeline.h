@@ -134,6 +134,10 @@ int pipeline_reply_region(struct pipeline *pipeline, const struct wire_region *r
  * when the last tile is merged. */
 void pipeline_request_done(struct pipeline *pipeline);
 
+/* Lends a copy of a few bytes, which the first held tile keeps, before the scales and outputs.
+ * False: it has no room for so many, or there is none. */
+bool pipeline_lend_head(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
+
 /* Lend the separate scales, or the outputs, of all held tiles to the stream. Lend the
  * scales first: lending the outputs empties the list of held tiles. */
 void pipeline_lend_scales(struct pipeline *pipeline);

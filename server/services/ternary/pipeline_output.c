@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Merged tiles are sent as chunks of a stream, or held for a unary reply. Slices point
  * into the tile; when the stream releases the last one, the tile is recycled. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "obs/metrics.h"
 #include "proto/codec/codec.h"
@@ -162,13 +164,26 @@ void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
     tile_left(pipeline);
 }
 
+bool pipeline_lend_head(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
+{
+    struct tile *tile;
+
+    if (list_empty(&pipeline->held) || count > TILE_HEAD_BYTES)
+        return false;
+    tile = LIST_OWNER(pipeline->held.next, struct tile, link);
+    memcpy(tile->head, bytes, count);
+    tile->lent = 1;
+    lend(tile, &tile->head_slice, tile->head, count, head_released);
+    return true;
+}
+
 void pipeline_lend_scales(struct pipeline *pipeline)
 {
     for (struct list *node = pipeline->held.next; node != &pipeline->held;
          node = node->next) {
         struct tile *tile = LIST_OWNER(node, struct tile, link);
 
-        tile->lent = 2; /* the scales now and the output later */
+        tile->lent += 2; /* the scales now and the output later */
         lend(tile, &tile->scale_slice, tile->scales_out, tile->scale_out_bytes,
              scale_released);
     }

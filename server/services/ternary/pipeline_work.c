@@ -414,7 +414,8 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
         pipeline_plan_scratch(pipeline, tile);
     if (!tile->prepared &&
         (pipeline_prepare_copies(pipeline, tile) < 0 ||
-         tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0))
+         (!tile_share(tile, &pipeline->task) &&
+          tile_prepare(tile, &pipeline->task, config->blocks, call->account) < 0)))
         return memory_spent(call);
     pipeline->in_flight++;
     pipeline_keep_credit(pipeline);

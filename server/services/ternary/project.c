@@ -41,15 +41,14 @@ static int project_task(struct call *call, struct pipeline *pipeline,
 
 static int unary_task(struct call *call, struct pipeline *pipeline)
 {
-    struct scan_part *parts = call->scan.parts;
-    struct wire_project wire = {0};
-    struct wire_tensor tensor = {0};
+    struct wire_project wire;
+    struct wire_tensor tensor;
     char error[CODEC_ERROR_BYTES];
 
-    if (decode_project(&parts[PART_ROOT], &wire, error) < 0)
+    if (decode_project(&call->scan.parts[PART_ROOT], &wire, error) < 0)
         return decode_failed(call, "", error);
-    if (decode_tensor(&parts[PART_TENSOR], &tensor, error) < 0)
-        return decode_failed(call, "tensor.", error);
+    if (tensor_call_header(call, "tensor.", &tensor) < 0)
+        return -1;
     if (project_task(call, pipeline, &wire, &tensor) < 0 ||
         pipeline_reply_region(pipeline, &wire.reply) < 0)
         return -1;

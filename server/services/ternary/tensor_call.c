@@ -134,6 +134,16 @@ static int unary_reference_begin(struct call *call, uint64_t length)
 
 /* ---- tensors in memory of the client --------------------------------------------- */
 
+int tensor_call_header(struct call *call, const char *path, struct wire_tensor *tensor)
+{
+    char error[CODEC_ERROR_BYTES];
+
+    if (decode_tensor(&call->scan.parts[PART_TENSOR], tensor, error) < 0)
+        return decode_failed(call, path, error);
+    state_of(call)->without_region = !tensor->region.present;
+    return 0;
+}
+
 static int region_of(struct call *call, uint32_t part, const char *path,
                      struct wire_region *region)
 {
@@ -202,14 +212,18 @@ static int unary_regions(struct call *call)
     return pipeline_feed_region(&state->pipeline, &state->pipeline.tensor, &region, path);
 }
 
-/* The tensor has data: it must not have a region too. */
+/* The tensor has data: it must not have a region too. Its header is as it was when the data
+ * began. */
 static int check_one_place(struct call *call)
 {
     const struct scan_part *part = &call->scan.parts[PART_TENSOR];
     char path[REGION_FIELD_BYTES], error[CODEC_ERROR_BYTES];
     struct wire_tensor tensor = {0};
-    const bool decoded = !part->seen || decode_tensor(part, &tensor, error) == 0;
+    bool decoded;
 
+    if (state_of(call)->without_region)
+        return 0;
+    decoded = !part->seen || decode_tensor(part, &tensor, error) == 0;
     if (decoded && !tensor.region.present)
         return 0;
     tensor_path(state_of(call)->ops, path, "");

@@ -44,6 +44,7 @@ struct tensor_call {
     const struct tensor_ops *ops;
     enum tensor_call_state state;     /* unary */
     size_t small_bytes;               /* unary: when the data began */
+    bool without_region;              /* unary: the tensor's header has none */
     struct chunk_reader chunk;        /* stream */
     void (*reply)(struct call *call); /* once the report is final */
     bool reports;                     /* `report` is in use */
@@ -78,6 +79,9 @@ void tensor_fini(struct call *call);
     .blob_bytes = tensor_blob_bytes, .blob_end = tensor_blob_end,                        \
     .message = tensor_message, .request = tensor_request, .cancel = tensor_cancel,       \
     .fini = tensor_fini
+
+/* Decodes the header of a unary request's tensor, `path` in messages. */
+int tensor_call_header(struct call *call, const char *path, struct wire_tensor *tensor);
 
 /* plan_init, with metrics for refusals at a limit, and with the checks of a shard. */
 int tensor_call_plan(struct call *call, const struct plan_spec *spec, struct plan *plan);

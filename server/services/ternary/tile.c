@@ -35,25 +35,6 @@ enum side_array {
     SIDE_ARRAYS,
 };
 
-/* The arrays that only packing needs. */
-static size_t pack_bytes(const struct tile *tile, const struct task *task,
-                         enum side_array part)
-{
-    size_t groups = (size_t)tile->span.groups, elements = (size_t)tile->span.elements;
-    size_t unit = task_unit_elements(task), units = unit ? elements / unit : 0;
-
-    if (task->op != TASK_PACK)
-        return 0;
-    if (part == SIDE_HELD)
-        return groups * sizeof(float);
-    if (part == SIDE_UNIT_SCALES)
-        return units * sizeof(float);
-    if (part == SIDE_UNIT_INEXACT)
-        return units;
-    return task_interleaves(task) && groups > 1 && task_pads_codes(task) ? elements / 4
-                                                                         : 0;
-}
-
 static size_t out_chunks(const struct tile *tile, const struct task *task)
 {
     if (!task->in_pieces || !task->plan.spec.has_out)
@@ -68,49 +49,49 @@ size_t tile_out_chunk_bytes(const struct tile *tile, size_t index)
     return left < OUT_CHUNK_BYTES ? left : OUT_CHUNK_BYTES;
 }
 
-static size_t side_bytes(const struct tile *tile, const struct task *task,
-                         enum side_array part)
+/* The arrays that only packing needs. */
+static void measure_pack(const struct tile *tile, const struct task *task,
+                         size_t bytes[SIDE_ARRAYS])
 {
-    size_t groups = (size_t)tile->span.groups;
-    bool packs = task->op == TASK_PACK;
-    bool has_hashes = task->wants_codes && task->op != TASK_UNPACK && !packs;
+    const size_t groups = (size_t)tile->span.groups,
+                 elements = (size_t)tile->span.elements, unit = task_unit_elements(task),
+                 units = unit ? elements / unit : 0;
 
-    switch (part) {
-    case SIDE_SCALES:
-        return groups * sizeof(float);
-    case SIDE_SUMS:
-        return task->wants_sums ? groups * sizeof(struct group_sums) : 0;
-    case SIDE_CODES:
-        if (task_gathers(task))
-            return 0; /* they are in `in` */
-        return task->wants_codes || packs || task_interleaves(task) || task->in_pieces
-                   ? (size_t)tile->span.code_bytes
-                   : 0;
-    case SIDE_NARROW_SCALES:
-        return task_scale_out_bytes(task) == 2 ? groups * 2 : 0;
-    case SIDE_WIDE_SCALES:
-        return task_widens_scales(task) || task_spreads_scale(task)
-                   ? groups * sizeof(float)
-                   : 0;
-    case SIDE_TRITS:
-        if (!task_reads_trits(task))
-            return 0;
-        return task->in_pieces ? TILE_ELEMENTS_MAX : (size_t)tile->span.elements;
-    case SIDE_OUT_CHUNKS:
-        return out_chunks(tile, task) * sizeof(struct out_chunk);
-    case SIDE_HELD:
-    case SIDE_UNIT_SCALES:
-    case SIDE_UNIT_INEXACT:
-    case SIDE_FLAT_CODES:
-        return pack_bytes(tile, task, part);
-    case SIDE_INEXACT:
-        return has_hashes || packs ? groups : 0;
-    case SIDE_HASHES:
-        return has_hashes ? groups * TILE_HASH_BYTES : 0;
-    case SIDE_ARRAYS:
-        break;
-    }
-    return 0;
+    bytes[SIDE_HELD] = groups * sizeof(float);
+    bytes[SIDE_UNIT_SCALES] = units * sizeof(float);
+    bytes[SIDE_UNIT_INEXACT] = units;
+    if (task_interleaves(task) && groups > 1 && task_pads_codes(task))
+        bytes[SIDE_FLAT_CODES] = elements / 4;
+}
+
+static void measure_arrays(const struct tile *tile, const struct task *task,
+                           size_t bytes[SIDE_ARRAYS])
+{
+    const size_t groups = (size_t)tile->span.groups;
+    const bool packs = task->op == TASK_PACK,
+               has_hashes = task->wants_codes && task->op != TASK_UNPACK && !packs,
+               has_codes = task->wants_codes || packs || task_interleaves(task) ||
+                           task->in_pieces;
+
+    bytes[SIDE_SCALES] = groups * sizeof(float);
+    if (task->wants_sums)
+        bytes[SIDE_SUMS] = groups * sizeof(struct group_sums);
+    if (has_codes && !task_gathers(task)) /* else they are in `in` */
+        bytes[SIDE_CODES] = (size_t)tile->span.code_bytes;
+    if (task_scale_out_bytes(task) == 2)
+        bytes[SIDE_NARROW_SCALES] = groups * 2;
+    if (task_widens_scales(task) || task_spreads_scale(task))
+        bytes[SIDE_WIDE_SCALES] = groups * sizeof(float);
+    if (task_reads_trits(task))
+        bytes[SIDE_TRITS] =
+            task->in_pieces ? TILE_ELEMENTS_MAX : (size_t)tile->span.elements;
+    bytes[SIDE_OUT_CHUNKS] = out_chunks(tile, task) * sizeof(struct out_chunk);
+    if (packs)
+        measure_pack(tile, task, bytes);
+    if (has_hashes || packs)
+        bytes[SIDE_INEXACT] = groups;
+    if (has_hashes)
+        bytes[SIDE_HASHES] = groups * TILE_HASH_BYTES;
 }
 
 static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size_t width)
@@ -132,27 +113,40 @@ static void place_side(struct tile *tile, uint8_t *const part[SIDE_ARRAYS], size
     tile->inexact_hashes = (uint8_t(*)[TILE_HASH_BYTES])part[SIDE_HASHES];
 }
 
+/* Where the arrays of the side block begin; the last one ends at `at[SIDE_ARRAYS]`. */
+struct side {
+    size_t at[SIDE_ARRAYS + 1];
+};
+
+static void measure_side(const struct tile *tile, const struct task *task,
+                         struct side *side)
+{
+    size_t bytes[SIDE_ARRAYS] = {0};
+
+    measure_arrays(tile, task, bytes);
+    side->at[0] = 0;
+    for (int part = 0; part < SIDE_ARRAYS; part++)
+        side->at[part + 1] = side->at[part] + align_up(bytes[part]);
+}
+
 size_t tile_side_bytes(const struct tile *tile, const struct task *task)
 {
-    size_t bytes = 0;
+    struct side side;
 
-    for (int part = 0; part < SIDE_ARRAYS; part++)
-        bytes += align_up(side_bytes(tile, task, (enum side_array)part));
-    return bytes;
+    measure_side(tile, task, &side);
+    return side.at[SIDE_ARRAYS];
 }
 
 /* Divides the side block. */
-static void divide_side(struct tile *tile, const struct task *task)
+static void divide_side(struct tile *tile, const struct task *task,
+                        const struct side *side)
 {
     uint8_t *parts_at[SIDE_ARRAYS];
-    size_t at = 0;
 
-    for (int part = 0; part < SIDE_ARRAYS; part++) {
-        const size_t bytes = align_up(side_bytes(tile, task, (enum side_array)part));
-
-        parts_at[part] = bytes ? tile->side.bytes + at : NULL;
-        at += bytes;
-    }
+    for (int part = 0; part < SIDE_ARRAYS; part++)
+        parts_at[part] = side->at[part + 1] > side->at[part]
+                             ? tile->side.bytes + side->at[part]
+                             : NULL;
     place_side(tile, parts_at, task_scale_out_bytes(task));
     tile->out_chunk_count = out_chunks(tile, task);
     if (tile->inexact)
@@ -166,33 +160,72 @@ void tile_place_out(struct tile *tile, const struct task *task)
                                                : tile->out.bytes;
 }
 
-int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
-                 struct account *account)
-{
-    struct block out = {0};
-
-    if (task->plan.spec.has_out && !task_in_place(task) && !tile->borrows_out &&
-        blocks_get_for(blocks, account, (size_t)tile->span.out_bytes, &out) < 0)
-        return -1;
-    if (task->op != TASK_PASS &&
-        blocks_get_for(blocks, account, tile_side_bytes(tile, task), &tile->side) < 0) {
-        blocks_put(blocks, &out);
-        return -1;
-    }
-    tile->out = out;
-    tile_use(tile, task);
-    return 0;
-}
-
-void tile_use(struct tile *tile, const struct task *task)
+static void use(struct tile *tile, const struct task *task, const struct side *side)
 {
     if (task->op != TASK_PASS)
-        divide_side(tile, task);
+        divide_side(tile, task, side);
     tile_place_out(tile, task);
     tile->scale_out_bytes = task->plan.whole
                                 ? (size_t)task->plan.out_scale_bytes
                                 : (size_t)tile->span.groups * task_scale_out_bytes(task);
     tile_results_init(tile);
+}
+
+void tile_use(struct tile *tile, const struct task *task)
+{
+    struct side side;
+
+    measure_side(tile, task, &side);
+    use(tile, task, &side);
+}
+
+/* Bytes of the output that need memory of their own. */
+static size_t out_bytes_apart(const struct tile *tile, const struct task *task)
+{
+    return task->plan.spec.has_out && !task_in_place(task) && !tile->borrows_out
+               ? (size_t)tile->span.out_bytes
+               : 0;
+}
+
+bool tile_share(struct tile *tile, const struct task *task)
+{
+    const size_t out_bytes = out_bytes_apart(tile, task),
+                 out_at = align_up((size_t)tile->span.in_bytes),
+                 side_at = out_at + align_up(out_bytes);
+    struct side side;
+
+    if (tile->in.size != BLOCKS_SMALLEST_BYTES || side_at > tile->in.size ||
+        task->op == TASK_PASS)
+        return false;
+    measure_side(tile, task, &side);
+    if (side_at + side.at[SIDE_ARRAYS] > tile->in.size)
+        return false;
+    tile->shares_in = true;
+    if (out_bytes)
+        tile->out.bytes = tile->in.bytes + out_at;
+    tile->side.bytes = tile->in.bytes + side_at;
+    use(tile, task, &side);
+    return true;
+}
+
+int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
+                 struct account *account)
+{
+    const size_t out_bytes = out_bytes_apart(tile, task);
+    struct block out = {0};
+    struct side side;
+
+    if (out_bytes && blocks_get_for(blocks, account, out_bytes, &out) < 0)
+        return -1;
+    measure_side(tile, task, &side);
+    if (task->op != TASK_PASS &&
+        blocks_get_for(blocks, account, side.at[SIDE_ARRAYS], &tile->side) < 0) {
+        blocks_put(blocks, &out);
+        return -1;
+    }
+    tile->out = out;
+    use(tile, task, &side);
+    return 0;
 }
 
 void tile_results_init(struct tile *tile)
@@ -212,6 +245,8 @@ void tile_results_init(struct tile *tile)
 void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks)
 {
     blocks_put(blocks, &tile->reference);
+    if (tile->shares_in)
+        return; /* the output is in the block */
     if (!task_in_place(task) || tile->place)
         blocks_put(blocks, &tile->in);
     if (tile->place)
@@ -222,6 +257,9 @@ void tile_trim(struct tile *tile, const struct task *task, struct blocks *blocks
 
 void tile_release_blocks(struct tile *tile, struct blocks *blocks)
 {
+    if (tile->shares_in)
+        tile->out = tile->side = (struct block){0};
+    tile->shares_in = false;
     blocks_put(blocks, &tile->in);
     blocks_put(blocks, &tile->reference);
     blocks_put(blocks, &tile->out);

@@ -26,7 +26,8 @@
 struct pipeline;
 
 enum {
-    TILE_HASH_BYTES = 32,                   /* SHA-256 */
+    TILE_HASH_BYTES = 32, /* SHA-256 */
+    TILE_HEAD_BYTES = 96,
     OUT_CHUNK_BYTES = REPLY_CHUNK_BYTES_MAX /* of all out_chunks but the last */
 };
 
@@ -59,6 +60,7 @@ struct tile {
 
     bool prepared; /* tile_prepare was called before it is submitted */
     struct block in, reference, out, side;
+    bool shares_in; /* `out` and `side` are in the block of `in`, behind its bytes */
     size_t in_filled, reference_filled;
     /* Memory of the client (regions.h) that the worker copies to `in` and `reference` first;
      * NULL: they are filled. */
@@ -107,7 +109,7 @@ struct tile {
 
     /* while it is sent */
     struct h2_slice head_slice, out_slice, scale_head_slice, scale_slice;
-    uint8_t head[96], scale_head[64];
+    uint8_t head[TILE_HEAD_BYTES], scale_head[64];
     uint32_t lent; /* slices that the stream has not released yet */
 };
 
@@ -115,6 +117,10 @@ struct tile {
  * budget or memory is exhausted, and the tile is unchanged. */
 int tile_prepare(struct tile *tile, const struct task *task, struct blocks *blocks,
                  struct account *account);
+
+/* The same for a small tile whose input is in `in`, without more memory: output and results
+ * are placed behind it. False: the block has no room, and the tile is unchanged. */
+bool tile_share(struct tile *tile, const struct task *task);
 
 /* The same with memory of the caller, for an owner without a pipeline: `side` has
  * tile_side_bytes, `out` the bytes of the output if it is not written in place. */

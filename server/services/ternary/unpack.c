@@ -95,10 +95,9 @@ static int backward_task(struct call *call, struct pipeline *pipeline)
 {
     struct wire_tensor tensor = {0};
     struct plan_spec spec;
-    char error[CODEC_ERROR_BYTES];
 
-    if (decode_tensor(&call->scan.parts[PART_TENSOR], &tensor, error) < 0)
-        return decode_failed(call, "grad_ternary.", error);
+    if (tensor_call_header(call, "grad_ternary.", &tensor) < 0)
+        return -1;
     spec = (struct plan_spec){
         .dtype = (enum trit_dtype)tensor.dtype,
         .rank = tensor.rank,

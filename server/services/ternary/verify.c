@@ -90,12 +90,14 @@ static int decode_unary(struct call *call, struct wire_verify *wire)
     return 0;
 }
 
-static int decode_header(struct call *call, const char *path,
-                         const struct scan_part *part, struct wire_tensor *tensor)
+static int reference_header(struct call *call, struct wire_tensor *reference)
 {
+    const struct scan_part *part = &call->scan.parts[PART_REFERENCE];
     char error[CODEC_ERROR_BYTES];
 
-    return decode_tensor(part, tensor, error) < 0 ? decode_failed(call, path, error) : 0;
+    return decode_tensor(part, reference, error) < 0
+               ? decode_failed(call, "reference.", error)
+               : 0;
 }
 
 /* The reference comes first. The plan has its shape; the tensor's must be equal. */
@@ -104,9 +106,7 @@ static int unary_reference_task(struct call *call, struct pipeline *pipeline)
     struct wire_verify wire = {0};
     struct wire_tensor reference = {0};
 
-    if (decode_unary(call, &wire) < 0 ||
-        decode_header(call, "reference.", &call->scan.parts[PART_REFERENCE], &reference) <
-            0 ||
+    if (decode_unary(call, &wire) < 0 || reference_header(call, &reference) < 0 ||
         check_options(call, &wire, true) < 0 || check_reference(call, &reference) < 0 ||
         tensor_call_layer(call, &wire.layer, wire.durability) < 0 ||
         make_plan(call, &wire, &reference, true, &pipeline->task.plan) < 0)
@@ -135,7 +135,7 @@ static int unary_task(struct call *call, struct pipeline *pipeline)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "reference.data",
                           "missing, or after tensor.data; send it before");
     if (decode_unary(call, &wire) < 0 ||
-        decode_header(call, "tensor.", &parts[PART_TENSOR], &tensor) < 0 ||
+        tensor_call_header(call, "tensor.", &tensor) < 0 ||
         check_options(call, &wire, has_reference) < 0 ||
         (!has_reference && tensor_call_layer(call, &wire.layer, wire.durability) < 0) ||
         make_plan(call, &wire, &tensor, has_reference, &plan) < 0)
