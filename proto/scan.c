@@ -174,6 +174,67 @@ static int copy_begin(struct scan *scan, uint64_t length)
     return GO_ON;
 }
 
+static int descend(struct scan *scan, const struct scan_field *field, uint64_t length)
+{
+    if (scan->depth + 1 == SCAN_DEPTH_MAX)
+        return fail(scan, "messages are nested too deep");
+    scan->depth++;
+    scan->levels[scan->depth] =
+        (struct scan_level){.fields = field->sub, .left = length, .part = field->id};
+    scan->parts[field->id].seen++;
+    scan->state = STATE_TAG;
+    return GO_ON;
+}
+
+/* A message or a blob of the table begins; its tag and length are taken. */
+static int table_field_begin(struct scan *scan, const struct scan_field *field,
+                             uint64_t length)
+{
+    struct scan_level *level = &scan->levels[scan->depth];
+    if (length > level->left)
+        return fail(scan, "a field reaches past the end of its message");
+    level->left -= length;
+    if (field->sub)
+        return descend(scan, field, length);
+    scan->blob = field->id;
+    scan->value_left = length;
+    scan->state = STATE_BLOB;
+    return GO_ON;
+}
+
+/* Most fields arrive whole, with a tag of one byte and a varint of one or two: takes such a
+ * field at once, of the table only its tag and length. SCAN_MORE: it is not such a field, and
+ * nothing is taken. */
+static int take_short(struct scan *scan, const uint8_t **bytes, size_t *count)
+{
+    struct scan_level *level = &scan->levels[scan->depth];
+    const uint8_t *at = *bytes;
+    const uint64_t most = *count < level->left ? *count : level->left;
+    const struct scan_field *field = NULL;
+    if (most < 2 || at[0] >= 0x80 || at[0] >> 3 == 0)
+        return SCAN_MORE;
+    size_t taken = 2, length = at[1];
+    if (length >= 0x80) {
+        if (most < 3 || at[2] >= 0x80)
+            return SCAN_MORE;
+        taken = 3;
+        length = (length & 0x7f) | (size_t)at[2] << 7;
+    }
+    scan->tag = at[0];
+    if ((at[0] & 7) == WIRE_LEN)
+        field = field_entry(scan);
+    else if ((at[0] & 7) != WIRE_VARINT)
+        return SCAN_MORE;
+    if ((at[0] & 7) == WIRE_LEN && !field)
+        taken += length;
+    if (taken > most)
+        return SCAN_MORE;
+    *bytes += taken;
+    *count -= taken;
+    level->left -= taken;
+    return field ? table_field_begin(scan, field, length) : part_append(scan, at, taken);
+}
+
 static int take_tag(struct scan *scan, const uint8_t **bytes, size_t *count)
 {
     while (scan->depth > 0 && scan->levels[scan->depth].left == 0)
@@ -182,7 +243,10 @@ static int take_tag(struct scan *scan, const uint8_t **bytes, size_t *count)
         return SCAN_MORE;
     if (scan->levels[scan->depth].left == 0)
         return fail(scan, "bytes after the end of the message");
-    int taken = take_varint(scan, bytes, count);
+    int taken = scan->varint_len == 0 ? take_short(scan, bytes, count) : SCAN_MORE;
+    if (taken != SCAN_MORE)
+        return taken;
+    taken = take_varint(scan, bytes, count);
     if (taken != GO_ON)
         return taken;
 
@@ -224,18 +288,6 @@ static int take_value(struct scan *scan, const uint8_t **bytes, size_t *count)
     return part_append(scan, scan->varint, varint_bytes);
 }
 
-static int descend(struct scan *scan, const struct scan_field *field, uint64_t length)
-{
-    if (scan->depth + 1 == SCAN_DEPTH_MAX)
-        return fail(scan, "messages are nested too deep");
-    scan->depth++;
-    scan->levels[scan->depth] =
-        (struct scan_level){.fields = field->sub, .left = length, .part = field->id};
-    scan->parts[field->id].seen++;
-    scan->state = STATE_TAG;
-    return GO_ON;
-}
-
 static int take_length(struct scan *scan, const uint8_t **bytes, size_t *count)
 {
     int taken = take_varint(scan, bytes, count);
@@ -250,16 +302,7 @@ static int take_length(struct scan *scan, const uint8_t **bytes, size_t *count)
             return SCAN_ERROR;
         return copy_begin(scan, length);
     }
-    struct scan_level *level = &scan->levels[scan->depth];
-    if (length > level->left)
-        return fail(scan, "a field reaches past the end of its message");
-    level->left -= length;
-    if (field->sub)
-        return descend(scan, field, length);
-    scan->blob = field->id;
-    scan->value_left = length;
-    scan->state = STATE_BLOB;
-    return GO_ON;
+    return table_field_begin(scan, field, length);
 }
 
 static size_t value_take(struct scan *scan, const uint8_t **bytes, size_t *count)

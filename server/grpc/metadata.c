@@ -31,6 +31,11 @@ static bool is_printable(const char *text, size_t count)
     return true;
 }
 
+bool metadata_is_text(const char *value)
+{
+    return is_printable(value, strlen(value));
+}
+
 static bool is_binary(const char *name)
 {
     size_t length = strlen(name);
@@ -42,7 +47,7 @@ const char *metadata_text(const struct request_headers *headers, const char *nam
 {
     const char *value = header_value(headers, name);
 
-    return value && is_printable(value, strlen(value)) ? value : NULL;
+    return value && metadata_is_text(value) ? value : NULL;
 }
 
 ptrdiff_t metadata_binary(const struct request_headers *headers, const char *name,

@@ -5,6 +5,7 @@
 #ifndef GRPC_METADATA_H
 #define GRPC_METADATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,10 @@ struct request_headers {
 /* The first field of this name, unchecked; NULL: there is none. */
 const char *header_value(const struct request_headers *headers, const char *name);
 
-/* The value of the first field `name` if it has only characters that gRPC allows
- * (printable ASCII); else NULL. */
+/* Whether it has only characters that gRPC allows in a text field: printable ASCII. */
+bool metadata_is_text(const char *value);
+
+/* The value of the first field `name` if it is text (metadata_is_text); else NULL. */
 const char *metadata_text(const struct request_headers *headers, const char *name);
 
 /* Decodes the first value of the field `name`, which ends in "-bin". A field can hold

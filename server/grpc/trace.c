@@ -30,12 +30,33 @@ static void copy_text(char *out, size_t bytes, const char *text)
     out[length] = '\0';
 }
 
+/* The values of both fields, found in one pass; NULL: there is none, or it is no text. */
+static void find_ids(const struct request_headers *headers, const char **id,
+                     const char **parent)
+{
+    static const char id_name[] = "x-request-id", parent_name[] = "traceparent";
+
+    *id = *parent = NULL;
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct h2_header *field = &headers->fields[i];
+
+        if (field->name_len == sizeof(id_name) - 1 && !*id &&
+            memcmp(field->name, id_name, sizeof(id_name) - 1) == 0)
+            *id = field->value;
+        else if (field->name_len == sizeof(parent_name) - 1 && !*parent &&
+                 memcmp(field->name, parent_name, sizeof(parent_name) - 1) == 0)
+            *parent = field->value;
+    }
+    *id = *id && metadata_is_text(*id) ? *id : NULL;
+    *parent = *parent && metadata_is_text(*parent) ? *parent : NULL;
+}
+
 void call_trace_read(struct call_trace *trace, const struct request_headers *headers,
                      const char *caller)
 {
-    const char *id = metadata_text(headers, "x-request-id");
-    const char *parent = metadata_text(headers, "traceparent");
+    const char *id, *parent;
 
+    find_ids(headers, &id, &parent);
     copy_text(trace->caller, sizeof(trace->caller), caller);
     copy_text(trace->request_id, sizeof(trace->request_id), id);
     copy_text(trace->traceparent, sizeof(trace->traceparent),
@@ -63,10 +84,13 @@ void call_trace_end(const struct grpc_config *config, const struct call_ended *e
 {
     const struct failure *failure = ended->failure;
     uint64_t took_ns = clock_monotonic_ns() - ended->started_ns;
+    const enum log_level level = failure->status == TRIT_OK ? LOG_DEBUG : LOG_INFO;
     struct log_field fields[9 + CALL_LABELS_MAX];
     size_t count = 0;
 
     metric_call(config->metrics, ended->method_id, failure->status, took_ns);
+    if (!log_wants(config->log, level))
+        return;
     fields[count++] = (struct log_field)LOG_STR("method", ended->path);
     fields[count++] = (struct log_field)LOG_STR("status", status_name(failure->status));
     fields[count++] = (struct log_field)LOG_U64("took_us", took_ns / 1000);
@@ -80,6 +104,5 @@ void call_trace_end(const struct grpc_config *config, const struct call_ended *e
     }
     count = add(fields, count, "message", failure->message);
     fields[count] = (struct log_field){.kind = LOG_KIND_END};
-    log_event(config->log, failure->status == TRIT_OK ? LOG_DEBUG : LOG_INFO, "rpc_end",
-              fields);
+    log_event(config->log, level, "rpc_end", fields);
 }

@@ -183,12 +183,18 @@ static void write_suppressed(struct log *log, uint64_t now)
     }
 }
 
+bool log_wants(const struct log *log, enum log_level level)
+{
+    return log &&
+           (unsigned)level >= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
 void log_event(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields)
 {
     uint64_t now;
 
-    if (!log || (unsigned)level < atomic_load_explicit(&log->level, memory_order_relaxed))
+    if (!log_wants(log, level))
         return;
     now = clock_monotonic_ns();
     write_suppressed(log, now);

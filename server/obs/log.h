@@ -6,6 +6,7 @@
 #ifndef OBS_LOG_H
 #define OBS_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "obs/field.h"
@@ -20,6 +21,9 @@ struct log *log_create(int fd, enum log_level level, enum log_format format);
 
 /* Any thread. NULL is harmless. */
 void log_set_level(struct log *log, enum log_level level);
+
+/* Whether events of this level are logged now. */
+bool log_wants(const struct log *log, enum log_level level);
 
 /* Logs the counts of suppressed events first. NULL is harmless. */
 void log_destroy(struct log *log);
