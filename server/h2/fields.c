@@ -7,80 +7,123 @@
 
 #include "base/limits.h"
 
+struct field_buffers {
+    nghttp2_rcbuf *name, *value;
+};
+
+bool fields_too_large(const struct fields_seen *seen)
+{
+    return seen->count > HEADER_FIELDS_MAX || seen->bytes > HEADER_BYTES_MAX;
+}
+
+/* Keeps the first `count` fields. */
+static void cut(struct header_block *block, size_t count)
+{
+    for (size_t i = count; i < block->kept; i++) {
+        nghttp2_rcbuf_decref(block->buffers[i].name);
+        nghttp2_rcbuf_decref(block->buffers[i].value);
+    }
+    block->kept = count;
+}
+
 void header_block_fini(struct header_block *block, struct recycler *recycler)
 {
+    cut(block, 0);
     recycler_free(recycler, block->fields);
-    recycler_free(recycler, block->text);
-    block->fields = NULL;
-    block->text = NULL;
-    block->count = block->capacity = block->text_used = block->text_capacity = 0;
+    recycler_free(recycler, block->buffers);
+    *block = (struct header_block){.count = 0};
 }
 
-static bool has_room(const struct header_block *block, size_t text_bytes)
+void header_block_begin(struct header_block *block)
 {
-    return block->count < block->capacity &&
-           block->text_used + text_bytes <= block->text_capacity;
+    block->count = 0;
 }
 
-static int reserve(struct header_block *block, struct recycler *recycler,
-                   size_t text_bytes)
+void header_block_end(struct header_block *block, struct recycler *recycler)
 {
-    struct h2_header *fields = recycler_grow(recycler, block->fields, &block->capacity,
-                                             block->count + 1, sizeof(*fields));
-    char *text;
+    size_t bytes = 0;
 
+    cut(block, block->count);
+    for (size_t i = 0; i < block->kept; i++)
+        bytes += block->fields[i].name_len + block->fields[i].value_len;
+    if (!recycler_keeps() || block->kept > KEPT_FIELDS_MAX || bytes > KEPT_BYTES_MAX)
+        header_block_fini(block, recycler);
+}
+
+static int reserve(struct header_block *block, struct recycler *recycler)
+{
+    const size_t needed = block->count + 1;
+    struct h2_header *fields;
+    struct field_buffers *buffers;
+
+    if (needed <= block->fields_capacity && needed <= block->buffers_capacity)
+        return 0;
+    fields = recycler_grow(recycler, block->fields, &block->fields_capacity, needed,
+                           sizeof(*fields));
     if (!fields)
         return -1;
     block->fields = fields;
-    text = recycler_grow(recycler, block->text, &block->text_capacity,
-                         block->text_used + text_bytes, 1);
-    if (!text)
+    buffers = recycler_grow(recycler, block->buffers, &block->buffers_capacity, needed,
+                            sizeof(*buffers));
+    if (!buffers)
         return -1;
-    block->text = text;
+    block->buffers = buffers;
     return 0;
 }
 
-static void append(struct header_block *block, const uint8_t *bytes, size_t count)
+static bool is_text(const char *text, size_t length, nghttp2_rcbuf *buffer)
 {
-    memcpy(block->text + block->text_used, bytes, count);
-    block->text[block->text_used + count] = '\0';
-    block->text_used += count + 1;
+    const nghttp2_vec found = nghttp2_rcbuf_get_buf(buffer);
+
+    return length == found.len && memcmp(text, found.base, length) == 0;
 }
 
-bool header_block_too_large(const struct header_block *block)
+/* Whether the next field is that of the request before: it has its buffers, or their text. */
+static bool repeats(const struct header_block *block, nghttp2_rcbuf *name,
+                    nghttp2_rcbuf *value)
 {
-    return block->seen > HEADER_FIELDS_MAX || block->bytes_seen > HEADER_BYTES_MAX;
+    const struct h2_header *field = &block->fields[block->count];
+    const struct field_buffers *buffers = &block->buffers[block->count];
+
+    return block->count < block->kept &&
+           (buffers->name == name || is_text(field->name, field->name_len, name)) &&
+           (buffers->value == value || is_text(field->value, field->value_len, value));
+}
+
+static bool count_field(struct fields_seen *seen, size_t name_len, size_t value_len)
+{
+    seen->count++;
+    seen->bytes += name_len + value_len + HEADER_FIELD_OVERHEAD;
+    return !fields_too_large(seen);
 }
 
 int header_block_add(struct header_block *block, struct recycler *recycler,
-                     const uint8_t *name, size_t name_len, const uint8_t *value,
-                     size_t value_len)
+                     struct fields_seen *seen, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
-    block->seen++;
-    block->bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
-    if (header_block_too_large(block))
+    nghttp2_vec name_text, value_text;
+
+    if (repeats(block, name, value)) {
+        const struct h2_header *field = &block->fields[block->count];
+
+        block->count += count_field(seen, field->name_len, field->value_len);
         return 0;
-    if (!has_room(block, name_len + value_len + 2) &&
-        reserve(block, recycler, name_len + value_len + 2) < 0)
-        return -1;
-    block->fields[block->count++] =
-        (struct h2_header){.name_len = name_len, .value_len = value_len};
-    append(block, name, name_len);
-    append(block, value, value_len);
-    return 0;
-}
-
-void header_block_seal(struct header_block *block)
-{
-    const char *text = block->text;
-
-    for (size_t i = 0; i < block->count; i++) {
-        struct h2_header *field = &block->fields[i];
-
-        field->name = text;
-        field->value = text + field->name_len + 1;
-        text = field->value + field->value_len + 1;
     }
+    name_text = nghttp2_rcbuf_get_buf(name);
+    value_text = nghttp2_rcbuf_get_buf(value);
+    if (!count_field(seen, name_text.len, value_text.len))
+        return 0;
+    cut(block, block->count);
+    if (reserve(block, recycler) < 0)
+        return -1;
+    nghttp2_rcbuf_incref(name);
+    nghttp2_rcbuf_incref(value);
+    block->buffers[block->count] = (struct field_buffers){name, value};
+    block->fields[block->count++] = (struct h2_header){.name = (char *)name_text.base,
+                                                       .name_len = name_text.len,
+                                                       .value = (char *)value_text.base,
+                                                       .value_len = value_text.len};
+    block->kept = block->count;
+    return 0;
 }
 
 void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count,

@@ -16,30 +16,39 @@ enum {
     HEADER_BYTES_HARD_MAX = 256 << 10, /* decoded; the same */
     HEADER_FIELD_OVERHEAD = 32,        /* added to each field's size: RFC 9113, 6.5.2 */
     RESPONSE_FIELDS_MAX = 64,          /* our own; more is an error in our code */
+    /* What a session keeps of a request for the next one. */
+    KEPT_FIELDS_MAX = 24,
+    KEPT_BYTES_MAX = 1024,
 };
 
-/* A request's fields. `text` holds name NUL value NUL ... in order. `fields` gets
- * its pointers in header_block_seal, because `text` moves while it grows. */
+/* Fields that a peer has sent in one block, with those that were not kept. */
+struct fields_seen {
+    size_t count;
+    size_t bytes; /* counted as MAX_HEADER_LIST_SIZE counts */
+};
+
+bool fields_too_large(const struct fields_seen *seen);
+
+/* The fields of the request that arrives, one at a time in a session. They hold references of
+ * nghttp2's buffers, and stay behind it: a connection mostly repeats its fields, and those that
+ * nghttp2 decodes from its tables are then the same buffers again. */
 struct header_block {
-    struct h2_header *fields;
-    size_t count, capacity;
-    char *text;
-    size_t text_used, text_capacity;
-    size_t seen;       /* fields, with those that were not kept */
-    size_t bytes_seen; /* counted as MAX_HEADER_LIST_SIZE counts */
+    struct h2_header *fields; /* `kept`, of which the request has `count` so far */
+    struct field_buffers *buffers;
+    size_t count, kept;
+    size_t fields_capacity, buffers_capacity;
 };
 
-/* Frees the fields; the counts stay. */
-void header_block_fini(struct header_block *block, struct recycler *recycler);
+void header_block_begin(struct header_block *block);
 
 /* -1: out of memory. Beyond the limits it counts the field and does not keep it. */
 int header_block_add(struct header_block *block, struct recycler *recycler,
-                     const uint8_t *name, size_t name_len, const uint8_t *value,
-                     size_t value_len);
+                     struct fields_seen *seen, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 
-bool header_block_too_large(const struct header_block *block);
+/* Nobody uses the fields any more: keeps a small block for the next request. */
+void header_block_end(struct header_block *block, struct recycler *recycler);
 
-void header_block_seal(struct header_block *block);
+void header_block_fini(struct header_block *block, struct recycler *recycler);
 
 /* Points `nv` to the fields; borrows their text. `fixed`: nghttp2 may borrow it too. */
 void fields_point(nghttp2_nv *nv, const struct h2_header *fields, size_t count,

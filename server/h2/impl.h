@@ -64,6 +64,7 @@ struct h2_session {
     size_t stream_count, streams_max;
     size_t stops_due; /* streams that h2_stop_uploads resets */
     size_t consumed;  /* DATA bytes whose credit the connection gets after h2_receive */
+    struct header_block headers; /* of the request that arrives */
     struct batch batch;
     struct frame_walk walk;
     struct fates fates;
@@ -102,7 +103,7 @@ struct h2_stream {
     bool deferred;  /* nghttp2 waits for h2_write or h2_finish */
     enum stop_state stop;
     uint32_t close_code;
-    struct header_block headers;
+    struct fields_seen fields_seen;
     struct fields *trailers;                /* in state FINISHING, or: */
     const struct h2_header *fixed_trailers; /* constants */
     size_t fixed_count;

@@ -91,13 +91,13 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* RST_STREAM(INTERNAL_ERROR) */
     stream->refused = no_memory;
+    header_block_begin(&session->headers);
     nghttp2_session_set_stream_user_data(ng, stream->id, stream);
     return 0;
 }
 
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len,
-                     uint8_t flags, void *user)
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
     struct h2_session *session = user;
     struct h2_stream *stream = stream_find(session, frame->hd.stream_id);
@@ -105,19 +105,20 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void)ng, (void)flags;
     if (!stream)
         return 0;
-    if (stream->headers.seen >= HEADER_FIELDS_HARD_MAX ||
-        stream->headers.bytes_seen >= HEADER_BYTES_HARD_MAX) {
+    if (stream->fields_seen.count >= HEADER_FIELDS_HARD_MAX ||
+        stream->fields_seen.bytes >= HEADER_BYTES_HARD_MAX) {
         session_fail(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many header fields");
         return callback_result(session);
     }
     if (stream->state == STREAM_OPENING && !stream->refused)
-        return header_block_add(&stream->headers, &session->recycler, name, name_len,
-                                value, value_len) == 0
+        return header_block_add(&session->headers, &session->recycler,
+                                &stream->fields_seen, name, value) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     /* trailers, which are not kept: gRPC requests have none */
-    stream->headers.seen++;
-    stream->headers.bytes_seen += name_len + value_len + HEADER_FIELD_OVERHEAD;
+    stream->fields_seen.count++;
+    stream->fields_seen.bytes += nghttp2_rcbuf_get_buf(name).len +
+                                 nghttp2_rcbuf_get_buf(value).len + HEADER_FIELD_OVERHEAD;
     return 0;
 }
 
@@ -125,16 +126,15 @@ static void announce(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
 
-    header_block_seal(&stream->headers);
     state_move(&stream_states, &stream->state, STREAM_OPEN);
     stream->announced = true;
     session->counters.streams_opened++;
-    if (stream->refused || header_block_too_large(&stream->headers))
+    if (stream->refused || fields_too_large(&stream->fields_seen))
         session->events->request_too_large(session->owner, stream);
     else
-        session->events->request(session->owner, stream, stream->headers.fields,
-                                 stream->headers.count);
-    header_block_fini(&stream->headers, &session->recycler);
+        session->events->request(session->owner, stream, session->headers.fields,
+                                 session->headers.count);
+    header_block_end(&session->headers, &session->recycler);
 }
 
 /* Whether the owner still wants the request's body. */
@@ -264,9 +264,8 @@ static void tell_malformed(struct h2_session *session, struct h2_stream *stream,
                                         : "a header field is malformed";
     else if (nghttp2_code != NGHTTP2_ERR_HTTP_MESSAGING)
         return;
-    header_block_seal(&stream->headers);
-    session->events->malformed(session->owner, stream, stream->headers.fields,
-                               stream->headers.count, why);
+    session->events->malformed(session->owner, stream, session->headers.fields,
+                               session->headers.count, why);
 }
 
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
@@ -300,7 +299,7 @@ void input_callbacks(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks,

@@ -138,6 +138,7 @@ void h2_destroy(struct h2_session *session)
     batch_close(&session->batch);
     end_all(&session->dead);
     end_all(&session->streams);
+    header_block_fini(&session->headers, &session->recycler);
     nghttp2_session_del(session->ng);
     recycler_trim(&session->recycler, 0);
     account_free(session->account, session);

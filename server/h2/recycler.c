@@ -23,6 +23,11 @@ struct recycled {
     struct recycled *next;
 };
 
+bool recycler_keeps(void)
+{
+    return kept_bytes_max > 0;
+}
+
 /* The first bin whose blocks all have `bytes`. Bin 0 stays empty. */
 static size_t bin_for(size_t bytes)
 {

@@ -7,6 +7,7 @@
 #ifndef H2_RECYCLER_H
 #define H2_RECYCLER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/account.h"
@@ -38,6 +39,9 @@ void *recycler_grow(struct recycler *recycler, void *array, size_t *capacity,
 
 /* Takes back what the functions above gave. NULL is harmless. */
 void recycler_free(struct recycler *recycler, void *memory);
+
+/* False: nothing that is freed is kept. */
+bool recycler_keeps(void);
 
 /* Frees blocks until at most `bytes_max` are kept. */
 void recycler_trim(struct recycler *recycler, size_t bytes_max);

@@ -48,7 +48,7 @@ struct h2_slice {
 /* What the owner does with streams; `owner` is the argument of h2_create. */
 struct h2_events {
     /* The headers are complete, within HEADER_FIELDS_MAX and HEADER_BYTES_MAX.
-     * The owner borrows the array until it returns; then the fields are freed.
+     * The owner borrows array and fields until it returns.
      * h2_stream_set_user stores the owner's object. */
     void (*request)(void *owner, struct h2_stream *stream,
                     const struct h2_header *headers, size_t count);

@@ -42,7 +42,6 @@ void stream_end(struct h2_stream *stream)
     }
     if (stream->announced)
         session->events->closed(stream, stream->close_code);
-    header_block_fini(&stream->headers, &session->recycler);
     recycler_free(&session->recycler, stream->trailers);
     recycler_free(&session->recycler, stream);
 }
