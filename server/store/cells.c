@@ -4,18 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* How the values of several reports become one. */
-enum merge { MERGE_MEAN, MERGE_MIN, MERGE_MAX, MERGE_FAR };
-
-static const enum merge merges[STORE_FIELDS] = {
-    [STORE_ZERO_FRACTION] = MERGE_MEAN,      [STORE_ZERO_GROUPS] = MERGE_MAX,
-    [STORE_ZERO_GROUP_FRACTION] = MERGE_MAX, [STORE_FLIPS] = MERGE_MEAN,
-    [STORE_FLIP_FRACTION] = MERGE_MEAN,      [STORE_SCALE_MIN] = MERGE_MIN,
-    [STORE_SCALE_MEAN] = MERGE_MEAN,         [STORE_SCALE_MAX] = MERGE_MAX,
-    [STORE_SCALE_DRIFT] = MERGE_FAR,         [STORE_SQNR_DB] = MERGE_MIN,
-    [STORE_NEAR_THRESHOLD] = MERGE_MAX,      [STORE_NON_FINITE] = MERGE_MAX,
-};
-
 static double share(uint64_t part, uint64_t whole)
 {
     return whole ? (double)part / (double)whole : NAN;
@@ -50,46 +38,38 @@ void cell_of_report(struct cell *cell, const struct trit_report *r, double drift
 
 /* ---- merging ------------------------------------------------------------------------ */
 
-/* A factor and its inverse are equally far. */
-static double farther(double a, double b)
-{
-    return fmax(a, 1 / a) >= fmax(b, 1 / b) ? a : b;
-}
-
-static double merged(enum merge how, double a, double a_count, double b, double b_count)
-{
-    if (isnan(a) || isnan(b))
-        return isnan(a) ? b : a;
-    switch (how) {
-    case MERGE_MIN:
-        return fmin(a, b);
-    case MERGE_MAX:
-        return fmax(a, b);
-    case MERGE_FAR:
-        return farther(a, b);
-    case MERGE_MEAN:
-        break;
-    }
-    return (a * a_count + b * b_count) / (a_count + b_count);
-}
-
 double cell_worse(enum store_field field, double a, double b)
 {
-    const enum merge how = merges[field];
+    const enum fold how = store_field_fold(field);
 
-    return merged(how == MERGE_MEAN ? MERGE_MAX : how, a, 1, b, 1);
+    return fold_values(how == FOLD_MEAN ? FOLD_MOST : how, a, 1, b, 1);
 }
 
-void cell_merge(struct cell *cell, const struct cell *other, uint32_t wanted)
+struct cell_sum cell_sum_of(const struct cell *cell)
 {
+    struct cell_sum sum = {.cell = *cell};
+
+    for (size_t i = 0; i < STORE_FIELDS; i++)
+        sum.counts[i] = isnan(cell->values[i]) ? 0 : cell->count;
+    return sum;
+}
+
+void cell_add(struct cell_sum *sum, const struct cell *other, uint32_t wanted)
+{
+    struct cell *cell = &sum->cell;
+
     if (cell->count == 0) {
-        *cell = *other;
+        *sum = cell_sum_of(other);
         return;
     }
-    for (size_t i = 0; i < STORE_FIELDS; i++)
-        if (wanted >> i & 1)
-            cell->values[i] = merged(merges[i], cell->values[i], cell->count,
-                                     other->values[i], other->count);
+    for (size_t i = 0; i < STORE_FIELDS; i++) {
+        if (!(wanted >> i & 1))
+            continue;
+        cell->values[i] =
+            fold_values(store_field_fold((enum store_field)i), cell->values[i],
+                        sum->counts[i], other->values[i], other->count);
+        sum->counts[i] += isnan(other->values[i]) ? 0 : other->count;
+    }
     cell->first = cell->first < other->first ? cell->first : other->first;
     cell->last = cell->last > other->last ? cell->last : other->last;
     cell->count += other->count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/fields.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *const names[STORE_FIELDS] = {
@@ -29,4 +30,37 @@ int store_field_by_name(const char *name)
         if (strcmp(names[i], name) == 0)
             return i;
     return -1;
+}
+
+static const enum fold folds[STORE_FIELDS] = {
+    [STORE_ZERO_FRACTION] = FOLD_MEAN,       [STORE_ZERO_GROUPS] = FOLD_MOST,
+    [STORE_ZERO_GROUP_FRACTION] = FOLD_MOST, [STORE_FLIPS] = FOLD_MEAN,
+    [STORE_FLIP_FRACTION] = FOLD_MEAN,       [STORE_SCALE_MIN] = FOLD_LEAST,
+    [STORE_SCALE_MEAN] = FOLD_MEAN,          [STORE_SCALE_MAX] = FOLD_MOST,
+    [STORE_SCALE_DRIFT] = FOLD_FARTHEST,     [STORE_SQNR_DB] = FOLD_LEAST,
+    [STORE_NEAR_THRESHOLD] = FOLD_MOST,      [STORE_NON_FINITE] = FOLD_MOST,
+};
+
+enum fold store_field_fold(enum store_field field)
+{
+    return folds[field];
+}
+
+double fold_values(enum fold how, double a, double a_count, double b, double b_count)
+{
+    if (isnan(a) || isnan(b))
+        return isnan(a) ? b : a;
+    switch (how) {
+    case FOLD_NEWEST:
+        return b;
+    case FOLD_LEAST:
+        return fmin(a, b);
+    case FOLD_MOST:
+        return fmax(a, b);
+    case FOLD_FARTHEST:
+        return fmax(a, 1 / a) >= fmax(b, 1 / b) ? a : b;
+    case FOLD_MEAN:
+        break;
+    }
+    return (a * a_count + b * b_count) / (a_count + b_count);
 }

@@ -21,6 +21,20 @@ enum store_field {
     STORE_FIELDS = 12,
 };
 
+/* How the values of several reports become one. */
+enum fold {
+    FOLD_NEWEST,
+    FOLD_MEAN, /* of the reports that have the field */
+    FOLD_LEAST,
+    FOLD_MOST,
+    FOLD_FARTHEST, /* from 1; a factor and its inverse are equally far */
+};
+
+enum fold store_field_fold(enum store_field field);
+
+/* The value of a_count reports and that of b_count later ones. NAN: none of them has it. */
+double fold_values(enum fold how, double a, double a_count, double b, double b_count);
+
 /* The name in JSON: that of the report's field, if it has one. */
 const char *store_field_name(enum store_field field);
 /* -1: there is none of this name. */

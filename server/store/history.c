@@ -110,9 +110,12 @@ static void measure(struct query *q)
 /* Sets the width of a column, and cuts the range to what columns_max columns can hold. */
 static void choose_columns(struct query *q)
 {
-    const uint64_t steps = q->to - q->from;
     uint64_t every = q->asked->every;
     uint64_t width = q->spacing;
+
+    if (every)
+        q->from -= (q->from - q->asked->from) % every;
+    const uint64_t steps = q->to - q->from;
 
     /* Widths of 4, 16, 64 reports are those of cells, so that cells do not reach over the
      * edges of columns. */
@@ -121,7 +124,8 @@ static void choose_columns(struct query *q)
     if (every == 0)
         every = steps / q->spacing < q->columns_max ? 1 : width;
     q->out->every = every;
-    width = every > q->spacing ? every : q->spacing;
+    width = (q->spacing + every - 1) / every *
+            every; /* the next answer goes on with a column */
     if (steps / width >= q->columns_max) {
         q->to = q->from + width * q->columns_max - 1;
         q->out->has_next = true;
@@ -143,8 +147,10 @@ static unsigned level_of(const struct query *q, const struct segment *segment)
         span *= HISTORY_FAN;
         level++;
     }
+    const uint64_t first = (uint64_t)segment->step_min;
+
     if (level + 1 < HISTORY_LEVELS && span * HISTORY_FAN == every &&
-        ((uint64_t)segment->step_min - q->from) % every == 0)
+        (first > q->from ? first - q->from : q->from - first) % every == 0)
         level++;
     return level;
 }
@@ -167,7 +173,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     while (at > 0 && q->columns[at - 1].number > number)
         at--;
     if (at > 0 && q->columns[at - 1].number == number) {
-        cell_merge(&q->columns[at - 1].cell, cell, q->asked->fields);
+        cell_add(&q->columns[at - 1].sum, cell, q->asked->fields);
         return 0;
     }
     grown = array_grow(q->columns, &q->column_space, q->column_count + 1,
@@ -177,7 +183,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     q->columns = grown;
     memmove(&q->columns[at + 1], &q->columns[at],
             (q->column_count - at) * sizeof(*q->columns));
-    q->columns[at] = (struct column){.number = number, .cell = *cell};
+    q->columns[at] = (struct column){.number = number, .sum = cell_sum_of(cell)};
     q->column_count++;
     return 0;
 }
@@ -226,12 +232,12 @@ static int finish_strip(struct query *q, struct strip *strip, struct failure *fa
         return history_no_memory(failure);
     for (size_t i = 0; i < count; i++) {
         strip->columns[i] = q->columns[i].number;
-        strip->health_of[i] = (uint8_t)q->columns[i].cell.health;
+        strip->health_of[i] = (uint8_t)q->columns[i].sum.cell.health;
     }
     for (size_t field = 0; field < STORE_FIELDS; field++)
         if (q->asked->fields & 1u << field)
             for (size_t i = 0; i < count; i++)
-                strip->values[at++] = q->columns[i].cell.values[field];
+                strip->values[at++] = q->columns[i].sum.cell.values[field];
     return 0;
 }
 

@@ -22,7 +22,9 @@ struct store_history_query {
     uint32_t replica;
     const char *layer; /* a shell pattern; NULL or empty: all layers */
     uint64_t from, to; /* steps, inclusive; 0 and UINT64_MAX: all */
-    uint64_t every;    /* steps of a column; 0: so many that `columns_max` are enough */
+    /* Steps of a column; columns begin with `from`. 0: so many that `columns_max` are
+     * enough, and columns begin with the first step that is found. */
+    uint64_t every;
     uint32_t columns_max; /* 0: HISTORY_COLUMNS_MAX */
     uint32_t fields;      /* bit 1 << field for each that is wanted */
     const char *after;    /* only layers behind this one, in order; NULL: all */

@@ -4,38 +4,59 @@
 #include <math.h>
 #include <string.h>
 
-/* X(name, kind, worst, present, value) of the report `r` */
-#define FIELDS(X)                                                                        \
-    X(time_unix_ns, COUNT, false, true, r->time_unix_ns)                                 \
-    X(groups, COUNT, false, true, r->groups)                                             \
-    X(elements, COUNT, false, true, r->elements)                                         \
-    X(fraction_valid, REAL, false, true, r->fraction_valid)                              \
-    X(max_round_error, REAL, true, true, r->max_round_error)                             \
-    X(negatives, COUNT, false, true, r->negatives)                                       \
-    X(zeros, COUNT, false, true, r->zeros)                                               \
-    X(positives, COUNT, false, true, r->positives)                                       \
-    X(zero_fraction, REAL, false, r->elements > 0,                                       \
-      (double)r->zeros / (double)r->elements)                                            \
-    X(zero_groups, COUNT, true, true, r->zero_groups)                                    \
-    X(zero_group_fraction, REAL, true, r->groups > 0,                                    \
-      (double)r->zero_groups / (double)r->groups)                                        \
-    X(scale_drift, REAL, false, false, 0)                                                \
-    X(non_finite, COUNT, true, true, r->non_finite)                                      \
-    X(scale_min, REAL, false, r->has_scales, r->scale_min)                               \
-    X(scale_mean, REAL, false, r->has_scales, r->scale_mean)                             \
-    X(scale_max, REAL, false, r->has_scales, r->scale_max)                               \
-    X(scales_lossy_fp16, COUNT, true, true, r->scales_lossy_fp16)                        \
-    X(mse, REAL, false, r->has_mse, r->mse)                                              \
-    X(cosine, REAL, false, r->has_cosine, r->cosine)                                     \
-    X(sqnr_db, REAL, false, r->has_sqnr_db, r->sqnr_db)                                  \
-    X(previous_step, COUNT, false, r->has_previous, r->previous_step)                    \
-    X(flips, COUNT, false, r->has_previous, r->flips)                                    \
-    X(flip_fraction, REAL, false, r->has_previous, r->flip_fraction)                     \
-    X(near_threshold_fraction, REAL, false, true, r->near_threshold_fraction)            \
-    X(reference_mismatches, COUNT, true, r->has_reference, r->reference_mismatches)      \
-    X(health, HEALTH, true, r->health != TRIT_HEALTH_ABSENT, r->health)
+enum { HALF_BITS = 62 };
 
-#define GETTER(name, kind, worst, present, number)                                       \
+double field_pack(uint64_t whole)
+{
+    const uint64_t half = (uint64_t)1 << HALF_BITS;
+    const uint64_t bits = whole < half ? whole : (whole - half) | 2 * half;
+    double place;
+
+    memcpy(&place, &bits, sizeof(place));
+    return place;
+}
+
+uint64_t field_unpack(double place)
+{
+    const uint64_t half = (uint64_t)1 << HALF_BITS;
+    uint64_t bits;
+
+    memcpy(&bits, &place, sizeof(bits));
+    return bits < 2 * half ? bits : bits - 2 * half + half;
+}
+
+/* X(name, kind, fold, present, value) of the report `r` */
+#define FIELDS(X)                                                                        \
+    X(time_unix_ns, WHOLE, NEWEST, true, field_pack((uint64_t)r->time_unix_ns))          \
+    X(groups, COUNT, NEWEST, true, r->groups)                                            \
+    X(elements, COUNT, NEWEST, true, r->elements)                                        \
+    X(fraction_valid, REAL, LEAST, true, r->fraction_valid)                              \
+    X(max_round_error, REAL, MOST, true, r->max_round_error)                             \
+    X(negatives, COUNT, MEAN, true, r->negatives)                                        \
+    X(zeros, COUNT, MEAN, true, r->zeros)                                                \
+    X(positives, COUNT, MEAN, true, r->positives)                                        \
+    X(zero_fraction, REAL, MEAN, r->elements > 0,                                        \
+      (double)r->zeros / (double)r->elements)                                            \
+    X(zero_groups, COUNT, MOST, true, r->zero_groups)                                    \
+    X(zero_group_fraction, REAL, MOST, r->groups > 0,                                    \
+      (double)r->zero_groups / (double)r->groups)                                        \
+    X(scale_drift, REAL, FARTHEST, false, 0)                                             \
+    X(non_finite, COUNT, MOST, true, r->non_finite)                                      \
+    X(scale_min, REAL, LEAST, r->has_scales, r->scale_min)                               \
+    X(scale_mean, REAL, MEAN, r->has_scales, r->scale_mean)                              \
+    X(scale_max, REAL, MOST, r->has_scales, r->scale_max)                                \
+    X(scales_lossy_fp16, COUNT, MOST, true, r->scales_lossy_fp16)                        \
+    X(mse, REAL, MOST, r->has_mse, r->mse)                                               \
+    X(cosine, REAL, LEAST, r->has_cosine, r->cosine)                                     \
+    X(sqnr_db, REAL, LEAST, r->has_sqnr_db, r->sqnr_db)                                  \
+    X(previous_step, WHOLE, NEWEST, r->has_previous, field_pack(r->previous_step))       \
+    X(flips, COUNT, MEAN, r->has_previous, r->flips)                                     \
+    X(flip_fraction, REAL, MEAN, r->has_previous, r->flip_fraction)                      \
+    X(near_threshold_fraction, REAL, MOST, true, r->near_threshold_fraction)             \
+    X(reference_mismatches, COUNT, MOST, r->has_reference, r->reference_mismatches)      \
+    X(health, HEALTH, MOST, r->health != TRIT_HEALTH_ABSENT, r->health)
+
+#define GETTER(name, kind, fold, present, number)                                        \
     static bool get_##name(const struct trit_report *r, double *value)                   \
     {                                                                                    \
         (void)r;                                                                         \
@@ -44,7 +65,8 @@
     }
 FIELDS(GETTER)
 
-#define ROW(name, kind, worst, present, number) {#name, FIELD_##kind, worst, get_##name},
+#define ROW(name, kind, fold, present, number)                                           \
+    {#name, FIELD_##kind, FOLD_##fold, get_##name},
 static const struct field fields_all[] = {FIELDS(ROW)};
 
 static const char overview[] = "zero_fraction,zero_groups,non_finite,scale_mean,sqnr_db,"

@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
+#include "store/fields.h"
 #include "trit/types.h"
 
 enum {
@@ -16,17 +18,24 @@ enum {
 
 enum field_kind {
     FIELD_REAL,
-    FIELD_COUNT,  /* a 64-bit integer: a string in JSON */
+    FIELD_COUNT,  /* an integer that a double holds: a string in JSON */
+    FIELD_WHOLE,  /* one up to 2^63-1, packed into the place of a double: likewise */
     FIELD_HEALTH, /* enum trit_health; for pages, not for `fields` */
 };
 
 struct field {
     const char *name;
     enum field_kind kind;
-    bool worst; /* of several steps in one place the largest is shown, not the newest */
+    enum fold
+        fold; /* of several steps in one place; that of the store where it has the field */
     /* False: the report does not have it. */
     bool (*get)(const struct trit_report *report, double *value);
 };
+
+/* A number up to 2^63-1 as the bits of a double between -2 and 2: not NAN, which is for what
+ * is absent. */
+double field_pack(uint64_t whole);
+uint64_t field_unpack(double place);
 
 /* NULL: there is no such field. */
 const struct field *field_by_name(const char *name);

@@ -18,7 +18,9 @@ struct reading {
     const struct history_query *query;
     const char *pattern; /* NULL: every layer that the store gives */
     uint32_t reports;
-    bool failed; /* out of memory */
+    uint32_t
+        counts[HISTORY_FIELDS_MAX]; /* of the last row: reports that have the field */
+    bool failed;                    /* out of memory */
 };
 
 static struct history_layer *last_layer(struct history *history)
@@ -66,18 +68,20 @@ static bool add_row(struct history *history, uint64_t step)
 }
 
 /* Folds a report into the last row. Reports come in the order of their steps. */
-static void fold(struct history *history, const struct history_query *query,
-                 const struct trit_report *report)
+static void fold(struct reading *reading, const struct trit_report *report)
 {
+    struct history *history = reading->history;
+    const struct history_query *query = reading->query;
     double *row = history->row_values + (history->row_count - 1) * history->field_count;
 
     for (size_t i = 0; i < query->field_count; i++) {
         const struct field *field = query->fields[i];
         double value;
 
-        if (field->get(report, &value) &&
-            (!field->worst || isnan(row[i]) || value > row[i]))
-            row[i] = value;
+        if (!field->get(report, &value))
+            continue;
+        row[i] = fold_values(field->fold, row[i], reading->counts[i], value, 1);
+        reading->counts[i]++;
     }
     last_layer(history)->health = report->health;
     last_layer(history)->step = report->step;
@@ -126,9 +130,10 @@ static bool visit(void *arg, const struct trit_report *report)
         if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX)
             return stop(history);
         reading->failed = !add_row(history, step);
+        memset(reading->counts, 0, sizeof(reading->counts));
     }
     if (!reading->failed)
-        fold(history, query, report);
+        fold(reading, report);
     return !reading->failed;
 }
 

@@ -23,7 +23,9 @@ struct history_query {
     uint32_t attempt, replica; /* as in store_query */
     const char *after;         /* only layers behind this one, in byte order; NULL: all */
     uint64_t from, to;         /* inclusive */
-    uint64_t every; /* one value for each of so many steps; 0 or 1: each step */
+    /* One value for each of so many steps, intervals that begin with `from`; 0 or 1: each
+     * step. */
+    uint64_t every;
     const struct field *const *fields;
     size_t field_count;
     uint32_t layers_max;

@@ -79,8 +79,10 @@ static void put_value(struct text *text, const struct field *field, double value
 
     if (isnan(value))
         text_put(text, "null");
-    else if (field->kind == FIELD_COUNT)
-        text_format(text, "\"%" PRIu64 "\"", (uint64_t)value);
+    else if (field->kind == FIELD_WHOLE)
+        text_format(text, "\"%" PRIu64 "\"", field_unpack(value));
+    else if (field->kind == FIELD_COUNT) /* a mean is rounded */
+        text_format(text, "\"%" PRIu64 "\"", (uint64_t)(value + 0.5));
     else
         text_put(text, json_number_text(value, number));
 }
@@ -220,6 +222,8 @@ int serve_history_json(const struct web_config *web, const struct request *reque
     if (count < 0 || run_facts_read(&facts, web, query.run, failure) < 0)
         return -1;
     query.field_count = (size_t)count;
+    if (!request->has_from)
+        query.from = facts.step_min;
     result = read_history(&history, web, &query, failure);
     if (result == 0) {
         reply->type = "application/json";

@@ -91,6 +91,40 @@ def test_a_history_has_one_value_for_each_step_and_field(daemon, filed):
     assert set(sick["non_finite"]) == {"0", "1"}
 
 
+def mean(values):
+    return sum(values) / len(values)
+
+
+@pytest.mark.parametrize("start", [None, 5])
+def test_an_interval_of_a_field_is_the_same_whatever_else_is_asked_for(daemon, filed, start):
+    """It begins with `from`, or with the run's first step, and counts the reports that have the
+    field: summaries and reports say so."""
+    rules = {"flip_fraction": mean, "scale_min": min, "non_finite": lambda all: max(all, key=int)}
+    for more in ("", ",mse"):
+        found = get(daemon, f"{filed}/history?every=40&fields={','.join(rules)}{more}" +
+                    ("" if start is None else f"&from={start}"), "http-run-history")
+        for layer in found["layers"]:
+            reports = get(daemon, f"{filed}/layers/{layer['layer']}?from=0")["reports"]
+            for field, rule in rules.items():
+                for at, value in zip(found["steps"], layer[field], strict=True):
+                    assert (int(at) - (start or 10)) % 40 == 0
+                    values = [report[field] for report in reports if report[field] is not None
+                              and int(at) <= int(report["step"]) < int(at) + 40]
+                    assert value == (rule(values) if field == "non_finite" else
+                                     pytest.approx(rule(values), rel=1e-12)), (field, more, at)
+
+
+def test_a_history_has_steps_and_times_that_no_double_holds(daemon, run):
+    for step in (2**62 - 1, 2**62 + 1, 2**63 - 1):
+        daemon.ternary.Project(ref.project_request(np.eye(2, 128), layer=tensor_pb2.LayerRef(
+            run=run, layer="a", step=step)), timeout=CALL_SECONDS)
+    layer = get(daemon, f"/v1/runs/{run}/history?fields=previous_step,time_unix_ns",
+                "http-run-history")["layers"][0]
+    reports = get(daemon, f"/v1/runs/{run}/layers/a?from=0")["reports"]
+    for field in ("previous_step", "time_unix_ns"):
+        assert layer[field] == [report[field] for report in reports], field
+
+
 def test_a_history_has_null_where_a_report_is_missing(daemon, run, random):
     for layer, steps in (("a", (1, 2)), ("b", (2, 3))):
         for step in steps:

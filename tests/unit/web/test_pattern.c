@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names: patterns and the order in which people read them; fields; intervals; codings. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,24 @@ CASE(fields, "fields are names of a report's numbers, each at most once")
               "fields: \"none\" is not a number of a report; see /v1/openapi.json");
     CHECK_EQ(fields_parse("health", fields, &failure), -1);
     CHECK_EQ(fields_parse("zeros,", fields, &failure), -1);
+}
+
+CASE(folds,
+     "a field is folded as in the store, and a whole number comes back from its place")
+{
+    const uint64_t half = (uint64_t)1 << 62;
+
+    for (int i = 0; i < STORE_FIELDS; i++) {
+        const enum store_field field = (enum store_field)i;
+
+        CHECK_EQ(field_by_name(store_field_name(field))->fold, store_field_fold(field));
+    }
+    for (uint64_t whole = 0; whole < 3; whole++) {
+        CHECK_EQ(field_unpack(field_pack(whole)), whole);
+        CHECK_EQ(field_unpack(field_pack(half - whole)), half - whole);
+        CHECK_EQ(field_unpack(field_pack(INT64_MAX - whole)), INT64_MAX - whole);
+        CHECK(!isnan(field_pack(INT64_MAX - whole)));
+    }
 }
 
 CASE(intervals, "an interval shows all steps in at most so many columns")
