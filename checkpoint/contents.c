@@ -87,15 +87,6 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
     return role_is_layer(role);
 }
 
-static bool scales_fit(const struct tensor_entry *scales, const struct encoded_form *form)
-{
-    uint64_t wanted, found;
-
-    return type_holds(scales->type, TRIT_ENCODING_DENSE) &&
-           shape_elements(form->scales.rank, form->scales.shape, &wanted) &&
-           shape_elements(scales->rank, scales->shape, &found) && wanted == found;
-}
-
 /* Index of the scales or biases with this name, or CONTENT_NONE; -1 if they have another
  * form. */
 static int find_table(const struct classifying *c, const char *name,
@@ -105,7 +96,7 @@ static int find_table(const struct classifying *c, const char *name,
 
     if (!found)
         return 0;
-    if (!scales_fit(found, form))
+    if (!scales_fit(&form->scales, found))
         return -1;
     *index = (size_t)(found - c->contents->table->entries);
     return 0;

@@ -238,6 +238,31 @@ static int i2_s_form(enum layer_layout stacking, const struct matrices *matrix,
     return 0;
 }
 
+/* The last axis that is not 1; *axes: how many such axes there are. */
+static uint64_t last_axis(const struct tensor_entry *entry, uint32_t *axes)
+{
+    uint64_t last = 1;
+
+    *axes = 0;
+    for (uint32_t i = 0; i < entry->rank; i++)
+        if (entry->shape[i] != 1) {
+            last = entry->shape[i];
+            ++*axes;
+        }
+    return last;
+}
+
+bool scales_fit(const struct tensor_entry *form, const struct tensor_entry *scales)
+{
+    uint64_t wanted, found;
+    uint32_t form_axes, axes;
+    const uint64_t row = last_axis(form, &form_axes), last = last_axis(scales, &axes);
+
+    return type_holds(scales->type, TRIT_ENCODING_DENSE) && (axes < 2 || last == row) &&
+           shape_elements(form->rank, form->shape, &wanted) &&
+           shape_elements(scales->rank, scales->shape, &found) && wanted == found;
+}
+
 int encoded_form(const struct layer_terms *terms, const struct tensor_entry *source,
                  enum layer_layout stacking, struct encoded_form *form,
                  struct failure *failure)

@@ -106,6 +106,11 @@ int encoded_form(const struct layer_terms *terms, const struct tensor_entry *sou
                  enum layer_layout layout, struct encoded_form *form,
                  struct failure *failure);
 
+/* Are these the scales or biases of the form, F32, F16 or BF16? They may lie in one run, or
+ * have axes of size 1 more or less. A table of as many values in other rows is not: its
+ * order is not known. */
+bool scales_fit(const struct tensor_entry *form, const struct tensor_entry *scales);
+
 /* Do the encoded data keep the source's layout (dense, int8)? Otherwise they are stored
  * as [out, ...]. */
 bool encoding_keeps_layout(enum trit_encoding encoding);

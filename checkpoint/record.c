@@ -28,8 +28,11 @@ static int no_memory(struct failure *failure)
 
 static int nonsense(struct failure *failure, const char *what)
 {
-    return fail(failure, TRIT_INVALID_ARGUMENT, RECORD_KEY,
-                "the file's \"" RECORD_KEY "\" metadata: %s makes no sense", what);
+    return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+                "the file's \"" RECORD_KEY
+                "\" metadata: %s makes no sense; write the file "
+                "again with trit project or pack",
+                what);
 }
 
 int record_init(struct record *record, const struct layer_terms *terms,
@@ -134,6 +137,22 @@ static bool same_terms(const struct layer_terms *a, const struct layer_terms *b)
            a->partial_group == b->partial_group;
 }
 
+/* Has `other` a layer that `layers` describes otherwise? */
+static bool contradict(json_t *layers, const json_t *other)
+{
+    const char *name;
+    json_t *note;
+
+    json_object_foreach((json_t *)other, name, note)
+    {
+        const json_t *first = json_object_get(layers, name);
+
+        if (first && !json_equal(first, note))
+            return true;
+    }
+    return false;
+}
+
 /* Adds the layers of another shard's record. */
 static int merge(struct record *record, const struct record *other,
                  struct failure *failure)
@@ -142,6 +161,8 @@ static int merge(struct record *record, const struct record *other,
 
     if (!same_terms(&other->terms, &record->terms))
         return nonsense(failure, "that its shards are encoded in different ways");
+    if (contradict(record->layers, other->layers))
+        return nonsense(failure, "that its shards describe a layer in different ways");
     whole = json_copy(record->layers);
     if (!whole || json_object_update(whole, other->layers) < 0) {
         json_decref(whole);
@@ -200,7 +221,7 @@ static int read_note(const json_t *note, struct tensor_entry *dense)
 
     dense->type = type ? element_type_by_name(type) : NULL;
     if (!dense->type || !type_holds(dense->type, TRIT_ENCODING_DENSE) ||
-        json_array_size(shape) < 1 || json_array_size(shape) > TRIT_RANK_MAX)
+        json_array_size(shape) < 2 || json_array_size(shape) > TRIT_RANK_MAX)
         return -1;
     dense->rank = (uint32_t)json_array_size(shape);
     for (uint32_t i = 0; i < dense->rank; i++) {

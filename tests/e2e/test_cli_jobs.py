@@ -125,12 +125,13 @@ def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, ra
     save(place / "a.safetensors", {"l.weight": np.full((4, 256), 1e-30, np.float32)})
     save(place / "b.safetensors", {"l.weight": random.standard_normal((4, 256)).astype(np.float32)})
     save(place / "d.safetensors", {name: np.ones((4, 256), np.float32) for name in ("m.weight", "n.weight")})
+    save(place / "e.safetensors", {"l.weight": np.ones((4, 256), np.float32)}, {"trit": "{}"})
     broken = gguf([("l.weight", 4, (4, 256), bytes(4096))])  # a type that ggml has removed
     (place / "c.gguf").write_bytes(broken)
     shards = [{"a.weight": np.ones((4, 256), np.float32)}, None]
     save_folder(place / "f", shards, weight_map={"b.weight": shard_name(2, 2)})
-    a, b, c, d, out, away, f, index = (path_of(daemon, place / name) for name in (
-        "a.safetensors", "b.safetensors", "c.gguf", "d.safetensors", "out.gguf", "none/out.gguf", "f", f"f/{INDEX}"))
+    a, b, c, d, e, out, away, f, index = (path_of(daemon, place / name) for name in (
+        "a.safetensors", "b.safetensors", "c.gguf", "d.safetensors", "e.safetensors", "out.gguf", "none/out.gguf", "f", f"f/{INDEX}"))
     for code, words, why in (
             (1, ["project", a, "-o", out, "-e", "pq2_0"], "lose scales"),
             (1, ["pack", b, "-o", out, "-e", "pq2_0"], "l.weight: "),
@@ -145,6 +146,7 @@ def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, ra
             (2, ["verify", d, "--against", b, "--rename", "*.weight=l.weight"], "both be compared as l.weight"),
             (2, ["diff", a, b, "--include", "none.*"], "'none.*' matches no tensor"),
             (3, ["verify", c], "type 4 is not known"),
+            (3, ["verify", e], "encoding makes no sense"),
             (3, ["verify", a, "--against", c], "type 4 is not known"),
             (3, ["diff", a, c], "type 4 is not known"),
             (3, ["pack", path_of(daemon, place / "none"), "-o", out, "-e", "pq2_0"], "none"),
@@ -155,7 +157,7 @@ def test_what_is_refused_has_the_exit_code_of_the_same_command(daemon, place, ra
         for done in (there, here):
             assert why in done.stderr
             assert ("create it" in done.stderr) == (away in words)
-    assert sorted(file.name for file in place.iterdir()) == ["a.safetensors", "b.safetensors", "c.gguf", "d.safetensors", "f"]
+    assert sorted(file.name for file in place.iterdir()) == ["a.safetensors", "b.safetensors", "c.gguf", "d.safetensors", "e.safetensors", "f"]
 
 
 def test_names_of_files_are_escaped_for_the_terminal(daemon, place, random):

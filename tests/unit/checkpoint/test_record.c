@@ -65,7 +65,7 @@ CASE(hostile_notes, "a layer's note needs a float type, a shape and a layout of 
         int found;
     } cases[] = {
         {"{\"dtype\":\"F32\",\"shape\":[4,256]}", 1},
-        {"{\"dtype\":\"BF16\",\"shape\":[1]}", 1},
+        {"{\"dtype\":\"BF16\",\"shape\":[1,1]}", 1},
         {"{\"dtype\":\"F32\",\"shape\":[1,2,3,4,5,6,7,8]}", 1},
         {"{\"dtype\":\"F32\",\"shape\":[4,256],\"layout\":\"in_out\"}", 1},
         {"{\"dtype\":\"F32\",\"shape\":[2,4,256],\"layout\":\"experts_in_out\"}", 1},
@@ -78,6 +78,7 @@ CASE(hostile_notes, "a layer's note needs a float type, a shape and a layout of 
         {"{\"dtype\":\"F32\",\"shape\":[4,256],\"layout\":null}", -1},
         {"{\"dtype\":\"F32\",\"shape\":[]}", -1},
         {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1]}", -1},
+        {"{\"dtype\":\"F32\",\"shape\":[8]}", -1}, /* no matrix */
         {"{\"dtype\":\"F32\",\"shape\":[4,0]}", -1},
         {"{\"dtype\":\"F32\",\"shape\":[-4,-4]}", -1},
         {"{\"dtype\":\"F32\",\"shape\":[4.0,4]}", -1},
@@ -135,6 +136,23 @@ CASE(records_of_shards, "records of shards are merged, unless they contradict ea
     CHECK(record_read(&record, &table, NULL) == 0);
     CHECK_EQ(record_count(&record), 2);
     record_fini(&record);
+    CHECK(table_add_pair(&table, RECORD_KEY,
+                         RECORD("\"b\":{\"dtype\":\"F32\",\"shape\":[4,256]}"),
+                         NULL) == 0);
+    CHECK(record_read(&record, &table, NULL) == 0);
+    record_fini(&record);
+    CHECK(table_add_pair(&table, RECORD_KEY,
+                         RECORD("\"b\":{\"dtype\":\"F32\",\"shape\":[8,128]}"),
+                         NULL) == 0);
+    failure = (struct failure){.status = TRIT_OK};
+    CHECK(record_read(&record, &table, &failure) < 0);
+    CHECK(strstr(failure.message, "describe a layer in different ways"));
+    record_fini(&record);
+    table_fini(&table);
+    table_init(&table);
+    CHECK(table_add_pair(&table, RECORD_KEY,
+                         RECORD("\"a\":{\"dtype\":\"F32\",\"shape\":[4,256]}"),
+                         NULL) == 0);
     CHECK(table_add_pair(&table, RECORD_KEY,
                          "{\"encoding\":\"int8\",\"group_size\":64,\"partial_group\":"
                          "\"padded\",\"layers\":{}}",
@@ -347,5 +365,30 @@ CASE(contradicting_terms, "group sizes that an encoding does not support are ref
 
         if (terms_check(&terms, NULL) != cases[i].result)
             check_failed(__FILE__, __LINE__, "case %zu", i);
+    }
+}
+
+CASE(scales_of_a_form, "scales fit in one run or with axes of 1, but not in other rows")
+{
+    static const struct {
+        uint32_t rank;
+        uint64_t shape[3];
+        bool fits;
+    } cases[] = {
+        {2, {16, 4}, true},   {1, {64}, true},       {3, {16, 1, 4}, true},
+        {3, {2, 8, 4}, true}, {2, {1, 64}, true},    {2, {4, 16}, false},
+        {2, {8, 8}, false},   {3, {16, 4, 1}, true}, {2, {16, 5}, false},
+    };
+    const struct tensor_entry form = {
+        .type = element_type_of(TRIT_F32), .rank = 2, .shape = {16, 4}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tensor_entry scales = {.type = element_type_of(TRIT_BF16),
+                                      .rank = cases[i].rank};
+
+        memcpy(scales.shape, cases[i].shape, sizeof(cases[i].shape));
+        CHECK_EQ(scales_fit(&form, &scales), cases[i].fits);
+        scales.type = element_type_of(TRIT_I8);
+        CHECK(!scales_fit(&form, &scales));
     }
 }
