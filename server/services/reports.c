@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -152,9 +153,22 @@ const struct method method_reports_get = {
 
 /* ---- List ---------------------------------------------------------------------- */
 
-/* A page token is base64 of "run NUL layer NUL step attempt replica NUL" of the page's last
- * report. */
-static int token_parse(const char *token, struct store_key *after)
+/* A hash of what a list asks for, whatever the page. Names have no control characters. */
+static uint64_t question_of(const struct wire_reports_list *list)
+{
+    char text[2 * TRIT_NAME_BYTES_MAX + 128];
+    const int length = snprintf(
+        text, sizeof(text),
+        "%s\n%s\n%d %" PRIu64 " %d %" PRIu64 " %d %d %" PRIu32 " %" PRIu32, list->run,
+        list->layer, list->has_from, list->step_from, list->has_to, list->step_to,
+        list->latest_only, list->waiting, list->attempt, list->replica);
+
+    return XXH3_64bits(text, (size_t)length);
+}
+
+/* A page token is base64 of "run NUL layer NUL step attempt replica question NUL": of the
+ * page's last report, and the question that the page answers. */
+static int token_parse(const char *token, struct store_key *after, uint64_t *question)
 {
     gnutls_datum_t text = {.data = (unsigned char *)(uintptr_t)token,
                            .size = (unsigned)strlen(token)},
@@ -172,31 +186,55 @@ static int token_parse(const char *token, struct store_key *after)
         step - layer - 1 <= TRIT_NAME_BYTES_MAX && step + 1 < end) {
         snprintf(after->run, sizeof(after->run), "%s", run);
         snprintf(after->layer, sizeof(after->layer), "%s", layer + 1);
-        sscanf(step + 1, "%" SCNu64 " %" SCNu32 " %" SCNu32, &after->step,
-               &after->attempt, &after->replica);
-        result = 0;
+        if (sscanf(step + 1, "%" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNx64, &after->step,
+                   &after->attempt, &after->replica, question) == 4)
+            result = 0;
     }
     gnutls_free(raw.data);
     return result;
 }
 
-static int token_format(const struct store_key *last, char out[PAGE_TOKEN_BYTES_MAX + 1])
+static int token_format(const struct store_key *last, uint64_t question,
+                        char out[PAGE_TOKEN_BYTES_MAX + 1])
 {
-    char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + 48];
+    enum { NUMBERS = 64 };
+    char bytes[2 * (TRIT_NAME_BYTES_MAX + 1) + NUMBERS];
     size_t run = strlen(last->run) + 1, layer = strlen(last->layer) + 1;
     gnutls_datum_t raw = {.data = (unsigned char *)bytes}, text;
 
     memcpy(bytes, last->run, run);
     memcpy(bytes + run, last->layer, layer);
-    raw.size =
-        (unsigned)(run + layer) + 1 +
-        (unsigned)snprintf(bytes + run + layer, 48, "%" PRIu64 " %" PRIu32 " %" PRIu32,
-                           last->step, last->attempt, last->replica);
+    raw.size = (unsigned)(run + layer) + 1 +
+               (unsigned)snprintf(bytes + run + layer, NUMBERS,
+                                  "%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIx64,
+                                  last->step, last->attempt, last->replica, question);
     if (gnutls_base64_encode2(&raw, &text) < 0)
         return -1;
     snprintf(out, PAGE_TOKEN_BYTES_MAX + 1, "%.*s", (int)text.size,
              (const char *)text.data);
     gnutls_free(text.data);
+    return 0;
+}
+
+static int list_check(struct call *call)
+{
+    struct query *query = call->method_state;
+    const struct wire_reports_list *list = &query->list;
+    uint64_t question;
+
+    if (list->has_from && list->has_to && list->step_from > list->step_to)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "step_from",
+                          "%" PRIu64 " is above step_to: %" PRIu64, list->step_from,
+                          list->step_to);
+    if (!list->page_token[0])
+        return 0;
+    if (token_parse(list->page_token, &query->after, &question) < 0)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
+                          "not valid; use a next_page_token of this service");
+    if (question != question_of(list))
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
+                          "of another question; a page goes on with the fields of the "
+                          "first one, all but page_size");
     return 0;
 }
 
@@ -207,12 +245,8 @@ static int list_message(struct call *call)
 
     if (decode_reports_list(&call->scan.parts[PART_ROOT], &query->list, error) < 0)
         return fail(&call->failure, TRIT_INVALID_ARGUMENT, NULL, "%s", error);
-    if (check_names(call, query->list.run, query->list.layer) < 0)
+    if (check_names(call, query->list.run, query->list.layer) < 0 || list_check(call) < 0)
         return -1;
-    if (query->list.page_token[0] &&
-        token_parse(query->list.page_token, &query->after) < 0)
-        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "page_token",
-                          "not valid; use a next_page_token of this service");
     if (!query->list.waiting) {
         query->after.attempt = query->list.attempt;
         query->after.replica = query->list.replica;
@@ -272,7 +306,7 @@ static void list_run(struct call_job *job)
     if (result < 0 || query->seen <= query->limit)
         return;
     space = reply_space(query, sizeof(token) + 16);
-    if (space && token_format(&query->last, token) == 0)
+    if (space && token_format(&query->last, question_of(list), token) == 0)
         query->count += encode_page_token(token, space, sizeof(token) + 16);
 }
 

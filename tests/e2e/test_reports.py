@@ -115,9 +115,23 @@ def test_list_pages_in_order_of_run_layer_and_step(daemon, run, values):
     assert {(run, *name) for name in names} <= set(everything)
 
 
-def test_list_refuses_an_unknown_token(daemon):
-    refused(lambda: daemon.reports.List(List(page_token="gibberish"), timeout=CALL_SECONDS),
-            grpc.StatusCode.INVALID_ARGUMENT, "page_token")
+def test_list_refuses_an_unknown_token_and_that_of_another_question(daemon, run, values):
+    for step in range(3):
+        file(daemon, values, run, step=step)
+    token = daemon.reports.List(List(run=run, page_size=1), timeout=CALL_SECONDS).next_page_token
+    for query in (List(page_token="gibberish"), List(run=run, page_token=token[:-8]),
+                  *(List(page_token=token, **{"run": run, **other}) for other in (
+                      {"run": ""}, {"layer": "a"}, {"step_from": 0}, {"step_to": 9}, {"waiting": True},
+                      {"latest_only": True}, {"attempt": 1}, {"replica": 1}))):
+        refused(lambda: daemon.reports.List(query, timeout=CALL_SECONDS),
+                grpc.StatusCode.INVALID_ARGUMENT, "page_token")
+    assert len(daemon.reports.List(List(run=run, page_size=9, page_token=token),
+                                   timeout=CALL_SECONDS).reports) == 2
+
+
+def test_list_refuses_a_range_that_ends_before_it_begins(daemon, run):
+    refused(lambda: daemon.reports.List(List(run=run, step_from=5, step_to=4), timeout=CALL_SECONDS),
+            grpc.StatusCode.INVALID_ARGUMENT, "step_from: 5 is above step_to: 4")
 
 
 def test_names_may_be_any_text(daemon, run, values):
