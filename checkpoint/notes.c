@@ -14,6 +14,7 @@ static enum trit_finding_kind kind_of(const struct reader_note *note)
     case READER_SPLIT_DISAGREES:
         return TRIT_FINDING_INDEX_DISAGREES;
     case READER_NOT_IN_INDEX:
+    case READER_NOT_READ:
         return TRIT_FINDING_NOT_IN_INDEX;
     case READER_TRUNCATED:
         return TRIT_FINDING_TRUNCATED;
@@ -51,6 +52,11 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
     case READER_NOT_IN_INDEX:
         snprintf(hint, bytes, "%.*s holds it, but the index does not list it; it is read",
                  cut(note->shard, 64), note->shard);
+        break;
+    case READER_NOT_READ:
+        snprintf(
+            hint, bytes,
+            "the index does not list this file, so it is not read; verify it by its name");
         break;
     case READER_TRUNCATED:
         snprintf(hint, bytes, "%.*s ends before it does; download or copy the file again",

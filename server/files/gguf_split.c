@@ -40,6 +40,7 @@ int gguf_split_take(struct gguf_split *split, const struct tensor_table *part,
 {
     uint64_t count, said;
 
+    split->parts++;
     split->tensors += part->count + part->cut_count;
     /* A file that was merged from parts keeps the keys, with 0 or 1 parts. */
     if (!take(part, COUNT, &count) || (count < 2 && split->files == 1)) {
@@ -65,6 +66,8 @@ int gguf_split_take(struct gguf_split *split, const struct tensor_table *part,
 int gguf_split_end(const struct gguf_split *split, struct reader_notes *notes,
                    struct failure *failure)
 {
+    if (split->parts != split->files)
+        return 0;
     if (split->with && split->without && /* a key that is not there says 0 */
         note(notes, split->without, COUNT, 0, split->files, failure) < 0)
         return -1;

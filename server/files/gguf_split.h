@@ -11,6 +11,7 @@
 /* State while the parts are read; zeroed at first except for `files`. */
 struct gguf_split {
     size_t files;            /* of the checkpoint, by its folder */
+    size_t parts;            /* that were taken */
     uint64_t tensors;        /* that the parts list so far */
     uint64_t promised;       /* tensors of the whole, by the first part that says so */
     const char *promised_by; /* that part's file; NULL: none says so */
@@ -25,7 +26,7 @@ int gguf_split_take(struct gguf_split *split, const struct tensor_table *part,
                     struct failure *failure);
 
 /* After the last part: notes the tensors that are missing, and a part that has no such keys
- * beside others that have. */
+ * beside others that have. Nothing where a part is missing. */
 int gguf_split_end(const struct gguf_split *split, struct reader_notes *notes,
                    struct failure *failure);
 

@@ -12,8 +12,9 @@
 enum reader_note_kind {
     READER_INDEX_DISAGREES, /* the index lists a tensor that the shard does not hold */
     READER_NOT_IN_INDEX,    /* a shard holds a tensor that the index does not list */
-    READER_DUPLICATE,       /* two shards hold a tensor of one name */
-    READER_TRUNCATED,       /* the file ends before the tensor does */
+    READER_NOT_READ,  /* a safetensors file beside the index that does not list it */
+    READER_DUPLICATE, /* two shards hold a tensor of one name */
+    READER_TRUNCATED, /* the file ends before the tensor does */
     READER_SPLIT_DISAGREES, /* a key of a part of a split GGUF file says otherwise */
 };
 

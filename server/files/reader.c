@@ -288,6 +288,12 @@ static int note_promises(struct merging *m)
                                           .count = shards->list[i].promised},
                      m->failure) < 0)
             return -1;
+    for (size_t i = 0; i < shards->others.count; i++)
+        if (add_note(m->reader,
+                     (struct reader_note){.kind = READER_NOT_READ,
+                                          .shard = shards->others.names[i]},
+                     m->failure) < 0)
+            return -1;
     json_object_foreach(shards->weight_map, tensor, file)
     {
         const char *name = json_string_value(file);
@@ -330,14 +336,11 @@ static int merge_shards(struct reader *reader, const struct read_options *option
                         .split = {.files = reader->shards.count},
                         .failure = failure};
     int result = m.seen && m.pairs ? 0 : no_memory(failure);
-    bool missing = false;
 
     for (size_t i = 0; result == 0 && i < reader->shards.count; i++)
         if (!reader->shards.list[i].missing)
             result = read_shard(&m, i, options);
-        else
-            missing = true;
-    if (result == 0 && !missing)
+    if (result == 0)
         result = gguf_split_end(&m.split, &reader->notes, failure);
     if (result == 0)
         result = merge_index(&m);

@@ -178,6 +178,26 @@ static int take_unlisted(struct shards *shards, const struct folder_names *names
                          weights_suffixes[SAFETENSORS], failure);
 }
 
+/* Files of weights that nothing reads, such as another program's copy, or an adapter. */
+static int take_others(struct shards *shards, const struct folder_names *names,
+                       struct failure *failure)
+{
+    struct folder_names *others = &shards->others;
+
+    others->names = calloc(names->count + 1, sizeof(*others->names));
+    for (size_t i = 0; others->names && i < names->count; i++) {
+        const char *name = names->names[i];
+
+        if (!has_suffix(name, weights_suffixes[SAFETENSORS]) || name[0] == '.' ||
+            find_shard(shards, name))
+            continue;
+        others->names[others->count] = strdup(name);
+        if (!others->names[others->count++])
+            return no_memory(failure);
+    }
+    return others->names ? 0 : no_memory(failure);
+}
+
 /* "model.safetensors" beside "model.safetensors.index.json", which does not list it.
  * transformers loads that file and not the shards. */
 static int take_whole(struct shards *shards, const struct folder_names *names,
@@ -361,6 +381,8 @@ static int find_in_folder(struct shards *shards, const char *part,
         result = (shards->index ? take_index : take_files)(shards, &names, failure);
     if (result == 0 && shards->index && !named)
         result = take_whole(shards, &names, failure);
+    if (result == 0 && shards->index)
+        result = take_others(shards, &names, failure);
     folder_names_fini(&names);
     json_decref(shards->places);
     shards->places = NULL;
@@ -407,6 +429,7 @@ void shards_fini(struct shards *shards)
     free(shards->folder);
     free(shards->index);
     free(shards->as_read.text);
+    folder_names_fini(&shards->others);
     json_decref(shards->root);
     *shards = (struct shards){.count = 0};
 }

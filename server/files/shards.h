@@ -32,7 +32,8 @@ struct shards {
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */
     struct json_t *root;
-    struct json_t *places; /* while the list grows: name of a shard to its index */
+    struct folder_names others; /* other safetensors files beside the index */
+    struct json_t *places;      /* while the list grows: name of a shard to its index */
 };
 
 /* Finds the files of the checkpoint at `path`. Returns 1 if it is a folder, the index in

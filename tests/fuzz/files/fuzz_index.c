@@ -99,7 +99,8 @@ static void check_reader(struct reader *reader)
 
         assert((notes[i].kind == READER_DUPLICATE || of_split) ==
                (notes[i].other != NULL));
-        assert(notes[i].tensor || notes[i].kind == READER_INDEX_DISAGREES || of_split);
+        assert(notes[i].tensor || notes[i].kind == READER_INDEX_DISAGREES ||
+               notes[i].kind == READER_NOT_READ || of_split);
     }
 }
 

@@ -107,6 +107,11 @@ CASE(notes, "disagreements between index and shards are noted, and the rest is r
     reader_notes(reader, &count);
     CHECK_EQ(count, 7);
     reader_close(reader);
+    model_tensor(&model, "adapter.safetensors", "x", 5);
+    reader = opened(model.folder);
+    CHECK_EQ(reader_table(reader)->count, 3);
+    check_note(reader, 4, READER_NOT_READ, "", "adapter.safetensors", 0);
+    reader_close(reader);
     model_fini(&model);
 }
 
