@@ -279,10 +279,8 @@ static int find(struct query *q, struct failure *failure)
         return -1;
     if (found == 0)
         return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", q->asked->run);
-    if (q->asked->attempt > q->run->attempts)
-        return fail(failure, TRIT_NOT_FOUND, "attempt",
-                    "no attempt %" PRIu32 " of run \"%s\"; its newest is %" PRIu32,
-                    q->asked->attempt, q->asked->run, q->run->attempts);
+    if (run_check_attempt(q->run, q->asked->attempt, failure))
+        return -1;
     q->out->attempt = q->asked->attempt ? q->asked->attempt : q->run->attempts;
     return 0;
 }

@@ -226,3 +226,13 @@ bool visible_steps(const struct run_row *run, uint32_t attempt,
     }
     return *from <= *to && layer->step_min <= *to && layer->step_max >= *from;
 }
+
+int run_check_attempt(const struct run_row *run, uint32_t attempt,
+                      struct failure *failure)
+{
+    if (attempt <= run->attempts)
+        return 0;
+    return fail(failure, TRIT_NOT_FOUND, "attempt",
+                "no attempt %" PRIu32 " of run \"%s\"; its newest is %" PRIu32, attempt,
+                run->run, (uint32_t)run->attempts);
+}

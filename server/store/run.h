@@ -66,4 +66,8 @@ uint32_t run_attempt_at(const struct run_row *row, int64_t step);
 bool visible_steps(const struct run_row *run, uint32_t attempt,
                    const struct layer_row *layer, int64_t *from, int64_t *to);
 
+/* NOT_FOUND: the run has no such attempt. 0 is the newest one. */
+int run_check_attempt(const struct run_row *run, uint32_t attempt,
+                      struct failure *failure);
+
 #endif

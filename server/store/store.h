@@ -311,15 +311,22 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
 
 struct store_run_info {
     const char *run;
-    uint32_t attempt;            /* the newest */
-    uint64_t layers;             /* names, not replicas or attempts */
-    uint64_t reports;            /* of all replicas and attempts */
-    uint64_t step_min, step_max; /* of the newest attempt with what it resumed from */
-    int64_t time_unix_ns;        /* of the newest report */
+    uint32_t attempt; /* the newest */
+    uint64_t reports; /* of all replicas and attempts */
+    /* The following of the newest attempt with what it resumed from. */
+    uint64_t layers; /* names, not replicas */
+    bool has_steps;  /* false: all reports are superseded */
+    uint64_t step_min, step_max;
+    int64_t time_unix_ns; /* of the newest report of all */
 };
 int store_read_runs(struct store_reader *reader,
                     bool (*visit)(void *arg, const struct store_run_info *info),
                     void *arg, struct failure *failure);
+
+/* One run; *info has the caller's `run`. With an attempt all but info->attempt is of the
+ * reports of that one alone. NOT_FOUND: there is no such run, or no such attempt. */
+int store_read_run(struct store_reader *reader, const char *run, uint32_t attempt,
+                   struct store_run_info *info, struct failure *failure);
 
 /* Visits reports of all replicas and attempts in order of filing: those whose sequence is
  * above the given one. `run` NULL or empty: of all runs. Stops as store_read_reports. */

@@ -357,3 +357,11 @@ void html_pages(struct text *text, const char *query, uint64_t page, bool more)
                     query, page + 1);
     text_put(text, "</nav>\n");
 }
+
+void html_steps(struct text *text, bool has_steps, uint64_t min, uint64_t max)
+{
+    if (has_steps)
+        text_format(text, "%" PRIu64 " \xe2\x80\x93 %" PRIu64, min, max);
+    else
+        text_put(text, "none");
+}

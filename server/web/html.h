@@ -51,4 +51,7 @@ void html_table_begin(struct text *text, const char *caption, const char *style)
 void html_heads(struct text *text, const struct html_head *heads);
 void html_table_end(struct text *text);
 
+/* The range of a run's steps. */
+void html_steps(struct text *text, bool has_steps, uint64_t min, uint64_t max);
+
 #endif

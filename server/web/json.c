@@ -116,9 +116,9 @@ static bool add_run(void *arg, const struct store_run_info *info)
     return add(listing,
                json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "run", info->run, "layers",
                          json_uint64(info->layers), "reports", json_uint64(info->reports),
-                         "step_min", json_uint64(info->step_min), "step_max",
-                         json_uint64(info->step_max), "time_unix_ns",
-                         json_int64(info->time_unix_ns)));
+                         "step_min", json_step(info->has_steps, info->step_min),
+                         "step_max", json_step(info->has_steps, info->step_max),
+                         "time_unix_ns", json_int64(info->time_unix_ns)));
 }
 
 /* The parameters that the next page has too. */
@@ -203,7 +203,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
     struct run_facts facts;
 
     if (empty(&listing) && !request->has_after &&
-        run_facts_read(&facts, web, request->names[0], failure) < 0) {
+        run_facts_read(&facts, web, request->names[0], query.attempt, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }

@@ -167,10 +167,10 @@ static void put_summary(struct text *text, const struct sides *sides)
         html_condition(text, state->condition);
         text_put(text, "</td><td>");
         html_conditions(text, state->conditions);
-        text_format(text,
-                    "</td><td class=\"num\">%" PRIu64 " \xe2\x80\x93 %" PRIu64
-                    "</td><td class=\"num\">",
-                    state->facts.step_min, state->facts.step_max);
+        text_put(text, "</td><td class=\"num\">");
+        html_steps(text, state->facts.has_steps, state->facts.step_min,
+                   state->facts.step_max);
+        text_put(text, "</td><td class=\"num\">");
         html_count(text, state->facts.reports);
         text_put(text, "</td><td class=\"num\">");
         html_age(text, state->facts.time_unix_ns);

@@ -31,10 +31,9 @@ static void put_summary(struct text *text, const struct run_state *state)
     text_put(text, state->more ? " and more" : "");
     text_put(text, "</dd></div>\n<div class=\"two\"><dt>By health</dt><dd>");
     html_conditions(text, state->conditions);
-    text_format(text,
-                "</dd></div>\n<div><dt>Steps</dt><dd>%" PRIu64 " \xe2\x80\x93 %" PRIu64
-                "</dd></div>\n<div><dt>Reports</dt><dd>",
-                facts->step_min, facts->step_max);
+    text_put(text, "</dd></div>\n<div><dt>Steps</dt><dd>");
+    html_steps(text, facts->has_steps, facts->step_min, facts->step_max);
+    text_put(text, "</dd></div>\n<div><dt>Reports</dt><dd>");
     html_count(text, facts->reports);
     text_put(text, "</dd></div>\n<div><dt>Newest</dt><dd>");
     html_age(text, facts->time_unix_ns);

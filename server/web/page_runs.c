@@ -24,6 +24,7 @@ enum {
 struct run_row {
     char run[TRIT_NAME_BYTES_MAX + 1];
     uint64_t reports, step_min, step_max;
+    bool has_steps;
     int64_t time_unix_ns;
 };
 
@@ -49,6 +50,7 @@ static bool visit(void *arg, const struct store_run_info *info)
     struct run_row *row = &rows[runs->count++];
 
     *row = (struct run_row){.reports = info->reports,
+                            .has_steps = info->has_steps,
                             .step_min = info->step_min,
                             .step_max = info->step_max,
                             .time_unix_ns = info->time_unix_ns};
@@ -129,10 +131,9 @@ static int put_row(const struct web_config *web, struct text *text,
     text_put(text, "</td><td>");
     if (put_spark(web, text, row, failure) < 0)
         return -1;
-    text_format(text,
-                "</td><td class=\"num\">%" PRIu64 " \xe2\x80\x93 %" PRIu64
-                "</td><td class=\"num\">",
-                row->step_min, row->step_max);
+    text_put(text, "</td><td class=\"num\">");
+    html_steps(text, row->has_steps, row->step_min, row->step_max);
+    text_put(text, "</td><td class=\"num\">");
     html_duration(text, health.interval_seconds);
     text_put(text, "</td><td class=\"num\">");
     html_count(text, row->reports);

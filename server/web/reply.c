@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "json_value.h"
 #include "json/json.h"
 
 const struct reply_header reply_headers[] = {
@@ -169,4 +170,9 @@ void reply_document(struct text *out, unsigned http_status, bool body,
         text_add(out, reply.body.bytes, reply.body.count);
     out->failed |= reply.body.failed;
     text_fini(&reply.body);
+}
+
+struct json_t *json_step(bool has_steps, uint64_t step)
+{
+    return has_steps ? json_uint64(step) : json_null();
 }

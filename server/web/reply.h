@@ -37,4 +37,7 @@ void reply_error(struct reply *reply, unsigned http_status,
 void reply_document(struct text *out, unsigned http_status, bool body,
                     const struct failure *failure);
 
+/* A step of a run, or null where it has none. NULL: out of memory. */
+struct json_t *json_step(bool has_steps, uint64_t step);
+
 #endif

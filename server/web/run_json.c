@@ -47,8 +47,9 @@ int serve_run_json(const struct web_config *web, const struct request *request,
             json_uint64(s.verdicts[TRIT_VERDICT_PASS]), "fail",
             json_uint64(s.verdicts[TRIT_VERDICT_FAIL]), "inconclusive",
             json_uint64(s.verdicts[TRIT_VERDICT_INCONCLUSIVE]), "reports",
-            json_uint64(s.facts.reports), "step_min", json_uint64(s.facts.step_min),
-            "step_max", json_uint64(s.facts.step_max), "time_unix_ns",
+            json_uint64(s.facts.reports), "step_min",
+            json_step(s.facts.has_steps, s.facts.step_min), "step_max",
+            json_step(s.facts.has_steps, s.facts.step_max), "time_unix_ns",
             json_int64(s.facts.time_unix_ns));
     run_state_fini(&s);
     if (!json && failure->status != TRIT_OK)
@@ -219,7 +220,7 @@ int serve_history_json(const struct web_config *web, const struct request *reque
     struct run_facts facts;
     int result;
 
-    if (count < 0 || run_facts_read(&facts, web, query.run, failure) < 0)
+    if (count < 0 || run_facts_read(&facts, web, query.run, query.attempt, failure) < 0)
         return -1;
     query.field_count = (size_t)count;
     if (!request->has_from)

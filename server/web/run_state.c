@@ -95,39 +95,23 @@ static bool visit(void *arg, const struct trit_report *report)
     return true;
 }
 
-/* A run that is looked for among all. */
-struct search {
-    const char *run;
-    struct run_facts *facts;
-    bool found;
-};
-
-static bool visit_run(void *arg, const struct store_run_info *info)
-{
-    struct search *search = arg;
-
-    if (strcmp(info->run, search->run) != 0)
-        return true;
-    *search->facts = (struct run_facts){
-        .attempt = info->attempt,
-        .layers = info->layers,
-        .reports = info->reports,
-        .step_min = info->step_min,
-        .step_max = info->step_max,
-        .time_unix_ns = info->time_unix_ns,
-    };
-    search->found = true;
-    return false;
-}
-
 int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
-                   struct failure *failure)
+                   uint32_t attempt, struct failure *failure)
 {
-    struct search search = {.run = run, .facts = facts};
+    struct store_run_info info;
 
-    if (store_read_runs(web->reader, visit_run, &search, failure) < 0)
+    if (store_read_run(web->reader, run, attempt, &info, failure) < 0)
         return -1;
-    return search.found ? 0 : fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
+    *facts = (struct run_facts){
+        .attempt = info.attempt,
+        .layers = info.layers,
+        .reports = info.reports,
+        .has_steps = info.has_steps,
+        .step_min = info.step_min,
+        .step_max = info.step_max,
+        .time_unix_ns = info.time_unix_ns,
+    };
+    return 0;
 }
 
 static int compare_names(const void *name, const void *layer)
@@ -217,7 +201,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
 
     *state = (struct run_state){0};
     strcpy(state->run, run);
-    if (run_facts_read(&state->facts, web, run, failure) < 0 ||
+    if (run_facts_read(&state->facts, web, run, query.attempt, failure) < 0 ||
         store_read_reports(web->reader, &query, visit, &reading, failure) < 0)
         return -1;
     if (reading.failed)

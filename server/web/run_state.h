@@ -40,15 +40,16 @@ struct layer_state {
     struct trit_health_reason reason; /* the worst one */
 };
 
-struct run_facts { /* from the store's sums */
+struct run_facts { /* as in store_run_info */
     uint32_t attempt;
+    bool has_steps;
     uint64_t layers, reports, step_min, step_max;
     int64_t time_unix_ns; /* of the newest report */
 };
 
 /* -1: NOT_FOUND, the store's failure. */
 int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
-                   struct failure *failure);
+                   uint32_t attempt, struct failure *failure);
 
 struct run_state {
     char run[TRIT_NAME_BYTES_MAX + 1];

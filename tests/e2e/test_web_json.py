@@ -19,7 +19,7 @@ from referencing.jsonschema import DRAFT202012
 import histories
 import reference as ref
 import schemas
-from tritd import CALL_SECONDS, ROOT, tensor_pb2
+from tritd import CALL_SECONDS, ROOT, report_pb2, tensor_pb2
 
 LAYERS, STEPS = 9, 12
 
@@ -112,6 +112,30 @@ def test_an_interval_of_a_field_is_the_same_whatever_else_is_asked_for(daemon, f
                               and int(at) <= int(report["step"]) < int(at) + 40]
                     assert value == (rule(values) if field == "non_finite" else
                                      pytest.approx(rule(values), rel=1e-12)), (field, more, at)
+
+
+def test_a_run_is_told_of_the_attempt_that_was_asked_for(daemon, run):
+    """By default of what the newest attempt goes on from, in the list of runs as well; null where
+    that is nothing."""
+    def told(query=""):
+        found = get(daemon, f"/v1/runs/{run}{query}", "http-run")
+        return [found[name] for name in ("attempt", "layers", "reports", "step_min", "step_max")]
+
+    for layer, step in (("a", 10), ("a", 20), ("b", 30)):
+        daemon.ternary.Project(ref.project_request(np.eye(2, 128), layer=tensor_pb2.LayerRef(
+            run=run, layer=layer, step=step)), timeout=CALL_SECONDS)
+    for step, expected in ((20, ["1", "3", "10", "20"]), (5, ["0", "3", None, None])):
+        daemon.reports.Rewind(report_pb2.ReportsRewindRequest(run=run, step=step), timeout=CALL_SECONDS)
+        assert told()[1:] == expected
+        assert told("?attempt=1") == [1, "2", "3", "10", "30"]
+        listed = get(daemon, f"/v1/runs?after={run[:-1]}&limit=1", "http-runs")["runs"][0]
+        assert [listed[name] for name in ("run", "layers", "step_max")] == [
+            run, expected[0], expected[3]]
+    history = get(daemon, f"/v1/runs/{run}/history?attempt=1&every=20", "http-run-history")
+    assert history["steps"] == ["10", "30"]
+    for query in ("?attempt=9", "/layers?attempt=9", "/history?attempt=9", "/history?attempt=9&fields=mse"):
+        assert "no attempt 9" in get(daemon, f"/v1/runs/{run}{query}", "http-error", 404)["error"]["message"]
+    assert ask(daemon, f"/runs/{run}?attempt=9")[0] == 404 and ask(daemon, f"/runs/{run}")[0] == 200
 
 
 def test_a_history_has_steps_and_times_that_no_double_holds(daemon, run):
