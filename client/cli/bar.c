@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "client/cli/escape.h"
 #include "client/cli/interrupt.h"
+#include "proto/utf8.h"
 
 enum {
     BAR_COLUMNS = 30,
@@ -46,7 +46,7 @@ static void draw(struct progress *progress, bool due)
     bars[BAR_COLUMNS] = '\0';
     if (columns <= FIXED_COLUMNS)
         columns = FIXED_COLUMNS;
-    escape_text(label, sizeof(label), progress->label);
+    utf8_show_text(label, sizeof(label), progress->label);
     fprintf(stderr, "\r[%s] %3.0f %%  %7.1f MB/s  %.*s\033[K", bars, share * 100,
             seconds > 0 ? (double)progress->done / 1e6 / seconds : 0,
             (int)(columns - FIXED_COLUMNS), label);

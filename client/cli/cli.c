@@ -20,7 +20,7 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
     va_start(args, format);
     vsnprintf(raw, sizeof(raw), format, args);
     va_end(args);
-    escape_text(escaped, sizeof(escaped), raw);
+    utf8_show_text(escaped, sizeof(escaped), raw);
     fprintf(stderr, "trit: %s\n", escaped);
     return code;
 }

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/cli/escape.h"
 #include "client/cli/report_rows.h"
 #include "proto/json_value.h"
+#include "proto/utf8.h"
 
 enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1, RANGE_BYTES = 2 * SHOWN_BYTES + 160 };
 
@@ -30,7 +30,7 @@ static enum exit_code rewind_run(struct trit_client *client,
                                     json_uint64(options->step), "attempt",
                                     json_uint32(attempt)),
                           DONE);
-    escape_text(shown, sizeof(shown), run);
+    utf8_show_text(shown, sizeof(shown), run);
     printf("%s: attempt %u goes on after step %" PRIu64 "\n", shown, (unsigned)attempt,
            options->step);
     return DONE;
@@ -74,7 +74,7 @@ static enum exit_code fork_run(struct trit_client *client, const struct options 
                                     json_uint64(options->step), "new_run", new_run,
                                     "reports", json_uint64(reports)),
                           DONE);
-    escape_text(shown, sizeof(shown), new_run);
+    utf8_show_text(shown, sizeof(shown), new_run);
     printf("%s: %" PRIu64 " reports up to step %" PRIu64 "\n", shown, reports,
            options->step);
     return DONE;
@@ -106,9 +106,9 @@ static void range_text(char text[RANGE_BYTES], const struct options *options)
 {
     char run[SHOWN_BYTES], layer[SHOWN_BYTES] = "", from[48] = "", to[48] = "";
 
-    escape_text(run, sizeof(run), options->arguments[0]);
+    utf8_show_text(run, sizeof(run), options->arguments[0]);
     if (options->layer)
-        escape_text(layer, sizeof(layer), options->layer);
+        utf8_show_text(layer, sizeof(layer), options->layer);
     if (option_given(options, OPTION_FROM))
         snprintf(from, sizeof(from), ", from step %" PRIu64, options->step_from);
     if (option_given(options, OPTION_TO))

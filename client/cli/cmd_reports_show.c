@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "client/cli/escape.h"
 #include "client/cli/report_rows.h"
 #include "proto/finding.h"
 #include "proto/health.h"
 #include "proto/report_json.h"
+#include "proto/utf8.h"
 
 enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1 };
 
@@ -17,7 +17,7 @@ static void show_findings(const struct trit_report *report)
         const struct trit_finding *finding = &report->findings[i];
         char hint[SHOWN_BYTES];
 
-        escape_text(hint, sizeof(hint), finding->hint);
+        utf8_show_text(hint, sizeof(hint), finding->hint);
         printf("%s: %s", severity_name(finding->severity),
                finding_kind_name(finding->kind));
         if (finding->has_count)
@@ -32,7 +32,7 @@ static void show_reasons(const struct trit_report *report)
         const struct trit_health_reason *reason = &report->health_reasons[i];
         char text[SHOWN_BYTES];
 
-        escape_text(text, sizeof(text), reason->text);
+        utf8_show_text(text, sizeof(text), reason->text);
         printf("%s: %s since step %" PRIu64 ": %s\n", health_name(reason->severity),
                reason->rule, reason->since_step, text);
     }

@@ -4,10 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "client/cli/escape.h"
 #include "client/cli/report_rows.h"
 #include "client/cli/summary.h"
 #include "proto/report_json.h"
+#include "proto/utf8.h"
 
 enum { SHOWN_BYTES = 4 * TRIT_NAME_BYTES_MAX + 1 };
 
@@ -21,8 +21,8 @@ static void print_text(const struct trit_report *report)
     char run[SHOWN_BYTES], layer[SHOWN_BYTES], time[TIME_TEXT_BYTES];
     char verdict[VERDICT_BYTES], health[HEALTH_TEXT_BYTES];
 
-    escape_text(run, sizeof(run), report->run);
-    escape_text(layer, sizeof(layer), report->layer);
+    utf8_show_text(run, sizeof(run), report->run);
+    utf8_show_text(layer, sizeof(layer), report->layer);
     printf("%s  %s  %s  step %" PRIu64 "  %s  %s\n",
            time_text(time, report->time_unix_ns), run, layer, report->step,
            verdict_text(verdict, report), health_text(health, report));

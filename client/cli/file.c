@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "checkpoint/notes.h"
-#include "client/cli/escape.h"
 #include "files/folder.h"
+#include "proto/utf8.h"
 
 static enum exit_code open_any(struct input *input, const char *path,
                                const struct options *options, bool may_be_cut)
@@ -140,8 +140,8 @@ void file_print_others(const struct contents *contents)
 
         if (!content_is_listed(contents, i))
             continue;
-        escape_text(name, sizeof(name), entry->name);
-        escape_text(what, sizeof(what), content_text(text, contents, i));
+        utf8_show_text(name, sizeof(name), entry->name);
+        utf8_show_text(what, sizeof(what), content_text(text, contents, i));
         printf("%s %s %s: %s\n", name, entry->type->name, entry_shape_text(shape, entry),
                what);
     }

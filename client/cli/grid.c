@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "client/cli/escape.h"
+#include "proto/utf8.h"
 
 struct cell {
     char *text;
@@ -71,7 +71,7 @@ void grid_cell(struct grid *grid, const char *format, ...)
         grid->incomplete = true;
         return;
     }
-    cell->columns = escape_text(escaped, sizeof(escaped), raw);
+    cell->columns = utf8_show_text(escaped, sizeof(escaped), raw);
     cell->text = strdup(escaped);
     if (!cell->text) {
         grid->incomplete = true;

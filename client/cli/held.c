@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/cli/escape.h"
 #include "proto/json_value.h"
 #include "proto/names.h"
+#include "proto/utf8.h"
 
 const char *held_kind(enum trit_layer_kind kind)
 {
@@ -51,7 +51,7 @@ enum exit_code held_show(const struct options *options, const char *verb,
 
     if (option_given(options, OPTION_JSON))
         return print_json(held_json(spec), DONE);
-    escape_text(name, sizeof(name), spec->name);
+    utf8_show_text(name, sizeof(name), spec->name);
     printf("%s %s: %s [%" PRIu64 ", %" PRIu64 "], group size %u%s%s\n", verb, name,
            held_kind(spec->kind), spec->out_features, spec->in_features,
            (unsigned)spec->group_size, spec->bias ? ", bias" : "",

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/cli/escape.h"
 #include "client/cli/interrupt.h"
 #include "files/target.h"
+#include "proto/utf8.h"
 #include "json/json.h"
 
 enum format { FORMAT_NONE, FORMAT_MARKDOWN, FORMAT_CSV, FORMAT_JSON };
@@ -67,7 +67,7 @@ static void write_cell(FILE *out, const char *text)
 {
     char escaped[4096];
 
-    escape_text(escaped, sizeof(escaped), text);
+    utf8_show_text(escaped, sizeof(escaped), text);
     for (const char *at = escaped; *at; at++) {
         if (strchr("|\\`*_<>[]", *at))
             fputc('\\', out);

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "client/cli/escape.h"
 #include "drive/input.h"
+#include "proto/utf8.h"
 
 int showing_start(struct showing *showing, const struct options *options)
 {
@@ -56,7 +56,7 @@ int showing_print(const struct showing *showing, const struct file_findings *fin
     if (showing->layers > 0 && grid_print(showing->grid, stdout) != 0)
         return -1;
     for (size_t i = 0; i < findings->count; i++) {
-        escape_text(escaped, sizeof(escaped), finding_words(text, &findings->list[i]));
+        utf8_show_text(escaped, sizeof(escaped), finding_words(text, &findings->list[i]));
         puts(escaped);
     }
     if (showing->not_stored)

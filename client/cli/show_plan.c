@@ -9,6 +9,7 @@
 #include "client/cli/escape.h"
 #include "client/cli/grid.h"
 #include "kernels/kernels.h"
+#include "proto/utf8.h"
 
 static void plan_row(struct grid *grid, const struct plan *plan, size_t index)
 {
@@ -73,7 +74,7 @@ void show_gguf(const struct plan *plan)
 {
     char remark[ESCAPED_BYTES];
 
-    escape_text(remark, sizeof(remark), plan->remark ? plan->remark : "");
+    utf8_show_text(remark, sizeof(remark), plan->remark ? plan->remark : "");
     if (plan->architecture)
         printf("  a model for llama.cpp (%s)%s%s\n", plan->architecture,
                plan->remark ? ": " : "", remark);

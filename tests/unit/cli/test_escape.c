@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/cli/escape.h"
+#include "proto/utf8.h"
 #include "tests/lib/check.h"
 
 enum { OUT_BYTES = 128 };
@@ -11,7 +12,7 @@ static void escapes_to(const char *text, const char *wanted, size_t columns)
 {
     char out[OUT_BYTES];
 
-    CHECK_EQ(escape_text(out, sizeof(out), text), columns);
+    CHECK_EQ(utf8_show_text(out, sizeof(out), text), columns);
     CHECK_STR(out, wanted);
 }
 
@@ -56,7 +57,7 @@ CASE(cuts_between_characters, "a text that is too long is cut between characters
 
     for (size_t capacity = 1; capacity < sizeof(out); capacity++) {
         memset(out, '#', sizeof(out));
-        escape_text(out, capacity, text);
+        utf8_show_text(out, capacity, text);
         CHECK(strlen(out) < capacity);
         CHECK(strncmp(out, "a\xe2\x82\xac\\x0a\\u{202e}z", strlen(out)) == 0);
         CHECK(strlen(out) != 2 && strlen(out) != 3 && strlen(out) != 5);
@@ -75,7 +76,7 @@ CASE(never_lets_a_control_through, "no input yields a control character")
         for (size_t i = 0; i < sizeof(text); i++)
             text[i] = (char)check_random(&state);
         text[sizeof(text) - 1] = '\0';
-        escape_text(out, sizeof(out), text);
+        utf8_show_text(out, sizeof(out), text);
         for (const unsigned char *at = (const unsigned char *)out; *at; at++)
             CHECK(*at >= 0x20 && *at != 0x7f && !(*at == 0xc2 && at[1] < 0xa0));
     }
