@@ -101,7 +101,10 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         return;
     }
     watch_headers(conn);
-    conn_schedule_flush(conn);
+    if (conn->tls || count == READ_BYTES)
+        conn_schedule_flush(conn); /* more has come */
+    else
+        conn_flush(conn);
 }
 
 static bool takes_input(const struct conn *conn)
