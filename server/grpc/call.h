@@ -111,11 +111,12 @@ struct call {
     /* Of the request, while method->begin runs; later empty. */
     struct request_headers headers;
     struct metadata *metadata; /* of the reply; NULL: none */
-    struct call_trace trace;
     struct call_label labels[CALL_LABELS_MAX];
     size_t label_count;
-    struct failure failure;
     void *method_state;
+    /* Long texts, mostly unused: not zeroed, but cleared, when the call begins. */
+    struct call_trace trace;
+    struct failure failure;
 };
 
 /* Adds what the call is about to its line in the log, such as the name of a run. `key` is

@@ -203,11 +203,13 @@ static struct call *call_create(struct grpc *grpc, struct h2_stream *stream,
     struct account *account = peer ? peer->account : NULL;
     const size_t bytes = call_bytes(method);
     struct call *call =
-        spares_get(&grpc->spares, account, bytes, bytes - method->state_tail);
+        spares_get(&grpc->spares, account, bytes, offsetof(struct call, trace));
 
     if (!call)
         return NULL;
+    failure_clear(&call->failure);
     call->method_state = (uint8_t *)call + call_bytes(NULL);
+    memset(call->method_state, 0, method->state_bytes - method->state_tail);
     call->account = account;
     call->grpc = grpc;
     call->config = &grpc->config;

@@ -35,10 +35,11 @@ int call_block_grow(struct call *call, struct block *block, size_t used, size_t 
         return 0;
     while (size < used + more)
         size *= 2;
+    if (!block->bytes)
+        return call_block(call, size < most ? size : most, block);
     if (call_block(call, size < most ? size : most, &grown) < 0)
         return -1;
-    if (block->bytes)
-        memcpy(grown.bytes, block->bytes, used);
+    memcpy(grown.bytes, block->bytes, used);
     blocks_put(services_of(call)->config.blocks, block);
     *block = grown;
     return 0;

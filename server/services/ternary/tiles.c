@@ -41,6 +41,7 @@ void tiles_put(struct tiles *tiles, struct tile *tile, struct blocks *blocks)
         free(tile);
         return;
     }
-    list_push(&tiles->spare, &tile->link);
+    list_push(tiles->spare.next,
+              &tile->link); /* the next one to go: it is in the cache */
     tiles->count++;
 }
