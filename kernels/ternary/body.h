@@ -219,6 +219,7 @@ struct element_type {
 #include "kernels/ternary/body_survey.h"
 #define TEMPLATE "kernels/ternary/typed_ternarize.h"
 #include "kernels/simd/each_type.h"
+#include "kernels/ternary/body_fields.h"
 #include "kernels/ternary/body_verify.h"
 #include "kernels/ternary/body_verify_packed.h"
 #include "kernels/ternary/body_unpack.h"

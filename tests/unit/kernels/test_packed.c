@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packed formats against blocks that other implementations wrote. */
+/* Packed formats against blocks that other implementations wrote, and counts of sound
+ * blocks against their definition. */
 #include "kernels/kernels.h"
 #include "tests/lib/check.h"
 #include "tests/unit/kernels/golden.h"
@@ -199,4 +200,58 @@ CASE(every_byte,
         canonical += again[0] == byte;
     }
     CHECK_EQ(canonical, 243);
+}
+
+/* Fills `blocks` blocks of 4 * `bytes` codes and counts what a verification should. */
+static void fill_sound(uint8_t *block, size_t blocks, size_t bytes, uint64_t signs[3],
+                       uint64_t *seed)
+{
+    for (size_t i = 0; i < blocks * (2 + bytes); i++) {
+        const bool scale = i % (2 + bytes) < 2;
+
+        block[i] = scale && i % (2 + bytes) == 1 ? 0x3c : 0;
+        for (unsigned k = 0; !scale && k < 8; k += 2) {
+            const unsigned code = (unsigned)(check_random(seed) % 3);
+
+            block[i] |= (uint8_t)(code << k);
+            signs[code]++;
+        }
+    }
+}
+
+CASE(sound_by_definition, "of sound groups of any length, counts are those of each code")
+{
+    enum { GROUPS = 5, BLOCKS = 400, BLOCK_MOST = 34 };
+    static const size_t lengths[] = {1, 2, 3, 31, 64, 127, BLOCKS};
+    static uint8_t in[GROUPS * BLOCKS * BLOCK_MOST];
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t table_count = kernels_available(tables);
+    uint64_t seed = check_seed();
+
+    for (size_t i = 0; i < 2 * sizeof(lengths) / sizeof(lengths[0]); i++) {
+        const size_t bytes = i % 2 ? 16 : 32, blocks = lengths[i / 2];
+        uint64_t signs[3] = {0};
+        float scales[GROUPS];
+        const struct verify_job job = {.encoding = i % 2 ? TRIT_ENCODING_Q2_0
+                                                         : TRIT_ENCODING_PQ2_0,
+                                       .count = GROUPS,
+                                       .group_len = 4 * bytes * blocks,
+                                       .in = in,
+                                       .divisor = (uint32_t)(4 * bytes * blocks),
+                                       .scales = scales};
+
+        fill_sound(in, GROUPS * blocks, bytes, signs, &seed);
+        for (size_t t = 0; t < table_count; t++) {
+            struct ternary_counts counts;
+            struct ternary_check check;
+
+            ternary_counts_init(&counts);
+            ternary_check_init(&check);
+            verify(tables[t], &job, &counts, &check);
+            CHECK_EQ(counts.negatives, signs[0]);
+            CHECK_EQ(counts.zeros, signs[1]);
+            CHECK_EQ(counts.positives, signs[2]);
+            CHECK_EQ(check.valid, GROUPS * job.group_len);
+        }
+    }
 }
