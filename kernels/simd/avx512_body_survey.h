@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AVX-512: a survey of a block of f32 (ternary/body_survey.h). Masks are stored from mask
- * registers: moving them to general registers takes a port that comparisons wait for. */
+/* AVX-512: a survey of a block (ternary/body_survey.h). Masks are stored from mask
+ * registers: moving them to general registers takes a port that comparisons wait for.
+ * What depends on the element type is in avx512_typed_survey.h. */
 #ifndef KERNELS_AVX512_BODY_SURVEY_H
 #define KERNELS_AVX512_BODY_SURVEY_H
 
@@ -9,7 +10,7 @@
 enum { SURVEY_UNITS = BLOCK_BYTES / 4 / UNIT }; /* most units in a block */
 
 /* What a block's survey leaves: a bit an element, and of each group the sum of what is
- * beyond the threshold, in two exact parts. */
+ * beyond the threshold, in exact parts: two of f32, one of a 16-bit type. */
 struct survey {
     _Alignas(64) uint16_t beyond[SURVEY_UNITS * 4], minus[SURVEY_UNITS * 4],
         near[SURVEY_UNITS * 4];
@@ -17,53 +18,15 @@ struct survey {
     f32v high[BLOCK_GROUPS], low[BLOCK_GROUPS];
 };
 
-struct survey_keys {
-    __m512i half, shift, end; /* as in thresholds */
-};
-
-static inline struct survey_keys survey_keys_of(const struct keys *keys, size_t g)
-{
-    const uint32_t shift = 0x80000000u - keys->low[g];
-    return (struct survey_keys){_mm512_set1_epi32((int)keys->half[g]),
-                                _mm512_set1_epi32((int)shift),
-                                _mm512_set1_epi32((int)(keys->high[g] + shift + 1))};
-}
-
-/* Else gcc joins four masks in general registers. */
-static inline void store_mask(uint16_t *to, __mmask16 mask)
+/* Else gcc joins masks in general registers. */
+static inline void store_mask16(uint16_t *to, __mmask16 mask)
 {
     __asm__("kmovw %1, %0" : "=m"(*to) : "k"(mask));
 }
 
-/* Surveys 16 elements, the i-th of the block. The upper 12 bits of a magnitude and what is
- * missing from it are summed apart: sum[0] and sum[1]. */
-static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
-                              struct survey_keys keys)
+static inline void store_mask32(uint16_t to[2], __mmask32 mask)
 {
-    const __m512i x = _mm512_loadu_si512(in);
-    const __m512i key = _mm512_and_si512(x, _mm512_set1_epi32(0x7fffffff)),
-                  high = _mm512_and_si512(x, _mm512_set1_epi32(0x7ffff000));
-    const __mmask16 beyond = _mm512_cmpgt_epi32_mask(key, keys.half);
-    const f32v low = (f32v)key - (f32v)high;
-    store_mask(&to->beyond[i], beyond);
-    store_mask(&to->minus[i], _mm512_movepi32_mask(x));
-    store_mask(&to->near[i],
-               _mm512_cmpgt_epi32_mask(keys.end, _mm512_add_epi32(key, keys.shift)));
-    sum[0] = _mm512_mask_add_ps(sum[0], beyond, sum[0], (f32v)high);
-    sum[1] = _mm512_mask_add_ps(sum[1], beyond, sum[1], low);
-}
-
-/* Surveys group g, whose elements are `vectors` times 16. */
-static inline void survey_group(struct survey *to, size_t g, size_t vectors,
-                                const uint8_t *in, const struct keys *keys)
-{
-    const struct survey_keys all = survey_keys_of(keys, g);
-    f32v sum[2] = {{0}, {0}};
-    for (size_t i = 0; i < vectors; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            survey_add(to, g * vectors + i + k, sum, in + (i + k) * 64, all);
-    to->high[g] = sum[0];
-    to->low[g] = sum[1];
+    __asm__("kmovd %1, %0" : "=m"(*(uint16_t(*)[2])to) : "k"(mask));
 }
 
 /* Of a block with `units` units: forgets what an earlier block has left behind them. */
@@ -87,10 +50,12 @@ static inline f32v exact_totals(f32v v[16])
     return v[0];
 }
 
-/* The sum of what is beyond the threshold, for each group. */
-static inline void survey_totals(double to[BLOCK_GROUPS], struct survey *survey)
+/* The sum of what is beyond the threshold, for each group; `has_low`: in two parts. */
+static inline void survey_totals(double to[BLOCK_GROUPS], struct survey *survey,
+                                 bool has_low)
 {
-    const f32v high = exact_totals(survey->high), low = exact_totals(survey->low);
+    const f32v high = exact_totals(survey->high),
+               low = has_low ? exact_totals(survey->low) : (f32v){0};
     f64v_store(to, f64v_widen_low(high) + f64v_widen_low(low));
     f64v_store(to + 8, f64v_widen_high(high) + f64v_widen_high(low));
 }

@@ -3,6 +3,7 @@
  * block. */
 
 #include "kernels/simd/avx512_typed_masks.h"
+#include "kernels/simd/avx512_typed_survey.h"
 #include "kernels/simd/typed_sums.h"
 
 static inline void unit_stream(uint8_t *p, unit u)

@@ -60,11 +60,12 @@
  *                               or at least SUM_FINITE.
  *   VOCABULARY                  the header of the names marked with *
  *
- * An ISA may define SURVEYS as 1, and then, for blocks of f32 (body_survey.h):
+ * An ISA may define SURVEYS as 1, and then, for a block (body_survey.h):
  *   survey, SURVEY_UNITS        what is kept of a block; most units in one
- *   survey_group(s, g, vectors, p, keys)   surveys group g of `vectors` times 16 elements
+ *   survey_group*(s, g, units, p, keys)   surveys group g
  *   survey_end(s, units)        after the last group of a block of so many units
- *   survey_totals(to, s)        of each group, the sum beyond the threshold
+ *   survey_totals(to, s, two)   of each group, the sum beyond the threshold, `two`:
+ *                               of two parts
  *   survey_count(s, units, tally, near, found)   adds all counts; of each unit, how many
  *                               elements are beyond the threshold
  *   survey_pack(s, units)       the block's 2-bit codes, in s->codes

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the second pass of a full report on f32 to 2-bit codes in sequence, where
+/* Part of body.h: the second pass of a full report on 2-bit codes in sequence, where
  * an ISA has SURVEYS. A block is surveyed before anything is emitted: the outcomes of its
  * comparisons are kept, a bit an element, and what is beyond the thresholds is summed. Then
  * counts and codes of several groups are computed from these bits together. */
@@ -10,12 +10,13 @@
 
 /* Only a run that is in the caches, and groups for which the sums are exact (NUMERICS.md,
  * "What is beyond the threshold"). */
-INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *packing)
+INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *packing,
+                         size_t group_bytes)
 {
-    const size_t bytes = job->count * job->group_len * sizeof(float);
-    return SURVEYS && job->dtype == TRIT_F32 && job->sums && job->tally == TALLY_ALL &&
-           !job->scale && job->divisor <= SURVEY_MAX && job->group_len <= SURVEY_MAX &&
-           bytes <= DRAM_RUN_BYTES && form_of(job, packing) == FORM_LSB;
+    return SURVEYS && job->sums && job->tally == TALLY_ALL && !job->scale &&
+           job->divisor <= SURVEY_MAX && job->group_len <= SURVEY_MAX &&
+           job->count * group_bytes <= DRAM_RUN_BYTES &&
+           form_of(job, packing) == FORM_LSB;
 }
 
 #if SURVEYS
@@ -56,41 +57,6 @@ INLINE void number_groups(double numbers[BLOCK_GROUPS], double beyond[BLOCK_GROU
         numbers[g] = some ? (double)number : 0.0;
         beyond[g] = some ? beyond[g] : 0.0;
     }
-}
-
-/* Emits a block and adds to its tally; also the sum and the number of the elements beyond
- * the threshold, for each group. */
-static void survey_block(const struct emitter *emitter, const struct scales *scales,
-                         size_t begin, struct tally *tally, double beyond[BLOCK_GROUPS],
-                         double numbers[BLOCK_GROUPS])
-{
-    const struct ternarize_job *job = emitter->job;
-    const size_t len = job->group_len, units = len / UNIT, count = scales->count,
-                 bytes = emitter->in_bytes;
-    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
-    struct survey survey;
-    uint64_t found[SURVEY_UNITS];
-    for (size_t g = 0; g < count; g++) {
-        prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
-        survey_group(&survey, g, len / LANES, in + g * bytes, &scales->keys);
-    }
-    survey_end(&survey, count * units);
-    survey_totals(beyond, &survey);
-    survey_count(&survey, count * units, &tally->codes, &tally->near, found);
-    number_groups(numbers, beyond, scales, units, found);
-    survey_pack(&survey, count * units);
-    emit_surveyed(emitter, scales, begin, survey.codes);
-    tally->seen += count * len;
-    tally->elements += count * len;
-}
-
-#else
-
-INLINE void survey_block(const struct emitter *emitter, const struct scales *scales,
-                         size_t begin, struct tally *tally, double beyond[BLOCK_GROUPS],
-                         double numbers[BLOCK_GROUPS])
-{
-    (void)emitter, (void)scales, (void)begin, (void)tally, (void)beyond, (void)numbers;
 }
 
 #endif

@@ -51,6 +51,7 @@
 #define sum_groups TYPED(sum_groups)
 #define sum_latents TYPED(sum_latents)
 #define sum_neighbours TYPED(sum_neighbours)
+#define survey_block TYPED(survey_block)
 #define tally_exact TYPED(tally_exact)
 #define tally_unit TYPED(tally_unit)
 #define tally_units TYPED(tally_units)

@@ -256,6 +256,47 @@ static emit_fn *const emitters[3][3] = {EMITTERS(DENSE), EMITTERS(LSB), EMITTERS
 #undef DEFINE_EMIT_FORM
 #undef EMITTERS
 
+#if SURVEYS
+
+/* Emits a block and adds to its tally; also the sum and the number of the elements beyond
+ * the threshold, for each group. */
+static __attribute__((noinline)) void survey_block(const struct emitter *emitter,
+                                                   const struct scales *scales,
+                                                   size_t begin, struct tally *tally,
+                                                   double beyond[BLOCK_GROUPS],
+                                                   double numbers[BLOCK_GROUPS])
+{
+    const struct ternarize_job *job = emitter->job;
+    const size_t len = job->group_len, units = len / UNIT, count = scales->count,
+                 bytes = emitter->in_bytes;
+    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    struct survey survey;
+    uint64_t found[SURVEY_UNITS];
+    for (size_t g = 0; g < count; g++) {
+        prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
+        survey_group(&survey, g, units, in + g * bytes, &scales->keys);
+    }
+    survey_end(&survey, count * units);
+    survey_totals(beyond, &survey, ELEMENT_BYTES == 4);
+    survey_count(&survey, count * units, &tally->codes, &tally->near, found);
+    number_groups(numbers, beyond, scales, units, found);
+    survey_pack(&survey, count * units);
+    emit_surveyed(emitter, scales, begin, survey.codes);
+    tally->seen += count * len;
+    tally->elements += count * len;
+}
+
+#else
+
+INLINE void survey_block(const struct emitter *emitter, const struct scales *scales,
+                         size_t begin, struct tally *tally, double beyond[BLOCK_GROUPS],
+                         double numbers[BLOCK_GROUPS])
+{
+    (void)emitter, (void)scales, (void)begin, (void)tally, (void)beyond, (void)numbers;
+}
+
+#endif
+
 /* A run that is in the caches: the scales of each block, then its outputs. */
 static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
                              struct tally *tally, struct ternary_counts *counts)
@@ -336,7 +377,7 @@ static void ternarize_groups(const struct ternarize_job *job,
         .in_bytes = in_bytes,
         .out_bytes =
             packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
-        .surveyed = survey_suits(job, packing),
+        .surveyed = survey_suits(job, packing, in_bytes),
         .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
     };
     emit_fn *emit = emitters[form_of(job, packing)][job->tally];

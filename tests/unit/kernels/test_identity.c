@@ -197,12 +197,12 @@ CASE(every_report, "all tables give the same bits for reports on 2-bit codes in 
     static const enum trit_encoding encodings[] = {TRIT_ENCODING_PQ2_0,
                                                    TRIT_ENCODING_Q2_0};
     uint64_t seed = check_seed();
-    for (size_t i = 0; i < 30; i++)
+    for (size_t i = 0; i < 60; i++)
         for (unsigned kind = 0; kind < INPUT_KINDS; kind++) {
-            const enum trit_encoding encoding = encodings[i % 2];
+            const enum trit_encoding encoding = encodings[check_random(&seed) % 2];
             const size_t block = encoding_layout(encoding)->block_elements;
-            const size_t len = block * (1 + check_random(&seed) % (i < 10 ? 8 : 2));
-            const struct shape shape = {.dtype = TRIT_F32,
+            const size_t len = block * (1 + check_random(&seed) % (i < 20 ? 8 : 2));
+            const struct shape shape = {.dtype = dtypes[i % 4 % 3], /* half of them f32 */
                                         .encoding = encoding,
                                         .count = 1 + check_random(&seed) % 40,
                                         .len = len,

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX-512, a template (typed.h): the survey of a group (avx512_body_survey.h). */
+
+#if ELEMENT_BYTES == 4
+
+/* Surveys 16 elements, the i-th of the block. The upper 12 bits of a magnitude and what is
+ * missing from it are summed apart: sum[0] and sum[1]. */
+static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
+                              thresholds keys)
+{
+    const __m512i x = _mm512_loadu_si512(in);
+    const __m512i key = _mm512_and_si512(x, _mm512_set1_epi32(0x7fffffff)),
+                  high = _mm512_and_si512(x, _mm512_set1_epi32(0x7ffff000));
+    const __mmask16 beyond = _mm512_cmpgt_epi32_mask(key, (__m512i)keys.half);
+    const f32v low = (f32v)key - (f32v)high;
+    store_mask16(&to->beyond[i], beyond);
+    store_mask16(&to->minus[i], _mm512_movepi32_mask(x));
+    store_mask16(&to->near[i],
+                 _mm512_cmpgt_epi32_mask((__m512i)keys.end,
+                                         _mm512_add_epi32(key, (__m512i)keys.shift)));
+    sum[0] = _mm512_mask_add_ps(sum[0], beyond, sum[0], (f32v)high);
+    sum[1] = _mm512_mask_add_ps(sum[1], beyond, sum[1], low);
+}
+
+#else
+
+/* The 32 magnitudes of a vector as f32, in some order. */
+static inline void survey_widen(f32v to[2], __m512i keys)
+{
+    if (ELEMENT_INFINITY == ELEMENT_INFINITY_bf16) {
+        to[0] = (f32v)_mm512_slli_epi32(keys, 16);
+        to[1] = (f32v)_mm512_and_si512(keys, _mm512_set1_epi32((int)0xffff0000));
+    } else {
+        to[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(keys));
+        to[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(keys, 1));
+    }
+}
+
+/* Surveys 32 elements; those beyond the threshold are summed as f32, the others as 0. */
+static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
+                              thresholds keys)
+{
+    const __m512i x = _mm512_loadu_si512(in);
+    const __m512i key = _mm512_and_si512(x, _mm512_set1_epi16(0x7fff));
+    const __mmask32 beyond = _mm512_cmpgt_epi16_mask(key, (__m512i)keys.half);
+    f32v wide[2];
+    store_mask32(&to->beyond[2 * i], beyond);
+    store_mask32(&to->minus[2 * i], _mm512_movepi16_mask(x));
+    store_mask32(&to->near[2 * i],
+                 _mm512_cmpgt_epi16_mask((__m512i)keys.end,
+                                         _mm512_add_epi16(key, (__m512i)keys.shift)));
+    survey_widen(wide, _mm512_maskz_mov_epi16(beyond, key));
+    sum[0] += wide[0];
+    sum[1] += wide[1];
+}
+
+#endif
+
+/* Surveys group g, of `units` units. */
+static inline void survey_group(struct survey *to, size_t g, size_t units,
+                                const uint8_t *in, const struct keys *keys)
+{
+    const thresholds all = thresholds_of(keys, g);
+    f32v sum[2] = {{0}, {0}};
+    for (size_t i = 0; i < units * UNIT_VECTORS; i += UNIT_VECTORS)
+        for (size_t k = 0; k < UNIT_VECTORS; k++)
+            survey_add(to, g * units * UNIT_VECTORS + i + k, sum, in + (i + k) * 64, all);
+    to->high[g] = ELEMENT_BYTES == 4 ? sum[0] : sum[0] + sum[1];
+    to->low[g] = sum[1];
+}
