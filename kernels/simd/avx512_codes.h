@@ -28,6 +28,7 @@ typedef struct {
     __m512i lanes;
     uint64_t count;
 } near_count;
+typedef uint64_t found_count;
 typedef __mmask16 equality; /* lanes that are equal so far */
 
 static inline residue residue_zero(void)
@@ -48,6 +49,11 @@ static inline near_count near_count_zero(void)
 static inline uint64_t near_count_total(near_count n)
 {
     return n.count + (uint32_t)_mm512_reduce_add_epi32(n.lanes);
+}
+
+static inline found_count found_zero(void)
+{
+    return 0;
 }
 
 static inline equality equality_all(void)

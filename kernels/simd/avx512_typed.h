@@ -14,13 +14,6 @@ static inline void unit_stream(uint8_t *p, unit u)
 
 /* ---- codes ------------------------------------------------------------------------- */
 
-static inline uint64_t mask64_bits(const __mmask32 *m)
-{
-    if (ELEMENT_BYTES == 2)
-        return moved(m[0]) | moved(m[1]) << 32;
-    return (moved(m[0]) | moved(m[1]) << 16) | (moved(m[2]) | moved(m[3]) << 16) << 32;
-}
-
 /* Taken as unsigned numbers, negative elements below -half are above the bits of -half:
  * no keys are needed. */
 static inline codes64 unit_encode(unit u, mask64 m, thresholds k)

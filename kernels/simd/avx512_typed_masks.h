@@ -2,11 +2,19 @@
 /* AVX-512, a template (typed.h): what typed_masks.h is elsewhere, with outcomes in mask
  * registers. */
 
+#include "kernels/simd/typed_beyond.h"
 #include "kernels/simd/typed_units.h"
 
 typedef struct {
     __mmask32 m[UNIT_VECTORS]; /* one for each of the unit's vectors */
 } mask64;
+
+static inline uint64_t mask64_bits(const __mmask32 *m)
+{
+    if (ELEMENT_BYTES == 2)
+        return moved(m[0]) | moved(m[1]) << 32;
+    return (moved(m[0]) | moved(m[1]) << 16) | (moved(m[2]) | moved(m[3]) << 16) << 32;
+}
 
 static inline __mmask32 keys_above(__m512i a, __m512i b)
 {
@@ -25,6 +33,24 @@ static inline mask64 unit_above_half_scale(unit u, thresholds k)
     for (size_t i = 0; i < UNIT_VECTORS; i++)
         m.m[i] = keys_above(unit_keys(u, i), (__m512i)k.half);
     return m;
+}
+
+/* The i-th vector of keys where m, else 0. */
+static inline keyv unit_key_where(unit u, mask64 m, size_t i)
+{
+    const __m512i keys = unit_keys(u, i);
+    return (keyv)(ELEMENT_BYTES == 4 ? _mm512_maskz_mov_epi32((__mmask16)m.m[i], keys)
+                                     : _mm512_maskz_mov_epi16(m.m[i], keys));
+}
+
+static inline found_count found_add(found_count c, mask64 m)
+{
+    return c + (uint64_t)_mm_popcnt_u64(mask64_bits(m.m));
+}
+
+static inline uint64_t found_total(found_count c)
+{
+    return c;
 }
 
 static inline unit unit_dequantize(unit u, thresholds k)

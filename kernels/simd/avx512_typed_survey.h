@@ -24,18 +24,6 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
 
 #else
 
-/* The 32 magnitudes of a vector as f32, in some order. */
-static inline void survey_widen(f32v to[2], __m512i keys)
-{
-    if (ELEMENT_INFINITY == ELEMENT_INFINITY_bf16) {
-        to[0] = (f32v)_mm512_slli_epi32(keys, 16);
-        to[1] = (f32v)_mm512_and_si512(keys, _mm512_set1_epi32((int)0xffff0000));
-    } else {
-        to[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(keys));
-        to[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(keys, 1));
-    }
-}
-
 /* Surveys 32 elements; those beyond the threshold are summed as f32, the others as 0. */
 static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
                               thresholds keys)
@@ -49,7 +37,7 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
     store_mask32(&to->near[2 * i],
                  _mm512_cmpgt_epi16_mask((__m512i)keys.end,
                                          _mm512_add_epi16(key, (__m512i)keys.shift)));
-    survey_widen(wide, _mm512_maskz_mov_epi16(beyond, key));
+    exact_parts(wide, (keyv)_mm512_maskz_mov_epi16(beyond, key));
     sum[0] += wide[0];
     sum[1] += wide[1];
 }
@@ -65,6 +53,6 @@ static inline void survey_group(struct survey *to, size_t g, size_t units,
     for (size_t i = 0; i < units * UNIT_VECTORS; i += UNIT_VECTORS)
         for (size_t k = 0; k < UNIT_VECTORS; k++)
             survey_add(to, g * units * UNIT_VECTORS + i + k, sum, in + (i + k) * 64, all);
-    to->high[g] = ELEMENT_BYTES == 4 ? sum[0] : sum[0] + sum[1];
+    to->high[g] = ELEMENT_BYTES == 4 ? sum[0] : (sum[0] + sum[1]) * (float)BEYOND_SCALE;
     to->low[g] = sum[1];
 }

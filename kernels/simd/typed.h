@@ -54,6 +54,12 @@
 #define SUM_FINITE_f16 0x1p16
 #define SUM_FINITE_bf16 0x1p128
 
+/* Keys shifted to where an f32 has its bits are magnitudes divided by this. */
+#define BEYOND_SCALE TYPED(BEYOND_SCALE)
+#define BEYOND_SCALE_f32 1.0
+#define BEYOND_SCALE_f16 0x1p112
+#define BEYOND_SCALE_bf16 1.0
+
 /* ---- the vocabulary ---------------------------------------------------------------- */
 
 #define UNIT_VECTORS TYPED(UNIT_VECTORS)
@@ -62,8 +68,11 @@
 #define abs_sum_lanes TYPED(abs_sum_lanes)
 #define abs_sum_reduce TYPED(abs_sum_reduce)
 #define abs_sum_totals TYPED(abs_sum_totals)
+#define exact_parts TYPED(exact_parts)
 #define f32x16_load TYPED(f32x16_load)
 #define f32x16_store TYPED(f32x16_store)
+#define found_add TYPED(found_add)
+#define found_total TYPED(found_total)
 #define keys_above TYPED(keys_above)
 #define keys_of TYPED(keys_of)
 #define keyv TYPED(keyv)
@@ -75,7 +84,6 @@
 #define sign_tally_add_unit TYPED(sign_tally_add_unit)
 #define survey_add TYPED(survey_add)
 #define survey_group TYPED(survey_group)
-#define survey_widen TYPED(survey_widen)
 #define thresholds TYPED(thresholds)
 #define thresholds_of TYPED(thresholds_of)
 #define ukeyv TYPED(ukeyv)
@@ -86,6 +94,7 @@
 #define unit_equals_scale TYPED(unit_equals_scale)
 #define unit_half_codes TYPED(unit_half_codes)
 #define unit_half_narrow TYPED(unit_half_narrow)
+#define unit_key_where TYPED(unit_key_where)
 #define unit_keys TYPED(unit_keys)
 #define unit_load TYPED(unit_load)
 #define unit_reduce_unions TYPED(unit_reduce_unions)

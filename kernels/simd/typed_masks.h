@@ -2,6 +2,7 @@
 /* A template (typed.h): comparisons whose outcome is a vector, all ones or none in each
  * element. */
 
+#include "kernels/simd/typed_beyond.h"
 #include "kernels/simd/typed_units.h"
 
 typedef struct {
@@ -14,6 +15,28 @@ static inline mask64 unit_above_half_scale(unit u, thresholds k)
     for (size_t i = 0; i < UNIT_VECTORS; i++)
         m.m[i] = keys_of(u.r[i]) > k.half;
     return m;
+}
+
+/* The i-th vector of keys where m, else 0. */
+static inline keyv unit_key_where(unit u, mask64 m, size_t i)
+{
+    return keys_of(u.r[i]) & m.m[i];
+}
+
+static inline found_count found_add(found_count c, mask64 m)
+{
+    for (size_t i = 0; i < UNIT_VECTORS; i++)
+        c = (found_count)((ukeyv)c - (ukeyv)m.m[i]);
+    return c;
+}
+
+static inline uint64_t found_total(found_count c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < VECTOR_BYTES / 8; i++)
+        sum += c[i];
+    return ELEMENT_BYTES == 2 ? sum * 0x0001000100010001u >> 48
+                              : sum * 0x0000000100000001u >> 32;
 }
 
 static inline unit unit_dequantize(unit u, thresholds k)

@@ -12,8 +12,9 @@
 #endif
 
 typedef i32v residue;
-typedef i32v near_count; /* counts, 32 bits a lane */
-typedef i32v equality;   /* lanes that differ are -1 */
+typedef i32v near_count;  /* counts, 32 bits a lane */
+typedef u64v found_count; /* in lanes of an element's width */
+typedef i32v equality;    /* lanes that differ are -1 */
 
 static inline residue residue_zero(void)
 {
@@ -31,6 +32,11 @@ static inline uint64_t near_count_total(near_count n)
     for (size_t i = 0; i < STEP; i++)
         total += (uint32_t)n[i];
     return total;
+}
+
+static inline found_count found_zero(void)
+{
+    return (found_count){0};
 }
 
 /* The sum and the number of magnitudes beyond a bar. */

@@ -70,6 +70,17 @@ static inline f32v f32v_abs(f32v v)
     return (f32v)((i32v)v & INT32_MAX);
 }
 
+/* The total of lanes where no addition rounds. */
+static inline float f32v_exact_total(f32v v)
+{
+    float lanes[STEP];
+    memcpy(lanes, &v, sizeof(lanes));
+    for (size_t width = STEP / 2; width >= 1; width /= 2)
+        for (size_t i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
 /* ---- f64 --------------------------------------------------------------------------- */
 
 static inline f64v f64v_load(const double *p)

@@ -21,6 +21,7 @@
  * Comparisons, in vector_masks.h and typed_masks.h for all ISAs but AVX-512:
  *   mask64*                     64 booleans
  *   residue                     bits that are all 0 in an exactly ternary group
+ *   found_count                 a count of elements
  *   near_count                  a count of elements near the threshold
  *   unit_above_half_scale*(u, k)    key > half
  *   unit_dequantize*(u, k)          key > half ? s : 0, with the element's sign
@@ -28,6 +29,8 @@
  *   residue_zero(), residue_add*(x, u, m, k)   adds the keys where m is false
  *   near_count_add*(n, u, k)        adds elements with low <= key <= high
  *   near_count_total(n)
+ *   unit_key_where*(u, m, i)        the i-th vector of keys where m is true, else 0
+ *   found_zero(), found_add*(c, m), found_total*(c)   counts m: at most SURVEY_MAX
  *   equality                    whether all elements compared so far are equal in value
  *   equality_all(), equality_add(e, u, v), equality_holds(e)   u and v: units of f32
  *

@@ -39,15 +39,16 @@ struct first_pass {
     struct widened widened;
 };
 
+/* `kept`: the sums of what is beyond the threshold will need the magnitudes. */
 INLINE void first_pass_init(struct first_pass *to, const struct ternarize_job *job,
-                            bool surveyed)
+                            bool kept)
 {
     struct widened *widened = &to->widened;
     memset(to->partials, 0, sizeof(to->partials));
     if (!job->sums)
         return;
     widened->stride = widened_stride(job->group_len);
-    widened->kept = widened->stride <= WIDENED_MAX && !surveyed;
+    widened->kept = kept && widened->stride <= WIDENED_MAX;
     memset(widened->sums, 0, sizeof(widened->sums));
     memset(widened->energies, 0, sizeof(widened->energies));
 }

@@ -57,6 +57,12 @@ INLINE size_t widened_stride(size_t len)
     return (len + LANES - 1) / LANES * LANES;
 }
 
+/* Whether what is beyond the threshold may be summed as f32: NUMERICS.md. */
+INLINE bool sums_exactly(const struct ternarize_job *job)
+{
+    return !job->scale && job->divisor <= SURVEY_MAX && job->group_len <= SURVEY_MAX;
+}
+
 /* Adds 16 magnitudes to a group's lanes. */
 INLINE void add_magnitudes(f64x16 *sum, f64x16 *energy, f64x16 a)
 {

@@ -13,8 +13,7 @@
 INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *packing,
                          size_t group_bytes)
 {
-    return SURVEYS && job->sums && job->tally == TALLY_ALL && !job->scale &&
-           job->divisor <= SURVEY_MAX && job->group_len <= SURVEY_MAX &&
+    return SURVEYS && job->sums && job->tally == TALLY_ALL && sums_exactly(job) &&
            job->count * group_bytes <= DRAM_RUN_BYTES &&
            form_of(job, packing) == FORM_LSB;
 }

@@ -123,6 +123,52 @@ INLINE void end_sums(const struct ternarize_job *job, size_t begin,
             to[g].error = error_of(in + g * bytes, len, scales->half[g], scales->s[g]);
 }
 
+#if ELEMENT_BYTES == 2
+
+/* The sum and the number of a group's elements beyond the threshold, where sums of f32 do
+ * not round (sums_exactly). */
+ALWAYS_INLINE double sum_beyond_exactly(const uint8_t *in, size_t len, thresholds keys,
+                                        uint64_t *number)
+{
+    f32v sum[2] = {{0}, {0}};
+    found_count found = found_zero();
+    for (size_t i = 0; i < len; i += UNIT) {
+        const unit u = load_unit(in + i * ELEMENT_BYTES, size_min(len - i, UNIT));
+        const mask64 beyond = unit_above_half_scale(u, keys);
+        found = found_add(found, beyond);
+        for (size_t k = 0; k < UNIT_VECTORS; k++) {
+            f32v part[2];
+            exact_parts(part, unit_key_where(u, beyond, k));
+            sum[0] += part[0];
+            sum[1] += part[1];
+        }
+    }
+    *number = found_total(found);
+    return BEYOND_SCALE *
+           ((double)f32v_exact_total(sum[0]) + (double)f32v_exact_total(sum[1]));
+}
+
+/* The sums and the numbers of a block's elements beyond the threshold. In a group that is
+ * not finite none is, as no NaN is. */
+INLINE void sum_block_exactly(double totals[BLOCK_GROUPS], double counts[BLOCK_GROUPS],
+                              const struct ternarize_job *job, size_t begin,
+                              const struct scales *scales)
+{
+    const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
+    const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    for (size_t g = 0; g < scales->count; g++) {
+        uint64_t number;
+        const double total = sum_beyond_exactly(in + g * bytes, len,
+                                                thresholds_of(&scales->keys, g), &number);
+        const bool some = scales->half[g] < INFINITY;
+        totals[g] = some ? total : 0.0;
+        counts[g] = some ? (double)number : 0.0;
+    }
+    sum_overflows(totals, job, begin, scales);
+}
+
+#endif
+
 /* The same where the second pass does not sum what is beyond the threshold. */
 INLINE void sum_block(const struct ternarize_job *job, size_t begin,
                       const struct scales *scales, const struct widened *widened)
@@ -132,11 +178,19 @@ INLINE void sum_block(const struct ternarize_job *job, size_t begin,
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct partial sums[BLOCK_GROUPS];
     double totals[BLOCK_GROUPS], counts[BLOCK_GROUPS];
+#if ELEMENT_BYTES == 2
+    if (sums_exactly(job)) {
+        sum_block_exactly(totals, counts, job, begin, scales);
+        end_sums(job, begin, scales, widened, totals, counts);
+        return;
+    }
+#endif
     for (size_t g = 0; g < scales->count; g++) {
         const f64v bar = f64v_splat((double)scales->half[g]);
         const double *lanes = widened->magnitudes + g * stride;
         beyond_sum beyond = beyond_sum_zero();
-        prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
+        if (widened->kept)
+            prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
         if (!widened->kept)
             beyond = sum_beyond_again(in + g * bytes, len, bar);
         else
