@@ -82,6 +82,15 @@ static inline void survey_count(const struct survey *survey, size_t units,
     near->count += (uint64_t)_mm512_reduce_add_epi64(nears);
 }
 
+/* The codes of the i-th unit. */
+static inline codes64 survey_codes(const struct survey *survey, size_t i)
+{
+    uint64_t beyond, minus;
+    memcpy(&beyond, survey->beyond + 4 * i, sizeof(beyond));
+    memcpy(&minus, survey->minus + 4 * i, sizeof(minus));
+    return (codes64){beyond & minus, beyond & ~minus};
+}
+
 /* Puts the lower four bits of each byte where the table says. */
 static inline __m512i spread(__m512i bytes, __m512i table)
 {

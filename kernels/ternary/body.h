@@ -71,6 +71,7 @@
  *                               of two parts
  *   survey_count(s, units, tally, near, found)   adds all counts; of each unit, how many
  *                               elements are beyond the threshold
+ *   survey_codes(s, u)          the codes of unit u
  *   survey_pack(s, units)       the block's 2-bit codes, in s->codes
  */
 #include <assert.h>

@@ -88,6 +88,18 @@ INLINE void f64x16_store(double *to, f64x16 a)
         *(f64v_unaligned *)(void *)(to + k * VECTOR_BYTES / 8) = a.v[k];
 }
 
+/* Whether all values of a block are above `low` and finite. Those without a group may be
+ * anything: then the caller looks at each. */
+INLINE bool all_above(const double values[BLOCK_GROUPS], double low)
+{
+    residue odd = residue_zero();
+    for (size_t i = 0; i < BLOCK_GROUPS; i += VECTOR_BYTES / 8) {
+        const f64v v = f64v_load(values + i);
+        odd |= (residue) ~((u64v)(v > low) & (u64v)(v < (double)INFINITY));
+    }
+    return residue_none(odd);
+}
+
 /* The canonical sums of a block's groups: infinity where one has an element that is not
  * finite. */
 INLINE struct totals total_widened(double sums[BLOCK_GROUPS],
@@ -95,6 +107,8 @@ INLINE struct totals total_widened(double sums[BLOCK_GROUPS],
 {
     struct totals totals = {0, true};
     lane_totals(sums, widened->sums);
+    if (all_above(sums, 0.0))
+        return totals;
     for (size_t g = 0; g < count; g++) {
         totals.zeros |= (uint32_t)(sums[g] == 0.0) << g;
         totals.below &= sums[g] < INFINITY;
@@ -106,21 +120,24 @@ INLINE struct totals total_widened(double sums[BLOCK_GROUPS],
 
 /* The sums of a block's groups. |v| is s beyond the threshold and 0 elsewhere, so its
  * products with the latents follow from the sum and the number of elements beyond the
- * threshold. The error follows too, unless it is so small that its digits are lost. */
-INLINE void find_sums(struct group_sums *to, size_t count,
+ * threshold. The error follows too, unless it is so small that its digits are lost: false
+ * if one may be. */
+INLINE bool find_sums(struct group_sums *to, size_t count,
                       const struct partial energies[BLOCK_GROUPS],
                       const double sum[BLOCK_GROUPS], const double counts[BLOCK_GROUPS],
                       const float s[LANES])
 {
     double energy[BLOCK_GROUPS], error[BLOCK_GROUPS], dot[BLOCK_GROUPS],
-        norm[BLOCK_GROUPS];
+        norm[BLOCK_GROUPS], spare[BLOCK_GROUPS];
     lane_totals(energy, energies);
     for (size_t g = 0; g < BLOCK_GROUPS; g++) {
         const double scale = (double)s[g];
         dot[g] = sum[g] * scale;
         norm[g] = counts[g] * (scale * scale);
         error[g] = energy[g] - (dot[g] + dot[g]) + norm[g];
+        spare[g] = error[g] - energy[g] * ERROR_LEAST;
     }
     for (size_t g = 0; g < count; g++)
         to[g] = (struct group_sums){energy[g], error[g], dot[g], norm[g]};
+    return all_above(spare, 0.0);
 }

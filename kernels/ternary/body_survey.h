@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the second pass of a full report on 2-bit codes in sequence, where
+/* Part of body.h: the second pass of a full report on 2-bit codes in sequence or int8, where
  * an ISA has SURVEYS. A block is surveyed before anything is emitted: the outcomes of its
  * comparisons are kept, a bit an element, and what is beyond the thresholds is summed. Then
  * counts and codes of several groups are computed from these bits together. */
@@ -14,32 +14,59 @@ INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *
                          size_t group_bytes)
 {
     return SURVEYS && job->sums && job->tally == TALLY_ALL && sums_exactly(job) &&
-           job->count * group_bytes <= DRAM_RUN_BYTES &&
-           form_of(job, packing) == FORM_LSB;
+           job->count * group_bytes <= DRAM_RUN_BYTES && job->out && packing &&
+           (packing->order == ORDER_LSB || packing->order == ORDER_BYTES) &&
+           job->group_len % UNIT == 0;
 }
 
 #if SURVEYS
 
 /* Copies a block's codes to where they are asked for, with the scales between them. */
-INLINE void emit_surveyed(const struct emitter *emitter, const struct scales *scales,
-                          size_t begin, const uint8_t *codes)
+INLINE void emit_surveyed_lsb(const struct emitter *emitter, const struct scales *scales,
+                              size_t begin, const uint8_t *codes)
 {
     const struct ternarize_job *job = emitter->job;
     const struct packing packing = *emitter->packing; /* a copy: stores may alias it */
-    const size_t len = job->group_len, bytes = code_bytes(len);
+    const size_t len = job->group_len;
     uint8_t *block = (uint8_t *)job->out + begin * emitter->out_bytes;
-    if (job->codes)
-        memcpy(job->codes + begin * bytes, codes, scales->count * bytes);
     for (size_t g = 0; g < scales->count; g++)
         for (size_t i = 0; i < len; i += packing.elements, block += packing.bytes) {
             uint8_t *to = block + packing.codes_at;
-            for (size_t k = 0; k < packing.elements; k += UNIT) {
+            if (packing.elements == 2 * UNIT) /* in one vector */
+                memcpy(to, codes, 2 * PACKED_BYTES);
+            else
                 memcpy(to, codes, PACKED_BYTES);
-                to += PACKED_BYTES;
-                codes += PACKED_BYTES;
-            }
+            codes += packing.elements / 4;
             store_block_scale(block, &packing, scales->f16[g]);
         }
+}
+
+/* What a survey emits for a block. */
+INLINE void emit_surveyed(const struct emitter *emitter, const struct scales *scales,
+                          size_t begin, struct survey *survey)
+{
+    const struct ternarize_job *job = emitter->job;
+    const size_t len = job->group_len, bytes = code_bytes(len),
+                 units = scales->count * len / UNIT;
+    const bool lsb = emitter->packing->order == ORDER_LSB;
+    if (lsb || job->codes)
+        survey_pack(survey, units);
+    if (job->codes)
+        memcpy(job->codes + begin * bytes, survey->codes, scales->count * bytes);
+    if (lsb)
+        emit_surveyed_lsb(emitter, scales, begin, survey->codes);
+    for (size_t i = 0; !lsb && i < units; i++)
+        emit_trits((uint8_t *)job->out + begin * len + i * UNIT, survey_codes(survey, i),
+                   UNIT);
+}
+
+/* Whether all scales of a block are those of finite groups, and not 0. */
+INLINE bool all_thresholds(const struct scales *scales)
+{
+    residue odd = residue_zero();
+    for (size_t i = 0; i < LANES; i += STEP)
+        odd |= (residue) ~(f32v_load(scales->half + i) < INFINITY);
+    return residue_none(odd);
 }
 
 /* How many elements of each group are beyond the threshold: `units` of what was found in
@@ -48,14 +75,20 @@ INLINE void number_groups(double numbers[BLOCK_GROUPS], double beyond[BLOCK_GROU
                           const struct scales *scales, size_t units,
                           const uint64_t found[SURVEY_UNITS])
 {
-    for (size_t g = 0; g < scales->count; g++) {
+    if (units == 2) /* a loop that is compiled to vectors */
+        for (size_t g = 0; g < BLOCK_GROUPS; g++)
+            numbers[g] = (double)(found[2 * g] + found[2 * g + 1]);
+    for (size_t g = 0; units != 2 && g < scales->count; g++) {
         uint64_t number = 0;
         for (size_t u = 0; u < units; u++)
             number += found[g * units + u];
-        const bool some = scales->half[g] < INFINITY;
-        numbers[g] = some ? (double)number : 0.0;
-        beyond[g] = some ? beyond[g] : 0.0;
+        numbers[g] = (double)number;
     }
+    if (all_thresholds(scales))
+        return;
+    for (size_t g = 0; g < scales->count; g++)
+        if (!(scales->half[g] < INFINITY))
+            numbers[g] = beyond[g] = 0.0;
 }
 
 #endif

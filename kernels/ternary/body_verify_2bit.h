@@ -36,7 +36,7 @@ INLINE void count_codes(struct code_sums *to, const uint8_t *codes, size_t vecto
         add_codes(bytes, &both, codes + i * VECTOR_BYTES, 1);
     to->zeros += bytes_total(bytes[0]);
     to->positives += bytes_total(bytes[1]);
-    to->sound &= is_none((i32v)both);
+    to->sound &= residue_none((residue)both);
 }
 
 /* Copies the codes of `blocks` blocks of the format to where they have no scales between
@@ -115,7 +115,7 @@ INLINE uint32_t zero_groups(const struct claims *claims, const struct code_sums 
         wrong |= ~((s > 0) & (s < INFINITE)) & ~(zero & ((s & INT32_MAX) == 0));
         minus += zero;
     }
-    *exact = sums->sound && is_none(wrong);
+    *exact = sums->sound && residue_none((residue)wrong);
     memcpy(lanes, &minus, sizeof(lanes));
     for (size_t i = 0; i < STEP; i++)
         count -= lanes[i];

@@ -98,10 +98,9 @@ INLINE void sum_overflows(double beyond[BLOCK_GROUPS], const struct ternarize_jo
 {
     const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
-    bool below = true;
+    if (all_above(beyond, -1.0))
+        return;
     for (size_t g = 0; g < scales->count; g++)
-        below &= beyond[g] < INFINITY;
-    for (size_t g = 0; !below && g < scales->count; g++)
         if (!(beyond[g] < INFINITY))
             beyond[g] = f64x16_total(
                 sum_beyond_again(in + g * bytes, len, f64v_splat((double)scales->half[g]))
@@ -117,7 +116,8 @@ INLINE void end_sums(const struct ternarize_job *job, size_t begin,
     const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct group_sums *to = job->sums + begin;
-    find_sums(to, scales->count, widened->energies, beyond, counts, scales->s);
+    if (find_sums(to, scales->count, widened->energies, beyond, counts, scales->s))
+        return;
     for (size_t g = 0; g < scales->count; g++)
         if (to[g].energy != 0.0 && !(to[g].error > to[g].energy * ERROR_LEAST))
             to[g].error = error_of(in + g * bytes, len, scales->half[g], scales->s[g]);
@@ -177,7 +177,7 @@ INLINE void sum_block(const struct ternarize_job *job, size_t begin,
     const size_t stride = widened->stride;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct partial sums[BLOCK_GROUPS];
-    double totals[BLOCK_GROUPS], counts[BLOCK_GROUPS];
+    double totals[BLOCK_GROUPS] = {0}, counts[BLOCK_GROUPS] = {0};
 #if ELEMENT_BYTES == 2
     if (sums_exactly(job)) {
         sum_block_exactly(totals, counts, job, begin, scales);

@@ -271,7 +271,7 @@ static __attribute__((noinline)) void survey_block(const struct emitter *emitter
                  bytes = emitter->in_bytes;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct survey survey;
-    uint64_t found[SURVEY_UNITS];
+    uint64_t found[SURVEY_UNITS] = {0};
     for (size_t g = 0; g < count; g++) {
         prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
         survey_group(&survey, g, units, in + g * bytes, &scales->keys);
@@ -280,8 +280,7 @@ static __attribute__((noinline)) void survey_block(const struct emitter *emitter
     survey_totals(beyond, &survey, ELEMENT_BYTES == 4);
     survey_count(&survey, count * units, &tally->codes, &tally->near, found);
     number_groups(numbers, beyond, scales, units, found);
-    survey_pack(&survey, count * units);
-    emit_surveyed(emitter, scales, begin, survey.codes);
+    emit_surveyed(emitter, scales, begin, &survey);
     tally->seen += count * len;
     tally->elements += count * len;
 }
