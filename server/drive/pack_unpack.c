@@ -214,7 +214,8 @@ static int unpack_piece(struct pack_work *work, struct rows *rows)
         /* The engine counts elements from the first row that it was given. */
         return dense || rows->count == all
                    ? -1
-                   : fail_context(work->failure, "from row %" PRIu64 " on", rows->first);
+                   : fail_context(work->failure, "counted from row %" PRIu64,
+                                  rows->first);
     work->progress.before += rows->bytes;
     return progress_update(&work->progress, 0, 0) == 0
                ? 0

@@ -217,7 +217,7 @@ CASE(fails, "a failure names the layer, and the row from which it counts")
                       .noting = {.fails_at = 2}};
 
     CHECK(pack(&run) < 0);
-    CHECK_STR(run.failure.message, "l.weight: from row 1 on: group 5 is odd");
+    CHECK_STR(run.failure.message, "l.weight: counted from row 1: group 5 is odd");
 }
 
 CASE(is_stopped, "a run that has to stop is cancelled")
