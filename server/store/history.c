@@ -141,7 +141,8 @@ static unsigned level_of(const struct query *q, const struct segment *segment)
     uint64_t span = spacing_of(segment) ? spacing_of(segment) : 1;
     unsigned level = 0;
 
-    if (q->reports <= HISTORY_EXACT_REPORTS_MAX)
+    if (q->reports <=
+        (q->asked->exact_max ? q->asked->exact_max : HISTORY_EXACT_REPORTS_MAX))
         return 0;
     while (level + 1 < HISTORY_LEVELS && 2 * span * HISTORY_FAN <= every) {
         span *= HISTORY_FAN;
@@ -205,6 +206,7 @@ static int read_segment(struct query *q, const struct segment *segment,
 
     if (past_read(q->db, &layer, &row, failure))
         return -1;
+    q->out->exact &= walk.level == 0;
     q->newest = 0;
     if (history_walk(q->db, &walk, failure))
         return fail_context(failure, "history of run \"%s\", layer \"%s\"",
@@ -326,7 +328,7 @@ int store_read_history(struct store_reader *reader,
                       .columns_max = asked->columns_max};
     int outcome = -1;
 
-    *history = (struct store_history){0};
+    *history = (struct store_history){.exact = true};
     if (q.columns_max == 0 || q.columns_max > HISTORY_COLUMNS_MAX)
         q.columns_max = HISTORY_COLUMNS_MAX;
     for (unsigned i = 0; i < STORE_FIELDS; i++)

@@ -31,6 +31,7 @@ struct store_history_query {
     /* An answer ends with the layer that brings it to so many values, or to
      * HISTORY_SUMMARIES_MAX summaries; `more` says so. 0: it has all layers, or fails. */
     uint64_t values_max;
+    uint64_t exact_max; /* reports; 0: HISTORY_EXACT_REPORTS_MAX */
 };
 
 struct store_history_layer {
@@ -45,6 +46,9 @@ struct store_history_layer {
 struct store_history {
     uint32_t attempt; /* that was read */
     uint64_t every;   /* steps of a column */
+    /* Each report counts in its column. False: summaries were read, which may reach over the
+     * edge of a column. */
+    bool exact;
     size_t column_count, layer_count;
     uint64_t
         *steps; /* the first step of each column. A column of one step is that step */

@@ -254,6 +254,7 @@ static int copy_layer(struct history *history, const struct history_query *query
 static int copy_layers(struct history *history, const struct history_query *query,
                        const struct store_history *from)
 {
+    history->exact = from->exact;
     history->has_next = from->has_next;
     history->next = from->next;
     for (size_t i = 0; i < from->layer_count; i++) {
@@ -363,6 +364,7 @@ int history_read(struct history *history, struct store_reader *reader,
     history->end = query->to;
     if (summarized(query, &wanted))
         return read_summaries(history, reader, query, wanted, failure);
+    history->exact = true;
     result = read_reports(history, reader, query, failure);
     if (result == 0 && !make_axis(history))
         result = fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");

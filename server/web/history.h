@@ -55,7 +55,8 @@ struct history {
     bool more;     /* layers follow behind the last one */
     bool has_next; /* steps follow, from `next` on */
     uint64_t next;
-    bool cut; /* the only layer has more reports than were read */
+    bool cut;   /* the only layer has more reports than were read */
+    bool exact; /* as in store_history */
 };
 
 /* Reads summaries of the store if they have all fields, which costs little however long the

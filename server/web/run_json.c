@@ -158,8 +158,9 @@ static void put_history(struct text *text, const struct request *request,
 
     text_put(text, "{\n  \"run\": ");
     put_name(text, query->run);
-    text_format(text, ",\n  \"attempt\": %" PRIu32 ",\n  \"steps\": [",
-                request->attempt ? (uint32_t)request->attempt : facts->attempt);
+    text_format(text, ",\n  \"attempt\": %" PRIu32 ",\n%s  \"steps\": [",
+                request->attempt ? (uint32_t)request->attempt : facts->attempt,
+                history->exact ? "" : "  \"approximate\": true,\n");
     for (size_t i = 0; i < history->step_count; i++)
         text_format(text, "%s\"%" PRIu64 "\"", i ? ", " : "", history->steps[i]);
     text_put(text, "],\n  \"layers\": [");

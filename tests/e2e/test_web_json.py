@@ -103,6 +103,7 @@ def test_an_interval_of_a_field_is_the_same_whatever_else_is_asked_for(daemon, f
     for more in ("", ",mse"):
         found = get(daemon, f"{filed}/history?every=40&fields={','.join(rules)}{more}" +
                     ("" if start is None else f"&from={start}"), "http-run-history")
+        assert "approximate" not in found
         for layer in found["layers"]:
             reports = get(daemon, f"{filed}/layers/{layer['layer']}?from=0")["reports"]
             for field, rule in rules.items():

@@ -148,6 +148,9 @@ CASE(columns, "wider columns summarize their reports")
             sum += report_of("a", 1, step).scale_mean;
         CHECK(fabs(history->layers[0].values[STORE_SCALE_MEAN][i] - sum / 100) < 1e-9);
     }
+    CHECK(history->exact);
+    query.exact_max = 1;
+    CHECK(!read(&w, &query)->exact);
     query.from = 0;
     query.to = UINT64_MAX;
     query.every = 0;
