@@ -46,8 +46,9 @@ struct health_rules health_rules_default(void)
     };
 }
 
-/* The threshold that "RULE.LEVEL" names, or NULL. */
-static double *threshold(struct health_rules *rules, const char *text, size_t length)
+/* The threshold that "RULE.LEVEL" names, and its rule, or NULL. */
+static double *threshold(struct health_rules *rules, const char *text, size_t length,
+                         enum health_rule *found)
 {
     const char *dot = memchr(text, '.', length);
     size_t rule = 0, name = dot ? (size_t)(dot - text) : 0;
@@ -58,6 +59,7 @@ static double *threshold(struct health_rules *rules, const char *text, size_t le
         rule++;
     if (rule == HEALTH_RULES)
         return NULL;
+    *found = (enum health_rule)rule;
     if (level == strlen("warning") && memcmp(dot + 1, "warning", level) == 0)
         return &rules->of[rule].warning;
     if (level == strlen("failing") && memcmp(dot + 1, "failing", level) == 0)
@@ -74,10 +76,29 @@ static int wrong(const char *text, const char *why, struct failure *failure)
                       why);
 }
 
+/* Shares end at 1, factors begin there: beyond it a rule would never fire, or always. */
+static const char *out_of_range(enum health_rule rule, double value)
+{
+    switch (rule) {
+    case HEALTH_NOT_TERNARY:
+    case HEALTH_DEAD_LAYER:
+    case HEALTH_DEAD_GROUPS:
+    case HEALTH_ZERO_SHARE:
+    case HEALTH_FLIPS:
+        return value > 1 ? ": the value is at most 1, or off" : NULL;
+    case HEALTH_SCALE_DRIFT:
+    case HEALTH_THRESHOLD_CROWDING:
+        return value <= 1 ? ": the value is a factor above 1, or off" : NULL;
+    default:
+        return NULL;
+    }
+}
+
 static int set_one(struct health_rules *rules, const char *text, struct failure *failure)
 {
     const char *equals = strchr(text, '=');
-    double *at = equals ? threshold(rules, text, (size_t)(equals - text)) : NULL;
+    enum health_rule rule = HEALTH_RULES;
+    double *at = equals ? threshold(rules, text, (size_t)(equals - text), &rule) : NULL;
     char *end = NULL;
     double value;
 
@@ -93,6 +114,10 @@ static int set_one(struct health_rules *rules, const char *text, struct failure 
     value = strtod(equals + 1, &end);
     if (end == equals + 1 || *end || !isfinite(value) || value <= 0)
         return wrong(text, ": the value is not a number above 0, or off", failure);
+    const char *range = out_of_range(rule, value);
+
+    if (range)
+        return wrong(text, range, failure);
     *at = value;
     return 0;
 }
