@@ -361,6 +361,7 @@ static int open_shards(struct reader **out, struct shards *shards,
     *shards = (struct shards){.count = 0};
     reader->folder = strdup(reader->shards.folder);
     if ((reader->folder ? 0 : no_memory(failure)) < 0 ||
+        sources_watch(reader->sources, reader->folder, "config.json", failure) < 0 ||
         merge_shards(reader, &chosen, failure) < 0) {
         reader_close(reader);
         return -1;

@@ -73,7 +73,8 @@ int reader_read_pair(struct reader *reader, const struct tensor_pair *pair, void
 int reader_load(struct reader *reader, const struct tensor_entry *entry, void **data,
                 struct failure *failure);
 
-/* As source_unchanged, for every file. Call it after the last read. */
+/* As source_unchanged, for every file, and for config.json of a folder. Call it after the last
+ * read. */
 int reader_unchanged(const struct reader *reader, struct failure *failure);
 
 #endif

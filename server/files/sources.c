@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "files/folder.h"
+
 struct entry {
     struct source *source; /* NULL: there is none */
     unsigned readers;      /* threads that read it now */
@@ -14,6 +16,7 @@ struct sources {
     pthread_mutex_t lock;
     size_t count, open;
     uint64_t clock;
+    struct source *watched; /* at rest: its path is looked at; NULL: there is none */
     struct entry entries[];
 };
 
@@ -37,6 +40,7 @@ void sources_destroy(struct sources *sources)
         return;
     for (size_t i = 0; i < sources->count; i++)
         source_close(sources->entries[i].source);
+    source_close(sources->watched);
     pthread_mutex_destroy(&sources->lock);
     free(sources);
 }
@@ -122,6 +126,19 @@ bool sources_try_read(struct sources *sources, size_t index, uint64_t offset,
     return result;
 }
 
+int sources_watch(struct sources *sources, const char *folder, const char *name,
+                  struct failure *failure)
+{
+    char *path = folder_path(folder, name);
+
+    if (!path)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    if (source_open(&sources->watched, path, NULL) == 0)
+        source_rest(sources->watched);
+    free(path);
+    return 0;
+}
+
 int sources_unchanged(struct sources *sources, struct failure *failure)
 {
     int result = 0;
@@ -130,6 +147,8 @@ int sources_unchanged(struct sources *sources, struct failure *failure)
     for (size_t i = 0; result == 0 && i < sources->count; i++)
         if (sources->entries[i].source)
             result = source_unchanged(sources->entries[i].source, failure);
+    if (result == 0 && sources->watched)
+        result = source_unchanged(sources->watched, failure);
     pthread_mutex_unlock(&sources->lock);
     return result;
 }

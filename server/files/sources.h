@@ -27,6 +27,11 @@ int sources_read(struct sources *sources, size_t index, uint64_t offset, void *b
 bool sources_try_read(struct sources *sources, size_t index, uint64_t offset,
                       void *buffer, uint64_t count); /* as source_try_read */
 
+/* A small file of the folder that sources_unchanged looks at too, whoever reads it. None if it
+ * is not there, or no regular file. */
+int sources_watch(struct sources *sources, const char *folder, const char *name,
+                  struct failure *failure);
+
 /* As source_unchanged, for each that is there. */
 int sources_unchanged(struct sources *sources, struct failure *failure);
 

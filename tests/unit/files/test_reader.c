@@ -207,6 +207,17 @@ CASE(changed_shard, "a shard that changes after it was opened is noticed")
     CHECK(truncate(model_path(&model, "m-00002-of-00002.safetensors"), 9) == 0);
     CHECK_EQ(reader_unchanged(reader, &failure), -1);
     reader_close(reader);
+    model_tensor(&model, "m-00002-of-00002.safetensors", "a", 2);
+    model_text(&model, "config.json", "{}");
+    reader = opened(model.folder);
+    CHECK_EQ(reader_unchanged(reader, NULL), 0);
+    CHECK(remove(model_path(&model, "config.json")) == 0);
+    model_text(&model, "config.json", "{\"bits\": 2}");
+    failure = (struct failure){.status = TRIT_OK};
+    CHECK_EQ(reader_unchanged(reader, &failure), -1);
+    CHECK_EQ(failure.status, TRIT_ABORTED);
+    CHECK(strstr(failure.message, "config.json changed while it was read"));
+    reader_close(reader);
     model_fini(&model);
 }
 
