@@ -253,3 +253,9 @@ void h2_produced(struct h2_session *session)
         stream_end(LIST_OWNER(node->next, struct h2_stream, link));
     session_batch_end(session);
 }
+
+bool h2_has_output(const struct h2_session *session)
+{
+    return session->state == SESSION_BROKEN || session->goaway_due ||
+           nghttp2_session_want_write(session->ng);
+}

@@ -100,6 +100,9 @@ int h2_produce(struct h2_session *session, struct iovec *iov, size_t *count,
 /* The whole batch has been written: releases its slices. */
 void h2_produced(struct h2_session *session);
 
+/* False: the next h2_produce would give nothing. */
+bool h2_has_output(const struct h2_session *session);
+
 bool h2_over(
     const struct h2_session *session); /* there is nothing left to read or write */
 bool h2_preface_received(const struct h2_session *session); /* and SETTINGS */

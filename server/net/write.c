@@ -175,7 +175,8 @@ static enum progress write_next(struct conn *conn)
     }
     code = tls ? write_secure(conn) : write_batch(conn, iov, count);
     if (code == 0)
-        return WROTE;
+        return tls || conn->writing || h2_has_output(conn->session) ? WROTE
+                                                                    : NOTHING_TO_WRITE;
     conn_close(conn, uv_err_name(code));
     return CANNOT_WRITE;
 }
