@@ -82,8 +82,9 @@ static void put_value(struct text *text, const struct field *field, double value
         text_put(text, "null");
     else if (field->kind == FIELD_WHOLE)
         text_format(text, "\"%" PRIu64 "\"", field_unpack(value));
-    else if (field->kind == FIELD_COUNT) /* a mean is rounded */
-        text_format(text, "\"%" PRIu64 "\"", (uint64_t)(value + 0.5));
+    else if (field->kind == FIELD_COUNT)
+        /* A mean is rounded; half is one up, also where the sum was rounded down. */
+        text_format(text, "\"%" PRIu64 "\"", (uint64_t)(value + 0.5 + 1e-6));
     else
         text_put(text, json_number_text(value, number));
 }
