@@ -26,7 +26,7 @@ $(GRPC_PEER)/grpc_peer: tests/bench/grpc_peer.cc tests/bench/peer_pack.h $(O)/te
 	  $(LDFLAGS_ALL) $$(pkg-config --libs grpc++ protobuf) $(LIBS_ALL_kernels)
 
 .PHONY: bench
-bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(O)/tests/bench/call_rate $(O)/tests/bench/store_fill $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench $(GRPC_PEER)/grpc_peer ## measure; writes build/bench.json
+bench: bins $(BENCHES) $(O)/tests/bench/kernels_peer $(O)/tests/bench/call_rate $(O)/tests/bench/store_fill $(STUBS) wheel $(PYMLX)/stamp $(BUILD)/deps/bench $(GRPC_PEER)/grpc_peer ## measure; writes build/bench.json and bench.md
 	@$(PYMLX)/bin/pip install -q gguf
 	@$(PYMLX)/bin/pip install -q --no-deps --force-reinstall $(BUILD)/dist/trit-*.whl
 	@CC='$(CC)' $(PYMLX)/bin/python tests/bench/ggml.py $(BUILD)/bench-peers/libggml.so

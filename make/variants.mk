@@ -1,5 +1,10 @@
 # How each variant is compiled: build/<variant>/ holds its objects and binaries.
 
+VARIANTS := release asan tsan cov fuzz arm64 uncharged
+ifeq ($(filter $(VARIANT),$(VARIANTS)),)
+$(error VARIANT=$(VARIANT) is none of $(VARIANTS))
+endif
+
 # What the code is compiled for.
 MACHINE := $(if $(filter arm64,$(VARIANT)),aarch64,$(shell uname -m))
 

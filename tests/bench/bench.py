@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""make bench: runs the benches and writes build/bench.json.
+"""make bench: runs the benches and writes build/bench.json and, as a page, build/bench.md.
 
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bench_checkpoints  # noqa: E402
 import bench_history  # noqa: E402
 import bench_peers  # noqa: E402
+import page  # noqa: E402
 from certificates import Authority, tls_words  # noqa: E402
 from tritd import BINARIES, Daemon  # noqa: E402
 
@@ -176,31 +177,42 @@ def table(entries):
         print(f"  {e['measure']:<64} {figure:>12} {e['unit']}{goal}{against}")
 
 
-def main():
-    output, python, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
+# Titles of the page's parts, by what is run.
+TITLES = {"bench_rpc": "Memory and small calls", "bench_unary": "Unary calls", "bench_tls": "TLS",
+          "bench_linear": "Products", "bench_reports": "Reports and their history",
+          "bench_streams": "Streams", "bench_shared": "Memory shared with the daemon",
+          "bench_forward": "Products over RPC", "bench_kernels": "Projection and verification"}
+
+
+def planned(python, programs):
+    """What is run: title, function, and the program that it is given."""
     benches = {"bench_rpc": rpc, "bench_unary": unary, "bench_tls": tls,
                "bench_linear": products, "bench_reports": reports, "bench_streams": streams,
                "bench_shared": shared, "bench_forward": forward}
-    programs = [program for program in programs  # bench_checkpoints runs it
-                if pathlib.Path(program).name != "bench_path"]
-    runs = [(benches.get(pathlib.Path(program).name, kernels), program)
-            for program in programs]
+    for program in programs:
+        name = pathlib.Path(program).name
+        if name != "bench_path":  # bench_checkpoints runs it
+            yield TITLES[name], benches.get(name, kernels), program
     peer = str(pathlib.Path(programs[0]).parent / "kernels_peer")
-    runs.append((lambda program, folder: peers(python, program, folder), peer))
-    for script in ("bench_project.py", "bench_step.py"):
-        runs.append((lambda program, folder, script=script: package(program, script), python))
-    runs.append((other_servers, ""))
-    runs.append((whole_checkpoints, str(BINARIES / "trit")))
-    entries = []
-    for run, program in runs:
+    yield "Other libraries", lambda program, folder: peers(python, program, folder), peer
+    yield "Python", lambda program, folder: package(program, "bench_project.py"), python
+    yield "Batches of layers", lambda program, folder: package(program, "bench_step.py"), python
+    yield "Other servers", other_servers, ""
+    yield "Whole checkpoints", whole_checkpoints, str(BINARIES / "trit")
+
+
+def main():
+    output, python, programs = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    parts = []
+    for title, run, program in planned(python, programs):
         with tempfile.TemporaryDirectory() as folder:
             found = run(program, folder)
         table(found)
-        entries += found
-    with open(output, "w") as out:
-        json.dump(entries, out, indent=1)
-        out.write("\n")
-    print(f"wrote {output}")
+        parts.append((title, found))
+    rows = [row for _, found in parts for row in found]
+    output.write_text(json.dumps(rows, indent=1) + "\n")
+    output.with_suffix(".md").write_text(page.page(parts, verdict))
+    print(f"wrote {output} and {output.with_suffix('.md')}")
 
 
 if __name__ == "__main__":

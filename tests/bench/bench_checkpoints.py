@@ -279,19 +279,22 @@ def measure(trit, start, folder, entry):
 
 
 def ratios(found, reach, cost, cats, size, entry):
+    def measure(name):
+        return f"trit {name}, {size / 1e9:.1f} GB of bf16 shards, of cat"
+
     goals = {"project to int8": .35, "verify of int8": .5, f"{PROJECT} {FULL}": .5,
              f"{PROJECT} {NONE}": .5, f"{VERIFY} {FULL}": .8, f"{VERIFY} {NONE}": .8}
     for name, figures in found.items():
         ratio, spread = quartiles(figures["ratio"], 3)
         goal = goals.get(name)
-        yield entry(f"trit {name}, {size / 1e9:.1f} GB of bf16 shards, of cat", ratio, "ratio",
+        yield entry(measure(name), ratio, "ratio",
                     goal and f">= {goal}", goal and ratio >= goal,
                     f"{statistics.median(figures['rate']):.2f} GB/s read, "
                     f"{statistics.median(figures['cost']):.2f} CPU s/GB of trit and tritd", **spread)
     steps = ", ".join(f"{step} {value:.3f}" for step, value in cost.items())
     for name, (rate, seconds) in reach.items():
-        yield entry(f"what the steps of {name} allow on {CORES} cores, of cat",
+        yield entry(f"what its steps allow: {measure(name)}",
                     round(rate / statistics.median(cats), 3), "ratio",
-                    against=f"{rate:.2f} GB/s: {seconds:.2f} CPU s/GB of {steps}")
+                    against=f"{CORES} cores, {rate:.2f} GB/s: {seconds:.2f} CPU s/GB of {steps}")
         share, spread = quartiles([one / rate for one in found[name]["rate"]], 2)
         yield entry(f"trit {name}, of what its steps allow", share, "ratio", **spread)
