@@ -10,11 +10,9 @@
 struct layer_diff {
     uint64_t elements;
     uint64_t codes_differing;
-    uint64_t transitions[3][3]; /* codes from -1, 0, +1 of a to those of b */
-    uint64_t
-        magnitudes_differing; /* elements that are nonzero on both sides, or NaN on one */
-    double
-        scale_ratio_max; /* largest quotient of two magnitudes; 1: all are equal, or NaN */
+    uint64_t transitions[3][3];    /* codes from -1, 0, +1 of a to those of b */
+    uint64_t magnitudes_differing; /* elements that are nonzero in both, or NaN in one */
+    double scale_ratio_max; /* largest quotient of two magnitudes; 1: equal, or NaN */
     bool has_first;
     uint64_t first; /* index of the first element that differs */
 };
