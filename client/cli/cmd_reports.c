@@ -63,7 +63,8 @@ static int compare_health(const void *a, const void *b)
 
 static void show_kept(struct listing *listing)
 {
-    qsort(listing->kept, listing->count, sizeof(listing->kept[0]), compare_health);
+    if (listing->count)
+        qsort(listing->kept, listing->count, sizeof(listing->kept[0]), compare_health);
     for (size_t i = 0; i < listing->count; i++)
         report_row(listing->grid, &listing->kept[i]);
 }

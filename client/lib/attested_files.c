@@ -191,6 +191,8 @@ int attested_files(struct attested_list *list, struct reader *reader,
         if (result == 0)
             result = hash_folder(&h, reader, &kept, except);
     }
+    if (result == 0) /* what was hashed is what was verified */
+        result = reader_unchanged(reader, failure);
     attested_sort(list);
     sha256_destroy(h.hash);
     free(h.buffer);

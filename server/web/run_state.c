@@ -238,12 +238,19 @@ static int compare_worst(const void *a, const void *b)
     return natural_compare(left->name, right->name);
 }
 
+/* Without layers there is no array, which qsort must not get. */
+static void sort(struct run_state *state, int (*compare)(const void *a, const void *b))
+{
+    if (state->layer_count)
+        qsort(state->layers, state->layer_count, sizeof(state->layers[0]), compare);
+}
+
 void run_state_sort_worst(struct run_state *state)
 {
-    qsort(state->layers, state->layer_count, sizeof(state->layers[0]), compare_worst);
+    sort(state, compare_worst);
 }
 
 void run_state_sort_natural(struct run_state *state)
 {
-    qsort(state->layers, state->layer_count, sizeof(state->layers[0]), compare_natural);
+    sort(state, compare_natural);
 }

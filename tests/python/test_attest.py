@@ -62,7 +62,8 @@ def test_refusals(client, folder):
 
 
 def test_config_and_index_are_those_that_were_examined(client, folder, random):
-    """They say what the tensors are. What is in their files later is not attested."""
+    """They say what the tensors are. What is in the index later is not attested, and a config.json
+    that changes meanwhile ends it."""
     claim, out = folder / "claim", folder / "s.json"
     claim.mkdir()
     write(claim / "model-00001-of-00001.safetensors", {"a.weight": f32(np.ones((8, 256)))})
@@ -75,12 +76,15 @@ def test_config_and_index_are_those_that_were_examined(client, folder, random):
     for name, text in texts.items():
         (claim / name).write_bytes(text)
 
-    def change(*_):
-        for name in texts:
-            (claim / name).write_bytes(b"{}")
+    def change(name):
+        return lambda *_: (claim / name).write_bytes(b"{}") and None
 
-    assert client.checkpoint.attest(claim, out, progress=change).verdict == "pass"
-    assert (claim / "config.json").read_bytes() == b"{}"
+    index = change("model.safetensors.index.json")
+    assert client.checkpoint.attest(claim, out, progress=index).verdict == "pass"
     digests = {one["name"]: one["digest"] for one in json.loads(out.read_text())["subject"]}
     for name, text in texts.items():
         assert digests[name] == {"sha256": hashlib.sha256(text).hexdigest()}
+    (claim / "model.safetensors.index.json").write_bytes(texts["model.safetensors.index.json"])
+    with pytest.raises(trit.Aborted, match="config.json changed"):
+        client.checkpoint.attest(claim, folder / "none.json", progress=change("config.json"))
+    assert not (folder / "none.json").exists()

@@ -418,8 +418,9 @@ TRIT_API enum trit_status trit_matrix_check(const struct trit_matrix *matrix,
 
 /* Once every step is done: writes what was found as an in-toto statement about the files of
  * the claim and, if they are not NULL, of the latents (docs/attest.md). The file gets its name
- * when it is complete. `replace`: whatever has the name; else ALREADY_EXISTS. Then call
- * trit_file_unchanged. FAILED_PRECONDITION: a step is not done. */
+ * when it is complete. `replace`: whatever has the name; else ALREADY_EXISTS.
+ * FAILED_PRECONDITION: a step is not done. ABORTED: a file changed since it was opened, and
+ * nothing is written. */
 TRIT_API enum trit_status trit_verification_attest(struct trit_verification *verification,
                                                    struct trit_file *claim,
                                                    struct trit_file *latents,
