@@ -81,13 +81,17 @@ static unsigned number_or(const json_t *object, const char *key, unsigned otherw
     return value ? small_number(value) : otherwise;
 }
 
+static bool text_is(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
 /* Weights with scales and biases are "affine"; MLX has other modes, without biases. */
 static bool is_other_mode(const json_t *object)
 {
     const json_t *mode = json_object_get(object, "mode");
 
-    return mode && !json_is_null(mode) &&
-           (!json_is_string(mode) || strcmp(json_string_value(mode), "affine") != 0);
+    return mode && !json_is_null(mode) && !text_is(mode, "affine");
 }
 
 static struct mlx_terms mlx_terms_of(const struct model_config *config,
@@ -136,11 +140,6 @@ static int read_modules(struct model_config *config, const json_t *mlx)
         paths += strlen(key) + 1;
     }
     return 0;
-}
-
-static bool text_is(const json_t *value, const char *text)
-{
-    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
 }
 
 static struct compressed_group compressed_group_of(const json_t *weights)

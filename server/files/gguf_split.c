@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files/gguf_split.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "base/number.h"
 
 static const char COUNT[] = "split.count";
 static const char NUMBER[] = "split.no";
@@ -13,13 +11,8 @@ static const char TENSORS[] = "split.tensors.count";
 static bool take(const struct tensor_table *part, const char *key, uint64_t *value)
 {
     const char *text = table_pair(part, key);
-    char *end;
 
-    if (!text || *text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return *end == '\0' && errno == 0;
+    return text && parse_u64(text, UINT64_MAX, value);
 }
 
 static int note(struct reader_notes *notes, const char *name, const char *key,

@@ -45,7 +45,8 @@ void header_block_begin(struct header_block *block);
 int header_block_add(struct header_block *block, struct recycler *recycler,
                      struct fields_seen *seen, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 
-/* Nobody uses the fields any more: keeps a small block for the next request. */
+/* After the owner has read the fields. A small block stays for the next request; a larger one is
+ * freed. */
 void header_block_end(struct header_block *block, struct recycler *recycler);
 
 void header_block_fini(struct header_block *block, struct recycler *recycler);

@@ -44,7 +44,7 @@ bool job_has_ended(enum job_state state)
 
 /* ---- progress -------------------------------------------------------------------------- */
 
-static void tell(struct checkpoint_job *job)
+void job_tell(struct checkpoint_job *job)
 {
     if (atomic_exchange(&job->news_posted, true))
         return;
@@ -65,7 +65,7 @@ static void progress_changed(struct progress *progress, bool due)
     if (!due && now - job->told_ns < (uint64_t)JOB_NEWS_MS * 1000000)
         return;
     job->told_ns = now;
-    tell(job);
+    job_tell(job);
 }
 
 static int check_cancelled(struct progress *progress, struct failure *failure)
@@ -259,7 +259,7 @@ void job_expect(struct checkpoint_job *job, uint64_t bytes, uint64_t tensors)
     job->begun_ns = clock_monotonic_ns();
     job->tensors_total = tensors;
     pthread_mutex_unlock(&job->lock);
-    tell(job);
+    job_tell(job);
 }
 
 /* Adds text to the reports in JSON. */
@@ -312,7 +312,7 @@ int job_layer(void *arg, const char *name, const struct tensor_entry *dense,
         return -1;
     if (log_progress(job, &shown, failure) < 0)
         return -1;
-    tell(job);
+    job_tell(job);
     return 0;
 }
 

@@ -115,6 +115,9 @@ void job_release(struct checkpoint_job *job); /* NULL is harmless */
 bool job_has_ended(enum job_state state);
 const char *job_state_name(enum job_state state); /* "waiting" */
 
+/* Tells the loop that there is something to show. On the job's thread. */
+void job_tell(struct checkpoint_job *job);
+
 /* The job's thread has ended: gives back what only it needed. On the loop. */
 void job_settle(struct checkpoint_job *job);
 

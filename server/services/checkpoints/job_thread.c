@@ -71,9 +71,6 @@ void *job_thread(void *arg)
         job_output_discard(job);
     }
     job_end(job, &how, !goes_on, true);
-    if (!atomic_exchange(&job->news_posted, true)) {
-        job_hold(job);
-        mailbox_post(job->context->mailbox, &job->news);
-    }
+    job_tell(job);
     return NULL;
 }

@@ -50,7 +50,7 @@ static bool has_name(const struct dirent *entry, const char *end)
            strcmp(name + ID_DIGITS, end) == 0;
 }
 
-bool kept_is_job(const struct dirent *entry)
+int kept_is_job(const struct dirent *entry)
 {
     return has_name(entry, ending);
 }

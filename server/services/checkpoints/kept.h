@@ -36,8 +36,8 @@ void kept_remove(const struct kept *kept, const struct checkpoint_job *job);
 
 /* ---- for kept_read.h ---- */
 
-/* Is it the name of a job's file? */
-bool kept_is_job(const struct dirent *entry);
+/* Is it the name of a job's file? For scandirat. */
+int kept_is_job(const struct dirent *entry);
 /* Fails by errno: "jobs: cannot WHAT NAME: ...". */
 int kept_fail(struct failure *failure, const char *what, const char *name);
 

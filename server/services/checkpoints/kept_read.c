@@ -181,11 +181,6 @@ static void read_one(const struct kept *kept, const char *name,
     }
 }
 
-static int is_job(const struct dirent *entry)
-{
-    return kept_is_job(entry);
-}
-
 int kept_read(const struct kept *kept, const struct kept_visitor *visitor,
               struct failure *failure)
 {
@@ -194,7 +189,7 @@ int kept_read(const struct kept *kept, const struct kept_visitor *visitor,
 
     if (kept->fd < 0)
         return 0;
-    count = scandirat(kept->fd, ".", &entries, is_job, alphasort);
+    count = scandirat(kept->fd, ".", &entries, kept_is_job, alphasort);
     if (count < 0)
         return errno == ENOMEM
                    ? fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory for a job")
