@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/write_at.h"
 #include "kernels/kernels.h"
 
 /* Length, kind, CRC-32C of both and of the bytes. */
@@ -69,19 +70,9 @@ int journal_add(struct journal *journal, uint32_t kind, const void *first,
 
 int journal_write(struct journal *journal, int fd, uint64_t *end)
 {
-    size_t at = 0;
-
-    while (at < journal->count) {
-        const ssize_t put =
-            pwrite(fd, journal->bytes + at, journal->count - at, (off_t)(*end + at));
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -1;
-        at += (size_t)put;
-    }
-    *end += at;
+    if (write_at(fd, *end, journal->bytes, journal->count) < 0)
+        return -1;
+    *end += journal->count;
     journal->count = 0;
     return 0;
 }

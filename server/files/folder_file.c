@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/write_at.h"
 #include "files/source.h"
 #include "files/system.h"
 
-static const uint64_t PIECE_BYTES_MAX = 64u << 20; /* of one write */
-static const uint64_t COPY_BYTES = 1u << 20;       /* in memory while copying */
+static const uint64_t COPY_BYTES = 1u << 20; /* in memory while copying */
 
 static int fail_file(struct failure *failure, const char *name, const char *what)
 {
@@ -52,22 +52,8 @@ int folder_file_reserve(int fd, const char *name, uint64_t bytes, struct failure
 int folder_file_write(int fd, const char *name, uint64_t offset, const void *data,
                       uint64_t count, struct failure *failure)
 {
-    const uint8_t *at = data;
-
-    while (count) {
-        size_t piece = (size_t)(count < PIECE_BYTES_MAX ? count : PIECE_BYTES_MAX);
-        ssize_t put = pwrite(fd, at, piece, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return fail_file(failure, name, "write it");
-        start_writeback(fd, offset, (uint64_t)put);
-        at += put;
-        offset += (uint64_t)put;
-        count -= (uint64_t)put;
-    }
-    return 0;
+    return write_at(fd, offset, data, count) < 0 ? fail_file(failure, name, "write it")
+                                                 : 0;
 }
 
 int folder_file_read(int folder, const char *name, uint64_t offset, void *buffer,

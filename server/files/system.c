@@ -45,14 +45,6 @@ int reserve_space(int fd, uint64_t bytes, struct failure *failure)
     return 0;
 }
 
-void start_writeback(int fd, uint64_t offset, uint64_t count)
-{
-    enum { RUN_BYTES_MIN = 256 << 10 };
-
-    if (count >= RUN_BYTES_MIN)
-        sync_file_range(fd, (off_t)offset, (off_t)count, SYNC_FILE_RANGE_WRITE);
-}
-
 enum { HEX_DIGITS = 8, NAME_KEPT = NAME_MAX - 20 };
 
 static int marked_name(char marked[NAME_MAX], const char *name, const char *mark)

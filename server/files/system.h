@@ -21,10 +21,6 @@ int open_output_folder(const char *folder, struct failure *failure);
  * is done. */
 int reserve_space(int fd, uint64_t bytes, struct failure *failure);
 
-/* Starts writing these bytes of a file to the disk, so that a later fsync waits less. Small
- * runs are left to the system. The fsync reports errors. */
-void start_writeback(int fd, uint64_t offset, uint64_t count);
-
 /* Fills in `.NAME.trit-XXXXXXXX`, which is unlikely to be taken. A long name is cut to
  * fit a directory entry. Returns -1 and errno without random bytes. */
 int temporary_name(char temporary[NAME_MAX], const char *name);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "base/write_at.h"
 #include "files/leftover.h"
 #include "files/system.h"
 
@@ -218,22 +219,8 @@ int target_reserve(struct target *target, uint64_t bytes, struct failure *failur
 int target_write(struct target *target, uint64_t offset, const void *data, uint64_t count,
                  struct failure *failure)
 {
-    const uint8_t *at = data;
-
-    while (count) {
-        size_t piece = u64_min(count, PIECE_BYTES_MAX);
-        ssize_t put = pwrite(target->fd, at, piece, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return fail_errno(failure, "write");
-        start_writeback(target->fd, offset, (uint64_t)put);
-        at += put;
-        offset += (uint64_t)put;
-        count -= (uint64_t)put;
-    }
-    return 0;
+    return write_at(target->fd, offset, data, count) < 0 ? fail_errno(failure, "write")
+                                                         : 0;
 }
 
 int target_read(struct target *target, uint64_t offset, void *buffer, uint64_t count,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "base/write_at.h"
 #include "layers/impl.h"
 #include "layers/name.h"
 
@@ -64,24 +65,6 @@ static uint64_t get(const uint8_t *in, size_t bytes)
     for (size_t i = 0; i < bytes; i++)
         value |= (uint64_t)in[i] << (8 * i);
     return value;
-}
-
-static int write_at(int fd, uint64_t offset, const void *bytes, size_t count)
-{
-    const uint8_t *from = bytes;
-
-    while (count > 0) {
-        ssize_t written = pwrite(fd, from, count, (off_t)offset);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        from += written;
-        offset += (uint64_t)written;
-        count -= (size_t)written;
-    }
-    return 0;
 }
 
 /* -1; errno is 0 when the file ends too early. */
