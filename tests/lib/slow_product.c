@@ -7,7 +7,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool held;
+static bool held, left_out;
 static unsigned count, waiting;
 
 void slow_product_hold(void)
@@ -36,6 +36,13 @@ void slow_product_release(void)
     pthread_mutex_unlock(&lock);
 }
 
+void slow_product_leave_out(void)
+{
+    pthread_mutex_lock(&lock);
+    left_out = true;
+    pthread_mutex_unlock(&lock);
+}
+
 unsigned slow_product_count(void)
 {
     unsigned now;
@@ -61,13 +68,17 @@ void __wrap_linear_grad_input(const struct kernels *kernels,
                               const float *grad_output, uint64_t batch, uint64_t first,
                               uint64_t columns, float *grad_input)
 {
+    bool computed;
+
     pthread_mutex_lock(&lock);
     count++;
     waiting++;
     while (held)
         pthread_cond_wait(&changed, &lock);
     waiting--;
+    computed = !left_out;
     pthread_mutex_unlock(&lock);
-    __real_linear_grad_input(kernels, matrix, grad_output, batch, first, columns,
-                             grad_input);
+    if (computed)
+        __real_linear_grad_input(kernels, matrix, grad_output, batch, first, columns,
+                                 grad_input);
 }

@@ -12,6 +12,9 @@ void slow_product_hold(void);
 bool slow_product_waits(void);
 void slow_product_release(void);
 
+/* From now on products take no time: they leave their output as it is. */
+void slow_product_leave_out(void);
+
 /* Since slow_product_hold. */
 unsigned slow_product_count(void);
 

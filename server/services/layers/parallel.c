@@ -13,7 +13,9 @@
 #include "work/plan.h"
 
 enum {
-    WORKER_NS_MAX = 2000000,  /* after that, a worker queues again */
+    WORKER_NS_MAX = 2000000, /* after that, a worker queues again if a job waits */
+    WORKER_NS_ALONE_MAX =
+        20000000,             /* after that, in any case: the loop learns how far it is */
     LOOP_NS_MAX = 200000,     /* after that, the loop leaves the rest to the workers */
     LOOP_WAIT_NS_MAX = 50000, /* then it waits as long for their last pieces */
 };
@@ -29,12 +31,23 @@ static bool pieces_left(struct parallel_for *pieces)
            atomic_load(&pieces->next) < pieces->spec.count;
 }
 
-static void take_pieces(struct parallel_for *pieces, struct worker *worker,
-                        uint64_t until_ns)
+static bool job_waits(const struct parallel_for *pieces)
 {
-    while (!parallel_for_cancelled(pieces) && clock_monotonic_ns() < until_ns) {
-        uint64_t piece = atomic_fetch_add(&pieces->next, 1);
+    return pool_queued(services_of(pieces->call)->config.pool) > 0;
+}
 
+/* Until `until_ns`, and while no job waits until `alone_ns`. */
+static void take_pieces(struct parallel_for *pieces, struct worker *worker,
+                        uint64_t until_ns, uint64_t alone_ns)
+{
+    for (;;) {
+        const uint64_t now = clock_monotonic_ns();
+        uint64_t piece;
+
+        if (parallel_for_cancelled(pieces) || now >= alone_ns ||
+            (now >= until_ns && job_waits(pieces)))
+            return;
+        piece = atomic_fetch_add(&pieces->next, 1);
         if (piece >= pieces->spec.count)
             return;
         if (pieces->spec.run(pieces->call, piece, worker) < 0) {
@@ -46,11 +59,11 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
     }
 }
 
-static uint64_t run_for(struct worker *worker, uint64_t ns_max)
+static uint64_t run_for(struct worker *worker, uint64_t ns_max, uint64_t alone_ns_max)
 {
     uint64_t begin_ns = clock_monotonic_ns(), ns;
 
-    take_pieces(worker->pieces, worker, begin_ns + ns_max);
+    take_pieces(worker->pieces, worker, begin_ns + ns_max, begin_ns + alone_ns_max);
     ns = clock_monotonic_ns() - begin_ns;
     metric_add(worker->pieces->call->config->metrics, M_LAYER_NS, ns);
     return ns;
@@ -58,7 +71,7 @@ static uint64_t run_for(struct worker *worker, uint64_t ns_max)
 
 static void worker_ran(struct call_job *job)
 {
-    run_for(LIST_OWNER(job, struct worker, job), WORKER_NS_MAX);
+    run_for(LIST_OWNER(job, struct worker, job), WORKER_NS_MAX, WORKER_NS_ALONE_MAX);
 }
 
 /* The failure of the first piece that failed. */
@@ -147,7 +160,7 @@ static void loop_ran(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
 
-    job->ns = run_for(worker, LOOP_NS_MAX);
+    job->ns = run_for(worker, LOOP_NS_MAX, LOOP_NS_MAX);
     await_last_pieces(worker->pieces, clock_monotonic_ns() + LOOP_WAIT_NS_MAX);
     job->run = worker_ran; /* should it be submitted again */
 }
