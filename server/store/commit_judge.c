@@ -127,15 +127,13 @@ void commit_judge(struct commit *commit)
     cell_of_report(&commit->cell, report, drift);
 }
 
-/* Whether the report is older than all that the layer has, and rows of such reports were
- * deleted with them. 1, 0 or -1. */
+/* Whether the report is older than all that the layer has, and the history has or had cells
+ * of such reports. They were deleted, and their cells must not be seen again. 1, 0 or -1. */
 static int is_before_history(const struct commit *commit, struct failure *failure)
 {
-    const int64_t step = (int64_t)commit->put->report->step;
-
-    if (step >= commit->step_min || step > commit->past.closed[0])
+    if ((int64_t)commit->put->report->step >= commit->step_min)
         return 0;
-    return history_is_trimmed(commit->db, &commit->past, commit->step_min, failure);
+    return history_reaches_below(commit->db, &commit->past, commit->step_min, failure);
 }
 
 static int add_to_history(struct commit *commit, struct failure *failure)

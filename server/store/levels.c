@@ -232,16 +232,18 @@ int history_walk(struct db *db, const struct history_walk *given, struct failure
 
 /* ---- dropping ----------------------------------------------------------------------- */
 
-int history_is_trimmed(struct db *db, const struct past_row *row, int64_t step_min,
-                       struct failure *failure)
+int history_reaches_below(struct db *db, const struct past_row *row, int64_t step_min,
+                          struct failure *failure)
 {
     struct block block;
 
+    if (row->open_count > 0 && (int64_t)row->open[0].first < step_min)
+        return 1;
     if (row->closed[0] < step_min)
         return row->closed[0] != STEP_NONE;
     if (block_find(db, &row->key, 0, step_min, &block, failure))
         return -1;
-    return block.previous != STEP_NONE;
+    return block.previous != STEP_NONE || (int64_t)block.cells[0].first < step_min;
 }
 
 int history_trim(struct db *db, const struct layer_key *key, int64_t step_min,

@@ -23,10 +23,10 @@ struct history_walk {
 };
 int history_walk(struct db *db, const struct history_walk *walk, struct failure *failure);
 
-/* Whether rows were trimmed, which a report of a step below `step_min` would belong to.
- * 1, 0 or -1. */
-int history_is_trimmed(struct db *db, const struct past_row *row, int64_t step_min,
-                       struct failure *failure);
+/* Whether it has or had cells of steps below `step_min`, the layer's first: of reports that
+ * were deleted. 1, 0 or -1. */
+int history_reaches_below(struct db *db, const struct past_row *row, int64_t step_min,
+                          struct failure *failure);
 
 /* The layer has no steps below `step_min` any more. Deletes rows that only such reports
  * are in. Cheap. */

@@ -419,6 +419,9 @@ CASE(erased, "what is deleted is in no history, and reports can be filed after i
 
     world_init(&w);
     file_steps(&w, "a", 0, 0, 699, 1);
+    erase(&w, 0, 7);
+    file_steps(&w, "a", 0, 3, 3, 1);
+    CHECK_EQ(read(&w, &query)->column_count, 693);
     erase(&w, 0, 99);
     CHECK_EQ(read(&w, &query)->column_count, 600);
     CHECK_EQ(w.history.steps[0], 100);
@@ -431,6 +434,9 @@ CASE(erased, "what is deleted is in no history, and reports can be filed after i
     file_steps(&w, "a", 0, 600, 700, 1);
     CHECK_EQ(read(&w, &query)->column_count, 501);
     CHECK_EQ(read_run(&w, begin + 701 * second)->health, TRIT_HEALTHY);
+    erase(&w, 0, 697);
+    file_steps(&w, "a", 0, 695, 695, 1);
+    CHECK_EQ(read(&w, &query)->column_count, 4);
     world_fini(&w);
 }
 
