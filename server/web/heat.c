@@ -193,7 +193,6 @@ static struct heat_summary summarize(const double *values, size_t count)
             sum.first = values[i];
         sum.least = fmin(sum.least, values[i]);
         sum.most = fmax(sum.most, values[i]);
-        sum.last = values[i];
     }
     return sum;
 }
@@ -203,7 +202,7 @@ static void strip_words(struct text *text, const struct quantity *quantity,
 {
     text_format(text, "%s, steps %" PRIu64 " to %" PRIu64 ": ", quantity->title,
                 history->steps[0], history->end);
-    if (isnan(sum->last)) {
+    if (isnan(sum->first) && isnan(sum->last)) {
         text_put(text, "nothing");
     } else {
         text_put(text, "first ");
@@ -222,7 +221,7 @@ static void strip_words(struct text *text, const struct quantity *quantity,
 struct heat_summary heat_strip(struct text *text, const struct quantity *quantity,
                                const struct history *history,
                                const struct history_layer *layer, double *values,
-                               uint64_t since)
+                               uint64_t since, double newest)
 {
     size_t count = history->step_count;
     double *room = values + count, median;
@@ -235,6 +234,7 @@ struct heat_summary heat_strip(struct text *text, const struct quantity *quantit
         values[i] = quantity->value(values[i], median);
     history_values(history, layer, 1, room);
     sum = summarize(values, count);
+    sum.last = quantity->value(newest, median);
     for (int level = 0; level < HEAT_LEVELS; level++)
         level_path(&paths, quantity, values, count, level);
     sum.bad = bad_path(&paths, room, count);

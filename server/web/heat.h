@@ -46,11 +46,12 @@ struct heat_summary {
 };
 
 /* Writes the strip of a layer with its text. `values` are 2 * step_count places for it to
- * work in. `since`: marks this step; UINT64_MAX: none. */
+ * work in. `since`: marks this step; UINT64_MAX: none. `newest` is the number of the newest
+ * report: the last place may stand for several reports. */
 struct heat_summary heat_strip(struct text *text, const struct quantity *quantity,
                                const struct history *history,
                                const struct history_layer *layer, double *values,
-                               uint64_t since);
+                               uint64_t since, double newest);
 
 void heat_legend(struct text *text, const struct quantity *quantity);
 

@@ -300,25 +300,43 @@ void html_duration(struct text *text, double seconds)
 
 /* ---- links and tables ---------------------------------------------------------- */
 
-void html_run_link(struct text *text, const char *run, const char *words)
+struct html_view html_view_of(const struct request *request)
 {
-    text_put(text, "<a href=\"/runs/");
-    text_url(text, run);
+    return (struct html_view){request->attempt, request->replica};
+}
+
+void html_view(struct text *text, const char *lead, struct html_view view)
+{
+    if (view.attempt)
+        text_format(text, "%sattempt=%" PRIu64, lead, view.attempt);
+    if (view.replica)
+        text_format(text, "%sreplica=%" PRIu64, view.attempt ? "&amp;" : lead,
+                    view.replica);
+}
+
+static void link_end(struct text *text, struct html_view view, const char *words)
+{
+    html_view(text, "?", view);
     text_put(text, "\">");
     text_html(text, words);
     text_put(text, "</a>");
 }
 
+void html_run_link(struct text *text, const char *run, struct html_view view)
+{
+    text_put(text, "<a href=\"/runs/");
+    text_url(text, run);
+    link_end(text, view, run);
+}
+
 void html_layer_link(struct text *text, const char *run, const char *layer,
-                     const char *words)
+                     struct html_view view)
 {
     text_put(text, "<a href=\"/runs/");
     text_url(text, run);
     text_put(text, "/layers/");
     text_url(text, layer);
-    text_put(text, "\">");
-    text_html(text, words);
-    text_put(text, "</a>");
+    link_end(text, view, layer);
 }
 
 void html_table_begin(struct text *text, const char *caption, const char *style)

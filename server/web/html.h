@@ -37,9 +37,19 @@ void html_duration(struct text *text, double seconds); /* "12 s"; NaN: a dash */
 /* Links to the pages before and behind; `query` ends where the number of the page goes. */
 void html_pages(struct text *text, const char *query, uint64_t page, bool more);
 
-void html_run_link(struct text *text, const char *run, const char *words);
+/* Which reports of a run a page shows; links lead to the same ones. 0: the newest attempt,
+ * and the reference. */
+struct html_view {
+    uint64_t attempt, replica;
+};
+struct html_view html_view_of(const struct request *request);
+/* The view as parameters of an address in HTML, behind `lead` ("?" or "&amp;"); nothing
+ * where both are 0. */
+void html_view(struct text *text, const char *lead, struct html_view view);
+
+void html_run_link(struct text *text, const char *run, struct html_view view);
 void html_layer_link(struct text *text, const char *run, const char *layer,
-                     const char *words);
+                     struct html_view view);
 
 /* A table that scrolls by itself where it is wider than the page: begin, heads (they end
  * with NULL words), rows, end. `style` is a class. */

@@ -162,7 +162,7 @@ static void put_summary(struct text *text, const struct sides *sides)
         const struct run_state *state = &sides->states[side];
 
         text_format(text, "<tr><th scope=\"row\" class=\"name\">%s: ", side ? "B" : "A");
-        html_run_link(text, state->run, state->run);
+        html_run_link(text, state->run, (struct html_view){0});
         text_put(text, "</th><td>");
         html_condition(text, state->condition);
         text_put(text, "</td><td>");
@@ -225,7 +225,8 @@ static void put_row(struct text *text, const struct sides *sides,
     int side = pair[0] ? 0 : 1;
 
     text_put(text, "<tr><th scope=\"row\" class=\"name\">");
-    html_layer_link(text, sides->states[side].run, pair[side]->name, pair[side]->name);
+    html_layer_link(text, sides->states[side].run, pair[side]->name,
+                    (struct html_view){.replica = pair[side]->replica});
     text_put(text, "</th>");
     put_cells(text, pair, put_condition);
     put_cells(text, pair, put_step);

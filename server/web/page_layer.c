@@ -181,14 +181,16 @@ struct table {
     uint32_t rows;
     bool more;
     uint64_t last; /* step of the last row */
+    struct html_view view;
 };
 
-static void put_row(struct text *text, const struct trit_report *report)
+static void put_row(struct text *text, const struct trit_report *report,
+                    struct html_view view)
 {
-    text_format(text,
-                "<tr><th scope=\"row\" class=\"num\"><a href=\"?step=%" PRIu64
-                "\">%" PRIu64 "</a></th><td>",
-                report->step, report->step);
+    text_format(text, "<tr><th scope=\"row\" class=\"num\"><a href=\"?step=%" PRIu64,
+                report->step);
+    html_view(text, "&amp;", view);
+    text_format(text, "\">%" PRIu64 "</a></th><td>", report->step);
     html_condition(text, condition_of(report));
     text_put(text, "</td><td>");
     html_verdict(text, report);
@@ -216,7 +218,7 @@ static bool visit(void *arg, const struct trit_report *report)
     table->more = table->rows == TABLE_ROWS;
     if (table->more)
         return false;
-    put_row(table->text, report);
+    put_row(table->text, report, table->view);
     table->last = report->step;
     table->rows++;
     return !table->text->failed;
@@ -232,7 +234,7 @@ static int table(const struct web_config *web, const struct request *request,
         {"Flips", "num"},      {"Zero groups", "num"},
         {"Time (UTC)", ""},    {NULL, NULL},
     };
-    struct table table = {.text = text};
+    struct table table = {.text = text, .view = html_view_of(request)};
     const struct store_query query = {
         .run = request->names[0],
         .layer = request->names[1],
@@ -250,18 +252,21 @@ static int table(const struct web_config *web, const struct request *request,
     if (store_read_reports(web->reader, &query, visit, &table, failure) < 0)
         return -1;
     html_table_end(text);
-    if (table.more)
-        text_format(text,
-                    "<nav class=\"pages\" aria-label=\"Pages\"><a rel=\"next\" "
-                    "href=\"?to=%" PRIu64 "\">Older</a></nav>\n",
-                    table.last - 1);
+    if (!table.more)
+        return 0;
+    text_format(text,
+                "<nav class=\"pages\" aria-label=\"Pages\"><a rel=\"next\" "
+                "href=\"?to=%" PRIu64,
+                table.last - 1);
+    html_view(text, "&amp;", table.view);
+    text_put(text, "\">Older</a></nav>\n");
     return 0;
 }
 
 /* ---- the page ---------------------------------------------------------------------------- */
 
 static void put_neighbour(struct text *text, const struct run_state *state, size_t at,
-                          bool next)
+                          bool next, struct html_view view)
 {
     const char *name = state->layers[at].name;
 
@@ -269,13 +274,15 @@ static void put_neighbour(struct text *text, const struct run_state *state, size
     text_url(text, state->run);
     text_put(text, "/layers/");
     text_url(text, name);
+    html_view(text, "?", view);
     text_put(text, next ? "\">" : "\">\xe2\x86\x90 ");
     text_html(text, name);
     text_put(text, next ? " \xe2\x86\x92</a>" : "</a>");
 }
 
 /* The layers before and behind this one, as people read their names. */
-static void put_neighbours(struct text *text, struct run_state *state, const char *layer)
+static void put_neighbours(struct text *text, struct run_state *state, const char *layer,
+                           struct html_view view)
 {
     size_t at = 0;
 
@@ -286,21 +293,35 @@ static void put_neighbours(struct text *text, struct run_state *state, const cha
         return;
     text_put(text, "<nav class=\"pages\" aria-label=\"Layers\">");
     if (at > 0)
-        put_neighbour(text, state, at - 1, false);
+        put_neighbour(text, state, at - 1, false, view);
     if (at + 1 < state->layer_count)
-        put_neighbour(text, state, at + 1, true);
+        put_neighbour(text, state, at + 1, true, view);
     text_put(text, "</nav>\n");
 }
 
-static void put_title(struct text *text, const struct trit_report *report)
+/* Which of several reports of a step it is. */
+static void put_which(struct text *text, const struct trit_report *report)
+{
+    if (report->attempt > 1 || report->superseded)
+        text_format(text, " of attempt %" PRIu32, report->attempt);
+    if (report->superseded)
+        text_put(text, " (superseded by a later one)");
+    if (report->replica)
+        text_format(text, ", replica %" PRIu32, report->replica);
+    text_put(text, ", ");
+}
+
+static void put_title(struct text *text, const struct trit_report *report,
+                      struct html_view view)
 {
     text_put(text, "<p class=\"crumbs\"><a href=\"/\">Runs</a> / ");
-    html_run_link(text, report->run, report->run);
+    html_run_link(text, report->run, view);
     text_put(text, "</p><h1>");
     text_html(text, report->layer);
     text_put(text, "</h1>\n<p>");
     html_condition(text, condition_of(report));
-    text_format(text, " step %" PRIu64 ", ", report->step);
+    text_format(text, " step %" PRIu64, report->step);
+    put_which(text, report);
     html_time(text, report->time_unix_ns);
     text_put(text, " UTC, ");
     html_age(text, report->time_unix_ns);
@@ -308,7 +329,9 @@ static void put_title(struct text *text, const struct trit_report *report)
     text_url(text, report->run);
     text_put(text, "/layers/");
     text_url(text, report->layer);
-    text_format(text, "?step=%" PRIu64 "\">JSON</a></p>\n", report->step);
+    text_format(text, "?step=%" PRIu64, report->step);
+    html_view(text, "&amp;", view);
+    text_put(text, "\">JSON</a></p>\n");
 }
 
 int serve_layer_page(const struct web_config *web, const struct request *request,
@@ -330,9 +353,9 @@ int serve_layer_page(const struct web_config *web, const struct request *request
     if (store_read_report(web->reader, &get, &report, failure) == 0 &&
         run_state_read(&state, web, request, run, failure) == 0) {
         html_begin(reply, web, layer);
-        put_title(text, &report);
+        put_title(text, &report, html_view_of(request));
         html_reasons(text, &report);
-        put_neighbours(text, &state, layer);
+        put_neighbours(text, &state, layer, html_view_of(request));
         html_findings(text, &report);
         result = plots(web, request, text, &state.facts,
                        report.health_reason_count ? report.health_reasons[0].since_step

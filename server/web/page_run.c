@@ -11,11 +11,11 @@
 #include "web/html.h"
 #include "web/pattern.h"
 #include "web/run_state.h"
+#include "web/waiting.h"
 
 enum {
     CHANGES_MAX = 12, /* in the list of what changed */
     NAMED_MAX = 3,    /* layers of one line of it */
-    WAITING_MAX = 20, /* layers that wait for shards */
 };
 
 /* ---- the head of the page -------------------------------------------------------------- */
@@ -73,14 +73,22 @@ static int compare_changes(const void *a, const void *b)
     return natural_compare(left->name, right->name);
 }
 
-static void put_change(struct text *text, const char *run,
+/* To the reports that the row tells of: those of the layer's worst replica. */
+static void put_link(struct text *text, const struct run_state *state,
+                     const struct layer_state *layer)
+{
+    html_layer_link(text, state->run, layer->name,
+                    (struct html_view){state->attempt, layer->replica});
+}
+
+static void put_change(struct text *text, const struct run_state *state,
                        const struct layer_state *layer)
 {
     text_put(text, "<li>");
     html_condition(text, layer->condition);
     text_format(text, " <span class=\"step\">%s step %" PRIu64 "</span> ",
                 layer->reason_count > 0 ? "since" : "at", since_of(layer));
-    html_layer_link(text, run, layer->name, layer->name);
+    put_link(text, state, layer);
     text_put(text, ": ");
     put_why(text, layer);
     text_put(text, "</li>\n");
@@ -103,7 +111,7 @@ static void put_silent(struct text *text, const struct run_state *state,
                 since_of(list[0]), count == state->layer_count ? "all " : "", count);
     for (size_t i = 0; i < count && i < NAMED_MAX; i++) {
         text_put(text, i ? ", " : "");
-        html_layer_link(text, state->run, list[i]->name, list[i]->name);
+        put_link(text, state, list[i]);
     }
     if (count > NAMED_MAX)
         text_format(text, " and %zu more", count - NAMED_MAX);
@@ -136,7 +144,7 @@ static void put_list(struct text *text, const struct run_state *state,
 
     text_put(text, "<ol class=\"changes\">\n");
     for (size_t i = 0; i < single && i < CHANGES_MAX; i++)
-        put_change(text, state->run, list[i]);
+        put_change(text, state, list[i]);
     if (single < count)
         put_silent(text, state, list + single, silent);
     text_put(text, "</ol>\n");
@@ -171,42 +179,6 @@ static int put_changes(struct text *text, const struct run_state *state,
     return 0;
 }
 
-/* ---- shards that are missing ------------------------------------------------------------- */
-
-struct waiting_list {
-    struct text *text;
-    unsigned count;
-};
-
-static bool put_waiting(void *arg, const struct trit_report *report)
-{
-    struct waiting_list *list = arg;
-
-    if (list->count++ == 0)
-        text_put(list->text, "<h2>Layers that wait for shards</h2>\n<ul>\n");
-    text_put(list->text, "<li>");
-    text_html(list->text, report->layer);
-    text_format(list->text,
-                ", step %" PRIu64 ": %" PRIu32 " of %" PRIu32 " shards</li>\n",
-                report->step, report->shards_present, report->shards_expected);
-    return true;
-}
-
-/* They have no report yet, and are neither healthy nor sick. */
-static int put_all_waiting(const struct web_config *web, struct text *text,
-                           const char *run, struct failure *failure)
-{
-    struct waiting_list list = {.text = text};
-    const struct store_query query = {
-        .run = run, .step_to = UINT64_MAX, .limit = WAITING_MAX};
-
-    if (store_read_waiting(web->reader, &query, put_waiting, &list, failure) < 0)
-        return -1;
-    if (list.count > 0)
-        text_put(text, "</ul>\n");
-    return 0;
-}
-
 /* ---- the form ---------------------------------------------------------------------------- */
 
 static void put_option(struct text *text, const char *value, const char *words,
@@ -233,7 +205,16 @@ static void put_form(struct text *text, const struct request *request,
     text_put(text, "</select></label> <label>Layers <input name=\"layer\" "
                    "placeholder=\"part of a name, or layers.*.up\" value=\"");
     text_html(text, request->layer);
-    text_put(text, "\"></label> <button>Show</button></form>\n");
+    text_put(text, "\"></label> ");
+    if (request->attempt)
+        text_format(text,
+                    "<input type=\"hidden\" name=\"attempt\" value=\"%" PRIu64 "\">",
+                    request->attempt);
+    if (request->replica)
+        text_format(text,
+                    "<input type=\"hidden\" name=\"replica\" value=\"%" PRIu64 "\">",
+                    request->replica);
+    text_put(text, "<button>Show</button></form>\n");
 }
 
 /* ---- the map ------------------------------------------------------------------------------ */
@@ -264,7 +245,8 @@ static void put_strip(struct text *text, struct map *map, const struct layer_sta
         return;
     }
     *last = heat_strip(text, map->quantity, history, found, map->values,
-                       layer->reason_count > 0 ? layer->reason.since_step : UINT64_MAX)
+                       layer->reason_count > 0 ? layer->reason.since_step : UINT64_MAX,
+                       layer_newest(layer, map->quantity->field))
                 .last;
 }
 
@@ -294,13 +276,13 @@ static bool shows_health(const struct quantity *quantity)
     return strcmp(quantity->name, "health") == 0;
 }
 
-static void put_row(struct text *text, struct map *map, const char *run,
+static void put_row(struct text *text, struct map *map, const struct run_state *state,
                     const struct layer_state *layer)
 {
     double last = (double)NAN;
 
     text_put(text, "<tr><th scope=\"row\" class=\"name\">");
-    html_layer_link(text, run, layer->name, layer->name);
+    put_link(text, state, layer);
     text_put(text, "</th><td>");
     html_condition(text, layer->condition);
     text_put(text, "</td><td class=\"map\">");
@@ -372,6 +354,7 @@ static void put_pages(struct text *text, const struct request *request, bool mor
     text_url(&query, request->health);
     text_put(&query, "&amp;layer=");
     text_url(&query, request->layer);
+    html_view(&query, "&amp;", html_view_of(request));
     text_put(&query, "&amp;page=");
     text_add(&query, "", 1);
     if (!query.failed)
@@ -394,7 +377,7 @@ static void put_map(struct text *text, struct map *map, const struct run_state *
         if (!wanted(request, &state->layers[i]) || found++ < skip)
             continue;
         if (shown++ < PAGE_ROWS_MAX)
-            put_row(text, map, state->run, &state->layers[i]);
+            put_row(text, map, state, &state->layers[i]);
     }
     html_table_end(text);
     if (found == 0)
@@ -430,6 +413,22 @@ static int map_read(struct map *map, const struct web_config *web,
 
 /* ---- the page ------------------------------------------------------------------------------- */
 
+static void put_json_links(struct text *text, const char *run, struct html_view view)
+{
+    static const char *const links[][2] = {
+        {"", "run"}, {"/layers", "newest reports"}, {"/history", "history"}};
+
+    text_put(text, "<p>The same as JSON: ");
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        text_put(text, i ? ", <a href=\"/v1/runs/" : "<a href=\"/v1/runs/");
+        text_url(text, run);
+        text_put(text, links[i][0]);
+        html_view(text, "?", view);
+        text_format(text, "\">%s</a>", links[i][1]);
+    }
+    text_put(text, ".</p>\n");
+}
+
 static int put_page(const struct web_config *web, const struct request *request,
                     struct reply *reply, struct run_state *state, struct map *map,
                     struct failure *failure)
@@ -440,9 +439,14 @@ static int put_page(const struct web_config *web, const struct request *request,
     text_put(text, "<p class=\"crumbs\"><a href=\"/\">Runs</a></p><h1>");
     text_html(text, state->run);
     text_put(text, "</h1>\n");
+    if (request->attempt)
+        text_format(text, "<p>Attempt %" PRIu64 " of %" PRIu32 "</p>\n", request->attempt,
+                    state->facts.attempt);
+    if (request->replica)
+        text_format(text, "<p>Replica %" PRIu64 "</p>\n", request->replica);
     put_summary(text, state);
     if (put_changes(text, state, failure) < 0 ||
-        put_all_waiting(web, text, state->run, failure) < 0)
+        html_waiting(web, text, state->run, failure) < 0)
         return -1;
     if (strcmp(request->order, "name") == 0)
         run_state_sort_natural(state);
@@ -454,13 +458,7 @@ static int put_page(const struct web_config *web, const struct request *request,
         text_put(text, "<p class=\"note\">The run has more reports than one page reads; "
                        "some strips are incomplete.</p>\n");
     put_map(text, map, state, request);
-    text_put(text, "<p>The same as JSON: <a href=\"/v1/runs/");
-    text_url(text, state->run);
-    text_put(text, "\">run</a>, <a href=\"/v1/runs/");
-    text_url(text, state->run);
-    text_put(text, "/layers\">newest reports</a>, <a href=\"/v1/runs/");
-    text_url(text, state->run);
-    text_put(text, "/history\">history</a>.</p>\n");
+    put_json_links(text, state->run, html_view_of(request));
     html_end(reply);
     return 0;
 }

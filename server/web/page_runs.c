@@ -121,7 +121,7 @@ static int put_row(const struct web_config *web, struct text *text,
     };
 
     text_put(text, "<tr><th scope=\"row\" class=\"name\">");
-    html_run_link(text, row->run, row->run);
+    html_run_link(text, row->run, (struct html_view){0});
     text_put(text, "</th><td>");
     html_health(text, health.health);
     text_put(text, "</td><td>");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "web/run_state.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,26 @@ enum condition condition_of(const struct trit_report *report)
     if (verdict != TRIT_VERDICT_PASS || warned || report->health == TRIT_HEALTH_WARNING)
         return CONDITION_WARNING;
     return report->health == TRIT_HEALTH_ABSENT ? CONDITION_UNKNOWN : CONDITION_HEALTHY;
+}
+
+double layer_newest(const struct layer_state *layer, const char *field)
+{
+    const double absent = (double)NAN;
+
+    if (strcmp(field, "zero_fraction") == 0)
+        return layer->elements ? layer->zero_fraction : absent;
+    if (strcmp(field, "zero_group_fraction") == 0)
+        return layer->groups ? (double)layer->zero_groups / (double)layer->groups
+                             : absent;
+    if (strcmp(field, "flip_fraction") == 0)
+        return layer->has_flips ? layer->flip_fraction : absent;
+    if (strcmp(field, "scale_mean") == 0)
+        return layer->has_scales ? layer->scale_mean : absent;
+    if (strcmp(field, "sqnr_db") == 0)
+        return layer->has_sqnr_db ? layer->sqnr_db : absent;
+    if (strcmp(field, "health") == 0 && layer->health != TRIT_HEALTH_ABSENT)
+        return (double)layer->health;
+    return absent;
 }
 
 /* A run while its layers are visited. */
@@ -199,7 +220,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
     };
     struct reading reading = {.state = state};
 
-    *state = (struct run_state){0};
+    *state = (struct run_state){.attempt = request->attempt};
     strcpy(state->run, run);
     if (run_facts_read(&state->facts, web, run, query.attempt, failure) < 0 ||
         store_read_reports(web->reader, &query, visit, &reading, failure) < 0)

@@ -51,19 +51,23 @@ struct run_facts { /* as in store_run_info */
 int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
                    uint32_t attempt, struct failure *failure);
 
+/* The number `field` of the newest report, as the history has it for each; NaN: absent. */
+double layer_newest(const struct layer_state *layer, const char *field);
+
 struct run_state {
     char run[TRIT_NAME_BYTES_MAX + 1];
     struct run_facts facts;
     struct layer_state *layers; /* in byte order of their names */
     size_t layer_count, layer_capacity;
-    bool more; /* the run has more than RUN_LAYERS_MAX */
+    uint64_t attempt; /* that was asked for; 0: the newest */
+    bool more;        /* the run has more than RUN_LAYERS_MAX */
     size_t conditions[CONDITIONS], verdicts[3], healths[4];
     enum condition condition; /* of its worst layer */
     enum trit_health health;
 };
 
-/* Reads the attempt and replica of the request. -1: NOT_FOUND, RESOURCE_EXHAUSTED, the store's failure; call run_state_fini in any case.
- */
+/* Reads the attempt and replica of the request. -1: NOT_FOUND, RESOURCE_EXHAUSTED, the
+ * store's failure; call run_state_fini in any case. */
 int run_state_read(struct run_state *state, const struct web_config *web,
                    const struct request *request, const char *run,
                    struct failure *failure);
