@@ -38,6 +38,34 @@ def test_a_negated_view_has_the_signs_that_it_shows(client):
     assert bits(client.project(negated).data) == bits(client.project(-w).data)
 
 
+def test_a_conjugated_view_has_the_numbers_that_it_shows(client, tmp_path):
+    """Like the sign of a negated view, torch keeps it in a flag; the file has what it shows."""
+    waves = torch.view_as_complex(normal(4, 8, 2))
+    state = {"w.weight": normal(4, 128), "waves": waves.conj()}
+    shown = state["waves"].resolve_conj().numpy().tobytes()
+    assert state["waves"].is_conj() and shown != waves.numpy().tobytes()
+    client.checkpoint.project(state, tmp_path / "o.safetensors", include=["w.weight"])
+    assert shown in (tmp_path / "o.safetensors").read_bytes()
+
+
+TENSORS_WITHOUT_MEMORY = {
+    "to_dense": lambda w: w.to_sparse(),
+    "layout is torch._mkldnn": lambda w: w.to_mkldnn(),
+    "dequantize": lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+    "device meta": lambda w: w.to("meta"),
+}
+
+
+@pytest.mark.parametrize("words", TENSORS_WITHOUT_MEMORY)
+def test_a_tensor_without_plain_memory_is_refused_by_name(client, words):
+    """It says what to do; torch's own errors name neither the tensor nor a way out."""
+    tensor = TENSORS_WITHOUT_MEMORY[words](normal(4, 128))
+    with pytest.raises(trit.InvalidArgument, match=f"fc.weight: .*{words}"):
+        client.checkpoint.verify({"fc.weight": tensor})
+    with pytest.raises(trit.InvalidArgument, match=f"tensor: .*{words}"):
+        client.project(tensor)
+
+
 # A tensor of each dtype comes back as a tensor of that dtype, with the bits of the
 # local projection.
 @pytest.mark.parametrize("dtype", KINDS, ids=str)

@@ -99,7 +99,22 @@ def memory_is_freed(tensor: Any) -> bool:
     return tensor.numel() > 0 and bool(storage.nbytes() < needed)
 
 
-def _view_torch(tensor: Any, torch: Any) -> View:
+def _check_torch(tensor: Any, torch: Any, field: str) -> None:
+    """Refuses a tensor that has no plain memory, or no data at all."""
+    wrong = None
+    if tensor.layout is not torch.strided:
+        wrong = f"its layout is {tensor.layout}, which is not read; pass tensor.to_dense()"
+    elif tensor.is_quantized:
+        wrong = f"its dtype is {tensor.dtype}, which is not read; pass tensor.dequantize()"
+    elif tensor.device.type == "meta":
+        wrong = "it is on the device meta and has no data; load its weights first"
+    elif tensor.is_contiguous() and memory_is_freed(tensor):
+        wrong = "its memory was freed, as FSDP does between passes"
+    if wrong:
+        raise InvalidArgument(f"{field}: {wrong}", field)
+
+
+def _view_torch(tensor: Any, torch: Any, field: str) -> View:
     dtypes = {
         torch.float32: DType.F32,
         torch.float16: DType.F16,
@@ -119,12 +134,9 @@ def _view_torch(tensor: Any, torch: Any) -> View:
             result = result.view(torch.bfloat16)
         return result if device.type == "cpu" else result.to(device)
 
-    if tensor.device.type != "meta" and tensor.is_contiguous() and memory_is_freed(tensor):
-        raise InvalidArgument(
-            "tensor.data: its memory was freed, as FSDP does between passes", "tensor.data"
-        )
-    # torch keeps in a flag that a view is that of the negated numbers.
-    host = tensor.detach().cpu().resolve_neg().contiguous()
+    _check_torch(tensor, torch, field)
+    # torch keeps in flags that a view is that of the negated or conjugated numbers.
+    host = tensor.detach().cpu().resolve_neg().resolve_conj().contiguous()
     return View(
         dtypes.get(tensor.dtype),
         tuple(tensor.shape),
@@ -174,7 +186,7 @@ def view_of(array: Any, field: str) -> View:
         return _view_numpy(array)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):
-        return _view_torch(array, torch)
+        return _view_torch(array, torch, field)
     mx = sys.modules.get("mlx.core")
     if mx is not None and isinstance(array, mx.array):
         return _view_mlx(array, mx)

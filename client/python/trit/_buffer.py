@@ -25,7 +25,8 @@ class Buffer:
     `Client.buffer` makes it. A call whose tensor lies in it sends only where it lies; with `out`
     in it, `Client.project` and `Layers.forward` have the daemon write the result there. Over TCP
     it is ordinary memory, and the results are the same. Arrays and tensors of it keep it alive;
-    after `Client.close` they are ordinary memory.
+    after `Client.close` they are ordinary memory. After a fork both processes have the same
+    memory, not a copy of it: what one writes the other reads.
 
     Attributes:
         nbytes: Its size.

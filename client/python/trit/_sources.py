@@ -162,10 +162,14 @@ class Arrays(_Source):
                 raise wrong_type(field, "a state dict with names (str) as keys", name)
             if not hasattr(array, "dtype"):
                 raise InvalidArgument(f"{name}: {type(array).__name__} is not an array", field)
-            dtype = str(array.dtype).rpartition(".")[2]
-            if dtype not in _NAMES:
-                raise InvalidArgument(f"{name}: safetensors has no dtype {dtype}", field)
             view = view_of(array, name)
+            # NumPy's str() of a dtype may have the order of its bytes: ">f4".
+            dtype = getattr(array.dtype, "name", str(array.dtype)).rpartition(".")[2]
+            if dtype not in _NAMES:
+                raise InvalidArgument(
+                    f"{name}: safetensors has no dtype {dtype}; convert it to one that it has",
+                    field,
+                )
             self.tensors[name] = Tensor(name, _NAMES[dtype], tuple(view.shape), view.nbytes)
         self.table = Table.of(
             ((one.name, one.dtype, one.shape) for one in self.tensors.values()), self.metadata
