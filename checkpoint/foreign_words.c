@@ -83,8 +83,10 @@ bool foreign_words_of(const struct tensor_table *table, const struct tensor_entr
 /* The numbers of gemlite's tensor "metadata" (GemLiteLinear.get_meta_args). */
 enum meta {
     META_BITS = 1,
+    META_GROUP = 2, /* weights that share a scale, unless it is one for each row */
     META_MASK = 3,
     META_CODES = 4,       /* in a word */
+    META_INPUT = 5,       /* the type of the activations */
     META_CHANNELS = 9,    /* 1 and 3: a scale for each row, applied to the output */
     META_GROUP_MODE = 10, /* how a code becomes a weight */
     META_COUNT = 12,
@@ -96,6 +98,12 @@ enum group_mode {
     GROUP_ASYMMETRIC = 3, /* (code - zero) * scale */
     GROUP_FMA = 4,        /* code * scale + zero */
 };
+
+/* Of META_INPUT: MXFP16, MXBF16, MXFP8, MXFP4, NVFP4. Their codes are no integers. */
+enum { INPUT_MICRO_FIRST = 14, INPUT_MICRO_LAST = 18 };
+
+/* Of META_CHANNELS. */
+enum { CHANNELS_NONE, CHANNELS_WEIGHTS, CHANNELS_INPUTS, CHANNELS_BOTH };
 
 static bool has_shape(const struct tensor_entry *entry, uint64_t rows, uint64_t columns)
 {
@@ -119,6 +127,22 @@ static bool check_words(const struct tensor_entry *entry, const int64_t *meta,
            has_shape(entry, (uint64_t)(shape[1] / meta[META_CODES]), (uint64_t)shape[0]);
 }
 
+static bool is_by_row(const int64_t *meta)
+{
+    return meta[META_CHANNELS] == CHANNELS_WEIGHTS ||
+           meta[META_CHANNELS] == CHANNELS_BOTH;
+}
+
+/* gemlite applies the scales by these numbers, whatever their tensor's shape says. */
+static bool check_scales(const int64_t *meta, uint64_t groups, uint64_t columns)
+{
+    if (meta[META_CHANNELS] < CHANNELS_NONE || meta[META_CHANNELS] > CHANNELS_BOTH ||
+        (meta[META_INPUT] >= INPUT_MICRO_FIRST && meta[META_INPUT] <= INPUT_MICRO_LAST))
+        return false;
+    return groups == 1 || (!is_by_row(meta) && meta[META_GROUP] > 0 &&
+                           (uint64_t)meta[META_GROUP] == columns / groups);
+}
+
 /* What `zeros` is: nothing, the code of 0 of all weights, or a table as large as the scales. */
 static bool take_zeros(const struct tensor_table *table, const struct tensor_entry *entry,
                        const struct checkpoint_options *options, const int64_t *meta,
@@ -127,10 +151,9 @@ static bool take_zeros(const struct tensor_table *table, const struct tensor_ent
 {
     const size_t index = foreign_sibling(table, entry, "zeros");
     const int64_t mode = meta[META_GROUP_MODE];
-    const bool channels = meta[META_CHANNELS] == 1 || meta[META_CHANNELS] == 3;
 
-    if (channels ? mode == GROUP_SCALE || mode >= GROUP_ASYMMETRIC
-                 : mode < GROUP_SCALE || mode > GROUP_FMA)
+    if (is_by_row(meta) ? mode == GROUP_SCALE || mode >= GROUP_ASYMMETRIC
+                        : mode < GROUP_SCALE || mode > GROUP_FMA)
         return false;
     if (mode == 0 || mode == GROUP_SCALE)
         return true;
@@ -164,8 +187,15 @@ bool foreign_gemlite_of(const struct tensor_table *table,
     const struct tensor_entry *scale = &table->entries[*scales];
     const uint64_t rows = (uint64_t)shape[0], columns = (uint64_t)shape[1];
     if (!foreign_is_float(scale) || scale->rank != 2 || scale->shape[0] == 0 ||
-        columns % scale->shape[0] != 0 || !has_shape(scale, scale->shape[0], rows) ||
-        !take_zeros(table, entry, options, meta, scale, form, biases))
+        columns % scale->shape[0] != 0 || !has_shape(scale, scale->shape[0], rows))
+        return false;
+    if (!check_scales(meta, scale->shape[0], columns)) {
+        form->unread =
+            "its metadata has another group size, way to apply scales or type of "
+            "inputs (numbers 2, 9 and 5) than weights with these scales";
+        return false;
+    }
+    if (!take_zeros(table, entry, options, meta, scale, form, biases))
         return false;
     form->codes = CODES_UNSIGNED;
     form->bits = (unsigned)meta[META_BITS];

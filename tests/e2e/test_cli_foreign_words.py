@@ -41,7 +41,7 @@ def gemlite(t, scales, bits, mode, word=np.int32, channels=0, zero=1):
     for j in range(each):
         packed |= codes[j::each].astype(np.uint64) << np.uint64(bits * j)
     unsigned = np.dtype(word).str.replace("i", "u")
-    meta = [0, bits, 0, (1 << bits) - 1, each, 1, 1, 0, 1, channels, mode, 1]
+    meta = [0, bits, COLUMNS // scales.shape[1], (1 << bits) - 1, each, 1, 1, 0, 1, channels, mode, 1]
     size = np.dtype(word).itemsize
     kinds = {1: "U8", 2: "I16", 4: "I32"}
     data = packed.astype(unsigned)
@@ -223,7 +223,11 @@ def test_unknown_forms_are_inconclusive(daemon, tmp_path, random):
             {**other, **numbers("l.metadata", meta[:3])},
             {**other, **numbers("l.metadata", meta[:1] + [3] + meta[2:])},
             {**other, **numbers("l.metadata", meta[:4] + [-4] + meta[5:])},
-            {**other, **numbers("l.metadata", meta[:10] + [7] + meta[11:])}):
+            {**other, **numbers("l.metadata", meta[:10] + [7] + meta[11:])},
+            {**other, **numbers("l.metadata", meta[:2] + [20] + meta[3:])},  # groups of 20, scales of 40
+            {**other, **numbers("l.metadata", meta[:9] + [1, 1] + meta[11:])},  # by row, five scales a row
+            {**other, **numbers("l.metadata", meta[:9] + [5] + meta[10:])},
+            {**other, **numbers("l.metadata", meta[:5] + [17] + meta[6:])}):  # MXFP4
         save(tmp_path / "a.safetensors", tensors)
         code, _, kinds = verify(daemon, tmp_path / "a.safetensors")
         assert code == 4 and kinds == {"foreign_packing", "nothing_examined"}, tensors.keys()
