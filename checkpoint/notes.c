@@ -54,9 +54,10 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
                  cut(note->shard, 64), note->shard);
         break;
     case READER_NOT_READ:
-        snprintf(
-            hint, bytes,
-            "the index does not list this file, so it is not read; verify it by its name");
+        snprintf(hint, bytes,
+                 "it is not read: the folder's weights are those of %.*s; verify it by "
+                 "its name",
+                 cut(note->other, 100), note->other);
         break;
     case READER_TRUNCATED:
         snprintf(hint, bytes, "%.*s ends before it does; download or copy the file again",

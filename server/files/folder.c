@@ -65,7 +65,24 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-int folder_names_read(struct folder_names *names, const char *folder,
+static bool is_regular(int folder, const char *name)
+{
+    struct stat there;
+
+    return fstatat(folder, name, &there, 0) == 0 && S_ISREG(there.st_mode);
+}
+
+static bool is_broken_link(int folder, const char *name)
+{
+    struct stat there;
+
+    return fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISLNK(there.st_mode) && fstatat(folder, name, &there, 0) < 0 &&
+           errno == ENOENT;
+}
+
+static int read_names(struct folder_names *names, const char *folder,
+                      bool (*wanted)(int folder, const char *name),
                       struct failure *failure)
 {
     DIR *stream = opendir(folder);
@@ -77,7 +94,6 @@ int folder_names_read(struct folder_names *names, const char *folder,
                     "cannot open it: %s", strerror(errno));
     while (result == 0) {
         const struct dirent *entry;
-        struct stat there;
 
         errno = 0;
         entry = readdir(stream);
@@ -87,14 +103,25 @@ int folder_names_read(struct folder_names *names, const char *folder,
                               strerror(errno));
             break;
         }
-        if (fstatat(dirfd(stream), entry->d_name, &there, 0) == 0 &&
-            S_ISREG(there.st_mode))
+        if (wanted(dirfd(stream), entry->d_name))
             result = names_add(names, entry->d_name, failure);
     }
     closedir(stream);
     if (names->count)
         qsort(names->names, names->count, sizeof(*names->names), compare_names);
     return result;
+}
+
+int folder_names_read(struct folder_names *names, const char *folder,
+                      struct failure *failure)
+{
+    return read_names(names, folder, is_regular, failure);
+}
+
+int folder_links_read(struct folder_names *links, const char *folder,
+                      struct failure *failure)
+{
+    return read_names(links, folder, is_broken_link, failure);
 }
 
 void folder_names_fini(struct folder_names *names)

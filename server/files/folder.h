@@ -35,6 +35,9 @@ struct folder_names {
 /* RESOURCE_EXHAUSTED above FOLDER_NAMES_MAX. folder_names_fini is due in either case. */
 int folder_names_read(struct folder_names *names, const char *folder,
                       struct failure *failure);
+/* The same of links whose file is not there. */
+int folder_links_read(struct folder_names *links, const char *folder,
+                      struct failure *failure);
 void folder_names_fini(struct folder_names *names); /* harmless on a zeroed one */
 
 /* A small file as it was read. */

@@ -12,9 +12,9 @@
 enum reader_note_kind {
     READER_INDEX_DISAGREES, /* the index lists a tensor that the shard does not hold */
     READER_NOT_IN_INDEX,    /* a shard holds a tensor that the index does not list */
-    READER_NOT_READ,  /* a safetensors file beside the index that does not list it */
-    READER_DUPLICATE, /* two shards hold a tensor of one name */
-    READER_TRUNCATED, /* the file ends before the tensor does */
+    READER_NOT_READ,        /* another file of weights in the folder */
+    READER_DUPLICATE,       /* two shards hold a tensor of one name */
+    READER_TRUNCATED,       /* the file ends before the tensor does */
     READER_SPLIT_DISAGREES, /* a key of a part of a split GGUF file says otherwise */
 };
 
@@ -23,7 +23,7 @@ struct reader_note {
     const char *tensor; /* NULL: the whole shard is meant */
     const char *shard;
     const char *other; /* DUPLICATE: the shard whose tensor is in the table;
-                              SPLIT_DISAGREES: the key */
+                              NOT_READ: the first shard; SPLIT_DISAGREES: the key */
     uint64_t bytes,
         found;      /* TRUNCATED: of the tensor; SPLIT_DISAGREES: its value, and what
                               is there */

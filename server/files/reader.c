@@ -79,12 +79,6 @@ static struct reader *reader_create(size_t sources, struct failure *failure)
     return NULL;
 }
 
-static int add_note(struct reader *reader, struct reader_note note,
-                    struct failure *failure)
-{
-    return reader_notes_add(&reader->notes, &reader->table.strings, note, failure);
-}
-
 static int note_cuts(struct reader *reader, const struct tensor_table *table,
                      const char *name, struct failure *failure)
 {
@@ -159,6 +153,19 @@ struct merging {
     struct failure *failure;
 };
 
+/* A note as struct reader_note says. */
+static int note(struct merging *m, enum reader_note_kind kind, const char *tensor,
+                const char *shard, const char *other, uint64_t count)
+{
+    return reader_notes_add(&m->reader->notes, &m->reader->table.strings,
+                            (struct reader_note){.kind = kind,
+                                                 .tensor = tensor,
+                                                 .shard = shard,
+                                                 .other = other,
+                                                 .count = count},
+                            m->failure);
+}
+
 static int merge_entry(struct merging *m, size_t shard, const struct tensor_entry *entry)
 {
     const struct shards *shards = &m->reader->shards;
@@ -168,13 +175,8 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
     struct tensor_entry merged = *entry;
 
     if (first)
-        return add_note(
-            m->reader,
-            (struct reader_note){.kind = READER_DUPLICATE,
-                                 .tensor = entry->name,
-                                 .shard = name,
-                                 .other = shards->list[json_integer_value(first)].name},
-            m->failure);
+        return note(m, READER_DUPLICATE, entry->name, name,
+                    shards->list[json_integer_value(first)].name, 0);
     if (json_object_set_new(m->seen, entry->name, json_integer((json_int_t)shard)) < 0)
         return no_memory(m->failure);
     merged.shard = (uint32_t)shard;
@@ -182,12 +184,8 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
         return -1;
     if (!shards->weight_map || (promise && strcmp(promise, name) == 0))
         return 0;
-    return add_note(m->reader,
-                    (struct reader_note){.kind = promise ? READER_INDEX_DISAGREES
-                                                         : READER_NOT_IN_INDEX,
-                                         .tensor = entry->name,
-                                         .shard = promise ? promise : name},
-                    m->failure);
+    return note(m, promise ? READER_INDEX_DISAGREES : READER_NOT_IN_INDEX, entry->name,
+                promise ? promise : name, NULL, 0);
 }
 
 /* Is the pair new? -1: memory ran out. */
@@ -282,17 +280,12 @@ static int note_promises(struct merging *m)
 
     for (size_t i = 0; i < shards->count; i++)
         if (shards->list[i].missing &&
-            add_note(m->reader,
-                     (struct reader_note){.kind = READER_INDEX_DISAGREES,
-                                          .shard = shards->list[i].name,
-                                          .count = shards->list[i].promised},
-                     m->failure) < 0)
+            note(m, READER_INDEX_DISAGREES, NULL, shards->list[i].name, NULL,
+                 shards->list[i].promised) < 0)
             return -1;
     for (size_t i = 0; i < shards->others.count; i++)
-        if (add_note(m->reader,
-                     (struct reader_note){.kind = READER_NOT_READ,
-                                          .shard = shards->others.names[i]},
-                     m->failure) < 0)
+        if (note(m, READER_NOT_READ, NULL, shards->others.names[i], shards->list[0].name,
+                 0) < 0)
             return -1;
     json_object_foreach(shards->weight_map, tensor, file)
     {
@@ -302,10 +295,7 @@ static int note_promises(struct merging *m)
         if (json_object_get(m->seen, tensor))
             continue;
         if (!(shard && shard->missing) &&
-            add_note(m->reader,
-                     (struct reader_note){
-                         .kind = READER_INDEX_DISAGREES, .tensor = tensor, .shard = name},
-                     m->failure) < 0)
+            note(m, READER_INDEX_DISAGREES, tensor, name, NULL, 0) < 0)
             return -1;
     }
     return 0;

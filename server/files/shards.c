@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files/shards.h"
 
+#include <fnmatch.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -178,6 +179,25 @@ static int take_unlisted(struct shards *shards, const struct folder_names *names
                          weights_suffixes[SAFETENSORS], failure);
 }
 
+/* Is it named like a whole model's weights? A trainer's optimizer.pt is not. */
+static bool names_weights(const char *name)
+{
+    static const char *const patterns[] = {
+        "*.safetensors",
+        "*.gguf",
+        "*.keras",
+        "pytorch_model*.bin",
+        "consolidated.*.pth",
+        "tf_model*.h5",
+        "flax_model*.msgpack",
+    };
+
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+        if (fnmatch(patterns[i], name, FNM_PERIOD) == 0)
+            return true;
+    return false;
+}
+
 /* Files of weights that nothing reads, such as another program's copy, or an adapter. */
 static int take_others(struct shards *shards, const struct folder_names *names,
                        struct failure *failure)
@@ -188,8 +208,7 @@ static int take_others(struct shards *shards, const struct folder_names *names,
     for (size_t i = 0; others->names && i < names->count; i++) {
         const char *name = names->names[i];
 
-        if (!has_suffix(name, weights_suffixes[SAFETENSORS]) || name[0] == '.' ||
-            find_shard(shards, name))
+        if (!names_weights(name) || find_shard(shards, name))
             continue;
         others->names[others->count] = strdup(name);
         if (!others->names[others->count++])
@@ -285,7 +304,8 @@ static int take_numbered(struct shards *shards, const char *suffix,
     return add_missing(shards, stem, lowest, of, suffix, failure);
 }
 
-static int fail_without_weights(const struct folder_names *names, struct failure *failure)
+static int fail_without_weights(const struct shards *shards,
+                                const struct folder_names *names, struct failure *failure)
 {
     static const char *const others[] = {".bin",  ".pt",      ".pth", ".ckpt", ".npz",
                                          ".onnx", ".msgpack", ".h5",  NULL};
@@ -298,8 +318,36 @@ static int fail_without_weights(const struct folder_names *names, struct failure
                     "the folder holds no safetensors or GGUF file; %s is not read, "
                     "convert it to safetensors",
                     names->names[i]);
+    char *snapshots = folder_path(shards->folder, "snapshots");
+    const bool is_cache = snapshots && folder_is(snapshots);
+
+    free(snapshots);
     return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                "the folder holds no safetensors or GGUF file");
+                "the folder holds no safetensors or GGUF file%s",
+                is_cache ? "; name one of its folder snapshots" : "");
+}
+
+/* Refuses links to files that are not there, such as those of a cache that was cleared.
+ * Numbered ones beside others are missing shards. */
+static int check_links(const struct shards *shards, const char *suffix,
+                       struct failure *failure)
+{
+    struct folder_names links;
+    int result = folder_links_read(&links, shards->folder, failure);
+    size_t stem;
+    unsigned number, of;
+
+    for (size_t i = 0; result == 0 && i < links.count; i++)
+        if (has_suffix(links.names[i], suffix) && links.names[i][0] != '.' &&
+            (shards->count == 0 ||
+             !is_numbered(links.names[i], suffix, &stem, &number, &of)))
+            result =
+                fail(failure, TRIT_NOT_FOUND, NULL,
+                     "%s is a link to a file that does not exist; download it again, "
+                     "or name another file",
+                     links.names[i]);
+    folder_names_fini(&links);
+    return result;
 }
 
 static int take_files(struct shards *shards, const struct folder_names *names,
@@ -315,9 +363,11 @@ static int take_files(struct shards *shards, const struct folder_names *names,
             if (has_suffix(names->names[i], suffix) && names->names[i][0] != '.' &&
                 !add_shard(shards, names->names[i], failure))
                 return -1;
+        if (check_links(shards, suffix, failure) < 0)
+            return -1;
     }
     if (shards->count == 0)
-        return fail_without_weights(names, failure);
+        return fail_without_weights(shards, names, failure);
     if (shards->count == 1 &&
         !is_numbered(shards->list[0].name, suffix, &stem, &number, &of))
         return 0;
@@ -381,7 +431,7 @@ static int find_in_folder(struct shards *shards, const char *part,
         result = (shards->index ? take_index : take_files)(shards, &names, failure);
     if (result == 0 && shards->index && !named)
         result = take_whole(shards, &names, failure);
-    if (result == 0 && shards->index)
+    if (result == 0 && !part)
         result = take_others(shards, &names, failure);
     folder_names_fini(&names);
     json_decref(shards->places);

@@ -32,7 +32,7 @@ struct shards {
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */
     struct json_t *root;
-    struct folder_names others; /* other safetensors files beside the index */
+    struct folder_names others; /* other files of weights in the folder */
     struct json_t *places;      /* while the list grows: name of a shard to its index */
 };
 

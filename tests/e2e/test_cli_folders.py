@@ -266,13 +266,33 @@ def test_metadata_has_a_format(daemon, tmp_path, shards):
         assert written.get("note") == (metadata or {}).get("note")
 
 
+def test_other_weights_in_the_folder_are_named(daemon, tmp_path, shards):
+    """The answer speaks of one file of a folder, and names those that it does not speak of."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save(folder / "model.safetensors", whole(shards))
+    (folder / "optimizer.pt").write_bytes(b"PK\3\4")
+    done = cli(daemon, "verify", folder, "--json", "--mode", "latent")
+    assert done.returncode == 0 and not schemas.read(done.stdout)["findings"]
+    for name in ("model.gguf", "pytorch_model.bin"):
+        (folder / name).write_bytes(b"other weights")
+    found = findings(cli(daemon, "verify", folder, "--json", "--mode", "latent"), "not_in_index")
+    assert [(one["tensor"], one["severity"]) for one in found] == [
+        ("model.gguf", "warning"), ("pytorch_model.bin", "warning")]
+    assert all("those of model.safetensors" in one["hint"] for one in found)
+    for words in (("inspect",), ("project", "-o", tmp_path / "out")):
+        done = cli(daemon, words[0], folder, *words[1:])
+        assert done.returncode == 0 and "model.gguf: not_in_index" in done.stderr, done
+
+
 def test_a_whole_file_beside_the_index(daemon, tmp_path, shards):
     """transformers loads model.safetensors and not the shards beside it. So its tensors are read
     too, and those that both have are errors; whoever names the index means the shards."""
     source = model(tmp_path / "model", shards)
     save(source / "model.safetensors", {"other.weight": shards[0]["model.layers.0.mlp.up_proj.weight"]})
     done = cli(daemon, "verify", source, "--json", "--mode", "latent")
-    assert [one["tensor"] for one in findings(done, "not_in_index")] == ["other.weight"]
+    assert [one["tensor"] for one in findings(done, "not_in_index")] == ["other.weight",
+                                                                         "pytorch_model.bin"]
     assert "other.weight" in {one["layer"] for one in schemas.read(done.stdout)["layers"]}
     save(source / "model.safetensors", whole(shards))
     done = cli(daemon, "verify", source, "--json", "--mode", "latent")

@@ -95,7 +95,8 @@ def test_a_folder_becomes_the_commands_folder(
     names = set(contents_of(ours))
     assert {"config.json", "merges.txt", "tokenizer.json"} <= names
     assert (INDEX in names) == (shard_bytes is not None)
-    assert made.verdict == "pass" and len(made.layers) == 6 and made.findings == ()
+    assert made.verdict == "pass" and len(made.layers) == 6
+    assert [one.tensor for one in made.findings] == ["pytorch_model.bin"]  # it is not read
     found = client.checkpoint.verify(ours, against=model)
     assert found.passes and len(found.layers) == 6
     same_as_the_command(daemon, found, ours, "--against", model)

@@ -29,8 +29,8 @@ CASE(findings_of_notes,
         {{READER_NOT_IN_INDEX, "t", "a", NULL, 0, 0, 0},
          "warning: t: not_in_index: a holds it, but the index does not list it; it is "
          "read"},
-        {{READER_NOT_READ, NULL, "a", NULL, 0, 0, 0},
-         "warning: a: not_in_index: the index does not list this file, so it is not read; "
+        {{READER_NOT_READ, NULL, "a", "b", 0, 0, 0},
+         "warning: a: not_in_index: it is not read: the folder's weights are those of b; "
          "verify it by its name"},
         {{READER_DUPLICATE, "t", "b", "a", 0, 0, 0},
          "error: t: duplicate: a and b both hold it"},

@@ -200,6 +200,64 @@ CASE(folder_without_weights,
     model_fini(&model);
 }
 
+CASE(other_weights,
+     "files of weights that are not read are listed, a trainer's state is not")
+{
+    static const char *const names[] = {
+        "model.gguf",    "pytorch_model.bin", "optimizer.pt",       ".x.gguf",
+        "tokenizer.bin", "tf_model.h5",       "flax_model.msgpack", "consolidated.00.pth",
+    };
+    struct model model;
+    struct shards shards;
+
+    model_init(&model);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        model_text(&model, names[i], "x");
+    model_tensor(&model, "m.safetensors", "a", 1);
+    for (int indexed = 0; indexed < 2; indexed++) {
+        CHECK_EQ(shards_find(&shards, model.folder, NULL), 1);
+        CHECK_EQ(shards.count, 1);
+        CHECK_EQ(shards.others.count, 5);
+        CHECK_STR(shards.others.names[0], "consolidated.00.pth");
+        CHECK_STR(shards.others.names[4], "tf_model.h5");
+        shards_fini(&shards);
+        model_text(&model, INDEX, "{\"weight_map\":{\"a\":\"m.safetensors\"}}");
+    }
+    model_fini(&model);
+}
+
+CASE(broken_links, "a link to nothing is no reason to read another file silently")
+{
+    char text[512];
+    struct model model;
+
+    model_init(&model);
+    CHECK_EQ(symlink("../../blobs/0", model_path(&model, "model.safetensors")), 0);
+    model_text(&model, "model.gguf", "x");
+    CHECK_STR(listed(model.folder, text),
+              "model.safetensors is a link to a file that does not exist; download it "
+              "again, or name another file");
+    CHECK_EQ(unlink(model_path(&model, "model.safetensors")), 0);
+    CHECK_EQ(symlink("0", model_path(&model, "m-00001-of-00002.safetensors")), 0);
+    listed(model.folder, text);
+    CHECK(strstr(text, "m-00001-of-00002.safetensors is a link"));
+    model_tensor(&model, "m-00002-of-00002.safetensors", "a", 1);
+    CHECK_STR(listed(model.folder, text),
+              "m-00001-of-00002.safetensors?,m-00002-of-00002.safetensors");
+    model_fini(&model);
+}
+
+CASE(cache, "of Hugging Face's cache the folder to name is told")
+{
+    struct model model;
+
+    model_init(&model);
+    CHECK_EQ(mkdir(model_path(&model, "snapshots"), 0700), 0);
+    refused(model.folder, "name one of its folder snapshots");
+    CHECK_EQ(rmdir(model_path(&model, "snapshots")), 0);
+    model_fini(&model);
+}
+
 CASE(numbered, "the number in a shard's name says how many shards there should be")
 {
     static const struct {
