@@ -361,11 +361,12 @@ static int check_database(struct check *check, const struct directory *directory
                           struct failure *failure)
 {
     const char *path = directory->database, *slots = directory->slots;
+    const enum schema_place place = directory->kept ? SCHEMA_KEPT : SCHEMA_ON_DISK;
     struct failure reason = {0};
 
     if (db_open(&check->db, path, DB_WRITES, &reason) == 0 &&
         db_exec(&check->db, "PRAGMA query_only = ON", &reason) == 0 &&
-        schema_check(&check->db, &reason) == 0) {
+        schema_check(&check->db, place, &reason) == 0) {
         check_structure(check);
         check_slots(check, slots);
         check_layers(check);
@@ -395,7 +396,7 @@ int store_check(const char *path, void (*damaged)(void *arg, const char *message
                           strerror(errno));
     if (directory_open(&directory, path, failure) < 0)
         return -1;
-    if (stat(directory.database, &status) == 0 && status.st_size > 0)
+    if (directory.kept || (stat(directory.database, &status) == 0 && status.st_size > 0))
         result = check_database(&check, &directory, failure);
     directory_close(&directory);
     return result;

@@ -16,19 +16,41 @@ static int fail_errno(struct failure *failure, const char *what, const char *pat
                 strerror(errno));
 }
 
-/* The process that holds the lock, for the message. It has written its id there. */
+/* A lock file has the id of the process that holds it or held it last, and behind that the
+ * mark of a directory in which a store was kept. */
+enum { LOCK_TEXT_BYTES = 48 };
+static const char mark[] = "store\n";
+
+/* For the message. */
 static long holder(int fd)
 {
-    char text[24] = {0};
+    char text[LOCK_TEXT_BYTES] = {0};
     ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
 
     return got > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+bool directory_has_mark(int fd)
+{
+    char text[LOCK_TEXT_BYTES] = {0};
+    const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+    const char *line = got > 0 ? strchr(text, '\n') : NULL;
+
+    return line && strcmp(line + 1, mark) == 0;
+}
+
+static int write_lock(int fd, bool kept)
+{
+    char text[LOCK_TEXT_BYTES];
+    const int length =
+        snprintf(text, sizeof(text), "%ld\n%s", (long)getpid(), kept ? mark : "");
+
+    return pwrite(fd, text, (size_t)length, 0) != length || ftruncate(fd, length) ? -1
+                                                                                  : 0;
+}
+
 static int lock(int at, const char *path, struct failure *failure)
 {
-    char text[24];
-    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     int fd = openat(at, "tritd.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -42,7 +64,7 @@ static int lock(int at, const char *path, struct failure *failure)
         close(fd);
         return -1;
     }
-    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)length, 0) != length) {
+    if (write_lock(fd, directory_has_mark(fd))) {
         fail_errno(failure, "cannot write the lock file in", path);
         close(fd);
         return -1;
@@ -100,6 +122,7 @@ int directory_open(struct directory *directory, const char *path, struct failure
         goto unlock;
     close(at);
     made.lock_fd = lock_fd;
+    made.kept = directory_has_mark(lock_fd);
     *directory = made;
     return 0;
 
@@ -108,6 +131,12 @@ unlock:
 close_directory:
     close(at);
     return -1;
+}
+
+void directory_note_kept(const struct directory *directory)
+{
+    if (!directory->kept)
+        (void)write_lock(directory->lock_fd, true);
 }
 
 void directory_close(struct directory *directory)

@@ -3,12 +3,15 @@
 #ifndef STORE_DIRECTORY_H
 #define STORE_DIRECTORY_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 struct directory {
     int lock_fd;    /* holds the lock; the kernel releases it when the process ends */
     char *database; /* path of the database file */
     char *slots;    /* path of the file of slots */
+    bool kept;      /* a store was kept here before */
 };
 
 /* Creates the directory (mode 0700, not its parents) and its files (mode 0600) if they
@@ -16,6 +19,12 @@ struct directory {
  * uses it; the message names that process. UNAVAILABLE: any other failure. */
 int directory_open(struct directory *directory, const char *path,
                    struct failure *failure);
+
+/* Whether a lock file notes that a store was kept in its directory. */
+bool directory_has_mark(int fd);
+/* Notes, in the lock file, that a store is kept here. If that fails, a database that is lost
+ * later is taken for a new one. */
+void directory_note_kept(const struct directory *directory);
 
 /* Harmless if it did not open. */
 void directory_close(struct directory *directory);

@@ -90,10 +90,15 @@ static int start_writer(struct store *store, struct failure *failure)
     struct failure damage = {0};
     int error;
 
-    if (writer_open(&store->writer, store->path, store->directory.slots,
-                    store->config.kernels, &store->rules, &damage, failure))
+    const struct directory *directory =
+        store->directory.database ? &store->directory : NULL;
+
+    if (writer_open(&store->writer, store->path, directory, store->config.kernels,
+                    &store->rules, &damage, failure))
         return fail_context(failure, "store %s",
                             store->directory.database ? store->path : "in memory");
+    if (directory)
+        directory_note_kept(directory);
     if (damage.status != TRIT_OK)
         store_log_damage(store, &damage);
     store->writer.evict.max = codes_max(store);

@@ -263,12 +263,21 @@ static int check_definitions(struct db *db, struct failure *damage,
     return 0;
 }
 
-int schema_check(struct db *db, struct failure *failure)
+static int check_kept(int64_t version, enum schema_place place, struct failure *failure)
+{
+    if (version != 0 || place != SCHEMA_KEPT)
+        return 0;
+    return fail(failure, TRIT_DATA_LOSS, NULL,
+                "it is missing or empty, but a store was kept here; restore it together "
+                "with its log and codes.slots, or remove tritd.lock to begin a new one");
+}
+
+int schema_check(struct db *db, enum schema_place place, struct failure *failure)
 {
     struct failure damage = {0};
     int64_t version;
 
-    if (identify(db, &version, failure))
+    if (identify(db, &version, failure) || check_kept(version, place, failure))
         return -1;
     if (version != schema_version())
         return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
@@ -359,12 +368,13 @@ static int remove_orphans(struct db *db, struct failure *damage, struct failure 
     return tolerate(&reason, damage, failure);
 }
 
-int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
+int schema_prepare(struct db *db, enum schema_place place, struct failure *damage,
                    struct failure *failure)
 {
     int64_t version;
 
-    if (identify(db, &version, failure) || settings(db, in_memory, failure) ||
+    if (identify(db, &version, failure) || check_kept(version, place, failure) ||
+        settings(db, place == SCHEMA_IN_MEMORY, failure) ||
         schema_migrate(db, version, schema_version(), failure) ||
         check_definitions(db, damage, failure) || check(db, failure) ||
         remove_orphans(db, damage, failure))

@@ -13,17 +13,23 @@ enum {
     STORE_MEMORY_BYTES_MAX = 256 << 20, /* of a store without a directory */
 };
 
-/* For a new database or one of an older tritd. `in_memory`: it has no file. UNAVAILABLE:
- * storage. DATA_LOSS: the tables are damaged. FAILED_PRECONDITION: the file belongs to
+enum schema_place {
+    SCHEMA_IN_MEMORY, /* it has no file */
+    SCHEMA_ON_DISK,   /* it may be new */
+    SCHEMA_KEPT,      /* it was there before: without tables it was lost */
+};
+
+/* For a new database or one of an older tritd. UNAVAILABLE:
+ * storage. DATA_LOSS: the tables are damaged or lost. FAILED_PRECONDITION: the file belongs to
  * another program or to a newer tritd. 0 with `damage` set: some rows are damaged, the
  * store can be used, and no orphans were removed. */
-int schema_prepare(struct db *db, bool in_memory, struct failure *damage,
+int schema_prepare(struct db *db, enum schema_place place, struct failure *damage,
                    struct failure *failure);
 
 /* Checks a database that is not to be changed: that it is a store of this version, and the
  * definitions of its tables. FAILED_PRECONDITION: of another program or version; an older
  * one is migrated when tritd starts. */
-int schema_check(struct db *db, struct failure *failure);
+int schema_check(struct db *db, enum schema_place place, struct failure *failure);
 
 /* The version after all steps. */
 int schema_version(void);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/directory.h"
 #include "store/schema.h"
 #include "store/store.h"
 
@@ -83,6 +84,29 @@ static int check_create(int at, const char *path, struct failure *failure)
     return 0;
 }
 
+static bool has_bytes(int at, const char *name)
+{
+    struct stat status;
+
+    return fstatat(at, name, &status, 0) == 0 && status.st_size > 0;
+}
+
+/* As the start: a store that was kept here is not a new one because it is gone. */
+static int check_kept(int at, const char *path, struct failure *failure)
+{
+    const int fd = openat(at, "tritd.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const bool kept = fd >= 0 && directory_has_mark(fd);
+
+    if (fd >= 0)
+        close(fd);
+    if (!kept || has_bytes(at, "reports.sqlite") || has_bytes(at, "reports.sqlite-wal"))
+        return 0;
+    return fail_field(failure, TRIT_DATA_LOSS, "data-dir",
+                      "\"%.200s\": reports.sqlite is missing or empty, but a store was "
+                      "kept here; restore it, or remove tritd.lock to begin a new one",
+                      path);
+}
+
 int store_usable(const char *path, struct failure *failure)
 {
     int at, result;
@@ -99,6 +123,7 @@ int store_usable(const char *path, struct failure *failure)
     result = check_file(at, "tritd.lock", path, false, failure) < 0 ||
                      check_file(at, "reports.sqlite", path, true, failure) < 0 ||
                      check_file(at, "codes.slots", path, false, failure) < 0 ||
+                     check_kept(at, path, failure) < 0 ||
                      check_create(at, path, failure) < 0
                  ? -1
                  : 0;

@@ -22,6 +22,7 @@
 #define STORE_WRITER_H
 
 #include "store/commit.h"
+#include "store/directory.h"
 #include "store/evict.h"
 #include "store/orphans.h"
 #include "store/retain.h"
@@ -62,11 +63,12 @@ struct writer {
     struct failure damage;  /* the first that a put of the batch met */
 };
 
-/* `slots`: path of the file of slots; NULL: the store is in memory. 0 with `damage` set: the
- * store opened, but some rows are damaged. */
-int writer_open(struct writer *writer, const char *path, const char *slots,
-                const struct kernels *kernels, const struct health_rules *rules,
-                struct failure *damage, struct failure *failure);
+/* `path`: of the database in `directory`; without a directory the store is in memory. 0 with
+ * `damage` set: the store opened, but some rows are damaged. */
+int writer_open(struct writer *writer, const char *path,
+                const struct directory *directory, const struct kernels *kernels,
+                const struct health_rules *rules, struct failure *damage,
+                struct failure *failure);
 void writer_close(struct writer *writer);
 
 /* Runs one step of other work in a transaction of its own, between two batches. `step`

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens what the writer works on. */
+#include "store/directory.h"
 #include "store/place.h"
 #include "store/row_cache.h"
 #include "store/schema.h"
@@ -51,9 +52,10 @@ static int open_slots(struct writer *writer, const char *path, struct failure *d
                : 0;
 }
 
-int writer_open(struct writer *writer, const char *path, const char *slots,
-                const struct kernels *kernels, const struct health_rules *rules,
-                struct failure *damage, struct failure *failure)
+int writer_open(struct writer *writer, const char *path,
+                const struct directory *directory, const struct kernels *kernels,
+                const struct health_rules *rules, struct failure *damage,
+                struct failure *failure)
 {
     *writer = (struct writer){.kernels = kernels, .rules = rules};
     list_init(&writer->touched);
@@ -62,9 +64,14 @@ int writer_open(struct writer *writer, const char *path, const char *slots,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     writer->db.rules = rules;
-    if (schema_prepare(&writer->db, !slots, damage, failure) ||
-        open_slots(writer, slots, damage, failure) || find_next(writer, failure) ||
-        kept_sum(&writer->db, failure) || waiting_sum(&writer->db, failure))
+    const enum schema_place place = !directory        ? SCHEMA_IN_MEMORY
+                                    : directory->kept ? SCHEMA_KEPT
+                                                      : SCHEMA_ON_DISK;
+
+    if (schema_prepare(&writer->db, place, damage, failure) ||
+        open_slots(writer, directory ? directory->slots : NULL, damage, failure) ||
+        find_next(writer, failure) || kept_sum(&writer->db, failure) ||
+        waiting_sum(&writer->db, failure))
         goto close;
     writer->db.cache = row_cache_create(); /* without memory it works, too */
     /* Prepare all now: a rollback must not fail for lack of memory. */

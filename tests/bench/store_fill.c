@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     if (directory_open(&directory, argv[1], &failure) ||
         db_open(&f.db, directory.database, DB_WRITES, &failure))
         return die(&failure);
-    if (schema_prepare(&f.db, false, &damage, &failure) ||
+    if (schema_prepare(&f.db, SCHEMA_ON_DISK, &damage, &failure) ||
         db_exec(&f.db, "PRAGMA synchronous = OFF", &failure) || fill(&f, &failure))
         return die(&failure);
     db_close(&f.db);

@@ -7,7 +7,7 @@ import pytest
 
 import reference as ref
 from held import Service, load, normal
-from tritd import BINARIES, CALL_SECONDS, RUNNER, tensor_pb2
+from tritd import BINARIES, CALL_SECONDS, RUNNER, Daemon, Refused, tensor_pb2
 
 
 def check_data(folder):
@@ -130,3 +130,25 @@ def test_a_missing_directory_is_refused_and_not_made(tmp_path):
     done = check_data(tmp_path / "none")
     assert done.returncode == 2 and "none" in done.stderr, done
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("size", [None, 0])
+def test_a_database_that_is_gone_is_no_new_store(data, size, tmp_path):
+    """Neither a start nor a check takes a directory whose database is missing or empty for one in
+    which nothing was stored yet."""
+    for file in data.glob("reports.sqlite*"):
+        file.unlink()
+    if size is not None:
+        (data / "reports.sqlite").write_bytes(b"")
+    done = check_data(data)
+    assert done.returncode == 1 and "missing or empty" in done.stdout, done
+    with pytest.raises(Refused) as refused:
+        Daemon(tmp_path / "again", "--data-dir", data, durable=False)
+    assert "missing or empty" in refused.value.log and "tritd.lock" in refused.value.log
+    for file in data.glob("reports.sqlite*"):
+        file.unlink()
+    done = subprocess.run([*RUNNER, str(BINARIES / "tritd"), "--check-config", "--data-dir",
+                           str(data)], text=True, stderr=subprocess.PIPE, timeout=CALL_SECONDS)
+    assert done.returncode == 2 and "missing or empty" in done.stderr, done
+    (data / "tritd.lock").unlink()
+    assert Daemon(tmp_path / "anew", "--data-dir", data, durable=False).stop() == 0
