@@ -214,45 +214,45 @@ static int read_environment(struct config *config, struct failure *failure)
     return 0;
 }
 
-static char *trimmed(char *text)
+/* Which of two values was meant is not known. */
+static int check_once(const struct option_row *row, const char *place, unsigned number,
+                      unsigned *first, struct failure *failure)
 {
-    size_t length;
-
-    while (*text == ' ' || *text == '\t')
-        text++;
-    length = strlen(text);
-    while (length > 0 && strchr(" \t\r", text[length - 1]))
-        text[--length] = '\0';
-    return text;
+    if (*first && row->kind != OPTION_LISTEN && row->kind != OPTION_LIST)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "config",
+                    "%s: %s is given twice; line %u has it too", place, row->name,
+                    *first);
+    *first = number;
+    return 0;
 }
 
+/* `lines`: of each option, where it was given; 0: not yet. */
 static int read_line(struct config *config, char *line, const char *path, unsigned number,
-                     struct failure *failure)
+                     unsigned lines[ROW_COUNT], struct failure *failure)
 {
-    char *equals, *name, place[320], source[400];
+    char *name, *value, place[320], source[400];
+    const int found = config_text_split(line, &name, &value);
 
-    line = trimmed(line);
-    if (*line == '\0' || *line == '#')
-        return 0;
     snprintf(place, sizeof(place), "%.255s:%u", path, number);
-    equals = strchr(line, '=');
-    if (!equals)
+    if (found < 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "config",
-                    "%s: \"%s\" is not a line of name = value", place, line);
-    *equals = '\0';
-    name = trimmed(line);
+                    "%s: \"%s\" is not a line of name = value", place, name);
+    if (found == 0)
+        return 0;
     snprintf(source, sizeof(source), "%s: %.64s", place, name);
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (strcmp(rows[i].name, name) == 0 && rows[i].kind != OPTION_ACTION &&
             rows[i].kind != OPTION_CONFIG)
-            return set(config, &rows[i], source, trimmed(equals + 1), failure);
+            return check_once(&rows[i], place, number, &lines[i], failure) < 0
+                       ? -1
+                       : set(config, &rows[i], source, value, failure);
     return fail(failure, TRIT_INVALID_ARGUMENT, "config",
                 "%s: no option is called \"%s\"", place, name);
 }
 
 static int read_file(struct config *config, const char *path, struct failure *failure)
 {
-    unsigned number = 0;
+    unsigned number = 0, lines[ROW_COUNT] = {0};
     char *line, *rest;
 
     if (config_text_read(&config->file_text, path, failure) < 0)
@@ -260,7 +260,7 @@ static int read_file(struct config *config, const char *path, struct failure *fa
     config->listen_count = 0;
     rest = config->file_text;
     while ((line = strsep(&rest, "\n")))
-        if (read_line(config, line, path, ++number, failure) < 0)
+        if (read_line(config, line, path, ++number, lines, failure) < 0)
             return -1;
     return 0;
 }

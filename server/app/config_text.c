@@ -9,20 +9,65 @@
 
 enum { CONFIG_FILE_BYTES_MAX = 65536 };
 
+/* To the end: a pipe gives its bytes in pieces. -1: errno says why. */
+static ssize_t read_all(int file, char *buffer, size_t bytes)
+{
+    size_t count = 0;
+    ssize_t got = 1;
+
+    while (got > 0 && count < bytes) {
+        got = read(file, buffer + count, bytes - count);
+        count += got > 0 ? (size_t)got : 0;
+    }
+    return got < 0 ? -1 : (ssize_t)count;
+}
+
 int config_text_read(char **text, const char *path, struct failure *failure)
 {
     char *buffer = malloc(CONFIG_FILE_BYTES_MAX + 1);
     int file = buffer ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t count = file < 0 ? -1 : read(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
+    ssize_t count = file < 0 ? -1 : read_all(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
+    const char *why = count < 0                             ? strerror(errno)
+                      : count > CONFIG_FILE_BYTES_MAX       ? "larger than 65536 bytes"
+                      : memchr(buffer, '\0', (size_t)count) ? "has a NUL byte"
+                                                            : NULL;
 
     if (file >= 0)
         close(file);
-    if (count < 0 || count > CONFIG_FILE_BYTES_MAX) {
+    if (why) {
         free(buffer);
         return fail(failure, TRIT_INVALID_ARGUMENT, "config", "--config \"%s\": %s", path,
-                    count < 0 ? strerror(errno) : "larger than 65536 bytes");
+                    why);
     }
     buffer[count] = '\0';
     *text = buffer;
     return 0;
+}
+
+static char *trimmed(char *text)
+{
+    size_t length;
+
+    while (*text == ' ' || *text == '\t')
+        text++;
+    length = strlen(text);
+    while (length > 0 && strchr(" \t\r", text[length - 1]))
+        text[--length] = '\0';
+    return text;
+}
+
+int config_text_split(char *line, char **name, char **value)
+{
+    char *equals;
+
+    *name = line = trimmed(line);
+    if (*line == '\0' || *line == '#')
+        return 0;
+    equals = strchr(line, '=');
+    if (!equals)
+        return -1;
+    *equals = '\0';
+    *name = trimmed(line);
+    *value = trimmed(equals + 1);
+    return 1;
 }

@@ -98,6 +98,11 @@ static int rewind_message(struct call *call)
     if (check_name(call, "run", wire.run, true) < 0 ||
         check_step(call, "step", wire.step) < 0)
         return -1;
+    if (wire.step == INT64_MAX)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "step",
+                          "%" PRIu64 " is the last one that there can be: the attempt "
+                          "would have none",
+                          wire.step);
     memcpy(change->run, wire.run, sizeof(wire.run));
     change->step = wire.step;
     return 0;

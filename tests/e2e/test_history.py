@@ -160,6 +160,7 @@ def test_a_bad_name_is_refused(daemon, bad):
 
 def test_bad_steps_are_refused(daemon, filed):
     refused(lambda: rewind(daemon, filed, 2**63), INVALID, "step")
+    refused(lambda: rewind(daemon, filed, 2**63 - 1), INVALID, "step", "the last one")
     refused(lambda: fork(daemon, filed, 2**63, "new"), INVALID, "step")
     refused(lambda: delete(daemon, filed, step_from=3, step_to=2), INVALID, "step_from")
 

@@ -147,6 +147,21 @@ def test_check_config_refuses_what_cannot_start(words, named):
     assert done.returncode == 2 and named in done.stderr, done
 
 
+@pytest.mark.parametrize("text,named", [
+    (b"threads = 1\nretain = age=1d\n\nretain = count=9\nthreads = 2\n",
+     (":5:", "threads", "line 1")),
+    (b"threads = 1\n\0token-file = /no/such\n", ("NUL",)),
+])
+def test_a_configuration_file_that_could_mean_two_things_is_refused(tmp_path, text, named):
+    """An option of one value that is given twice, and a byte behind which nothing would be
+    read."""
+    (tmp_path / "tritd.conf").write_bytes(text)
+    done = run_tritd("--check-config", "--config", tmp_path / "tritd.conf")
+    assert done.returncode == 2, done
+    for word in named:
+        assert word in done.stderr, done.stderr
+
+
 def test_check_config_passes_while_the_daemon_runs(start):
     """Addresses and a data directory that a daemon uses pass, because it will be restarted."""
     own = start()
