@@ -446,24 +446,32 @@ void plan_destroy(struct plan *plan)
     *plan = (struct plan){.items = NULL};
 }
 
-void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group)
+void plan_refuse(struct plan *plan, size_t index, const char *reason)
 {
-    char reason[128];
-    const uint64_t parameters = content_parameters(&plan->contents, index);
     struct plan_item *item = &plan->items[index];
 
+    if (item->action == PLAN_TERNARIZE || item->action == PLAN_PACK) {
+        const uint64_t parameters = content_parameters(&plan->contents, index);
+
+        plan->layers--;
+        plan->parameters_ternary -= parameters;
+        plan->parameters_kept += parameters;
+    }
     item->action = PLAN_REFUSE;
+    item->reason = keep_text(plan, reason);
+    plan->refused++;
+}
+
+void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group)
+{
+    char reason[128] = "it is ternary already, and projecting it would change it";
+
     if (group)
         snprintf(reason, sizeof(reason),
                  "it is ternary already, in groups of %" PRIu64
                  ", and projecting it would change it",
                  group);
-    item->reason = group ? keep_text(plan, reason)
-                         : "it is ternary already, and projecting it would change it";
-    plan->refused++;
-    plan->layers--;
-    plan->parameters_ternary -= parameters;
-    plan->parameters_kept += parameters;
+    plan_refuse(plan, index, reason);
 }
 
 const char *plan_action_name(enum plan_action action)

@@ -71,6 +71,9 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
                      const struct pack_target *target, const struct tensor_table *input,
                      const struct record *record, struct failure *failure);
 
+/* Refuses a tensor of a plan that is made. */
+void plan_refuse(struct plan *plan, size_t index, const char *reason);
+
 /* Refuses a layer whose data turned out to be ternary already, in groups of `group`
  * weights. */
 void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "files/gguf_keys.h"
 #include "kernels/kernels.h"
 
 int plan_store_in_gguf(struct plan *plan, struct failure *failure)
@@ -26,6 +27,18 @@ int plan_store_in_gguf(struct plan *plan, struct failure *failure)
                 plan->table.entries[item->data].type = type;
     }
     return 0;
+}
+
+void plan_check_for_gguf(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->contents.table->count; i++) {
+        const size_t data = plan->items[i].data;
+        struct failure why = {.status = TRIT_OK};
+
+        if (plan->items[i].action != PLAN_REFUSE && data != PLAN_NONE &&
+            gguf_check_entry(&plan->table.entries[data], &why) < 0)
+            plan_refuse(plan, i, why.message);
+    }
 }
 
 bool gguf_key_is_carried(const char *key)

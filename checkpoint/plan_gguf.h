@@ -9,6 +9,9 @@
  * plan's encoding. */
 int plan_store_in_gguf(struct plan *plan, struct failure *failure);
 
+/* Refuses what GGUF has no place for, once names and types are those of the output. */
+void plan_check_for_gguf(struct plan *plan);
+
 /* Does a key of a GGUF input belong in the output? Those that speak of the file itself
  * (alignment, type, parts, the record) do not. */
 bool gguf_key_is_carried(const char *key);

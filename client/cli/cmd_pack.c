@@ -101,7 +101,7 @@ static enum exit_code refuse(const struct pack_command *p)
     if (plan->refused)
         return complain(MISMATCH,
                         "%s: nothing is written: %zu tensors are refused (--exclude "
-                        "keeps them as they are)",
+                        "keeps a layer as it is)",
                         path, plan->refused);
     if (plan->layers == 0)
         return complain(MISMATCH, "%s: none of its tensors is a layer", path);

@@ -37,7 +37,7 @@ static enum exit_code refuse(const struct project_command *p, size_t ternary)
                         input, ternary, PACK_INSTEAD);
     return complain(MISMATCH,
                     "%s: nothing is written: %zu tensors are refused (--exclude keeps "
-                    "them as they are%s)",
+                    "a layer as it is%s)",
                     input, p->run.plan.refused,
                     may_unpack(p) ? "; trit unpack makes what it can read dense" : "");
 }

@@ -186,8 +186,11 @@ int planned_prepare(struct plan *plan, const char *path, struct reader *source,
         return 0;
     if (plan_store_in_gguf(plan, failure) < 0)
         return -1;
-    return table_is_gguf(reader_table(source)) ? 0
-                                               : planned_for_llama(plan, source, failure);
+    if (!table_is_gguf(reader_table(source)) &&
+        planned_for_llama(plan, source, failure) < 0)
+        return -1;
+    plan_check_for_gguf(plan);
+    return 0;
 }
 
 /* The output would replace a file that the input's tensors are in, or its folder. */

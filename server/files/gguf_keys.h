@@ -36,4 +36,10 @@ void gguf_keys_text(struct gguf_keys *keys, const char *text, size_t bytes);
 void gguf_put(struct gguf_keys *keys, const void *bytes, size_t count);
 void gguf_put_number(struct gguf_keys *keys, uint64_t number, size_t bytes);
 
+struct failure;
+struct tensor_entry;
+
+/* Can a GGUF file hold the tensor? INVALID_ARGUMENT says why not, without its name. */
+int gguf_check_entry(const struct tensor_entry *entry, struct failure *failure);
+
 #endif

@@ -67,19 +67,19 @@ static void put_values(struct gguf_keys *header, const struct tensor_table *tabl
 
 /* ---- tensors ------------------------------------------------------------------------ */
 
-static int check_entry(const struct tensor_entry *entry, struct failure *failure)
+int gguf_check_entry(const struct tensor_entry *entry, struct failure *failure)
 {
     if (strlen(entry->name) > NAME_BYTES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "name",
-                    "tensor %s: its name has %zu bytes, GGUF allows %d", entry->name,
-                    strlen(entry->name), NAME_BYTES_MAX);
+                    "its name has %zu bytes, GGUF allows %d", strlen(entry->name),
+                    NAME_BYTES_MAX);
     if (entry->rank > AXES_MAX)
         return fail(failure, TRIT_INVALID_ARGUMENT, "shape",
-                    "tensor %s: %" PRIu32 " axes, GGUF allows %d", entry->name,
-                    entry->rank, AXES_MAX);
+                    "it has %" PRIu32 " axes, GGUF allows %d", entry->rank, AXES_MAX);
     if (element_type_gguf(entry->type) < 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "dtype",
-                    "tensor %s: GGUF has no type %s", entry->name, entry->type->name);
+                    "GGUF has no type %s; a safetensors file keeps it",
+                    entry->type->name);
     return 0;
 }
 
@@ -103,8 +103,8 @@ static int place(struct tensor_table *table, uint64_t *end, struct failure *fail
     for (size_t i = 0; i < table->count; i++) {
         struct tensor_entry *entry = &table->entries[i];
 
-        if (check_entry(entry, failure) < 0)
-            return -1;
+        if (gguf_check_entry(entry, failure) < 0)
+            return fail_context(failure, "tensor %s", entry->name);
         if (entry->bytes > (uint64_t)INT64_MAX - *end)
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                         "the tensors are too large for one file");

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import bf16, load, save
 from gguf_files import F32, PQ2_0, Q4_0, pq2_0, value_of
 from gguf_files import gguf as gguf_file
@@ -98,13 +99,24 @@ def test_encodings_without_a_type_are_refused(daemon, tmp_path, latents, encodin
     assert not (tmp_path / "out.gguf").exists()
 
 
-def test_a_long_name_is_refused(daemon, tmp_path, random):
-    """A name of 64 bytes or more, which GGUF does not allow, is refused by name."""
+def test_the_plan_refuses_what_gguf_has_no_place_for(daemon, tmp_path, random):
+    """A name of 64 bytes or more, a type that GGUF lacks, five axes: all are named before anything is
+    written, also by --dry-run, which listed them as kept."""
     name = "x" * 57 + ".weight"
-    save(tmp_path / "in.safetensors", {name: random.standard_normal((2, 128)).astype(np.float32)})
-    done = cli(daemon, "project", tmp_path / "in.safetensors", "-o", tmp_path / "out.gguf")
-    assert done.returncode != 0 and f"tensor {name}: its name has 64 bytes, GGUF allows 63" in done.stderr
-    assert not (tmp_path / "out.gguf").exists()
+    save(tmp_path / "in.safetensors", {
+        name: random.standard_normal((2, 128)).astype(np.float32), "mask": np.ones(3, bool),
+        "fc.weight": random.standard_normal((2, 128)).astype(np.float32), "table": np.ones((1,) * 5, np.float32)})
+    refused = {name: "its name has 64 bytes, GGUF allows 63", "mask": "GGUF has no type BOOL",
+               "table": "it has 5 axes, GGUF allows 4"}
+    for words in (("--dry-run",), ()):
+        done = cli(daemon, "project", tmp_path / "in.safetensors", "-o", tmp_path / "out.gguf", "--json", *words)
+        assert done.returncode == 1 and not (tmp_path / "out.gguf").exists()
+        if words:
+            plan = schemas.read(done.stdout)
+            found = {one["name"]: one["reason"] for one in plan["tensors"] if one["action"] == "refuse"}
+            assert plan["refused"] == 3 and plan["parameters"] == {"ternary": 256, "kept": 260}
+        for one, why in refused.items():
+            assert why in found[one] and (words or f"{one}: {why}" in done.stderr)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class PlannedPack:
         if refused:
             texts = "; ".join(f"{one['name']}: {one['reason']}" for one in refused)
             raise InvalidArgument(
-                f"{texts}. Nothing is written: exclude keeps a tensor as it is", "source"
+                f"{texts}. Nothing is written: exclude keeps a layer as it is", "source"
             )
         if not self.layers:
             raise InvalidArgument("source: none of its tensors is a layer", "source")

@@ -117,7 +117,7 @@ class Planned:
         if refused:
             texts = "; ".join(f"{one['name']}: {one['reason']}" for one in refused)
             ternary = any("ternary already" in one["reason"] for one in refused)
-            what_to_do = _PACK if ternary else "exclude keeps a tensor as it is"
+            what_to_do = _PACK if ternary else "exclude keeps a layer as it is"
             raise InvalidArgument(f"{texts}. Nothing is written: {what_to_do}", "source")
 
     def warn(self) -> None:
