@@ -14,6 +14,7 @@
 #include "async/loop.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -70,6 +71,13 @@ void mailbox_post_all(struct mailbox *mailbox, struct list *messages)
     if (first)
         uv_async_send(&mailbox->wake);
     pthread_mutex_unlock(&mailbox->mutex);
+}
+
+bool mailbox_loop_wanted(const struct mailbox *mailbox)
+{
+    struct pollfd events = {.fd = uv_backend_fd(mailbox->wake.loop), .events = POLLIN};
+
+    return poll(&events, 1, 0) != 0;
 }
 
 /* Delivers the messages that are there now. */

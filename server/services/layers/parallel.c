@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "async/loop.h"
 #include "base/account.h"
 #include "base/clock.h"
 #include "base/number.h"
@@ -13,10 +14,14 @@
 #include "work/plan.h"
 
 enum {
-    WORKER_NS_MAX = 2000000, /* after that, a worker queues again if a job waits */
-    WORKER_NS_ALONE_MAX =
-        20000000,             /* after that, in any case: the loop learns how far it is */
-    LOOP_NS_MAX = 200000,     /* after that, the loop leaves the rest to the workers */
+    /* After that, a worker queues again if a job waits; after the second, in any case, so that
+     * the loop learns how far it is. */
+    WORKER_NS_MAX = 2000000,
+    WORKER_NS_ALONE_MAX = 20000000,
+    /* After that, the loop leaves the rest to the workers if something waits for it; after the
+     * second, in any case. */
+    LOOP_NS_MAX = 200000,
+    LOOP_NS_ALONE_MAX = 1000000,
     LOOP_WAIT_NS_MAX = 50000, /* then it waits as long for their last pieces */
 };
 
@@ -31,21 +36,34 @@ static bool pieces_left(struct parallel_for *pieces)
            atomic_load(&pieces->next) < pieces->spec.count;
 }
 
-static bool job_waits(const struct parallel_for *pieces)
+/* Takes pieces for `ns_max`, and for `alone_ns_max` while nothing else waits for the thread. */
+struct share {
+    uint64_t ns_max, alone_ns_max;
+    bool (*others_wait)(const struct call *call);
+};
+
+static bool job_waits(const struct call *call)
 {
-    return pool_queued(services_of(pieces->call)->config.pool) > 0;
+    return pool_queued(services_of(call)->config.pool) > 0;
 }
 
-/* Until `until_ns`, and while no job waits until `alone_ns`. */
+static bool event_waits(const struct call *call)
+{
+    return !call->config->mailbox || mailbox_loop_wanted(call->config->mailbox);
+}
+
+static const struct share worker_share = {WORKER_NS_MAX, WORKER_NS_ALONE_MAX, job_waits},
+                          loop_share = {LOOP_NS_MAX, LOOP_NS_ALONE_MAX, event_waits};
+
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
-                        uint64_t until_ns, uint64_t alone_ns)
+                        const struct share *share, uint64_t begin_ns)
 {
     for (;;) {
-        const uint64_t now = clock_monotonic_ns();
+        const uint64_t ns = clock_monotonic_ns() - begin_ns;
         uint64_t piece;
 
-        if (parallel_for_cancelled(pieces) || now >= alone_ns ||
-            (now >= until_ns && job_waits(pieces)))
+        if (parallel_for_cancelled(pieces) || ns >= share->alone_ns_max ||
+            (ns >= share->ns_max && share->others_wait(pieces->call)))
             return;
         piece = atomic_fetch_add(&pieces->next, 1);
         if (piece >= pieces->spec.count)
@@ -59,11 +77,11 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
     }
 }
 
-static uint64_t run_for(struct worker *worker, uint64_t ns_max, uint64_t alone_ns_max)
+static uint64_t run_share(struct worker *worker, const struct share *share)
 {
     uint64_t begin_ns = clock_monotonic_ns(), ns;
 
-    take_pieces(worker->pieces, worker, begin_ns + ns_max, begin_ns + alone_ns_max);
+    take_pieces(worker->pieces, worker, share, begin_ns);
     ns = clock_monotonic_ns() - begin_ns;
     metric_add(worker->pieces->call->config->metrics, M_LAYER_NS, ns);
     return ns;
@@ -71,7 +89,7 @@ static uint64_t run_for(struct worker *worker, uint64_t ns_max, uint64_t alone_n
 
 static void worker_ran(struct call_job *job)
 {
-    run_for(LIST_OWNER(job, struct worker, job), WORKER_NS_MAX, WORKER_NS_ALONE_MAX);
+    run_share(LIST_OWNER(job, struct worker, job), &worker_share);
 }
 
 /* The failure of the first piece that failed. */
@@ -160,7 +178,7 @@ static void loop_ran(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
 
-    job->ns = run_for(worker, LOOP_NS_MAX, LOOP_NS_MAX);
+    job->ns = run_share(worker, &loop_share);
     await_last_pieces(worker->pieces, clock_monotonic_ns() + LOOP_WAIT_NS_MAX);
     job->run = worker_ran; /* should it be submitted again */
 }

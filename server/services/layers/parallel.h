@@ -6,8 +6,9 @@
  *   IDLE --parallel_for_start--> RUNNING --last worker is back--> done(), IDLE again
  *
  * A worker is a job of the pool. It takes pieces until none is left. After 2 ms it queues
- * again if a job waits, so that jobs of other calls can run; after 20 ms it does so in any case. The loop may be one of the workers for 0.2 ms, and
- * then waits for the last pieces for at most 0.05 ms. */
+ * again if a job waits, so that jobs of other calls can run; after 20 ms it does so in any
+ * case. The loop may be one of the workers for 0.2 ms, and up to 1 ms while nothing else waits
+ * for it; then it waits for the last pieces for at most 0.05 ms. */
 #ifndef SERVICES_LAYERS_PARALLEL_H
 #define SERVICES_LAYERS_PARALLEL_H
 

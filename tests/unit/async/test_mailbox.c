@@ -92,6 +92,31 @@ CASE(delivers_in_order, "messages are delivered from the loop, in order")
     loop_destroy(f.loop);
 }
 
+CASE(wanted, "a loop is wanted from a message or an event until it has taken both")
+{
+    struct fixture f;
+    struct record record = {.fixture = &f, .wanted = 1};
+    struct note message = note(&record, 0);
+    uv_async_t event;
+
+    fixture_open(&f);
+    CHECK(uv_async_init(f.loop, &event, NULL) == 0);
+    loop_turn(f.loop); /* from now on it watches */
+    CHECK(!mailbox_loop_wanted(f.mailbox));
+    mailbox_post(f.mailbox, &message.message);
+    CHECK(mailbox_loop_wanted(f.mailbox));
+    loop_run_until(f.loop, all_arrived, &record);
+    loop_turn(f.loop);
+    CHECK(!mailbox_loop_wanted(f.mailbox));
+    uv_async_send(&event);
+    CHECK(mailbox_loop_wanted(f.mailbox));
+    loop_turn(f.loop);
+    CHECK(!mailbox_loop_wanted(f.mailbox));
+    uv_close((uv_handle_t *)&event, NULL);
+    mailbox_close(f.mailbox);
+    loop_destroy(f.loop);
+}
+
 CASE(lists, "a list of messages is posted as a whole, behind those before it")
 {
     struct fixture f;
