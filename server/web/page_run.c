@@ -36,7 +36,10 @@ static void put_summary(struct text *text, const struct run_state *state)
     text_put(text, "</dd></div>\n<div><dt>Reports</dt><dd>");
     html_count(text, facts->reports);
     text_put(text, "</dd></div>\n<div><dt>Newest</dt><dd>");
-    html_age(text, facts->time_unix_ns);
+    if (facts->reports)
+        html_age(text, facts->time_unix_ns);
+    else
+        text_put(text, "none");
     text_put(text, "</dd></div>\n</dl>\n");
 }
 

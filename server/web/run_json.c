@@ -50,7 +50,7 @@ int serve_run_json(const struct web_config *web, const struct request *request,
             json_uint64(s.facts.reports), "step_min",
             json_step(s.facts.has_steps, s.facts.step_min), "step_max",
             json_step(s.facts.has_steps, s.facts.step_max), "time_unix_ns",
-            json_int64(s.facts.time_unix_ns));
+            s.facts.reports ? json_int64(s.facts.time_unix_ns) : json_null());
     run_state_fini(&s);
     if (!json && failure->status != TRIT_OK)
         return -1;

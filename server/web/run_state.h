@@ -44,7 +44,7 @@ struct run_facts { /* as in store_run_info */
     uint32_t attempt;
     bool has_steps;
     uint64_t layers, reports, step_min, step_max;
-    int64_t time_unix_ns; /* of the newest report */
+    int64_t time_unix_ns; /* of the newest report, where there are any */
 };
 
 /* -1: NOT_FOUND, the store's failure. */

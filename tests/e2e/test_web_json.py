@@ -132,6 +132,9 @@ def test_a_run_is_told_of_the_attempt_that_was_asked_for(daemon, run):
         listed = get(daemon, f"/v1/runs?after={run[:-1]}&limit=1", "http-runs")["runs"][0]
         assert [listed[name] for name in ("run", "layers", "step_max")] == [
             run, expected[0], expected[3]]
+    empty = get(daemon, f"/v1/runs/{run}?attempt=3", "http-run")
+    assert empty["reports"] == "0" and empty["time_unix_ns"] is None
+    assert b" ago" not in ask(daemon, f"/runs/{run}?attempt=3")[2]
     history = get(daemon, f"/v1/runs/{run}/history?attempt=1&every=20", "http-run-history")
     assert history["steps"] == ["10", "30"]
     for query in ("?attempt=9", "/layers?attempt=9", "/history?attempt=9", "/history?attempt=9&fields=mse"):
