@@ -94,8 +94,12 @@ static const char *const router_modules[] = {
 };
 
 static const char *const expert_parts[] = {
-    "*expert*", "*moe*", "*_exps", "switch_mlp", NULL,
+    "*expert*",     "*moe*",         "*_exps", "switch_mlp",
+    "input_linear", "output_linear", NULL, /* JetMoE: mlp.input_linear.weight */
 };
+
+/* A kernel of a convolution of rank 3 that is this long is rather the inputs of a layer. */
+enum { KERNEL_POSITIONS_MAX = 255 };
 
 static const char *const embedding_modules[] = {
     "*embed_tokens*", "wte",        "*word_emb*",  "tok_embeddings",
@@ -242,6 +246,14 @@ static bool is_lora(const struct name *name)
             matches(part_before(name, name->module), lora_modules));
 }
 
+/* Matrices one after the other, by the name or the size of a tensor of rank 3. */
+static bool is_stack(const struct tensor_entry *entry, const struct name *name)
+{
+    return any_part(name, expert_parts) ||
+           (matches(name->leaf, weight_leaves) && entry->shape[0] > 1 &&
+            entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX);
+}
+
 /* The role of a tensor of rank 2 or more that is neither a table nor a vector by its
  * name. */
 static enum tensor_role weight_role(const struct tensor_table *table,
@@ -254,8 +266,8 @@ static enum tensor_role weight_role(const struct tensor_table *table,
     if (entry->rank > 4)
         return ROLE_OTHER;
     if (entry->rank > 2)
-        return entry->rank == 3 && any_part(name, expert_parts) ? ROLE_EXPERTS
-                                                                : ROLE_CONVOLUTION;
+        return entry->rank == 3 && is_stack(entry, name) ? ROLE_EXPERTS
+                                                         : ROLE_CONVOLUTION;
     if (any_part(name, head_parts) || matches(name->module, head_modules) ||
         is_output(name))
         return ROLE_HEAD;

@@ -43,6 +43,21 @@ def split(tensors, turned):
     return matrices
 
 
+def test_experts_by_name_and_by_size(daemon, tmp_path, random):
+    """JetMoE's experts, and a weight of rank 3 that is too long for a kernel, do not pass as
+    convolutions beside a ternary layer."""
+    ternary = {"q.weight": random.integers(-1, 2, (8, HIDDEN)).astype(np.float32)}
+    latents = random.standard_normal((EXPERTS, INNER, HIDDEN)).astype(np.float32)
+    for name, model_type, code in (("mlp.input_linear.weight", "jetmoe", 1), ("mlp.w1.weight", "none", 4),
+                                   ("conv.weight", "none", 0)):
+        save(tmp_path / "a.safetensors", {**ternary, name: latents if code else latents[..., :9]})
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+        done = cli(daemon, "verify", tmp_path / "a.safetensors", "--json")
+        assert done.returncode == code, done.stdout
+        found = [one.get("layer", one.get("tensor")) for one in schemas.read(done.stdout)["findings"]]
+        assert all(one.startswith(name) for one in found) and bool(found) == bool(code)
+
+
 @pytest.mark.parametrize("layout", ["out_in", "in_out"])
 @pytest.mark.parametrize("said", ["option", "config"])
 def test_experts(daemon, tmp_path, moe, layout, said):

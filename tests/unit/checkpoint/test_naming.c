@@ -79,13 +79,20 @@ CASE(knows_what_stays,
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
 }
 
-CASE(tells_experts_from_convolutions,
-     "a tensor of rank 3 is a stack of experts if its name says so, else a convolution")
+CASE(
+    tells_experts_from_convolutions,
+    "a tensor of rank 3 is a stack of experts if its name says so, or if its last axis is "
+    "too long for a kernel, else a convolution")
 {
     expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
     expect(ROLE_EXPERTS, "block_sparse_moe.input_linear.weight", 4, 8, 16);
+    expect(ROLE_EXPERTS, "model.layers.0.mlp.input_linear.weight", 4, 8, 16); /* JetMoE */
+    expect(ROLE_EXPERTS, "ffn.fused.weight", 4, 8, 256);
     expect(ROLE_CONVOLUTION, "conv1.weight", 4, 8, 16);
+    expect(ROLE_CONVOLUTION, "pos_conv.weight", 1024, 64, 128); /* of wav2vec2 */
+    expect(ROLE_CONVOLUTION, "stft.weight", 258, 1, 256);
+    expect(ROLE_CONVOLUTION, "latents", 4, 8, 256);
     expect(ROLE_OTHER, "embeddings.cls_token", 1, 1, 16);
     expect(ROLE_OTHER, "qformer.query_tokens", 1, 8, 16);
     expect(ROLE_POSITION, "embeddings.pos_embed", 1, 8, 16);
