@@ -178,11 +178,15 @@ static int take_version(struct gguf *gguf)
         gguf_take_u32(&gguf->cursor, &version, "the version", gguf->failure) < 0)
         return -1;
     if ((version & 0xffff) == 0 && version != 0)
-        return malformed(gguf, "it is big-endian, which is not read");
+        return malformed(gguf,
+                         "it is big-endian, which is not read; gguf-convert-endian of "
+                         "the Python package gguf converts it");
     if (version < VERSION_MIN || version > VERSION_MAX)
         return fail(gguf->failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "GGUF version %" PRIu32 " is not %d or %d", version, VERSION_MIN,
-                    VERSION_MAX);
+                    "GGUF version %" PRIu32
+                    " is not %d or %d; convert the model to GGUF again, or install a "
+                    "newer tritd",
+                    version, VERSION_MIN, VERSION_MAX);
     return 0;
 }
 

@@ -84,8 +84,10 @@ static int take_alignment(struct values *values, enum value_type type, uint64_t 
 {
     if (type != VALUE_U32 || number == 0 || number > UINT32_MAX ||
         (number & (number - 1)) != 0)
-        return malformed(values, "general.alignment is not a power of two of type u32",
-                         NULL);
+        return fail(values->failure, TRIT_INVALID_ARGUMENT, NULL,
+                    "GGUF header: general.alignment is %" PRIu64
+                    " of GGUF's type %d; it must be a power of two of type %d (u32)",
+                    number, (int)type, (int)VALUE_U32);
     *values->alignment = (uint32_t)number;
     return 0;
 }
@@ -174,7 +176,7 @@ static int take_value(struct values *values, const char *key)
         return malformed(values, "a value of a type that is not known:", key);
     if ((type == VALUE_STRING || type == VALUE_ARRAY) &&
         strcmp(key, "general.alignment") == 0)
-        return take_alignment(values, (enum value_type)type, 0);
+        return malformed(values, "general.alignment is no number", NULL);
     if (type == VALUE_STRING)
         return take_text(values, key);
     return type == VALUE_ARRAY ? take_array(values, key) : take_number(values, key, type);

@@ -328,7 +328,7 @@ CASE(refuses_versions, "only versions 2 and 3, little-endian, are read")
     image.bytes[4] = 0;
     refused(&image, "version 0");
     image.bytes[7] = 3;
-    refused(&image, "big-endian");
+    refused(&image, "big-endian, which is not read; gguf-convert-endian");
 }
 
 CASE(refuses_counts, "more tensors or values than are allowed are refused, also negative")
@@ -404,7 +404,8 @@ CASE(refuses_alignments, "an alignment that is no power of two or no u32 is refu
     for (uint32_t bad = 0; bad < 49; bad += 24) {
         begin(&image, 0, 1);
         put_u32(&image, "general.alignment", bad);
-        refused(&image, "general.alignment");
+        refused(&image,
+                bad == 48 ? "general.alignment is 48 of" : "general.alignment is");
     }
     begin(&image, 0, 1);
     put_text(&image, "general.alignment");
@@ -415,7 +416,7 @@ CASE(refuses_alignments, "an alignment that is no power of two or no u32 is refu
     put_text(&image, "general.alignment");
     put_number(&image, 8, 4);
     put_text(&image, "32");
-    refused(&image, "general.alignment");
+    refused(&image, "general.alignment is no number");
 }
 
 CASE(refuses_shapes,
