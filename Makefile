@@ -94,8 +94,8 @@ $(O)/web.a: $(O)/gen/web_assets.o
 # Written only when the flags differ, so that other edits of this file compile nothing.
 $(O)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE))' | cmp -s - $@ || \
-	  echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE))' > $@
+	@echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE_OBJECT))' | cmp -s - $@ || \
+	  echo '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(WHOLE_OBJECT))' > $@
 .PHONY: force
 force:
 

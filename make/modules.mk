@@ -60,7 +60,7 @@ LIBS_health := -lm
 
 # The path of a call, optimized over its files where tritd is linked (make/variants.mk).
 WHOLE_MODULES := app net services grpc memory h2 work async obs base proto
-$(O)/kernels/layout.o: OPTIMIZE := $(WHOLE)
+$(O)/kernels/layout.o: OPTIMIZE = $(WHOLE_OBJECT)
 
 pkg_libs = $(if $1,$(shell pkg-config --libs $1))
 
@@ -70,7 +70,7 @@ OBJ_$1 := $$(SRC_$1:%.c=$(O)/%.o)
 LINK_$1 := $(foreach u,$1 $(USES_$1),$(O)/$u.a)
 PKGS_$1 := $(sort $(foreach u,$1 $(USES_$1),$(PKG_$u)))
 LIBS_ALL_$1 = $$(call pkg_libs,$$(PKGS_$1)) $(foreach u,$1 $(USES_$1),$(LIBS_$u))
-$(if $(filter $1,$(WHOLE_MODULES)),$$(OBJ_$1): OPTIMIZE := $(WHOLE))
+$(if $(filter $1,$(WHOLE_MODULES)),$$(OBJ_$1): OPTIMIZE = $$(WHOLE_OBJECT))
 $(O)/$1.a: $$(OBJ_$1)
 	@rm -f $$@
 	@$(AR) qcs $$@ $$^

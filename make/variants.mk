@@ -32,6 +32,9 @@ ifeq ($(MACHINE),x86_64)
 WHOLE += -mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign \
   -mmemcpy-strategy=unrolled_loop:128:noalign,libcall:-1:noalign
 endif
+# So that builds in different folders give the same bytes: gcc names sections of such an object
+# by a random number, and the assembler writes down the folder.
+WHOLE_OBJECT = $(WHOLE) -frandom-seed=$@ -Wa,--debug-prefix-map=$(CURDIR)=.
 endif
 endif
 
