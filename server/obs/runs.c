@@ -69,7 +69,7 @@ static void put_ages(const struct exposition *to, const struct metrics *metrics)
 static void put_worst(const struct exposition *to, const struct metrics *metrics)
 {
     put_family(to, "tritd_run_worst", "gauge",
-               "The value of the layer of a run that is worst in it.");
+               "The value of the layer and replica of a run that is worst in it.");
     for (size_t i = 0; i < metrics->run_count; i++)
         for (size_t value = 0; value < WORST_COUNT; value++) {
             if (isnan(metrics->runs[i].worst[value]))

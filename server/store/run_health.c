@@ -98,6 +98,12 @@ static int read_layer(struct summary *s, const struct layer_row *layer, int64_t 
 
 /* ---- replicas to layers, layers to the caller --------------------------------------- */
 
+static void add_worst(double *worst, const double *values)
+{
+    for (int field = 0; field < STORE_FIELDS; field++)
+        worst[field] = cell_worse((enum store_field)field, worst[field], values[field]);
+}
+
 /* The replica's attempts have been visited. */
 static void end_replica(struct summary *s)
 {
@@ -116,6 +122,9 @@ static void end_replica(struct summary *s)
             layer->time_unix_ns = newest->time_unix_ns;
         if (newest->stale_ns > layer->stale_ns)
             layer->stale_ns = newest->stale_ns;
+        if (newest->step > layer->step)
+            layer->step = newest->step;
+        add_worst(layer->values, newest->values);
     }
     newest->attempt = 0;
 }
@@ -208,9 +217,7 @@ static bool add_layer(void *arg, const struct store_layer_health *layer)
     if (layer->step > run->step)
         run->step = layer->step;
     run->interval_seconds = fmin(run->interval_seconds, layer->interval_seconds);
-    for (int field = 0; field < STORE_FIELDS; field++)
-        run->worst[field] =
-            cell_worse((enum store_field)field, run->worst[field], layer->values[field]);
+    add_worst(run->worst, layer->values);
     return true;
 }
 

@@ -10,13 +10,13 @@ struct store_layer_health {
     const char *layer;
     enum trit_health health; /* the worst of its replicas, staleness included */
     uint32_t replica;        /* the lowest one that is so unwell */
-    uint32_t attempt;        /* of the newest report */
-    uint64_t step;           /* likewise */
+    uint32_t attempt;        /* of the newest report of the lowest replica */
+    uint64_t step;           /* of the newest report of any */
     int64_t time_unix_ns;    /* likewise */
     double interval_seconds; /* usual, between reports; NAN: there is one report */
-    double values
-        [STORE_FIELDS]; /* of the newest report of the lowest replica; NAN: absent */
-    int64_t stale_ns;   /* when a replica became stale last; INT64_MIN: none is */
+    double
+        values[STORE_FIELDS]; /* the worst of the replicas' newest reports; NAN: absent */
+    int64_t stale_ns;         /* when a replica became stale last; INT64_MIN: none is */
 };
 
 /* Visits the layers of a run in order of names, until `visit` returns false. NOT_FOUND:
@@ -35,7 +35,7 @@ struct store_run_health {
     uint64_t step;           /* the newest of any layer */
     double interval_seconds; /* usual, between reports of the layer that reports most
                                 often; NAN: no layer has two reports */
-    /* The value of the layer that is worst in it: the smallest scale_min and sqnr_db, the
+    /* The value of the layer and replica that is worst in it: the smallest scale_min and sqnr_db, the
      * scale_drift farthest from 1, the largest of the others. NAN: no layer has it. */
     double worst[STORE_FIELDS];
 };

@@ -325,6 +325,12 @@ CASE(health, "a run's health is that of its worst layer")
     CHECK(run->interval_seconds == 1);
     CHECK(run->worst[STORE_ZERO_GROUPS] == 60);
     CHECK(run->worst[STORE_ZERO_GROUP_FRACTION] == 60.0 / 64);
+    sick = report_of("a", 0, 31);
+    sick.replica = 1;
+    sick.non_finite = 3;
+    file(&w, &sick);
+    CHECK(read_run(&w, begin + 31 * second)->worst[STORE_NON_FINITE] == 3);
+    CHECK_EQ(w.run.step, 31);
     world_fini(&w);
 }
 
