@@ -244,6 +244,30 @@ static bool is_recorded(const struct contents *contents, const char *name)
     return has_record(contents) && record_names(contents->record, name);
 }
 
+/* The weights of an excluded layer count as many as they are, not as their words. */
+static void measure_recorded(const struct classifying *c,
+                             const struct tensor_entry *entry, struct content *item)
+{
+    struct failure why = {.status = TRIT_OK};
+    struct classifying own = {c->contents, c->options, c->side, &why};
+    struct content layer = *item;
+
+    if (c->side == CONTENTS_CLAIM && is_recorded(c->contents, entry->name) &&
+        find_recorded(&own, entry, &layer) == 0 && content_is_complete(&layer))
+        item->dense = layer.dense;
+}
+
+static void measure_foreign(const struct classifying *c, const struct tensor_entry *entry,
+                            struct content *item)
+{
+    struct content layer = *item;
+
+    if (!item->dense.type && foreign_form_of(c->contents->table, entry, item->packing,
+                                             c->options, &layer.foreign, &layer.dense,
+                                             &layer.layout, &layer.scales, &layer.biases))
+        item->dense = layer.dense;
+}
+
 /* An excluded weight of a packed type, in a file without a record: is it encoded like the
  * file's layers? */
 static int find_excluded(struct classifying *c, const struct tensor_entry *entry,
@@ -279,6 +303,7 @@ static int find_layer(struct classifying *c, size_t index)
     if (selection == SELECTION_EXCLUDED) {
         if ((by_rules && is_float) || (recorded && c->side == CONTENTS_CLAIM))
             item->kind = CONTENT_EXCLUDED;
+        measure_recorded(c, entry, item);
         return c->side == CONTENTS_CLAIM && by_rules && !is_float &&
                        !has_record(c->contents)
                    ? find_excluded(c, entry, item)
@@ -332,13 +357,11 @@ static int find_layers(struct classifying *c)
             return -1;
     }
     for (size_t i = 0; i < contents->table->count; i++) {
-        const struct content *item = &contents->items[i];
-
-        if (item->kind != CONTENT_LAYER)
+        if (contents->items[i].kind != CONTENT_LAYER)
             continue;
         contents->layers++;
-        own_part(contents, item->scales, i);
-        own_part(contents, item->biases, i);
+        own_part(contents, contents->items[i].scales, i);
+        own_part(contents, contents->items[i].biases, i);
     }
     return 0;
 }
@@ -416,6 +439,8 @@ static int find_foreign(struct classifying *c, size_t index)
         packing_visit(c->contents->table, entry, own_table, &owning);
         if (item->role == ROLE_ROUTER) /* is kept, however it is packed */
             item->kind = CONTENT_KEPT;
+        else if (excluded && c->side == CONTENTS_CLAIM)
+            measure_foreign(c, entry, item);
         else if (!excluded && item->role != ROLE_LORA)
             result = read_foreign(c, index);
     } else if (may_hold_weights(entry, item->role)) {
@@ -472,18 +497,4 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
     if (!contents->items)
         return no_memory(failure);
     return find_layers(&c) < 0 ? -1 : find_all_foreign(&c);
-}
-
-void contents_destroy(struct contents *contents)
-{
-    free(contents->items);
-    arena_fini(&contents->strings);
-    *contents = (struct contents){.items = NULL};
-}
-
-bool content_is_complete(const struct content *content)
-{
-    return content->kind == CONTENT_LAYER &&
-           (!content->wants_scales || content->scales != CONTENT_NONE) &&
-           (!content->wants_biases || content->biases != CONTENT_NONE);
 }

@@ -53,18 +53,25 @@ struct content {
     bool
         stays_encoded; /* of CONTENT_EXCLUDED: it is encoded as the file's terms say; then
                             terms, layout and dense are as of a layer */
-    struct layer_terms terms;  /* of a layer */
-    enum layer_layout layout;  /* of a layer: how `dense` holds its matrices */
-    struct tensor_entry dense; /* of a layer: the dense tensor, before it was encoded */
-    struct head_order heads;   /* set by a plan whose output has another order of rows */
-    const char *unfit;         /* of CONTENT_UNFIT: why */
+    struct layer_terms terms; /* of a layer */
+    enum layer_layout layout; /* of a layer: how `dense` holds its matrices */
+    struct tensor_entry
+        dense;               /* of a layer, and of an excluded one whose type is set: the
+                                  dense tensor, before it was encoded */
+    struct head_order heads; /* set by a plan whose output has another order of rows */
+    const char *unfit;       /* of CONTENT_UNFIT: why */
     /* Of a layer that another program packed (packing other than PACKING_NONE): how its
      * values are read. `terms` are then those of the values, which are dense. */
     struct foreign_form foreign;
 };
 
 /* Is it a layer, with all tensors that its encoding needs? */
-bool content_is_complete(const struct content *content);
+static inline bool content_is_complete(const struct content *content)
+{
+    return content->kind == CONTENT_LAYER &&
+           (!content->wants_scales || content->scales != CONTENT_NONE) &&
+           (!content->wants_biases || content->biases != CONTENT_NONE);
+}
 
 /* Must the layer's values be decoded (foreign_decode) before they are dense? */
 static inline bool content_is_foreign(const struct content *content)

@@ -2,6 +2,8 @@
 /* What is asked of one tensor of a file. */
 #include "checkpoint/contents.h"
 
+#include <stdlib.h>
+
 bool content_may_fail(const struct content *layer)
 {
     return content_matrices(layer).columns > 1;
@@ -32,6 +34,16 @@ uint64_t content_parameters(const struct contents *contents, size_t index)
 
     if (item->kind == CONTENT_SCALES || item->kind == CONTENT_FOREIGN_TABLE)
         return 0;
-    entry_value_shape(item->kind == CONTENT_LAYER ? &item->dense : entry, shape);
+    if (item->kind == CONTENT_LAYER ||
+        (item->kind == CONTENT_EXCLUDED && item->dense.type))
+        entry = &item->dense;
+    entry_value_shape(entry, shape);
     return shape_elements(entry->rank, shape, &elements) ? elements : 0;
+}
+
+void contents_destroy(struct contents *contents)
+{
+    free(contents->items);
+    arena_fini(&contents->strings);
+    *contents = (struct contents){.items = NULL};
 }

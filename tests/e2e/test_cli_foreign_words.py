@@ -204,6 +204,14 @@ def test_against_latents(daemon, tmp_path, random):
         t[3, 7] = kept
 
 
+def test_an_excluded_layer_counts_its_weights(daemon, tmp_path, random):
+    """Its words hold several weights each."""
+    t, scales, _ = trits(random, 5)
+    save(tmp_path / "a.safetensors", {**compressed(t, scales, 2), **compressed(t, scales, 2, "m")})
+    code, found, _ = verify(daemon, tmp_path / "a.safetensors", "--exclude", "m.*")
+    assert code == 0 and found["examined"] == found["kept"] == t.size
+
+
 def test_unknown_forms_are_inconclusive(daemon, tmp_path, random):
     """Zero points, permutations, shapes and metadata that do not fit leave the verdict open."""
     t, scales, _ = trits(random, 5)

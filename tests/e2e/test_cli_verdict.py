@@ -648,3 +648,16 @@ def test_a_table_without_a_weight_is_none(daemon, files):
         if code:
             assert [f["tensor"] for f in found[2]["unknown_dtype"]] == ["m.scales"]
             assert found[1]["share_examined"] < 1
+
+
+@pytest.mark.parametrize("encoding", ["dense", "pq2_0", "ptq1_0", "mlx_2bit", "int8"])
+def test_an_excluded_layer_counts_its_weights(daemon, tmp_path, random, encoding):
+    """Of two equal layers one is a half of the parameters, however many words hold it."""
+    save(tmp_path / "in.safetensors",
+         {name: random.standard_normal((8, 256)).astype(np.float32) for name in ("a.weight", "b.weight")})
+    out = tmp_path / "out.safetensors"
+    assert cli(daemon, "project", tmp_path / "in.safetensors", "-o", out, "-e", encoding).returncode == 0
+    done = cli(daemon, "verify", out, "--exclude", "b.weight", "--json")
+    found = schemas.read(done.stdout)
+    assert done.returncode == 0 and found["examined"] == found["kept"] == 2048
+    assert found["share_examined"] == 0.5
