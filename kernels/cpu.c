@@ -40,7 +40,7 @@ struct prefetch_policy prefetch_policy(size_t vector_bytes)
     if (__builtin_cpu_is("amd"))
         return vector_bytes > 32 ? (struct prefetch_policy){8192, false, 2, 8, 4, 8192}
                                  : (struct prefetch_policy){8192, false, 4, 8, 4, 8192};
-    return (struct prefetch_policy){5632, true, 2, 4, 2, 0};
+    return (struct prefetch_policy){5632, false, 2, 4, 2, 0};
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */

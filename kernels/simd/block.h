@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 enum {
-    LANES = 16, /* the canonical order sums in 16 strided f64 lanes */
-    UNIT = 64,  /* elements per step of an emitting pass */
+    FREQUENT_LEN = 128, /* of a group: loops are compiled for it on their own */
+    LANES = 16,         /* the canonical order sums in 16 strided f64 lanes */
+    UNIT = 64,          /* elements per step of an emitting pass */
     BLOCK_BYTES =
         8192,          /* input whose scales are found together; three blocks fit in L1 */
     BLOCK_GROUPS = 16, /* most groups in a block: the lanes of the scales' arithmetic */

@@ -117,6 +117,12 @@ INLINE size_t code_bytes(size_t elements)
 /* The policy for a run that is in L2. */
 static const struct prefetch_policy in_l2 = {0, true, 0, 0, 0, 0};
 
+/* `policy`, which prefetches into L2 only: a constant but for its distance. */
+INLINE struct prefetch_policy far_only(struct prefetch_policy policy)
+{
+    return (struct prefetch_policy){.ahead_bytes = policy.ahead_bytes, .near = false};
+}
+
 /* ---- units of f32 ------------------------------------------------------------------ */
 
 INLINE unit_f32 unit_of_f32x16(const f32x16 v[4])

@@ -123,10 +123,8 @@ ALWAYS_INLINE void sum_neighbours(struct partial *to, size_t width, const uint8_
         abs_sum_store(&to[g], sums[g]);
 }
 
-/* Stores the lanes of `count` groups' sums. */
-static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8_t *in,
-                                                 size_t count, size_t len,
-                                                 struct prefetch_policy policy)
+ALWAYS_INLINE void sum_each(struct partial *to, const uint8_t *in, size_t count,
+                            size_t len, struct prefetch_policy policy)
 {
     const size_t bytes = len * ELEMENT_BYTES;
     size_t g = 0;
@@ -134,6 +132,19 @@ static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8
         sum_neighbours(&to[g], NEIGHBOURS, in + g * bytes, len, policy);
     for (; g < count; g++)
         sum_neighbours(&to[g], 1, in + g * bytes, len, policy);
+}
+
+/* Stores the lanes of `count` groups' sums. What is frequent is compiled with constants. */
+static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8_t *in,
+                                                 size_t count, size_t len,
+                                                 struct prefetch_policy policy)
+{
+    if (len == FREQUENT_LEN && policy.ahead_bytes == 0)
+        sum_each(to, in, count, FREQUENT_LEN, in_l2);
+    else if (len == FREQUENT_LEN && !policy.near)
+        sum_each(to, in, count, FREQUENT_LEN, far_only(policy));
+    else
+        sum_each(to, in, count, len, policy);
 }
 
 /* The canonical sums of a block's groups, whose lanes are in `partials`. A sum is infinite

@@ -183,11 +183,45 @@ static void finish_block(const struct emitter *emitter, const struct first_pass 
         sum_block(job, begin, scales, &first->widened);
 }
 
-/* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
-ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
-                               size_t begin, size_t end, size_t key,
-                               struct tally *tallied, enum form form,
-                               enum tally_detail detail)
+/* The frequent case of emit_groups: groups of 128 to one block each and nowhere else. Then
+ * the loop has few instructions beside those of its vectors. */
+ALWAYS_INLINE bool emits_frequent(const struct emitter *emitter, enum form form)
+{
+    const struct ternarize_job *job = emitter->job;
+    return form == FORM_LSB && LSB_UNROLLED && job->group_len == FREQUENT_LEN &&
+           emitter->packing->elements == FREQUENT_LEN && !job->codes && !job->ahead;
+}
+
+ALWAYS_INLINE void emit_frequent(const struct emitter *emitter,
+                                 const struct scales *scales, size_t begin, size_t end,
+                                 size_t key, struct tally *tally,
+                                 enum tally_detail detail)
+{
+    const struct ternarize_job *job = emitter->job;
+    const struct packing packing = *emitter->packing; /* a copy: stores may alias it */
+    const size_t in_bytes = FREQUENT_LEN * ELEMENT_BYTES;
+    struct emission to = {
+        .packing = &packing,
+        .len = FREQUENT_LEN,
+        .in = (const uint8_t *)job->in + begin * in_bytes,
+        .out = (uint8_t *)job->out + begin * packing.bytes,
+    };
+    for (size_t g = begin; g < end; g++, key++) {
+        to.keys = thresholds_of(&scales->keys, key);
+        to.s = scales->f16[key];
+        emit_blocks(&to, FREQUENT_LEN, tally, detail);
+        to.in += in_bytes;
+        to.out += packing.bytes;
+        if (detail != TALLY_NONE) {
+            tally->seen += FREQUENT_LEN;
+            tally->elements += FREQUENT_LEN;
+        }
+    }
+}
+
+ALWAYS_INLINE void emit_others(const struct emitter *emitter, const struct scales *scales,
+                               size_t begin, size_t end, size_t key, struct tally *tally,
+                               enum form form, enum tally_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
     const size_t in_bytes = emitter->in_bytes, out_bytes = emitter->out_bytes;
@@ -201,21 +235,33 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
         .codes = job->codes ? job->codes + begin * code_bytes(job->group_len) : NULL,
         .gathered = gathered,
     };
-    struct tally tally = tally_zero(); /* a local copy: stores may alias *tallied */
-    if (detail != TALLY_NONE)
-        tally.codes = tallied->codes;
-    if (detail == TALLY_ALL)
-        tally.near = tallied->near;
     to.block = to.out;
     for (size_t g = begin; g < end; g++, key++) {
         to.keys = thresholds_of(&scales->keys, key);
         to.s = scales->f16[key];
         prefetch_ahead(job, g * in_bytes, job->sums ? in_bytes / 2 : 0, in_bytes);
-        emit_group(&to, &tally, form, detail);
+        emit_group(&to, tally, form, detail);
         to.in += in_bytes;
         to.out = to.out ? to.out + out_bytes : NULL;
         to.codes = to.codes ? to.codes + code_bytes(to.len) : NULL;
     }
+}
+
+/* Emits groups begin..end of a run; `key` is the place of the first one in its block. */
+ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scales *scales,
+                               size_t begin, size_t end, size_t key,
+                               struct tally *tallied, enum form form,
+                               enum tally_detail detail)
+{
+    struct tally tally = tally_zero(); /* a local copy: stores may alias *tallied */
+    if (detail != TALLY_NONE)
+        tally.codes = tallied->codes;
+    if (detail == TALLY_ALL)
+        tally.near = tallied->near;
+    if (emits_frequent(emitter, form))
+        emit_frequent(emitter, scales, begin, end, key, &tally, detail);
+    else
+        emit_others(emitter, scales, begin, end, key, &tally, form, detail);
     if (detail == TALLY_NONE)
         return;
     tallied->codes = tally.codes;

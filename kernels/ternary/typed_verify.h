@@ -23,9 +23,10 @@ static float group_top(const uint8_t *in, size_t len)
 
 /* ---- groups of 0 and one magnitude ------------------------------------------------- */
 
-ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g)
+ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g,
+                              size_t len)
 {
-    const size_t len = claims->job->group_len, bytes = len * ELEMENT_BYTES;
+    const size_t bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)claims->job->in + (claims->begin + g) * bytes;
     const uint8_t *ahead = half_ahead(claims, g, false, bytes);
     unit bits = {{{0}}};
@@ -33,7 +34,8 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
     for (; i + UNIT <= len; i += UNIT) {
         if (claims->from_dram)
             prefetch_half(ahead, i * ELEMENT_BYTES);
-        prefetch_unit(in + i * ELEMENT_BYTES, in_l2);
+        else
+            prefetch_unit(in + i * ELEMENT_BYTES, in_l2);
         bits = unit_union(bits, unit_load(in + i * ELEMENT_BYTES));
     }
     if (i < len)
@@ -44,14 +46,18 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
 /* Computes the scales that the groups of a block have if they are exact. */
 ALWAYS_INLINE void infer_scales(struct claims *claims)
 {
-    const size_t count = claims->end - claims->begin;
+    const size_t count = claims->end - claims->begin, len = claims->job->group_len;
     struct partial partials[BLOCK_GROUPS];
     uint32_t bits[LANES];
     uint16_t half[LANES];
     if (count < BLOCK_GROUPS)
         memset(partials, 0, sizeof(partials));
-    for (size_t g = 0; g < count; g++)
-        keep_union(&partials[g], claims, g);
+    for (size_t g = 0; g < count; g++) {
+        if (len == FREQUENT_LEN)
+            keep_union(&partials[g], claims, g, FREQUENT_LEN);
+        else
+            keep_union(&partials[g], claims, g, len);
+    }
     unit_reduce_unions(bits, partials);
     if (ELEMENT_BYTES == 4) {
         memcpy(claims->scales.s, bits, sizeof(bits));
@@ -79,10 +85,10 @@ ALWAYS_INLINE residue tally_unit(const struct claims *claims, size_t g, size_t i
 }
 
 /* `coded`, a constant: the codes are asked for. */
-ALWAYS_INLINE bool tally_units(const struct claims *claims, size_t g, struct tally *tally,
-                               bool coded)
+ALWAYS_INLINE bool tally_units(const struct claims *claims, size_t g, size_t len,
+                               struct tally *tally, bool coded)
 {
-    const size_t len = claims->job->group_len, bytes = len * ELEMENT_BYTES;
+    const size_t bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)claims->job->in + (claims->begin + g) * bytes;
     const uint8_t *ahead = half_ahead(claims, g, true, bytes);
     const thresholds keys = thresholds_of(&claims->scales.keys, g);
@@ -105,8 +111,11 @@ ALWAYS_INLINE bool tally_units(const struct claims *claims, size_t g, struct tal
  * loop needs half as many registers: it is compiled on its own. */
 ALWAYS_INLINE bool tally_exact(const struct claims *claims, size_t g, struct tally *tally)
 {
-    return claims->job->codes ? tally_units(claims, g, tally, true)
-                              : tally_units(claims, g, tally, false);
+    const size_t len = claims->job->group_len;
+    if (claims->job->codes)
+        return tally_units(claims, g, len, tally, true);
+    return len == FREQUENT_LEN ? tally_units(claims, g, FREQUENT_LEN, tally, false)
+                               : tally_units(claims, g, len, tally, false);
 }
 
 /* Subtracts what tally_exact counted for a group that is not exact. */

@@ -292,6 +292,54 @@ CASE(long_runs, "a long run gives the same bits as its pieces")
             }
 }
 
+/* The same output, scales and counts where neither codes nor sums are asked for. */
+static void compare_output_alone(const struct shape *shape, uint64_t *seed)
+{
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t count = kernels_available(tables);
+    struct guarded in =
+        guarded_create(shape->count * shape->len * dtype_bytes(shape->dtype),
+                       check_random(seed) % EDGE_BYTES);
+    input_fill(in.bytes, shape->dtype, shape->kind, shape->count, shape->len, seed);
+    for (int tally = TALLY_ALL; tally <= TALLY_NONE; tally++) {
+        struct outputs want = outputs_create(shape, seed);
+        struct ternarize_job job = job_of(shape, in.bytes, &want, false);
+        job.tally = (enum tally_detail)tally;
+        ternarize(tables[0], &job, &want.counts);
+        for (size_t i = 0; i < count; i++) {
+            struct outputs got = outputs_create(shape, seed);
+            job.out = got.out.bytes;
+            job.scales = (float *)(void *)got.scales.bytes;
+            job.codes = NULL;
+            job.sums = NULL;
+            ternarize(tables[i], &job, &got.counts);
+            CHECK_MEM(want.out.bytes, got.out.bytes, want.out.count);
+            CHECK_MEM(want.scales.bytes, got.scales.bytes, want.scales.count);
+            CHECK_MEM(&want.counts, &got.counts, sizeof(want.counts));
+            outputs_destroy(&got);
+        }
+        outputs_destroy(&want);
+    }
+    guarded_destroy(&in);
+}
+
+CASE(output_alone, "2-bit codes are the same bits where nothing else is asked for")
+{
+    static const size_t counts[] = {1, 2, 15, 16, 33, 4200}; /* the last is not in L2 */
+    static const enum trit_encoding encodings[] = {TRIT_ENCODING_PQ2_0,
+                                                   TRIT_ENCODING_Q2_0};
+    uint64_t seed = check_seed();
+    for (size_t i = 0; i < 6; i++)
+        for (size_t e = 0; e < 2; e++)
+            for (unsigned d = 0; d < 3; d++) {
+                const size_t len = e ? 64 * (1 + check_random(&seed) % 3) : 128;
+                const struct shape shape = {
+                    dtypes[d], encodings[e], counts[i],
+                    len,       len,          check_random(&seed) % INPUT_NON_FINITE};
+                compare_output_alone(&shape, &seed);
+            }
+}
+
 /* ---- verify and unpack ------------------------------------------------------------ */
 
 static void run_verify(const struct kernels *table, const struct shape *shape,
