@@ -28,6 +28,8 @@ struct bench {
     size_t count;
     const char *part; /* of the names of what is measured; NULL: all */
     FILE *out;
+    struct crew *crew;
+    const struct buffers *buffers;
 };
 
 static void bench_add(struct bench *bench, const char *what,
@@ -55,13 +57,17 @@ static const struct measure *bench_find(const struct bench *bench, const char *n
     return NULL;
 }
 
-static void bench_run(struct bench *bench, struct crew *crew,
-                      const struct buffers *buffers)
+static double bench_rate(const struct bench *bench, const struct measure *measure)
+{
+    return crew_rate(bench->crew, bench->buffers, measure);
+}
+
+static void bench_run(struct bench *bench)
 {
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < bench->count; i++)
             samples_add(&bench->measures[i].rates,
-                        crew_rate(crew, buffers, &bench->measures[i]));
+                        bench_rate(bench, &bench->measures[i]));
     for (size_t i = 0; i < bench->count; i++)
         row_print(bench->out, bench->measures[i].name, &bench->measures[i].rates, "GB/s",
                   no_goal(), NULL);
@@ -150,6 +156,61 @@ static struct limit memory_limit(const struct bench *bench, bool reads, int thre
                                   1};
 }
 
+/* ---- what is possible -------------------------------------------------------------- */
+
+enum { BOUND_ROUNDS = 5 };
+
+/* A read of 256 KiB with as many instructions beside it that it takes as long as `cached`. Both
+ * are measured in turns, because the clock of a virtual machine varies. */
+static struct measure busy_read(const struct bench *bench, const struct measure *cached)
+{
+    struct measure busy = {.run = read_busy, .bytes = small_bytes, .threads = 1};
+
+    for (uint64_t step = LIMIT_NOPS_MAX / 2; step; step /= 2) {
+        struct samples ratios = {.count = 0};
+
+        busy.nops += step;
+        for (int i = 0; i < BOUND_ROUNDS; i++)
+            samples_add(&ratios, bench_rate(bench, &busy) / bench_rate(bench, cached));
+        if (samples_median(&ratios) < 1)
+            busy.nops -= step;
+    }
+    return busy;
+}
+
+/* Memory and computation do not overlap completely: the share of `limit` that a loop reaches
+ * which reads the same bytes, computes as long as `measure` does in cache, and no more. */
+static void print_possible(struct bench *bench, const struct measure *measure,
+                           const char *words, const struct measure *cached,
+                           const struct limit *limit)
+{
+    struct measure busy = busy_read(bench, cached);
+    struct samples ratios = {.count = 0};
+    char name[160], against[64];
+
+    busy.bytes = measure->bytes;
+    busy.threads = measure->threads;
+    for (int round = 0; round < BOUND_ROUNDS; round++) {
+        double best = 0;
+
+        for (size_t i = 0; i < LIMIT_MEASURES; i++)
+            if (limit->of[i] && limit->of[i]->bytes == large_bytes) {
+                const double rate = bench_rate(bench, limit->of[i]);
+
+                best = rate > best ? rate : best;
+            }
+        if (best == 0)
+            best = bench_rate(bench, cached) * limit->times;
+        samples_add(&ratios, bench_rate(bench, &busy) / best);
+    }
+    snprintf(name, sizeof(name), "what memory allows a loop that computes as long: %s%s",
+             measure->name, words);
+    snprintf(against, sizeof(against), "%d instructions for 512 bytes", (int)busy.nops);
+    row_print(bench->out, name, &ratios, "ratio", no_goal(), against);
+}
+
+/* ---- rows with goals --------------------------------------------------------------- */
+
 /* A kernel cannot be faster than the memory, nor than itself in the second cache: the share
  * of the smaller of both that it reaches. */
 static void check_large(struct bench *bench, const char *what, const char *isa,
@@ -160,10 +221,16 @@ static void check_large(struct bench *bench, const char *what, const char *isa,
                                 {find_kernel(bench, what, isa, "256 KiB, 1 thread")},
                                 threads};
 
-    if (cache.of[0] && memory.of[0])
-        bench_ratio(bench, find_kernel(bench, what, isa, large(threads)), "",
-                    limit_median(&memory) < limit_median(&cache) ? &memory : &cache,
-                    0.85);
+    const struct measure *measure = find_kernel(bench, what, isa, large(threads));
+
+    if (!measure || !cache.of[0] || !memory.of[0])
+        return;
+    const struct limit *limit =
+        limit_median(&memory) < limit_median(&cache) ? &memory : &cache;
+
+    bench_ratio(bench, measure, "", limit, 0.85);
+    if (reads)
+        print_possible(bench, measure, "", cache.of[0], limit);
 }
 
 /* Of a read of the same bytes, whatever the kernel reaches in cache. */
@@ -171,9 +238,12 @@ static void check_read(struct bench *bench, const char *what, const char *isa,
                        double goal)
 {
     const struct limit memory = memory_limit(bench, true, 1);
+    const struct measure *measure = find_kernel(bench, what, isa, large(1)),
+                         *cached = find_kernel(bench, what, isa, "256 KiB, 1 thread");
 
-    bench_ratio(bench, find_kernel(bench, what, isa, large(1)), ", of a read", &memory,
-                goal);
+    bench_ratio(bench, measure, ", of a read", &memory, goal);
+    if (measure && cached && memory.of[0])
+        print_possible(bench, measure, ", of a read", cached, &memory);
 }
 
 /* Of a loop that loads and stores the same bytes and computes nothing. */
@@ -315,7 +385,7 @@ static void buffers_fill(struct buffers *buffers)
         half[i] = half[i + large_bytes / 4] = f32_to_bf16(in[i]);
         dense[i] = u % 3 == 0 ? 0.0f : u % 3 == 1 ? 0.02f : -0.02f;
     }
-    const struct slice slice = {buffers, 0, small_bytes};
+    const struct slice slice = {buffers, 0, small_bytes, 0};
     dense_f32(kernels_select("portable"), &slice);
     memcpy(buffers->claim, buffers->out, small_bytes);
 }
@@ -382,6 +452,8 @@ int main(int argc, char **argv)
     buffers_fill(&buffers);
     add_measures(&bench, sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1);
     static struct crew crew;
+    bench.crew = &crew;
+    bench.buffers = &buffers;
     struct seat seats[THREADS_MAX];
     pthread_barrier_init(&crew.start, NULL, THREADS_MAX + 1);
     pthread_barrier_init(&crew.done, NULL, THREADS_MAX + 1);
@@ -390,13 +462,13 @@ int main(int argc, char **argv)
         if (pthread_create(&crew.threads[i], NULL, crew_member, &seats[i]) != 0)
             return 1;
     }
-    bench_run(&bench, &crew, &buffers);
+    bench_run(&bench);
+    check_goals(&bench, "avx512");
+    check_goals(&bench, "avx2");
     crew.measure = NULL;
     pthread_barrier_wait(&crew.start);
     for (int i = 0; i < THREADS_MAX; i++)
         pthread_join(crew.threads[i], NULL);
-    check_goals(&bench, "avx512");
-    check_goals(&bench, "avx2");
     const struct limit plain = {
         "divide and round", {bench_find(&bench, "divide and round, 1 GiB, 1 thread")}, 1};
     bench_ratio(&bench, bench_find(&bench, "f32 to dense, portable, 1 GiB, 1 thread"), "",

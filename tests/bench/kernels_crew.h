@@ -20,6 +20,7 @@ struct measure {
     const struct kernels *kernels;
     size_t bytes;
     int threads;
+    uint64_t nops;        /* of read_busy */
     struct samples rates; /* GB/s of input, one for each round */
 };
 
@@ -72,7 +73,7 @@ static double crew_rate(struct crew *crew, const struct buffers *buffers,
 {
     const size_t part = measure->bytes / (size_t)measure->threads;
     for (int i = 0; i < measure->threads; i++)
-        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part};
+        crew->slices[i] = (struct slice){buffers, part * (size_t)i, part, measure->nops};
     crew->measure = measure;
     crew->repeats = 1;
     for (;;) {

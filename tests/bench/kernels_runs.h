@@ -24,6 +24,7 @@ struct buffers {
 struct slice {
     const struct buffers *buffers;
     size_t begin, bytes;
+    uint64_t nops; /* of read_busy */
 };
 
 static inline void run_project(const struct kernels *kernels, const struct slice *slice,
@@ -198,6 +199,13 @@ static inline void read_far(const struct kernels *kernels, const struct slice *s
 {
     (void)kernels;
     run_read(slice, LIMIT_FAR);
+}
+
+static inline void read_busy(const struct kernels *kernels, const struct slice *slice)
+{
+    (void)kernels;
+    slice->buffers->scales[slice->begin / 64] =
+        limit_read_busy(slice->buffers->in + slice->begin, slice->bytes, slice->nops);
 }
 
 /* Reads and writes as a projection to 2-bit codes does, and computes nothing. */

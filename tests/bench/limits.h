@@ -12,6 +12,7 @@ enum {
     LIMIT_AHEAD_BYTES = 1024,
     LIMIT_FAR_BYTES = 4096,
     LIMIT_COPY_AHEAD_BYTES = 8192,
+    LIMIT_NOPS_MAX = 2048,
 };
 
 /* What a read prefetches: nothing, into L1, or far ahead into L2 and then into L1. */
@@ -85,7 +86,23 @@ limit_read_write(uint8_t *to, const uint8_t *from, size_t bytes, enum limit_ahea
     }
 }
 
+/* So many instructions that do nothing, without a loop of them: a jump into a row of them. */
+static inline void limit_nops(uint64_t nops)
+{
+    __asm__ volatile("lea 1f(%%rip), %%rax\n sub %0, %%rax\n jmp *%%rax\n"
+                     " .skip 2048, 0x90\n 1:" /* LIMIT_NOPS_MAX */
+                     :
+                     : "r"(nops)
+                     : "rax", "cc");
+}
+
 #else
+
+static inline void limit_nops(uint64_t nops)
+{
+    for (uint64_t i = 0; i < nops; i++)
+        __asm__ volatile("nop");
+}
 
 static inline float limit_read(const uint8_t *from, size_t bytes, enum limit_ahead ahead)
 {
@@ -117,4 +134,17 @@ static inline void limit_read_write(uint8_t *to, const uint8_t *from, size_t byt
 }
 
 #endif
+
+/* Reads, and executes `nops` instructions beside every 512 bytes: what memory gives a loop that
+ * computes as long. */
+static inline float limit_read_busy(const uint8_t *from, size_t bytes, uint64_t nops)
+{
+    float all = 0;
+    for (size_t i = 0; i + 512 <= bytes; i += 512) {
+        all += limit_read(from + i, 512, LIMIT_FAR);
+        limit_nops(nops);
+    }
+    return all;
+}
+
 #endif
