@@ -11,6 +11,7 @@
 
 #include "access/policies.h"
 #include "base/array.h"
+#include "base/file_io.h"
 #include "base/number.h"
 #include "base/peer.h"
 #include "proto/utf8.h"
@@ -56,24 +57,6 @@ static int check_file(int file, const char *path, struct failure *failure)
                     "%.300s",
                     path, path);
     return 0;
-}
-
-static ssize_t read_fully(int file, char *bytes, size_t count)
-{
-    size_t used = 0;
-
-    while (used < count) {
-        ssize_t got = read(file, bytes + used, count - used);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    return (ssize_t)used;
 }
 
 static int read_text(struct rules *rules, const char *path, struct failure *failure)

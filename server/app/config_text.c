@@ -7,26 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
+
 enum { CONFIG_FILE_BYTES_MAX = 65536 };
-
-/* To the end: a pipe gives its bytes in pieces. -1: errno says why. */
-static ssize_t read_all(int file, char *buffer, size_t bytes)
-{
-    size_t count = 0;
-    ssize_t got = 1;
-
-    while (got > 0 && count < bytes) {
-        got = read(file, buffer + count, bytes - count);
-        count += got > 0 ? (size_t)got : 0;
-    }
-    return got < 0 ? -1 : (ssize_t)count;
-}
 
 int config_text_read(char **text, const char *path, struct failure *failure)
 {
     char *buffer = malloc(CONFIG_FILE_BYTES_MAX + 1);
     int file = buffer ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t count = file < 0 ? -1 : read_all(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
+    ssize_t count = file < 0 ? -1 : read_fully(file, buffer, CONFIG_FILE_BYTES_MAX + 1);
     const char *why = count < 0                             ? strerror(errno)
                       : count > CONFIG_FILE_BYTES_MAX       ? "larger than 65536 bytes"
                       : memchr(buffer, '\0', (size_t)count) ? "has a NUL byte"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
-#include "base/write_at.h"
+#include "base/file_io.h"
 #include "kernels/kernels.h"
 
 /* Length, kind, CRC-32C of both and of the bytes. */

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/write_at.h"
+#include "base/file_io.h"
 #include "files/source.h"
 #include "files/system.h"
 

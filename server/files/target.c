@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
 #include "base/number.h"
-#include "base/write_at.h"
 #include "files/leftover.h"
 #include "files/system.h"
 

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
 #include "base/number.h"
-#include "base/write_at.h"
 #include "layers/impl.h"
 #include "layers/name.h"
 

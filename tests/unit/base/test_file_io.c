@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/write_at.h"
+#include "base/file_io.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,4 +61,20 @@ CASE(fails, "a call that fails is an error, and one call writes at most 64 KiB")
     errno = 0;
     CHECK(write_at(fd, OFFSET, bytes, BYTES) == -1 && errno == EBADF);
     free(bytes);
+}
+
+CASE(reads_pieces,
+     "a pipe is read to its end or to the count, and a failed read is an error")
+{
+    char bytes[8] = {0};
+    int ends[2];
+
+    CHECK(pipe(ends) == 0);
+    CHECK(write(ends[1], "abc", 3) == 3 && write(ends[1], "def", 3) == 3);
+    CHECK(read_fully(ends[0], bytes, 4) == 4 && memcmp(bytes, "abcd", 4) == 0);
+    close(ends[1]);
+    CHECK(read_fully(ends[0], bytes, sizeof(bytes)) == 2 && memcmp(bytes, "ef", 2) == 0);
+    CHECK(read_fully(ends[0], bytes, sizeof(bytes)) == 0);
+    close(ends[0]);
+    CHECK(read_fully(-1, bytes, sizeof(bytes)) == -1 && errno == EBADF);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/write_at.h"
+#include "base/file_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,4 +44,22 @@ int write_at(int fd, uint64_t offset, const void *data, uint64_t count)
         }
     }
     return 0;
+}
+
+ssize_t read_fully(int fd, char *bytes, size_t count)
+{
+    size_t used = 0;
+
+    while (used < count) {
+        ssize_t got = read(fd, bytes + used, count - used);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    return (ssize_t)used;
 }
