@@ -33,8 +33,8 @@ void mailbox_post(struct mailbox *mailbox, struct mailbox_message *message);
 /* The same for all messages of a list, which is empty then: one lock, and one wake-up. */
 void mailbox_post_all(struct mailbox *mailbox, struct list *messages);
 
-/* Whether something waits for the mailbox's loop: a message, or a descriptor that it watches. Timers
- * do not count. For the loop's thread; a system call. */
+/* Whether something waits for the mailbox's loop: a message, or a descriptor that it watches.
+ * Timers do not count. For the loop's thread; a system call. */
 bool mailbox_loop_wanted(const struct mailbox *mailbox);
 
 /* Delivers all messages, with those that these deliveries post, then closes; the close

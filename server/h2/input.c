@@ -5,9 +5,9 @@
  *   on_header         keeps its fields, up to the limits
  *   on_frame          headers complete: request(); END_STREAM: end()
  *   on_invalid_frame  headers break a rule, and nghttp2 resets the stream: malformed()
- *   on_data           counts the bytes. At its end h2_receive gives the connection's
- *                     credit back for them, so that one slow call cannot stall the
- *                     others. The owner gives the stream's back (h2_credit)
+ *   on_data           counts the bytes. h2_receive gives their credit on the connection
+ *                     back when it ends, so that a slow call cannot stall the others.
+ *                     The owner gives back the stream's credit (h2_credit)
  *   on_stream_close   closed(), now or after the batch with its bytes
  *
  * All of this happens within h2_receive; on_stream_close also happens within
