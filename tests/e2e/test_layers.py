@@ -215,9 +215,9 @@ def test_a_layer_that_is_not_ternary_is_reported_and_not_packed(start, encoding)
 
 
 def test_layers_count_against_the_memory_budget(start):
-    one = Service(start("--memory-max", 32 << 20))
-    one.Create(spec=spec("a", 8192, 4096))
-    refused(lambda: [one.Create(spec=spec(f"b{i}", 8192, 4096)) for i in range(4)], EXHAUSTED,
+    one = Service(start("--memory-max", 16 << 20))
+    one.Create(spec=spec("a", 4096, 4096))
+    refused(lambda: [one.Create(spec=spec(f"b{i}", 4096, 4096)) for i in range(4)], EXHAUSTED,
             "budget")
     one.Delete(name="a")
-    one.Create(spec=spec("c", 8192, 4096))
+    one.Create(spec=spec("c", 4096, 4096))

@@ -9,6 +9,12 @@
 #include "tests/lib/check.h"
 #include "tests/lib/linear_work.h"
 
+#ifdef TRIT_ASAN      /* ten times slower */
+enum { ROUNDS = 25 }; /* random shapes for every ISA */
+#else
+enum { ROUNDS = 100 };
+#endif
+
 /* ---- in f64 ---- */
 
 /* The sum of products, and the sum of their magnitudes, which errors are relative to. */
@@ -209,7 +215,7 @@ CASE(same_everywhere, "products have the same bits on every ISA and for every sp
     uint64_t state = check_seed();
     const struct kernels *tables[KERNELS_TABLES_MAX];
     const size_t count = kernels_available(tables);
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         struct work work;
         work_random(&work, &state);
         work_quantize(tables[count - 1], &work);

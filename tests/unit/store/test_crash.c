@@ -15,7 +15,7 @@
 #include "tests/lib/store_fixture.h"
 
 #if defined(__aarch64__) /* emulated */
-enum { ROUNDS = 4 };     /* lives of the writer process */
+enum { ROUNDS = 2 };     /* lives of the writer process */
 #else
 enum { ROUNDS = 12 };
 #endif
