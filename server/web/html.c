@@ -325,7 +325,7 @@ static void link_end(struct text *text, struct html_view view, const char *words
 void html_run_link(struct text *text, const char *run, struct html_view view)
 {
     text_put(text, "<a href=\"/runs/");
-    text_url(text, run);
+    text_segment(text, run);
     link_end(text, view, run);
 }
 
@@ -333,9 +333,9 @@ void html_layer_link(struct text *text, const char *run, const char *layer,
                      struct html_view view)
 {
     text_put(text, "<a href=\"/runs/");
-    text_url(text, run);
+    text_segment(text, run);
     text_put(text, "/layers/");
-    text_url(text, layer);
+    text_segment(text, layer);
     link_end(text, view, layer);
 }
 

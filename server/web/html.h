@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of pages: the frame around every page, numbers as people read them, the
- * row of a layer. text_html or text_url escapes everything that came from a peer. */
+ * row of a layer. text_html, text_url or text_segment escapes everything that came from a
+ * peer. */
 #ifndef WEB_HTML_H
 #define WEB_HTML_H
 

@@ -170,7 +170,7 @@ static void next_layers(struct text *path, const struct request *request,
                         const struct listing *listing)
 {
     text_put(path, "/v1/runs/");
-    text_url(path, request->names[0]);
+    text_segment(path, request->names[0]);
     text_put(path, "/layers?after=");
     text_url(path, listing->last.layer);
     next_filters(path, request);
@@ -217,9 +217,9 @@ static void next_steps(struct text *path, const struct request *request,
                        const struct listing *listing)
 {
     text_put(path, "/v1/runs/");
-    text_url(path, request->names[0]);
+    text_segment(path, request->names[0]);
     text_put(path, "/layers/");
-    text_url(path, request->names[1]);
+    text_segment(path, request->names[1]);
     text_format(path, "?from=%" PRIu64, listing->last.step + 1);
     if (request->has_to)
         text_format(path, "&to=%" PRIu64, request->to);

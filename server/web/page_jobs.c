@@ -85,7 +85,7 @@ static void put_left(struct text *text, const struct wire_progress *progress)
 static void put_link(struct text *text, const struct wire_job *job)
 {
     text_put(text, "<a href=\"/jobs/");
-    text_url(text, job->job);
+    text_segment(text, job->job);
     text_put(text, "\">");
     text_html(text, job->job);
     text_put(text, "</a>");

@@ -271,9 +271,9 @@ static void put_neighbour(struct text *text, const struct run_state *state, size
     const char *name = state->layers[at].name;
 
     text_format(text, "<a rel=\"%s\" href=\"/runs/", next ? "next" : "prev");
-    text_url(text, state->run);
+    text_segment(text, state->run);
     text_put(text, "/layers/");
-    text_url(text, name);
+    text_segment(text, name);
     html_view(text, "?", view);
     text_put(text, next ? "\">" : "\">\xe2\x86\x90 ");
     text_html(text, name);
@@ -326,9 +326,9 @@ static void put_title(struct text *text, const struct trit_report *report,
     text_put(text, " UTC, ");
     html_age(text, report->time_unix_ns);
     text_put(text, ", as <a href=\"/v1/runs/");
-    text_url(text, report->run);
+    text_segment(text, report->run);
     text_put(text, "/layers/");
-    text_url(text, report->layer);
+    text_segment(text, report->layer);
     text_format(text, "?step=%" PRIu64, report->step);
     html_view(text, "&amp;", view);
     text_put(text, "\">JSON</a></p>\n");

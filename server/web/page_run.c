@@ -424,7 +424,7 @@ static void put_json_links(struct text *text, const char *run, struct html_view 
     text_put(text, "<p>The same as JSON: ");
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
         text_put(text, i ? ", <a href=\"/v1/runs/" : "<a href=\"/v1/runs/");
-        text_url(text, run);
+        text_segment(text, run);
         text_put(text, links[i][0]);
         html_view(text, "?", view);
         text_format(text, "\">%s</a>", links[i][1]);

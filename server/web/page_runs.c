@@ -2,75 +2,33 @@
 /* The start page: runs, the newest first. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/clock.h"
 #include "store/run_health.h"
 #include "web/handlers.h"
 #include "web/heat.h"
 #include "web/history.h"
 #include "web/html.h"
+#include "web/newest_runs.h"
 #include "web/plot.h"
 
 enum {
-    RUNS_MAX = 10000,   /* that are sorted */
+    RUNS_MAX = 10000,   /* that are listed */
     RUNS_PAGE = 25,     /* on a page */
     SPARK_COLUMNS = 40, /* of the small line */
     CHOICES_MAX = 200,  /* of runs to compare */
 };
 
-struct run_row {
-    char run[TRIT_NAME_BYTES_MAX + 1];
-    uint64_t reports, step_min, step_max;
-    bool has_steps;
-    int64_t time_unix_ns;
-};
-
-struct runs {
-    struct run_row *rows;
-    size_t count, capacity;
-    bool failed, more;
-};
-
 static bool visit(void *arg, const struct store_run_info *info)
 {
-    struct runs *runs = arg;
-    struct run_row *rows;
-
-    runs->more = runs->count == RUNS_MAX;
-    if (runs->more)
-        return false;
-    rows = array_grow(runs->rows, &runs->capacity, runs->count + 1, sizeof(rows[0]));
-    runs->failed = !rows;
-    if (!rows)
-        return false;
-    runs->rows = rows;
-    struct run_row *row = &rows[runs->count++];
-
-    *row = (struct run_row){.reports = info->reports,
-                            .has_steps = info->has_steps,
-                            .step_min = info->step_min,
-                            .step_max = info->step_max,
-                            .time_unix_ns = info->time_unix_ns};
-    strcpy(row->run, info->run);
-    return true;
-}
-
-static int compare_newest(const void *a, const void *b)
-{
-    const struct run_row *left = a, *right = b;
-
-    if (left->time_unix_ns != right->time_unix_ns)
-        return left->time_unix_ns > right->time_unix_ns ? -1 : 1;
-    return strcmp(left->run, right->run);
+    return newest_runs_add(arg, info);
 }
 
 /* ---- a row -------------------------------------------------------------------------- */
 
 static int put_spark(const struct web_config *web, struct text *text,
-                     const struct run_row *row, struct failure *failure)
+                     const struct listed_run *row, struct failure *failure)
 {
     const struct field *fields[] = {field_by_name("zero_fraction")};
     const struct history_query query = {
@@ -106,7 +64,7 @@ static int put_spark(const struct web_config *web, struct text *text,
 }
 
 static int put_row(const struct web_config *web, struct text *text,
-                   const struct run_row *row, struct failure *failure)
+                   const struct listed_run *row, struct failure *failure)
 {
     struct store_run_health health;
 
@@ -143,8 +101,8 @@ static int put_row(const struct web_config *web, struct text *text,
 
 /* ---- the page ------------------------------------------------------------------------ */
 
-static void put_choice(struct text *text, const struct runs *runs, const char *name,
-                       const char *label, size_t chosen)
+static void put_choice(struct text *text, const struct newest_runs *runs,
+                       const char *name, const char *label, size_t chosen)
 {
     text_format(text, "<label>%s <select name=\"%s\">", label, name);
     for (size_t i = 0; i < runs->count && i < CHOICES_MAX; i++) {
@@ -156,7 +114,7 @@ static void put_choice(struct text *text, const struct runs *runs, const char *n
     text_put(text, "</select></label> ");
 }
 
-static void put_comparison(struct text *text, const struct runs *runs)
+static void put_comparison(struct text *text, const struct newest_runs *runs)
 {
     if (runs->count < 2)
         return;
@@ -168,7 +126,7 @@ static void put_comparison(struct text *text, const struct runs *runs)
 }
 
 static int put_runs(const struct web_config *web, struct text *text,
-                    const struct runs *runs, const struct request *request,
+                    const struct newest_runs *runs, const struct request *request,
                     struct failure *failure)
 {
     uint64_t page = request->page;
@@ -193,6 +151,11 @@ static int put_runs(const struct web_config *web, struct text *text,
             return -1;
     html_table_end(text);
     html_pages(text, "?page=", page, to < runs->count);
+    if (runs->more)
+        text_format(text,
+                    "<p>Older runs than the newest %d are left out; "
+                    "<a href=\"/v1/runs\">JSON</a> has all.</p>\n",
+                    (int)RUNS_MAX);
     return 0;
 }
 
@@ -200,7 +163,7 @@ int serve_index_page(const struct web_config *web, const struct request *request
                      struct reply *reply, struct failure *failure)
 {
     struct text *text = &reply->body;
-    struct runs runs = {0};
+    struct newest_runs runs = {.max = RUNS_MAX};
     int result = store_read_runs(web->reader, visit, &runs, failure);
 
     if (result == 0 && runs.failed)
@@ -214,12 +177,12 @@ int serve_index_page(const struct web_config *web, const struct request *request
                            "model.safetensors -o ternary.safetensors --run NAME --step "
                            "1</code></p>\n");
         } else {
-            qsort(runs.rows, runs.count, sizeof(runs.rows[0]), compare_newest);
+            newest_runs_finish(&runs);
             result = put_runs(web, text, &runs, request, failure);
             put_comparison(text, &runs);
         }
         html_end(reply);
     }
-    free(runs.rows);
+    newest_runs_fini(&runs);
     return result;
 }

@@ -41,10 +41,12 @@ static bool match(const char *pattern, const char *path, const char *names[],
     return *pattern == '\0' && *path == '\0';
 }
 
-static int decode_name(const char *bytes, size_t count, char *out,
+typedef int decoder(const char *bytes, size_t count, char *out, size_t room);
+
+static int decode_name(decoder *decode, const char *bytes, size_t count, char *out,
                        struct failure *failure)
 {
-    if (url_decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_name(out))
+    if (decode(bytes, count, out, TRIT_NAME_BYTES_MAX + 1) == 0 && utf8_is_name(out))
         return 0;
     return fail_field(failure, TRIT_INVALID_ARGUMENT, "path",
                       "\"%.*s\" is not a percent-encoded name of at most %d bytes "
@@ -63,8 +65,8 @@ const struct route *route_find(const struct route *routes, const char *path,
         if (!match(route->pattern, path, names, lengths))
             continue;
         for (int i = 0; i < REQUEST_NAMES_MAX; i++)
-            if (names[i] &&
-                decode_name(names[i], lengths[i], request->names[i], failure) < 0)
+            if (names[i] && decode_name(segment_decode, names[i], lengths[i],
+                                        request->names[i], failure) < 0)
                 return NULL;
         return route;
     }
@@ -110,7 +112,7 @@ static int decode_text(const struct parameter *p, const char *value,
     size_t count = strlen(value);
 
     if (p->given || count >= sizeof(plain))
-        return decode_name(value, count, p->text, failure);
+        return decode_name(url_decode, value, count, p->text, failure);
     for (size_t i = 0; i <= count; i++)
         plain[i] = (char)(value[i] == '+' ? ' ' : value[i]);
     if (url_decode(plain, count, p->text, p->text_bytes) == 0 &&

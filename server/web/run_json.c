@@ -120,7 +120,7 @@ static void put_next(struct text *text, const struct request *request, const cha
                      uint64_t next)
 {
     text_put(text, "\"/v1/runs/");
-    text_url(text, request->names[0]);
+    text_segment(text, request->names[0]);
     text_put(text, "/history?");
     if (after) {
         text_put(text, "after=");

@@ -111,14 +111,31 @@ static bool unreserved(char c)
 
 void text_url(struct text *text, const char *words)
 {
-    /* Browsers take "." and ".." as path navigation even when escaped (%2E), so
-     * only curl --path-as-is reaches such a name. */
     for (const char *at = words; *at; at++) {
         if (unreserved(*at))
             text_add(text, at, 1);
         else
             text_format(text, "%%%02X", (unsigned)(unsigned char)*at);
     }
+}
+
+static bool is_step(const char *name, size_t count)
+{
+    return (count == 1 || count == 2) && memcmp(name, "..", count) == 0;
+}
+
+void text_segment(struct text *text, const char *name)
+{
+    if (is_step(name, strlen(name)))
+        text_put(text, "=");
+    text_url(text, name);
+}
+
+int segment_decode(const char *segment, size_t count, char *out, size_t bytes)
+{
+    const bool step = count > 0 && segment[0] == '=' && is_step(segment + 1, count - 1);
+
+    return url_decode(segment + step, count - step, out, bytes);
 }
 
 int url_decode(const char *words, size_t count, char *out, size_t bytes)

@@ -30,9 +30,16 @@ void text_html(struct text *text, const char *words);
  * escapes. */
 void text_json(struct text *text, const char *json, size_t count);
 
-/* For one path segment or query value: percent-encodes all bytes except letters,
- * digits and -._~ */
+/* For a query value: percent-encodes all bytes except letters, digits and -._~ */
 void text_url(struct text *text, const char *words);
+
+/* A name as one path segment: percent-encoded. Browsers and many clients take the segments
+ * "." and ".." as steps of the path, even when they are escaped, so these two names are
+ * written as "=." and "=..". A name that is "=." itself is written as "%3D." */
+void text_segment(struct text *text, const char *name);
+
+/* Decodes what text_segment writes, and the segments "." and "..". -1 as url_decode. */
+int segment_decode(const char *segment, size_t count, char *out, size_t bytes);
 
 /* Decodes percent-encoding once. -1: an escape is malformed or stands for a NUL byte,
  * or the result with its NUL is longer than `bytes`. */

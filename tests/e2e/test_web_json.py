@@ -60,6 +60,21 @@ def test_a_run_has_its_sums(daemon, filed):
     get(daemon, "/v1/runs/none", "http-error", 404)
 
 
+def test_names_that_are_steps_of_a_path_have_links_that_browsers_follow(daemon, random):
+    """Of a run "." and a layer "..": no segment of a link is one that a browser would resolve."""
+    for step in (1, 2):
+        daemon.ternary.Project(ref.project_request(
+            random.standard_normal((2, 128)).astype(np.float32),
+            layer=tensor_pb2.LayerRef(run=".", layer="..", step=step)), timeout=CALL_SECONDS)
+    for path, link in [("/", "/runs/=."), ("/runs/=.", "/runs/=./layers/=.."),
+                       ("/runs/=.", "/v1/runs/=./layers"),
+                       ("/runs/=./layers/=..", "/v1/runs/=./layers/=..?step=2"),
+                       ("/v1/runs/=./layers/=..?from=1&limit=1", "/v1/runs/=./layers/=..?from=2")]:
+        status, _, body = ask(daemon, path)
+        assert status == 200 and f'"{link}'.encode() in body, (path, body)
+    assert get(daemon, "/v1/runs/=./layers/=..?step=2")["layer"] == ".."
+
+
 def test_a_layer_is_as_unwell_as_its_worst_replica(daemon, random, run):
     """In the run's JSON and on its page, with the reason; its reports are those of replica 0."""
     for replica, layer in ((0, "a"), (0, "b"), (1, "a"), (2, "b"), (3, "b")):

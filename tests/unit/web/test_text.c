@@ -61,6 +61,29 @@ CASE(urls, "an encoded name decodes to itself and has no reserved character")
     text_fini(&text);
 }
 
+CASE(segments, "a name in a path is never a step of the path, and decodes to itself")
+{
+    static const char *const names[][2] = {
+        {".", "=."},      {"..", "=.."},    {"...", "..."}, {"=.", "%3D."},
+        {"a/.", "a%2F."}, {"=..", "%3D.."}, {"=", "%3D"},   {"..a", "..a"}};
+    char back[16];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct text text = {0};
+
+        text_segment(&text, names[i][0]);
+        CHECK(segment_decode(text.bytes, text.count, back, sizeof(back)) == 0);
+        CHECK_STR(back, names[i][0]);
+        text_add(&text, "", 1);
+        CHECK_STR(text.bytes, names[i][1]);
+        text_fini(&text);
+    }
+    CHECK(segment_decode("..", 2, back, sizeof(back)) == 0);
+    CHECK_STR(back, "..");
+    CHECK(segment_decode("=a", 2, back, sizeof(back)) == 0);
+    CHECK_STR(back, "=a");
+}
+
 CASE(decoding,
      "names are decoded once; broken escapes, NUL and too long ones are refused")
 {
