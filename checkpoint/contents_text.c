@@ -123,6 +123,9 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
     if (item->packing == PACKING_KERAS)
         return "packed as Keras's ternary kernel, without the number of its inputs; that is "
                "in the model's .keras file";
+    if (item->packing == PACKING_BITNET_GPU)
+        return "packed in BitNet's layout for GPUs, where converter and kernel disagree which "
+               "rows of wqkv a scale is for; use the checkpoint from which it was converted";
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
     const bool by_config = item->packing == PACKING_OTHER && contents->quant_method;

@@ -107,6 +107,8 @@ const char *packing_name(enum packing packing)
         return "gemlite";
     case PACKING_KERAS:
         return "Keras's ternary kernel";
+    case PACKING_BITNET_GPU:
+        return "BitNet's layout for GPUs";
     case PACKING_GGUF:
         return "GGUF";
     case PACKING_OTHER:
@@ -269,6 +271,17 @@ static bool ends_with(const char *name, const char *ending)
     return length >= bytes && strcmp(name + length - bytes, ending) == 0;
 }
 
+/* microsoft/BitNet, gpu/pack_weight.py and gpu/model.py: tiles of 16 x 32 weights, four in a
+ * byte, and always four scales, of which those that the layer does not need are 0. */
+static bool is_bitnet_gpu(const struct tensor_entry *weight,
+                          const struct tensor_entry *scale)
+{
+    enum { SCALES = 4, TILE_ROWS = 16, TILE_BYTES = 32 / 4 };
+
+    return scale && scale->rank == 1 && scale->shape[0] == SCALES && weight->rank == 2 &&
+           weight->shape[0] % TILE_ROWS == 0 && weight->shape[1] % TILE_BYTES == 0;
+}
+
 static enum packing of_bytes(const struct tensor_entry *weight,
                              const struct companions *found)
 {
@@ -278,6 +291,8 @@ static enum packing of_bytes(const struct tensor_entry *weight,
         return PACKING_BITSANDBYTES;
     if (type_is(weight->type, "I8") && (found->has & HAS_OWN_SCALES))
         return PACKING_INT8;
+    if (type_is(weight->type, "I8") && is_bitnet_gpu(weight, found->weight_scale))
+        return PACKING_BITNET_GPU;
     if (type_is(weight->type, "I8") && (found->has & HAS_WEIGHT_SCALE))
         return PACKING_COMPRESSED_TENSORS;
     if (found->weight_scale && weight->rank == 2 &&

@@ -21,9 +21,10 @@ enum packing {
     PACKING_TRIT,      /* by an earlier projection, according to the file's record */
     PACKING_FSDP,      /* all parameters of a module, one after another */
     PACKING_GEMLITE,
-    PACKING_KERAS, /* ternary kernels of Keras 3 */
-    PACKING_GGUF,  /* in blocks of a type of GGUF */
-    PACKING_OTHER, /* packed integers or small floats with tables */
+    PACKING_KERAS,      /* ternary kernels of Keras 3 */
+    PACKING_BITNET_GPU, /* four codes in an I8, with four scales: BitNet's kernels for GPUs */
+    PACKING_GGUF,       /* in blocks of a type of GGUF */
+    PACKING_OTHER,      /* packed integers or small floats with tables */
 };
 
 /* "MLX", "GPTQ", ... */

@@ -22,6 +22,8 @@ enum {
     NAME_BYTES_MAX = 63,
     ALIGNMENT_DEFAULT = 32,
     Q2_0 = 42,
+    TL1 = 38, /* of BitNet's fork of ggml, whose TL2 is 39 */
+    MXFP4 = 39,
 };
 
 static const char MAGIC[4] = {'G', 'G', 'U', 'F'};
@@ -81,6 +83,29 @@ static int count_blocks(struct gguf *gguf, struct tensor_entry *entry)
     return 0;
 }
 
+/* The order of weights in BitNet's TL1 and TL2 follows from sizes of blocks that the
+ * converter takes from kernel_config.ini and that no file holds. */
+static int fail_bitnet(struct gguf *gguf, const char *name, const char *type)
+{
+    return fail(
+        gguf->failure, TRIT_INVALID_ARGUMENT, "type",
+        "tensor %s: type %s of bitnet.cpp is not read: its order of weights is that "
+        "of the kernels it was made for; convert the model with setup_env.py -q "
+        "i2_s, or verify the model that was converted",
+        name, type);
+}
+
+/* A tensor begins elsewhere than at the end of `previous`. Is that of type TL2, whose number
+ * ggml gave to MXFP4? BitNet's converter writes NAME_scale behind each NAME. */
+static bool is_tl2(const struct tensor_entry *previous, const struct tensor_entry *entry)
+{
+    const size_t length = strlen(previous->name);
+
+    return element_type_gguf(previous->type) == MXFP4 &&
+           strncmp(entry->name, previous->name, length) == 0 &&
+           strcmp(entry->name + length, "_scale") == 0;
+}
+
 static int take_entry(struct gguf *gguf, struct tensor_entry *entry, bool legacy)
 {
     uint64_t elements;
@@ -94,6 +119,8 @@ static int take_entry(struct gguf *gguf, struct tensor_entry *entry, bool legacy
         return fail(gguf->failure, TRIT_INVALID_ARGUMENT, "shape",
                     "tensor %s: the product of its shape overflows", entry->name);
     gguf->has_q2_0 |= type == Q2_0;
+    if (type == TL1)
+        return fail_bitnet(gguf, entry->name, "TL1");
     entry->type = element_type_of_gguf(type, legacy);
     if (!entry->type)
         return fail(gguf->failure, TRIT_INVALID_ARGUMENT, "type",
@@ -133,6 +160,8 @@ static int check_offsets(struct gguf *gguf, uint64_t *end)
     for (size_t i = 0; i < gguf->table->count; i++) {
         const struct tensor_entry *entry = &gguf->table->entries[i];
 
+        if (entry->offset != next && i > 0 && is_tl2(entry - 1, entry))
+            return fail_bitnet(gguf, entry[-1].name, "TL2");
         if (entry->offset != next)
             return fail(gguf->failure, TRIT_INVALID_ARGUMENT, "offset",
                         "tensor %s begins at byte %" PRIu64

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import schemas
-from checkpoints import Raw, load, save
+from checkpoints import Raw, bf16, load, save
 from tritd import cli
 
 
@@ -206,6 +206,19 @@ def test_layouts_that_are_not_read(daemon, tmp_path, random):
         assert code == 4 and kinds == {"foreign_packing", "nothing_examined"}
         assert why in found["findings"][0]["hint"]
         assert cli(daemon, "pack", path, "-o", tmp_path / "out", "-e", "pq2_0").returncode == 1
+
+
+def test_bitnet_for_gpus(daemon, tmp_path, random):
+    """Weights as BitNet's kernels for GPUs take them are named, and said what to use instead."""
+    path = folder(tmp_path / "a", {
+        "layers.0.wo.weight": random.integers(-128, 128, (32, 16), np.int8),
+        "layers.0.wo.weight_scale": bf16(np.array([.5, 0, 0, 0], np.float32))})
+    code, found, kinds = verify(daemon, path)
+    assert code == 4 and kinds == {"foreign_packing", "nothing_examined"}
+    assert "BitNet's layout for GPUs" in found["findings"][0]["hint"]
+    assert "the checkpoint from which it was converted" in found["findings"][0]["hint"]
+    done = cli(daemon, "project", path, "-o", tmp_path / "out")
+    assert done.returncode == 1 and "BitNet's layout for GPUs" in done.stderr
 
 
 def test_fp8_blocks_of_config(daemon, tmp_path, random):

@@ -455,6 +455,27 @@ CASE(refuses_types, "unknown and removed types, and rows of broken blocks, are r
     refused(&image, "tensor w: its rows are not a multiple of 128 values");
 }
 
+CASE(refuses_bitnet_tables, "TL1 and TL2 of bitnet.cpp are refused by their names")
+{
+    static struct image image;
+
+    begin(&image, 1, 0);
+    put_tensor(&image, "a", 38, 32, 64, 0);
+    put_data(&image, ALIGNMENT, 1024);
+    refused(&image, "tensor a: type TL1 of bitnet.cpp is not read");
+    /* MXFP4 has the number of TL2, but 17 bytes for 32 values. */
+    begin(&image, 2, 0);
+    put_tensor(&image, "a", 39, 32, 64, 0);
+    put_tensor(&image, "a_scale", F32, 1, 1, 448);
+    put_data(&image, ALIGNMENT, 480);
+    refused(&image, "tensor a: type TL2 of bitnet.cpp is not read");
+    begin(&image, 2, 0);
+    put_tensor(&image, "a", 39, 32, 64, 0);
+    put_tensor(&image, "a_scale", F32, 1, 1, 1088);
+    put_data(&image, ALIGNMENT, 1092);
+    reader_close(taken(&image));
+}
+
 CASE(refuses_names, "repeated, long and unprintable names are refused")
 {
     static struct image image;
