@@ -406,13 +406,9 @@ static int read_foreign(struct classifying *c, size_t index)
     }
     item->kind = CONTENT_LAYER;
     item->terms = (struct layer_terms){.partial_group = contents->terms.partial_group};
-    item->terms.group_size =
-        options->group_size ? options->group_size
-        : item->foreign.block_columns <
-                item->dense
-                    .shape[item->dense.rank - 1] /* a scale for each run of a row */
-            ? (uint32_t)item->foreign.block_columns
-            : GROUP_SIZE_DEFAULT;
+    item->terms.group_size = options->group_size
+                                 ? options->group_size
+                                 : foreign_group_size(&item->foreign, &item->dense);
     contents->layers++;
     own_part(contents, item->scales, index);
     own_part(contents, item->biases, index);
@@ -429,6 +425,8 @@ static int find_foreign(struct classifying *c, size_t index)
     int result = 0;
     const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
 
+    if (item->kind == CONTENT_KEPT && !excluded && lack_of_matrix(entry))
+        return make_unfit(c, item, lack_of_matrix(entry));
     if ((item->kind != CONTENT_KEPT && item->kind != CONTENT_FOREIGN_WEIGHT) ||
         item->owner != CONTENT_NONE || entry->bytes == 0)
         return 0;

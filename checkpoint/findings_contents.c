@@ -84,7 +84,8 @@ static void add_unfit(struct file_findings *findings, const struct contents *cla
 {
     const struct content *item = &claim->items[index];
     const char *name = claim->table->entries[index].name;
-    const bool recorded = claim->record && claim->record->layers;
+    const bool recorded =
+        claim->record && claim->record->layers && record_names(claim->record, name);
     struct trit_finding *added =
         recorded ? findings_add(findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
                  : findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, name);

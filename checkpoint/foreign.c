@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/limits.h"
 #include "checkpoint/config.h"
 #include "checkpoint/decode.h"
 #include "checkpoint/foreign_tables.h"
@@ -276,6 +277,14 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
         form->row_bytes = dense->shape[dense->rank - 1] * form->bits / 8;
     *layout = entry->rank == 3 ? LAYOUT_EXPERTS_OUT_IN : LAYOUT_OUT_IN;
     return foreign_take_type(&table->entries[*scales], packing, form, dense);
+}
+
+uint32_t foreign_group_size(const struct foreign_form *form,
+                            const struct tensor_entry *dense)
+{
+    return form->block_columns < dense->shape[dense->rank - 1]
+               ? (uint32_t)form->block_columns
+               : GROUP_SIZE_DEFAULT;
 }
 
 /* ---- values ------------------------------------------------------------------------ */

@@ -19,6 +19,11 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
                      struct foreign_form *form, struct tensor_entry *dense,
                      enum layer_layout *layout, size_t *scales, size_t *biases);
 
+/* The group size of a packed weight with these values: that of its scales, if it has one for
+ * each run of a row. */
+uint32_t foreign_group_size(const struct foreign_form *form,
+                            const struct tensor_entry *dense);
+
 /* The widths of codes that the shapes of a weight that MLX packed allow; returns how many. */
 enum { MLX_WIDTHS_MAX = 3 };
 size_t foreign_mlx_bits(const struct tensor_table *table,

@@ -114,6 +114,14 @@ static const char *const output_prefixes[] = {
     "model", "module", "_orig_mod", "transformer", NULL,
 };
 
+/* Modules whose weights are never vectors. */
+static const char *const matrix_modules[] = {
+    "*_proj",     "embed_tokens",   "lm_head",         "wte",
+    "c_attn",     "c_fc",           "query_key_value", "dense_h_to_4h",
+    "token_embd", "tok_embeddings", "word_embeddings", "dense_4h_to_h",
+    NULL,
+};
+
 /* Parameters that are not matrices of a product. */
 static const char *const other_leaves[] = {
     "a_log",         "time_*",       "*mask",
@@ -346,10 +354,11 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
 {
     struct name name;
 
-    if (type_is_float(entry->type) || strcmp(entry->type->name, "BOOL") == 0 ||
-        entry->bytes == 0)
+    if (type_is_float(entry->type) || entry->bytes == 0)
         return false;
     name_split(&name, entry->name);
+    if (strcmp(entry->type->name, "BOOL") == 0 && !matches(name.leaf, weight_leaves))
+        return false;
     if (matches(name.leaf, integer_leaves) || matches(name.leaf, other_leaves))
         return false;
     switch (role) {
@@ -372,6 +381,22 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
         break;
     }
     return false;
+}
+
+const char *lack_of_matrix(const struct tensor_entry *entry)
+{
+    struct name name;
+
+    if (entry->bytes && (entry->rank != 1 || !type_is_float(entry->type)))
+        return NULL;
+    name_split(&name, entry->name);
+    if (strcmp(name.leaf, "weight") != 0 || !matches(name.module, matrix_modules) ||
+        is_lora(&name))
+        return NULL;
+    return entry->bytes
+               ? "named like a layer, but a vector; save the weights in their own shapes"
+               : "named like a layer, but without elements, as DeepSpeed's ZeRO-3 leaves "
+                 "it; gather the weights and save them again";
 }
 
 const char *role_name(enum tensor_role role)

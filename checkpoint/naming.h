@@ -32,9 +32,12 @@ bool role_is_layer(enum tensor_role role);
 
 /* Can a tensor of this role that is not F32, F16 or BF16 hold weights of a layer? True for
  * packed and small types unless the name says what else they are for: masks, indices and
- * counters. Truth values (BOOL) hold none. Tensors of rank 1 do if they are called
- * "weight". */
+ * counters. Truth values (BOOL) and tensors of rank 1 do if they are called "weight". */
 bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
+
+/* Why a tensor whose name only layers have (q_proj, lm_head) is none: it is a dense vector, or
+ * has no elements. NULL: it may be one, or has another name. */
+const char *lack_of_matrix(const struct tensor_entry *entry);
 
 const char *role_name(enum tensor_role role); /* "router" */
 

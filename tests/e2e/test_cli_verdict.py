@@ -391,7 +391,7 @@ def test_a_foreign_packing_in_a_ternary_file_is_inconclusive(daemon, files, tmp_
     assert done.returncode == 0 and load(out)["l.weight_scale_inv"].tolist() == [[1, 1]]
 
 
-@pytest.mark.parametrize("dtype", ["F64", "U8", "I8", "U32", "I32", "F8_E4M3"])
+@pytest.mark.parametrize("dtype", ["F64", "U8", "U32", "I32", "F8_E4M3"])
 def test_a_weight_of_an_unsupported_type_is_inconclusive(daemon, files, dtype):
     path = files.folder / "odd.safetensors"
     width = {"F64": 8, "U32": 4, "I32": 4}.get(dtype, 1)
@@ -400,6 +400,15 @@ def test_a_weight_of_an_unsupported_type_is_inconclusive(daemon, files, dtype):
     code, _, kinds = verify(daemon, path)
     assert code == 4 and kinds["unknown_dtype"][0]["tensor"] == "l.weight"
     assert verify(daemon, path, "--exclude", "l.weight")[0] == 0
+    # So are a matrix of truth values, a vector, and a weight without elements.
+    for name, one, word in (("l.weight", np.ones((4, 128), bool), "type that cannot be checked"),
+                            ("q_proj.weight", files.ternary(1, 256)[0], "but a vector"),
+                            ("q_proj.weight", np.zeros(0, np.float32), "ZeRO-3")):
+        save(path, {"m.weight": files.ternary(8, 256), name: one})
+        code, _, kinds = verify(daemon, path)
+        assert code == 4 and word in kinds["unknown_dtype"][0]["hint"]
+    done = cli(daemon, "project", path, "-o", files.folder / "never.safetensors", "--include", "q_proj*")
+    assert done.returncode == 1 and "ZeRO-3" in done.stderr
     # Positions and masks are not weights.
     save(path, {"m.weight": files.ternary(8, 256), "position_ids": np.zeros((1, 9), np.int64),
                 "attn.mask": np.ones((9, 9), bool), "relative_index": np.ones((9, 9), np.int32)})

@@ -103,6 +103,9 @@ CASE(
         {"a.relative_position_index", "I64", 49, 49, 0, false},
         {"a.attn.bias", "U8", 64, 64, 0, false}, /* GPT-2's causal mask */
         {"a.seen", "BOOL", 64, 64, 0, false},
+        {"a.proj_mask", "BOOL", 64, 64, 0, false},
+        {"a.weight", "BOOL", 64, 64, 0, true},
+        {"a.norm.weight", "BOOL", 64, 0, 0, false},
         {"a.spiece_model", "U8", 791656, 0, 0, false},
         {"a.vector", "I32", 64, 0, 0, false},
         {"a.rotary_emb.inv_freq", "I64", 64, 2, 0, false},
@@ -127,6 +130,42 @@ CASE(
     for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++)
         KIND(&file, tensors[i].name,
              tensors[i].undecided ? CONTENT_UNKNOWN_DTYPE : CONTENT_KEPT);
+    file_fini(&file);
+}
+
+CASE(layers_without_a_matrix,
+     "a vector or an empty tensor with a name that only layers have is unfit")
+{
+    static const struct {
+        const char *name;
+        uint64_t a, b;
+        bool unfit;
+    } tensors[] = {
+        {"a.q_proj.weight", 64, 0, true},  {"b.q_proj.weight", 0, 0, true},
+        {"c.q_proj.weight", 0, 64, true},  {"lm_head.weight", 64, 0, true},
+        {"a.q_proj.bias", 64, 0, false},   {"a.q_proj.weight_scale", 64, 0, false},
+        {"a.norm.weight", 64, 0, false},   {"b.norm.weight", 0, 0, false},
+        {"seq.1.weight", 64, 0, false},    {"q_proj.ia3_l.weight", 64, 0, false},
+        {"d.q_proj.weight", 64, 0, false}, /* excluded */
+    };
+    const char *const exclude[] = {"d.*"};
+    struct file file;
+
+    file_init(&file);
+    for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++) {
+        const struct tensor_entry entry = {.name = tensors[i].name,
+                                           .type = element_type_by_name("BF16"),
+                                           .rank = tensors[i].b ? 2 : 1,
+                                           .shape = {tensors[i].a, tensors[i].b}};
+        CHECK(table_add(&file.table, &entry, NULL) == 0);
+    }
+    file.options.exclude = (struct name_patterns){exclude, 1};
+    for (int side = 0; side < 2; side++) {
+        CHECK(classify(&file, side ? CONTENTS_CLAIM : CONTENTS_LATENTS) == 0);
+        for (size_t i = 0; i < sizeof(tensors) / sizeof(tensors[0]); i++)
+            CHECK_EQ(item(&file, tensors[i].name)->kind == CONTENT_UNFIT,
+                     tensors[i].unfit);
+    }
     file_fini(&file);
 }
 
