@@ -200,10 +200,11 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
         json_decref(listing.rows);
         return -1;
     }
-    struct run_facts facts;
+    const bool none = empty(&listing) && !request->has_after;
+    struct store_run_info run;
 
-    if (empty(&listing) && !request->has_after &&
-        run_facts_read(&facts, web, request->names[0], query.attempt, failure) < 0) {
+    if (none && store_read_run(web->reader, request->names[0], query.attempt, &run,
+                               failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }

@@ -89,7 +89,7 @@ static int read_means(struct sides *sides, const struct web_config *web,
     double *room;
 
     for (int side = 0; side < SIDES; side++) {
-        const struct run_facts *facts = &sides->states[side].facts;
+        const struct store_run_info *facts = &sides->states[side].facts;
 
         from = facts->step_min < from ? facts->step_min : from;
         to = facts->step_max > to ? facts->step_max : to;

@@ -101,7 +101,7 @@ static void put_plots(struct text *text, const struct history *history, double *
 }
 
 static int read_series(struct history *history, const struct web_config *web,
-                       const struct request *request, const struct run_facts *facts,
+                       const struct request *request, const struct store_run_info *facts,
                        const char *const *names, size_t count, struct failure *failure)
 {
     const struct field *fields[SUMMARIES];
@@ -145,7 +145,7 @@ static void fill_shares(const struct history *summaries, const struct history *c
 }
 
 static int plots(const struct web_config *web, const struct request *request,
-                 struct text *text, const struct run_facts *facts, uint64_t since,
+                 struct text *text, const struct store_run_info *facts, uint64_t since,
                  struct failure *failure)
 {
     struct history summaries = {0}, counts = {0};

@@ -22,7 +22,7 @@ enum {
 
 static void put_summary(struct text *text, const struct run_state *state)
 {
-    const struct run_facts *facts = &state->facts;
+    const struct store_run_info *facts = &state->facts;
 
     text_put(text, "<dl class=\"tiles\">\n<div><dt>Health</dt><dd>");
     html_condition(text, state->condition);

@@ -153,7 +153,7 @@ static void put_next(struct text *text, const struct request *request, const cha
 
 static void put_history(struct text *text, const struct request *request,
                         const struct history *history, const struct history_query *query,
-                        const struct run_facts *facts)
+                        const struct store_run_info *facts)
 {
     size_t layer = 0;
 
@@ -219,10 +219,11 @@ int serve_history_json(const struct web_config *web, const struct request *reque
     };
     int count = fields_parse(request->fields, fields, failure);
     struct history history = {0};
-    struct run_facts facts;
+    struct store_run_info facts;
     int result;
 
-    if (count < 0 || run_facts_read(&facts, web, query.run, query.attempt, failure) < 0)
+    if (count < 0 ||
+        store_read_run(web->reader, query.run, query.attempt, &facts, failure) < 0)
         return -1;
     query.field_count = (size_t)count;
     if (!request->has_from)

@@ -116,25 +116,6 @@ static bool visit(void *arg, const struct trit_report *report)
     return true;
 }
 
-int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
-                   uint32_t attempt, struct failure *failure)
-{
-    struct store_run_info info;
-
-    if (store_read_run(web->reader, run, attempt, &info, failure) < 0)
-        return -1;
-    *facts = (struct run_facts){
-        .attempt = info.attempt,
-        .layers = info.layers,
-        .reports = info.reports,
-        .has_steps = info.has_steps,
-        .step_min = info.step_min,
-        .step_max = info.step_max,
-        .time_unix_ns = info.time_unix_ns,
-    };
-    return 0;
-}
-
 static int compare_names(const void *name, const void *layer)
 {
     return strcmp(name, ((const struct layer_state *)layer)->name);
@@ -222,7 +203,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
 
     *state = (struct run_state){.attempt = request->attempt};
     strcpy(state->run, run);
-    if (run_facts_read(&state->facts, web, run, query.attempt, failure) < 0 ||
+    if (store_read_run(web->reader, run, query.attempt, &state->facts, failure) < 0 ||
         store_read_reports(web->reader, &query, visit, &reading, failure) < 0)
         return -1;
     if (reading.failed)

@@ -5,6 +5,7 @@
 #define WEB_RUN_STATE_H
 
 #include "proto/finding.h"
+#include "store/store.h"
 #include "web/request.h"
 
 enum { RUN_LAYERS_MAX = 20000 /* of one run that are read */ };
@@ -40,23 +41,12 @@ struct layer_state {
     struct trit_health_reason reason; /* the worst one */
 };
 
-struct run_facts { /* as in store_run_info */
-    uint32_t attempt;
-    bool has_steps;
-    uint64_t layers, reports, step_min, step_max;
-    int64_t time_unix_ns; /* of the newest report, where there are any */
-};
-
-/* -1: NOT_FOUND, the store's failure. */
-int run_facts_read(struct run_facts *facts, const struct web_config *web, const char *run,
-                   uint32_t attempt, struct failure *failure);
-
 /* The number `field` of the newest report, as the history has it for each; NaN: absent. */
 double layer_newest(const struct layer_state *layer, const char *field);
 
 struct run_state {
     char run[TRIT_NAME_BYTES_MAX + 1];
-    struct run_facts facts;
+    struct store_run_info facts;
     struct layer_state *layers; /* in byte order of their names */
     size_t layer_count, layer_capacity;
     uint64_t attempt; /* that was asked for; 0: the newest */
