@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors, read: 8 bytes of header length, a JSON object of entries, the
- * data. Stricter than the reference reader in what it takes for a header: the
- * three known fields and nothing else, unsigned decimal integers, at most
- * TRIT_RANK_MAX axes, no control characters in names.
+ * data. Stricter than the reference reader in what it takes for a header:
+ * unsigned decimal integers, at most TRIT_RANK_MAX axes, no control characters
+ * in names. Like it, it ignores further fields of an entry.
  *
  * 1. The header's bytes are read; its length was checked against the file first.
  * 2. header_scan walks them once and bounds what JSON may cost: depth, members
@@ -214,7 +214,8 @@ static int add_entry(struct tensor_table *table, const char *name, const json_t 
     struct tensor_entry entry = {.name = name};
     uint64_t end = 0;
 
-    if (!json_is_object(value) || json_object_size(value) != 3 || !type)
+    if (!json_is_object(value) || !type || !json_object_get(value, "shape") ||
+        !json_object_get(value, "data_offsets"))
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "tensor %s: its entry is not dtype, shape and data_offsets", name);
     entry.type = element_type_by_name(type);

@@ -33,7 +33,6 @@ STRICTER = {
     "a tab before": "so it does",
     "a tensor twice": "readers differ in which one they take",
     "a key twice: metadata": "readers differ in which one they take",
-    "a further member": "an entry has dtype, shape and data_offsets, says the description",
     "a name: 1025 bytes": "FILES_NAME_BYTES_MAX",
     "a name: a newline": "names are shown in terminals, reports and pages",
     "a name: an escape character": "names are shown",
