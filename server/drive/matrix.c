@@ -34,7 +34,8 @@ static void *load(struct reader *reader, const struct tensor_entry *entry, uint6
         no_memory(failure, count);
         return NULL;
     }
-    if (reader_read(reader, entry, from, bytes, count, failure) < 0) {
+    if (reader_read(reader, entry, from, bytes, count, failure) < 0 ||
+        reader_unchanged_of(reader, entry, failure) < 0) {
         free(bytes);
         return NULL;
     }
@@ -110,7 +111,8 @@ static int load_heads(struct reader *reader, const struct tensor_entry *entry,
                                matrices->rows, rows / matrices->rows, *data,
                                failure) == 0 &&
                   reader_read(reader, entry, entry->bytes - tail, (char *)*data + rows,
-                              tail, failure) == 0)
+                              tail, failure) == 0 &&
+                  reader_unchanged_of(reader, entry, failure) == 0)
         return 0;
     free(*data);
     *data = NULL;
@@ -378,6 +380,16 @@ static int packed_read(struct matrix *matrix, uint64_t offset, uint8_t *to,
     return 0;
 }
 
+static int read_stored(struct matrix *matrix, uint64_t offset, void *to, uint64_t bytes)
+{
+    if (matrix->packed)
+        return packed_read(matrix, offset, to, bytes);
+    if (matrix->block.used)
+        return block_read(matrix, offset, to, bytes);
+    return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,
+                       matrix->failure);
+}
+
 int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
 {
     struct matrix *matrix = arg;
@@ -386,12 +398,11 @@ int matrix_read(void *arg, uint64_t offset, void *to, uint64_t bytes)
         memcpy(to, (const char *)matrix->data + offset, (size_t)bytes);
         return 0;
     }
-    if (matrix->packed)
-        return packed_read(matrix, offset, to, bytes);
-    if (matrix->block.used)
-        return block_read(matrix, offset, to, bytes);
-    return reader_read(matrix->reader, matrix->entry, matrix->from + offset, to, bytes,
-                       matrix->failure);
+    if (read_stored(matrix, offset, to, bytes) < 0)
+        return -1;
+    return offset + bytes < matrix->bytes
+               ? 0
+               : reader_unchanged_of(matrix->reader, matrix->entry, matrix->failure);
 }
 
 bool matrix_try_read(const struct matrix *matrix, uint64_t offset, void *to,

@@ -352,7 +352,8 @@ static int open_shards(struct reader **out, struct shards *shards,
     reader->folder = strdup(reader->shards.folder);
     if ((reader->folder ? 0 : no_memory(failure)) < 0 ||
         sources_watch(reader->sources, reader->folder, "config.json", failure) < 0 ||
-        merge_shards(reader, &chosen, failure) < 0) {
+        merge_shards(reader, &chosen, failure) < 0 ||
+        sources_in_place(reader->sources, failure) < 0) {
         reader_close(reader);
         return -1;
     }
@@ -487,4 +488,10 @@ int reader_load(struct reader *reader, const struct tensor_entry *entry, void **
 int reader_unchanged(const struct reader *reader, struct failure *failure)
 {
     return sources_unchanged(reader->sources, failure);
+}
+
+int reader_unchanged_of(const struct reader *reader, const struct tensor_entry *entry,
+                        struct failure *failure)
+{
+    return sources_unchanged_at(reader->sources, entry->shard, failure);
 }

@@ -77,4 +77,8 @@ int reader_load(struct reader *reader, const struct tensor_entry *entry, void **
  * read. */
 int reader_unchanged(const struct reader *reader, struct failure *failure);
 
+/* The same for the file that holds this tensor. */
+int reader_unchanged_of(const struct reader *reader, const struct tensor_entry *entry,
+                        struct failure *failure);
+
 #endif

@@ -250,6 +250,17 @@ int source_unchanged(const struct source *source, struct failure *failure)
     return is_same(source, &now) ? 0 : changed(source, failure);
 }
 
+int source_in_place(const struct source *source, struct failure *failure)
+{
+    struct stat now;
+
+    if (!source->path)
+        return 0;
+    return stat(source->path, &now) == 0 && is_same(source, &now)
+               ? 0
+               : changed(source, failure);
+}
+
 bool source_is_open(const struct source *source)
 {
     return source->fd >= 0 || source->memory;

@@ -60,4 +60,8 @@ bool source_try_read(struct source *source, uint64_t offset, void *buffer,
  * that all reads saw the same file. */
 int source_unchanged(const struct source *source, struct failure *failure);
 
+/* ABORTED: its path leads to another file, or to none, or it was changed. Of several sources
+ * that were opened one after another this says that they were there at one time. */
+int source_in_place(const struct source *source, struct failure *failure);
+
 #endif

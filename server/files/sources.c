@@ -152,3 +152,21 @@ int sources_unchanged(struct sources *sources, struct failure *failure)
     pthread_mutex_unlock(&sources->lock);
     return result;
 }
+
+int sources_unchanged_at(struct sources *sources, size_t index, struct failure *failure)
+{
+    pthread_mutex_lock(&sources->lock);
+    const int result = source_unchanged(sources->entries[index].source, failure);
+    pthread_mutex_unlock(&sources->lock);
+    return result;
+}
+
+int sources_in_place(struct sources *sources, struct failure *failure)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < sources->count; i++)
+        if (sources->entries[i].source)
+            result = source_in_place(sources->entries[i].source, failure);
+    return result;
+}

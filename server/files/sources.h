@@ -34,5 +34,10 @@ int sources_watch(struct sources *sources, const char *folder, const char *name,
 
 /* As source_unchanged, for each that is there. */
 int sources_unchanged(struct sources *sources, struct failure *failure);
+int sources_unchanged_at(struct sources *sources, size_t index, struct failure *failure);
+
+/* Whether all files, opened one after another, were in their folder at one time: as
+ * source_in_place, for each that is there. */
+int sources_in_place(struct sources *sources, struct failure *failure);
 
 #endif

@@ -2,12 +2,14 @@
 /* One matrix of a layer at a time. */
 #include "drive/matrix.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/unit/files/model.h"
 
 CASE(names, "a matrix has a number in its name if the layer has several")
 {
@@ -83,6 +85,42 @@ static struct reader *opened_large(void)
           0);
     CHECK(reader_open_source(&reader, source, NULL, NULL) == 0);
     return reader;
+}
+
+CASE(changed_while_read, "the last piece of a matrix whose file was changed is not read")
+{
+    static const char header[] =
+        "{\"l\":{\"dtype\":\"U8\",\"shape\":[4,8],\"data_offsets\":[0,32]}}";
+    const struct matrices matrices = {.count = 1, .rows = 4, .columns = 8};
+    const struct timespec past[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct failure failure = {.status = TRIT_OK};
+    struct reader *reader;
+    struct matrix matrix;
+    struct model model;
+    char bytes[32];
+
+    model_init(&model);
+    for (int loaded = 0; loaded < 2; loaded++) {
+        model_shard(&model, "a", header, 32, 1);
+        CHECK(reader_open(&reader, model_path(&model, "a"), NULL, NULL) == 0);
+        const struct tensor_entry *entry = &reader_table(reader)->entries[0];
+        CHECK(matrix_open(&matrix, true, reader, entry, &matrices, 0, &failure) == 0);
+        CHECK(matrix_read(&matrix, 0, bytes, 16) == 0);
+        model_shard(&model, "a", header, 32, 2);
+        CHECK(utimensat(AT_FDCWD, model_path(&model, "a"), past, 0) == 0);
+        CHECK(matrix_read(&matrix, 0, bytes, 16) == 0); /* not yet the whole */
+        failure = (struct failure){.status = TRIT_OK};
+        if (loaded) {
+            matrix_close(&matrix);
+            CHECK(matrix_open(&matrix, false, reader, entry, &matrices, 0, &failure) < 0);
+        } else {
+            CHECK(matrix_read(&matrix, 16, bytes, 16) < 0);
+        }
+        CHECK_EQ(failure.status, TRIT_ABORTED);
+        matrix_close(&matrix);
+        reader_close(reader);
+    }
+    model_fini(&model);
 }
 
 CASE(reads_pieces, "pieces of a transposed matrix are those of the whole")

@@ -115,6 +115,23 @@ CASE(threads, "several threads may read at the same time")
     stage_fini(&stage);
 }
 
+CASE(replaced_while_opened, "files of which one was replaced were not there together")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct stage stage;
+
+    stage_init(&stage);
+    CHECK(sources_in_place(stage.sources, &failure) == 0);
+    put_text(stage.paths[1], "another");
+    CHECK(rename(stage.paths[1], stage.paths[FILES - 1]) == 0);
+    /* It is still open, and can be read as it was. */
+    CHECK_EQ(read_one(&stage, FILES - 1, &failure), 0);
+    CHECK(sources_unchanged_at(stage.sources, FILES - 1, &failure) == 0);
+    CHECK(sources_in_place(stage.sources, &failure) < 0);
+    CHECK_EQ(failure.status, TRIT_ABORTED);
+    stage_fini(&stage);
+}
+
 CASE(changed_while_closed, "a file that was replaced while it was closed is not read")
 {
     struct failure failure = {.status = TRIT_OK};
