@@ -3,11 +3,13 @@
  * walk.h stop at the first fault; here each row is checked on its own, and against the row
  * before it where that one is intact. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/codes.h"
 #include "store/directory.h"
@@ -22,6 +24,8 @@
 #include "store/store.h"
 #include "store/waiting.h"
 #include "store/walk.h"
+
+enum { HEADER_WRITE_VERSION = 18 }; /* its place in an SQLite file */
 
 struct check {
     struct db db;
@@ -346,7 +350,7 @@ static void check_slots(struct check *check, const char *path)
 {
     struct failure failure = {0};
 
-    if (slots_open(&check->db.slots, path, &failure) ||
+    if (slots_open(&check->db.slots, path, O_RDONLY, &failure) ||
         places_claim(&check->db, tell_slot, check, &failure))
         tell(check, "%s", failure.message);
 }
@@ -357,18 +361,35 @@ static void close_database(struct check *check)
     db_close(&check->db);
 }
 
+/* SQLite only says that it is read-only, as everything is that is inspected. */
+static int check_header(const char *path, struct failure *failure)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t version = 0;
+    const ssize_t got = fd < 0 ? -1 : pread(fd, &version, 1, HEADER_WRITE_VERSION);
+
+    if (fd >= 0)
+        close(fd);
+    if (got != 1)
+        return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot read its header: %s",
+                    strerror(errno));
+    return version <= 2
+               ? 0
+               : fail(failure, TRIT_DATA_LOSS, NULL,
+                      "its header says that it is read-only, but a store never is");
+}
+
 static int check_database(struct check *check, const struct directory *directory,
                           struct failure *failure)
 {
-    const char *path = directory->database, *slots = directory->slots;
-    const enum schema_place place = directory->kept ? SCHEMA_KEPT : SCHEMA_ON_DISK;
+    const char *path = directory->database;
     struct failure reason = {0};
 
-    if (db_open(&check->db, path, DB_WRITES, &reason) == 0 &&
-        db_exec(&check->db, "PRAGMA query_only = ON", &reason) == 0 &&
-        schema_check(&check->db, place, &reason) == 0) {
+    if (db_open(&check->db, path, DB_INSPECTS, &reason) == 0 &&
+        schema_check(&check->db, directory_place(directory), &reason) == 0 &&
+        check_header(path, &reason) == 0) {
         check_structure(check);
-        check_slots(check, slots);
+        check_slots(check, directory->slots);
         check_layers(check);
         check_all_kept(check);
         check_shards(check);
@@ -387,6 +408,7 @@ int store_check(const char *path, void (*damaged)(void *arg, const char *message
 {
     struct check check = {.damaged = damaged, .arg = arg, .counts = counts};
     struct directory directory;
+    struct failure reason = {0};
     struct stat status;
     int result = 0;
 
@@ -394,10 +416,14 @@ int store_check(const char *path, void (*damaged)(void *arg, const char *message
     if (stat(path, &status) < 0)
         return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s", path,
                           strerror(errno));
-    if (directory_open(&directory, path, failure) < 0)
+    if (directory_open_to_read(&directory, path, failure) < 0)
         return -1;
-    if (directory.kept || (stat(directory.database, &status) == 0 && status.st_size > 0))
+    if (stat(directory.database, &status) == 0 && status.st_size > 0) {
         result = check_database(&check, &directory, failure);
+    } else if (directory.kept) {
+        schema_lost(&reason);
+        tell(&check, "reports.sqlite: %s", reason.message);
+    }
     directory_close(&directory);
     return result;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/row_cache.h"
 
@@ -31,6 +32,11 @@ int db_fail(struct db *db, int result, struct failure *failure)
                            : sqlite3_errstr(result);
 
     db->damaged = db->damaged || damage;
+    if (primary == SQLITE_FULL || (primary == SQLITE_IOERR && cause == ENOSPC))
+        return fail(failure, status, NULL, "%s; %s", text,
+                    db->in_memory
+                        ? "a store in memory has at most 256 MiB: use --data-dir"
+                        : "free space on the disk of --data-dir");
     if (primary == SQLITE_IOERR && cause != 0)
         return fail(failure, status, NULL, "%s: %s (%s)", text, strerror(cause),
                     sqlite3_errstr(result));
@@ -54,6 +60,48 @@ static int harden(sqlite3 *sqlite)
     return result;
 }
 
+/* A log that is not empty is read: with an index in memory and without locks, as both would
+ * need files that can be written. Without a log SQLite would create one, unless the file is
+ * said to be immutable. NULL: no memory. */
+static char *inspected_uri(const char *path)
+{
+    char *log = sqlite3_mprintf("%s-wal", path);
+    sqlite3_str *uri = sqlite3_str_new(NULL);
+    struct stat status;
+
+    sqlite3_str_appendall(uri, "file:");
+    for (const char *at = path; *at; at++)
+        sqlite3_str_appendf(uri, strchr("?#%", *at) ? "%%%02X" : "%c", *at);
+    sqlite3_str_appendall(uri, log && stat(log, &status) == 0 && status.st_size > 0
+                                   ? "?mode=ro&vfs=unix-none"
+                                   : "?mode=ro&immutable=1");
+    sqlite3_free(log);
+    return sqlite3_str_finish(uri);
+}
+
+static int open_inspected(struct db *db, const char *path, struct failure *failure)
+{
+    char *uri = inspected_uri(path);
+    int result = SQLITE_NOMEM;
+
+    *db = (struct db){.inspects = true};
+    if (uri)
+        result = sqlite3_open_v2(
+            uri, &db->sqlite,
+            SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_READONLY, NULL);
+    sqlite3_free(uri);
+    if (result == SQLITE_OK)
+        result = harden(db->sqlite);
+    if (result == SQLITE_OK)
+        result =
+            sqlite3_exec(db->sqlite, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+    if (result == SQLITE_OK)
+        return 0;
+    db_fail(db, result, failure);
+    db_close(db);
+    return -1;
+}
+
 int db_open(struct db *db, const char *path, enum db_access access,
             struct failure *failure)
 {
@@ -61,11 +109,13 @@ int db_open(struct db *db, const char *path, enum db_access access,
     int flags = SQLITE_OPEN_NOMUTEX | (memory ? SQLITE_OPEN_URI : 0);
     int result;
 
+    if (access == DB_INSPECTS)
+        return open_inspected(db, path, failure);
     /* A database in memory has no read-only mode. query_only keeps any reader from
      * writing. */
     flags |= access == DB_READS && !memory ? SQLITE_OPEN_READONLY
                                            : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    *db = (struct db){0};
+    *db = (struct db){.in_memory = memory};
     /* SQLite shall not sum up its allocations: this takes a lock for each, and tritd does not
      * use the sums. Once SQLite is in use this has no effect. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);

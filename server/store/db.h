@@ -45,12 +45,19 @@ struct db {
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     struct db_waiting waiting;
     uint64_t over_attempts; /* as db_waiting.over_bytes */
+    bool in_memory;         /* it has no file */
+    bool inspects;          /* opened by DB_INSPECTS */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
 };
 
-enum db_access { DB_WRITES, DB_READS };
+enum db_access {
+    DB_WRITES,
+    DB_READS,
+    DB_INSPECTS, /* a file that no process uses: nothing is written, neither to it nor beside it */
+};
 
-/* `path` is a file name, or a URI if it begins with "file:" (a store in memory).
+/* `path` is a file name, or, except for DB_INSPECTS, a URI if it begins with "file:" (a
+ * store in memory).
  * UNAVAILABLE: storage. DATA_LOSS: the file is damaged or not a database. */
 int db_open(struct db *db, const char *path, enum db_access access,
             struct failure *failure);

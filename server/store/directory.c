@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,18 @@ static int fail_errno(struct failure *failure, const char *what, const char *pat
 enum { LOCK_TEXT_BYTES = 48 };
 static const char mark[] = "store\n";
 
-/* For the message. */
-static long holder(int fd)
+static int fail_in_use(int fd, const char *path, struct failure *failure)
 {
     char text[LOCK_TEXT_BYTES] = {0};
-    ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+    const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+    const long holder = got > 0 ? strtol(text, NULL, 10) : 0;
 
-    return got > 0 ? strtol(text, NULL, 10) : 0;
+    /* One that only reads does not write its id. */
+    if (holder <= 0 || (kill((pid_t)holder, 0) && errno == ESRCH))
+        return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+                    "data directory %s is in use by another process", path);
+    return fail(failure, TRIT_FAILED_PRECONDITION, NULL,
+                "data directory %s is in use by process %ld", path, holder);
 }
 
 bool directory_has_mark(int fd)
@@ -49,22 +55,28 @@ static int write_lock(int fd, bool kept)
                                                                                   : 0;
 }
 
-static int lock(int at, const char *path, struct failure *failure)
+static int take_lock(int fd, int how, const char *path, struct failure *failure)
+{
+    if (flock(fd, how | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        fail_in_use(fd, path, failure);
+    else
+        fail_errno(failure, "cannot lock", path);
+    close(fd);
+    return -1;
+}
+
+static int lock(int at, const char *path, bool *kept, struct failure *failure)
 {
     int fd = openat(at, "tritd.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
         return fail_errno(failure, "cannot open the lock file in", path);
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
-        if (errno == EWOULDBLOCK)
-            fail(failure, TRIT_FAILED_PRECONDITION, NULL,
-                 "data directory %s is in use by process %ld", path, holder(fd));
-        else
-            fail_errno(failure, "cannot lock", path);
-        close(fd);
+    if (take_lock(fd, LOCK_EX, path, failure) < 0)
         return -1;
-    }
-    if (write_lock(fd, directory_has_mark(fd))) {
+    *kept = directory_has_mark(fd);
+    if (write_lock(fd, *kept)) {
         fail_errno(failure, "cannot write the lock file in", path);
         close(fd);
         return -1;
@@ -115,14 +127,13 @@ int directory_open(struct directory *directory, const char *path, struct failure
     at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0)
         return fail_errno(failure, "cannot open data directory", path);
-    lock_fd = lock(at, path, failure);
+    lock_fd = lock(at, path, &made.kept, failure);
     if (lock_fd < 0)
         goto close_directory;
     if (touch_files(at, path, failure) || make_paths(&made, path, failure))
         goto unlock;
     close(at);
     made.lock_fd = lock_fd;
-    made.kept = directory_has_mark(lock_fd);
     *directory = made;
     return 0;
 
@@ -131,6 +142,42 @@ unlock:
 close_directory:
     close(at);
     return -1;
+}
+
+int directory_open_to_read(struct directory *directory, const char *path,
+                           struct failure *failure)
+{
+    struct directory made = {.database = NULL};
+    const int at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd =
+        at < 0 ? -1 : openat(at, "tritd.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (at < 0)
+        return fail_errno(failure, "cannot open data directory", path);
+    if (fd < 0 && errno != ENOENT) {
+        fail_errno(failure, "cannot open the lock file in", path);
+        close(at);
+        return -1;
+    }
+    close(at);
+    if (fd >= 0 && take_lock(fd, LOCK_SH, path, failure) < 0)
+        return -1;
+    if (make_paths(&made, path, failure)) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    made.lock_fd = fd;
+    made.kept = fd >= 0 && directory_has_mark(fd);
+    *directory = made;
+    return 0;
+}
+
+enum schema_place directory_place(const struct directory *directory)
+{
+    if (!directory)
+        return SCHEMA_IN_MEMORY;
+    return directory->kept ? SCHEMA_KEPT : SCHEMA_ON_DISK;
 }
 
 void directory_note_kept(const struct directory *directory)
@@ -145,6 +192,7 @@ void directory_close(struct directory *directory)
         return;
     free(directory->database);
     free(directory->slots);
-    close(directory->lock_fd);
+    if (directory->lock_fd >= 0)
+        close(directory->lock_fd);
     *directory = (struct directory){0};
 }

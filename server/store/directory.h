@@ -6,9 +6,11 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "store/schema.h"
 
 struct directory {
-    int lock_fd;    /* holds the lock; the kernel releases it when the process ends */
+    int lock_fd;    /* holds the lock; the kernel releases it when the process ends; -1: a
+                     * directory that is read has none */
     char *database; /* path of the database file */
     char *slots;    /* path of the file of slots */
     bool kept;      /* a store was kept here before */
@@ -19,6 +21,14 @@ struct directory {
  * uses it; the message names that process. UNAVAILABLE: any other failure. */
 int directory_open(struct directory *directory, const char *path,
                    struct failure *failure);
+
+/* The same for a directory that is only read: nothing is created or written, so it may be on
+ * a file system that is read-only. It keeps daemons out, but not others that read. */
+int directory_open_to_read(struct directory *directory, const char *path,
+                           struct failure *failure);
+
+/* NULL: the store has no directory. */
+enum schema_place directory_place(const struct directory *directory);
 
 /* Whether a lock file notes that a store was kept in its directory. */
 bool directory_has_mark(int fd);

@@ -113,12 +113,13 @@ static int expect(struct db *db, const char *sql, const char *wanted,
     return outcome;
 }
 
-static int settings(struct db *db, bool in_memory, struct failure *failure)
+static int settings(struct db *db, bool in_memory, bool fresh, struct failure *failure)
 {
     char sql[128];
 
-    /* Has an effect on a new file only. */
-    if (db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", failure))
+    /* Has an effect on a new file only, but would write to an old one, too: then a store
+     * would not open on a full disk. */
+    if (fresh && db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL", failure))
         return -1;
     if (in_memory) {
         snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %d",
@@ -154,7 +155,7 @@ static int identify(struct db *db, int64_t *version, struct failure *failure)
      * read-only, the header says so. */
     if (db_number(db, "PRAGMA auto_vacuum", &vacuum, failure))
         return -1;
-    if (sqlite3_db_readonly(db->sqlite, "main") == 1 || vacuum == 1)
+    if ((!db->inspects && sqlite3_db_readonly(db->sqlite, "main") == 1) || vacuum == 1)
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "its header says that it is %s, but a store never is",
                     vacuum ? "a full auto_vacuum database" : "read-only");
@@ -263,13 +264,16 @@ static int check_definitions(struct db *db, struct failure *damage,
     return 0;
 }
 
-static int check_kept(int64_t version, enum schema_place place, struct failure *failure)
+int schema_lost(struct failure *failure)
 {
-    if (version != 0 || place != SCHEMA_KEPT)
-        return 0;
     return fail(failure, TRIT_DATA_LOSS, NULL,
                 "it is missing or empty, but a store was kept here; restore it together "
                 "with its log and codes.slots, or remove tritd.lock to begin a new one");
+}
+
+static int check_kept(int64_t version, enum schema_place place, struct failure *failure)
+{
+    return version == 0 && place == SCHEMA_KEPT ? schema_lost(failure) : 0;
 }
 
 int schema_check(struct db *db, enum schema_place place, struct failure *failure)
@@ -374,7 +378,7 @@ int schema_prepare(struct db *db, enum schema_place place, struct failure *damag
     int64_t version;
 
     if (identify(db, &version, failure) || check_kept(version, place, failure) ||
-        settings(db, place == SCHEMA_IN_MEMORY, failure) ||
+        settings(db, place == SCHEMA_IN_MEMORY, version == 0, failure) ||
         schema_migrate(db, version, schema_version(), failure) ||
         check_definitions(db, damage, failure) || check(db, failure) ||
         remove_orphans(db, damage, failure))

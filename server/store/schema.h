@@ -31,6 +31,10 @@ int schema_prepare(struct db *db, enum schema_place place, struct failure *damag
  * one is migrated when tritd starts. */
 int schema_check(struct db *db, enum schema_place place, struct failure *failure);
 
+/* DATA_LOSS: the database of a directory in which a store was kept is missing or empty.
+ * Returns -1. */
+int schema_lost(struct failure *failure);
+
 /* The version after all steps. */
 int schema_version(void);
 

@@ -55,9 +55,10 @@ static int fail_errno(struct failure *failure, const char *what)
                 strerror(errno));
 }
 
-static int open_file(struct slots *slots, const char *path, struct failure *failure)
+static int open_file(struct slots *slots, const char *path, int access,
+                     struct failure *failure)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    const int flags = access | O_CLOEXEC | O_NOFOLLOW;
     struct stat status;
 
     slots->pieces = open(path, flags);
@@ -73,7 +74,8 @@ static int open_file(struct slots *slots, const char *path, struct failure *fail
     return 0;
 }
 
-int slots_open(struct slots **slots, const char *path, struct failure *failure)
+int slots_open(struct slots **slots, const char *path, int access,
+               struct failure *failure)
 {
     struct slots *s = calloc(1, sizeof(*s));
 
@@ -84,7 +86,7 @@ int slots_open(struct slots **slots, const char *path, struct failure *failure)
     pthread_rwlock_init(&s->readers, NULL);
     if (!s->aligned)
         fail(failure, TRIT_UNAVAILABLE, NULL, "codes.slots: out of memory");
-    else if (open_file(s, path, failure) == 0) {
+    else if (open_file(s, path, access, failure) == 0) {
         *slots = s;
         return 0;
     }

@@ -33,8 +33,9 @@ enum {
 
 struct slots;
 
-/* Opens the file. It exists (directory.h). UNAVAILABLE. */
-int slots_open(struct slots **slots, const char *path, struct failure *failure);
+/* Opens the file, with O_RDWR or O_RDONLY. It exists (directory.h). UNAVAILABLE. */
+int slots_open(struct slots **slots, const char *path, int access,
+               struct failure *failure);
 void slots_close(struct slots *slots);
 
 /* Notes at the start that a row of that upload names the slot. DATA_LOSS: another row names

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens what the writer works on. */
+#include <fcntl.h>
+
 #include "store/directory.h"
 #include "store/place.h"
 #include "store/row_cache.h"
@@ -46,7 +48,7 @@ static int open_slots(struct writer *writer, const char *path, struct failure *d
 {
     if (!path)
         return 0;
-    return slots_open(&writer->db.slots, path, failure) ||
+    return slots_open(&writer->db.slots, path, O_RDWR, failure) ||
                    places_claim(&writer->db, note_first, damage, failure)
                ? -1
                : 0;
@@ -64,9 +66,7 @@ int writer_open(struct writer *writer, const char *path,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     writer->db.rules = rules;
-    const enum schema_place place = !directory        ? SCHEMA_IN_MEMORY
-                                    : directory->kept ? SCHEMA_KEPT
-                                                      : SCHEMA_ON_DISK;
+    const enum schema_place place = directory_place(directory);
 
     if (schema_prepare(&writer->db, place, damage, failure) ||
         open_slots(writer, directory ? directory->slots : NULL, damage, failure) ||

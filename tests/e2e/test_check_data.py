@@ -2,6 +2,7 @@
 """tritd --check-data reads everything in the data directory and names what is damaged."""
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,12 @@ def check_data(folder):
     return subprocess.run([*RUNNER, str(BINARIES / "tritd"), "--check-data", "--data-dir",
                            str(folder)], text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=CALL_SECONDS)
+
+
+def contents(folder):
+    """Each file's bytes and time of change."""
+    return {path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes())
+            for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -33,7 +40,10 @@ def data(start, random):
 
 
 def test_intact_data_is_told_with_counts(data):
+    """And nothing is written, so that data on a file system that is read-only can be checked."""
+    before = contents(data)
     done = check_data(data)
+    assert contents(data) == before
     assert done.returncode == 0, done
     assert done.stdout == ("6 reports of 2 layers, codes of 2; 2 held layers, latents of 1: "
                            "intact\n")
@@ -42,6 +52,7 @@ def test_intact_data_is_told_with_counts(data):
 def test_a_new_directory_is_intact(tmp_path):
     done = check_data(tmp_path)
     assert done.returncode == 0 and "0 reports" in done.stdout, done
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("sql,named", [
@@ -119,11 +130,21 @@ def test_a_layer_that_a_start_put_aside_is_named(data, start):
     assert done.returncode == 1 and "put it aside" in done.stdout, done
 
 
-def test_data_in_use_is_not_checked(start):
-    """A running daemon's directory is refused, by the daemon's process number."""
+def test_data_in_use_is_not_checked(start, random):
+    """A running daemon's directory is refused, by the daemon's process number. When the daemon was
+    killed, what is only in the log of its database is checked too, and stays there."""
     own = start()
-    done = check_data(own.folder / "data")
+    data = own.folder / "data"
+    done = check_data(data)
     assert done.returncode == 2 and f"in use by process {own.process.pid}" in done.stderr, done
+    own.ternary.Project(ref.project_request(normal(random, 8, 256), layer=tensor_pb2.LayerRef(
+        run="r", layer="a", step=1)), timeout=CALL_SECONDS)
+    own.kill()
+    before = contents(data)
+    assert before[Path("reports.sqlite-wal")][1]
+    done = check_data(data)
+    assert done.returncode == 0 and done.stdout.startswith("1 reports of 1 layers"), done
+    assert contents(data) == before
 
 
 def test_a_missing_directory_is_refused_and_not_made(tmp_path):

@@ -278,6 +278,39 @@ CASE(damage_stays,
     store_fixture_fini(&fixture);
 }
 
+static uint32_t change_counter(const struct store_fixture *fixture)
+{
+    char path[STORE_PATH_BYTES];
+    uint8_t bytes[4] = {0};
+
+    store_file(fixture, path);
+    FILE *file = fopen(path, "rb");
+
+    CHECK(file && fseek(file, 24, SEEK_SET) == 0 && fread(bytes, 4, 1, file) == 1);
+    fclose(file);
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+           bytes[3];
+}
+
+/* Else it would not open where the disk is full. */
+CASE(open_writes_nothing, "a store of this version is opened without a write to it")
+{
+    struct store_fixture fixture;
+    struct fixture_put put;
+    struct trit_report report;
+
+    store_fixture_init(&fixture, false);
+    report_of(&report, 0, 1);
+    fixture_put(&fixture, &put, &report, NULL, 0);
+    store_fixture_close_store(&fixture);
+    const uint32_t before = change_counter(&fixture);
+
+    open_store(&fixture);
+    store_fixture_close_store(&fixture);
+    CHECK_EQ(change_counter(&fixture), before);
+    store_fixture_fini(&fixture);
+}
+
 CASE(empty_store, "an empty store of version 1 takes reports after its migration")
 {
     struct store_fixture fixture;

@@ -272,7 +272,7 @@ static struct slots *open_slots(struct store_fixture *fixture)
 
     store_fixture_init(fixture, false);
     slots_file(fixture, path);
-    CHECK(slots_open(&slots, path, &failure) == 0);
+    CHECK(slots_open(&slots, path, O_RDWR, &failure) == 0);
     return slots;
 }
 
