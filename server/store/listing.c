@@ -74,7 +74,8 @@ static int steps_of(struct listing *listing, const struct layer_row *layer, int6
     const struct store_key *after = query->after;
     uint64_t first = query->step_from, last = query->step_to;
 
-    if (!listing->readable || layer->key.replica != query->replica ||
+    if (!listing->readable ||
+        (!query->all_replicas && layer->key.replica != query->replica) ||
         !visible_steps(&listing->run, query->attempt, layer, from, to))
         return 0;
     if (query->latest_only)

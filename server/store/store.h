@@ -289,6 +289,7 @@ struct store_query {
     uint32_t replica;            /* the reports of this replica */
     uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX: all */
     bool latest_only;            /* only the newest step of each layer, if in range */
+    bool all_replicas;           /* with latest_only and without after: of each replica */
     bool newest_first;           /* reverses the order */
     uint32_t limit;
     const struct store_key

@@ -244,7 +244,9 @@ static void put_strip(struct text *text, struct map *map, const struct layer_sta
                              : NULL;
 
     if (!found || history->step_count == 0) {
-        text_put(text, "<span class=\"soft\">not read</span>");
+        text_put(text, layer->figures_replica > 0
+                           ? "<span class=\"soft\">no report of replica 0</span>"
+                           : "<span class=\"soft\">not read</span>");
         return;
     }
     *last = heat_strip(text, map->quantity, history, found, map->values,

@@ -7,7 +7,6 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "store/run_health.h"
 #include "web/pattern.h"
 
 const char *condition_name(enum condition condition)
@@ -72,6 +71,7 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         .time_unix_ns = report->time_unix_ns,
         .attempt = report->attempt,
         .replica = report->replica,
+        .figures_replica = report->replica,
         .condition = condition_of(report),
         .health = report->health,
         .verdict = report_verdict(report),
@@ -95,12 +95,45 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         layer->zero_fraction = (double)report->zeros / (double)report->elements;
 }
 
+static bool is_worse(enum trit_verdict verdict, enum trit_verdict than)
+{
+    return verdict != than && (verdict == TRIT_VERDICT_FAIL || than == TRIT_VERDICT_PASS);
+}
+
+/* A layer is as bad as its worst replica; its figures stay those of the lowest one. */
+static void add_replica(struct layer_state *layer, const struct trit_report *report)
+{
+    const enum condition condition = condition_of(report);
+    const enum trit_verdict verdict = report_verdict(report);
+    const bool less_well = report->health > layer->health;
+
+    if (less_well || (report->health == layer->health && condition > layer->condition))
+        layer->replica = report->replica;
+    if (less_well) {
+        layer->health = report->health;
+        layer->reason_count = report->health_reason_count;
+        layer->reason = report->health_reasons[0];
+    }
+    if (is_worse(verdict, layer->verdict)) {
+        layer->verdict = verdict;
+        layer->has_finding = report->finding_count > 0;
+        layer->finding = report->findings[0].kind;
+    }
+    if (condition > layer->condition)
+        layer->condition = condition;
+}
+
 static bool visit(void *arg, const struct trit_report *report)
 {
     struct reading *reading = arg;
     struct run_state *state = reading->state;
     struct layer_state *layers = state->layers, *layer;
 
+    if (state->layer_count > 0 &&
+        strcmp(layers[state->layer_count - 1].name, report->layer) == 0) {
+        add_replica(&layers[state->layer_count - 1], report);
+        return true;
+    }
     if (state->layer_count == RUN_LAYERS_MAX) {
         state->more = true;
         return false;
@@ -114,61 +147,6 @@ static bool visit(void *arg, const struct trit_report *report)
     layer = &layers[state->layer_count++];
     fill(layer, report);
     return true;
-}
-
-static int compare_names(const void *name, const void *layer)
-{
-    return strcmp(name, ((const struct layer_state *)layer)->name);
-}
-
-/* A layer is as unwell as its worst replica. */
-static bool visit_health(void *arg, const struct store_layer_health *health)
-{
-    struct run_state *state = arg;
-    struct layer_state *layer =
-        state->layer_count ? bsearch(health->layer, state->layers, state->layer_count,
-                                     sizeof(state->layers[0]), compare_names)
-                           : NULL;
-
-    if (!layer || health->health <= layer->health)
-        return true;
-    layer->health = health->health;
-    layer->replica = health->replica;
-    if (health->health == TRIT_HEALTH_FAILING)
-        layer->condition = CONDITION_FAILING;
-    else if (layer->condition < CONDITION_WARNING)
-        layer->condition = CONDITION_WARNING;
-    return true;
-}
-
-/* The reasons of a layer are those of its worst replica. */
-static int explain(struct layer_state *layer, struct store_reader *reader,
-                   const struct store_query *query, struct failure *failure)
-{
-    const struct store_get get = {.run = query->run,
-                                  .layer = layer->name,
-                                  .replica = layer->replica,
-                                  .now_unix_ns = query->now_unix_ns};
-    struct trit_report report;
-
-    if (store_read_report(reader, &get, &report, failure) < 0)
-        return -1;
-    layer->reason_count = report.health_reason_count;
-    layer->reason = report.health_reasons[0];
-    return 0;
-}
-
-static int read_replicas(struct run_state *state, struct store_reader *reader,
-                         const struct store_query *query, struct failure *failure)
-{
-    if (store_read_layer_health(reader, query->run, query->now_unix_ns, visit_health,
-                                state, failure) < 0)
-        return -1;
-    for (size_t i = 0; i < state->layer_count; i++)
-        if (state->layers[i].replica != query->replica &&
-            explain(&state->layers[i], reader, query, failure) < 0)
-            return -1;
-    return 0;
 }
 
 static void count_layers(struct run_state *state)
@@ -196,6 +174,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
         .replica = (uint32_t)request->replica,
         .step_to = UINT64_MAX,
         .latest_only = true,
+        .all_replicas = request->replica == 0,
         .limit = UINT32_MAX,
         .now_unix_ns = clock_unix_ns(),
     };
@@ -208,9 +187,6 @@ int run_state_read(struct run_state *state, const struct web_config *web,
         return -1;
     if (reading.failed)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    if (request->attempt == 0 && request->replica == 0 &&
-        read_replicas(state, web->reader, &query, failure) < 0)
-        return -1;
     count_layers(state);
     return 0;
 }

@@ -28,7 +28,8 @@ struct layer_state {
     uint64_t step, elements, groups, zero_groups, non_finite;
     int64_t time_unix_ns;
     uint32_t attempt;
-    uint32_t replica; /* whose health it is */
+    uint32_t replica;         /* the one that is worst */
+    uint32_t figures_replica; /* the lowest one; step, digest and figures are of it */
     enum condition condition;
     enum trit_health health;
     enum trit_verdict verdict;
@@ -56,8 +57,8 @@ struct run_state {
     enum trit_health health;
 };
 
-/* Reads the attempt and replica of the request. -1: NOT_FOUND, RESOURCE_EXHAUSTED, the
- * store's failure; call run_state_fini in any case. */
+/* Reads the attempt and replica of the request; of all replicas if that is 0. -1: NOT_FOUND,
+ * RESOURCE_EXHAUSTED, the store's failure; call run_state_fini in any case. */
 int run_state_read(struct run_state *state, const struct web_config *web,
                    const struct request *request, const char *run,
                    struct failure *failure);

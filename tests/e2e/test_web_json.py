@@ -16,6 +16,7 @@ import jsonschema
 import referencing
 from referencing.jsonschema import DRAFT202012
 
+import claims
 import histories
 import reference as ref
 import schemas
@@ -75,18 +76,28 @@ def test_names_that_are_steps_of_a_path_have_links_that_browsers_follow(daemon, 
     assert get(daemon, "/v1/runs/=./layers/=..?step=2")["layer"] == ".."
 
 
-def test_a_layer_is_as_unwell_as_its_worst_replica(daemon, random, run):
-    """In the run's JSON and on its page, with the reason; its reports are those of replica 0."""
+def test_a_layer_is_as_bad_as_its_worst_replica(daemon, run):
+    """In the run's JSON and on its page, with the reason; its figures are those of the lowest
+    replica. A layer that replica 0 never had counts too."""
     for replica, layer in ((0, "a"), (0, "b"), (1, "a"), (2, "b"), (3, "b")):
         weights = np.ones((2, 128)) if (replica, layer) == (2, "b") else np.eye(2, 128)
         daemon.ternary.Project(ref.project_request(weights, layer=tensor_pb2.LayerRef(
             run=run, layer=layer, step=7, replica=replica)), timeout=CALL_SECONDS)
+    odd = np.linspace(-1, 1, 128, dtype=np.float32)
+    claims.verify(daemon, odd.tobytes(), (1, 128), layer=tensor_pb2.LayerRef(
+        run=run, layer="c", step=7, replica=1))
     path = urllib.parse.quote(run)
     found = get(daemon, f"/v1/runs/{path}", "http-run")
-    assert found["health"] == "failing" and found["layers_by_health"]["failing"] == "1"
+    assert found["health"] == "failing" and found["layers_by_health"]["failing"] == "2"
+    assert found["layers"] == "3"
+    assert found["layers_by_verdict"] == {"pass": "1", "fail": "2", "inconclusive": "0"}
     page = ask(daemon, f"/runs/{path}")[2].decode()
     changes = page[page.index("What changed"):page.index("</ol>")]
-    assert changes.count("<li>") == 1 and "replica 2 differs from replica 0" in changes
+    assert changes.count("<li>") == 2 and "replica 2 differs from replica 0" in changes
+    rows = page[page.index("</ol>"):]
+    assert rows.count("no report of replica 0") == 1 and f"/runs/{path}/layers/c?replica=1" in rows
+    only = get(daemon, f"/v1/runs/{path}?replica=1", "http-run")
+    assert only["layers_by_verdict"] == {"pass": "1", "fail": "1", "inconclusive": "0"}
 
 
 def test_a_history_has_one_value_for_each_step_and_field(daemon, filed):
