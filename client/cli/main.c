@@ -157,5 +157,7 @@ static enum exit_code flush_output(enum exit_code code)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ,
+           SIG_IGN); /* a write beyond `ulimit -f` fails like one on a full disk */
     return (int)flush_output(run(argc, argv));
 }

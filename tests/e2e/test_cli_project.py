@@ -3,6 +3,7 @@
 where the output may be. The tests create all their files."""
 import json
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import reference as ref
 import schemas
 from checkpoints import Raw, bf16, f8, header_of, load, save
-from tritd import cli
+from tritd import BINARIES, RUNNER, cli
 
 NOBODY = {"TRITD_ADDRESS": "127.0.0.1:1"}  # refused before anything is sent
 
@@ -302,6 +303,16 @@ def test_the_input_is_never_the_output(latents, tmp_path):
         assert latents.read_bytes() == before
     done = project(None, tmp_path / "soft.safetensors", latents, "--force", code=2, env=NOBODY)
     assert "input itself" in done.stderr
+
+
+def test_a_limit_of_file_sizes_is_an_error(daemon, latents, out):
+    """It does not end trit by a signal, without a word."""
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *RUNNER, str(BINARIES / "trit"), "project",
+         str(latents), "-o", str(out)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=dict(os.environ, TRITD_ADDRESS=daemon.rpc))
+    assert done.returncode == 3 and "File too large" in done.stderr
+    assert not out.exists()
 
 
 def test_an_existing_output_stays_unless_forced(daemon, latents, out):
