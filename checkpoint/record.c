@@ -103,6 +103,8 @@ static int read_terms(const json_t *json, struct layer_terms *terms,
         return nonsense(failure, "partial_group");
     read.group_size = (uint32_t)group_size;
     read.partial_group = (enum trit_partial_group)partial_group;
+    if (terms_check(&read, &(struct failure){.status = TRIT_OK}) < 0)
+        return nonsense(failure, "group_size");
     *terms = read;
     return 0;
 }

@@ -34,6 +34,9 @@ CASE(hostile_records, "a record with any invalid member is refused")
         "{\"encoding\":1}",
         "{\"encoding\":\"no\",\"group_size\":128,\"partial_group\":\"padded\",\"layers\":{}}",
         "{\"encoding\":\"int8\",\"group_size\":1,\"partial_group\":\"padded\",\"layers\":{}}",
+        "{\"encoding\":\"pq2_0\",\"group_size\":64,\"partial_group\":\"padded\",\"layers\":{}}",
+        "{\"encoding\":\"mlx_2bit\",\"group_size\":256,\"partial_group\":\"padded\","
+        "\"layers\":{}}",
         "{\"encoding\":\"int8\",\"group_size\":-1,\"partial_group\":\"padded\",\"layers\":{}}",
         "{\"encoding\":\"int8\",\"group_size\":\"128\",\"partial_group\":\"padded\","
         "\"layers\":{}}",
