@@ -85,6 +85,11 @@ static const char *const norm_modules[] = {
     "*groupnorm*",  "*group_norm*", "*batchnorm*",  "*batch_norm*", "ln",
     "ln[0-9]*",     "ln_*",         "*_ln",         NULL,
 };
+/* NVIDIA's Transformer Engine keeps the norm and the layer behind it in one module: the
+ * matrix is layernorm_qkv.weight, the norm layernorm_qkv.layer_norm_weight. */
+static const char *const norm_and_layer_modules[] = {
+    "layernorm_qkv", "layernorm_query", "layernorm_linear", "layernorm_mlp", NULL,
+};
 static const char *const norm_leaves[] = {"weight_g", "original0", NULL};
 
 static const char *const router_parts[] = {"*router*", NULL};
@@ -317,7 +322,8 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         return ROLE_ROTARY;
     if (matches(name.module, position_modules))
         return ROLE_POSITION;
-    if (matches(name.module, norm_modules) || matches(name.leaf, norm_leaves))
+    if ((matches(name.module, norm_modules) || matches(name.leaf, norm_leaves)) &&
+        !(entry->rank == 2 && matches(name.module, norm_and_layer_modules)))
         return ROLE_NORM;
     if (entry->rank < 2 || matches(name.leaf, other_leaves))
         return ROLE_OTHER;

@@ -40,7 +40,9 @@ CASE(knows_layers,
         "x.attention.output.dense.weight", "attn.output.weight", "blocks.0.mlp.w1",
         "norm1.linear.weight", "mlp.down.weight", "lora.base_layer.weight",
         "europe.weight", "pos_proj.weight", "rotor.weight",
-        "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b");
+        "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b",
+        "self_attention.layernorm_qkv.weight", "layernorm_mlp.fc1_weight",
+        "inter_attention.layernorm_query.weight");
 }
 
 CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")
@@ -77,6 +79,8 @@ CASE(knows_what_stays,
     ALL(ROLE_OTHER, "mamba.A_log", "attn.causal_mask", "position.x_ids");
     expect(ROLE_OTHER, "vector", 8, 0, 0);
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
+    expect(ROLE_NORM, "layernorm_qkv.layer_norm_weight", 8, 0, 0);
+    expect(ROLE_NORM, "self_attn.q_norm.weight", 8, 64, 0); /* of Cohere: a row a head */
 }
 
 CASE(
