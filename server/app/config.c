@@ -161,6 +161,14 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
 /* ---- the three sources ----------------------------------------------------------- */
 
+/* The command line replaces what the environment says, which replaces the file. */
+static void next_source(struct config *config)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (rows[i].kind == OPTION_LIST)
+            ((struct option_list *)((char *)config + rows[i].offset))->older = true;
+}
+
 static int set(struct config *config, const struct option_row *row, const char *source,
                const char *value, struct failure *failure)
 {
@@ -194,6 +202,7 @@ static int listen_from_environment(struct config *config, const struct option_ro
 
 static int read_environment(struct config *config, struct failure *failure)
 {
+    next_source(config);
     for (size_t i = 0; i < ROW_COUNT; i++) {
         char name[64];
         const char *value;
@@ -335,21 +344,6 @@ static int validate_address(const struct config *config, const char *address,
                       address, missing);
 }
 
-static int validate_tls(const struct config *config, struct failure *failure)
-{
-    if (config->tls_cert && !config->tls_key)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-cert",
-                          "the key is missing: set --tls-key too");
-    if (config->tls_key && !config->tls_cert)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-key",
-                          "the certificate is missing: set --tls-cert too");
-    if (config->tls_client_ca && !config->tls_cert)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-client-ca",
-                          "clients' certificates need TLS: set --tls-cert and --tls-key "
-                          "too");
-    return 0;
-}
-
 static int validate_addresses(const struct config *config, struct failure *failure)
 {
     for (size_t i = 0; i < config->listen_count; i++)
@@ -365,7 +359,9 @@ static int validate(const struct config *config, struct failure *failure)
 {
     struct health_rules rules;
 
-    if (validate_tls(config, failure) < 0 || validate_addresses(config, failure) < 0 ||
+    if (tls_validate(config->tls_cert, config->tls_key, config->tls_client_ca, failure) <
+            0 ||
+        validate_addresses(config, failure) < 0 ||
         option_health_rules(&config->health_rules, &rules, failure) < 0)
         return -1;
     if (strcmp(config->http_tls, "on") != 0 && strcmp(config->http_tls, "off") != 0)
@@ -423,6 +419,7 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
         config_fini(&fresh);
         return -1;
     }
+    next_source(&fresh);
     if (arguments.listens)
         fresh.listen_count = 0;
     if (fresh.listen_count == 0 && !arguments.listens)

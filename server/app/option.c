@@ -118,17 +118,11 @@ static int set_word(const struct option_row *row, void *at, const char *source,
     }
 }
 
-/* The command line replaces what the environment says, which replaces the file. */
 static int add_text(const struct option_row *row, struct option_list *list,
                     const char *source, const char *value, struct failure *failure)
 {
-    char from = '/';
-
-    if (*source == '-' || strncmp(source, "TRITD_", 6) == 0)
-        from = *source;
-    if (list->from != from)
-        list->count = 0;
-    list->from = from;
+    if (list->older)
+        *list = (struct option_list){.count = 0};
     if (*value == '\0')
         return refuse_empty(row, source, failure);
     if (list->count == OPTION_LIST_MAX)

@@ -30,7 +30,7 @@ enum { OPTION_LIST_MAX = 16 };
 struct option_list { /* the texts are as given, each perhaps several parts with commas */
     const char *values[OPTION_LIST_MAX];
     size_t count;
-    char from; /* how its source begins; a later kind of source replaces the list */
+    bool older; /* of an earlier kind of source: the next value begins a new list */
 };
 
 struct option_row {

@@ -55,3 +55,19 @@ int limits_validate(const struct limits *limits, struct failure *failure)
                           limits->message_bytes_max);
     return 0;
 }
+
+int tls_validate(const char *cert, const char *key, const char *client_ca,
+                 struct failure *failure)
+{
+    if (cert && !key)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-cert",
+                          "the key is missing: set --tls-key too");
+    if (key && !cert)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-key",
+                          "the certificate is missing: set --tls-cert too");
+    if (client_ca && !cert)
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "tls-client-ca",
+                          "clients' certificates need TLS: set --tls-cert and --tls-key "
+                          "too");
+    return 0;
+}

@@ -82,9 +82,9 @@ def test_it_stops_immediately_when_idle(start, how):
     assert time.monotonic() - began < (20 if SLOW else 3)
 
 
-def run_tritd(*words, env=None):
+def run_tritd(*words, env=None, cwd=None):
     return subprocess.run([*RUNNER, str(BINARIES / "tritd"), *map(str, words)], text=True,
-                          env=dict(os.environ, **(env or {})),
+                          env=dict(os.environ, **(env or {})), cwd=cwd,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
 
 
@@ -205,6 +205,18 @@ def test_the_configuration_file_may_come_from_the_environment(start, tmp_path):
     done = run_tritd("--check-config", "--http", "off",
                      env={"TRITD_LISTEN": "127.0.0.1:0,localhost:99999"})
     assert done.returncode == 2 and "localhost:99999" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["-x.conf", "TRITD_x.conf"])
+def test_a_later_source_replaces_a_list_whatever_the_files_name(tmp_path, name):
+    """Of 16 host names in the file and one of a later source, that one is left: 17 would be too
+    many."""
+    (tmp_path / name).write_text("http-host = a\n" * 16)
+    for words, env in [(("--http-host", "b"), {}), ((), {"TRITD_HTTP_HOST": "b"})]:
+        done = run_tritd("--check-config", "--config", name, *words, env=env, cwd=tmp_path)
+        assert done.returncode == 0, done
+    (tmp_path / name).write_text("http-host = a\n" * 17)
+    assert run_tritd("--check-config", "--config", name, cwd=tmp_path).returncode == 2
 
 
 def test_an_unusable_data_dir_is_refused_by_name(start, tmp_path):
