@@ -8,6 +8,17 @@
 #include "checkpoint/config.h"
 #include "checkpoint/contents.h"
 
+/* Are the layers of this model what trit writes as mlx_2bit? MLX has groups of 32 too; such
+ * weights are decoded like those of other widths. */
+static bool is_mlx_2bit(const struct model_config *config)
+{
+    const struct layer_terms told = {.encoding = TRIT_ENCODING_MLX_2BIT,
+                                     .group_size = config->group_size};
+    struct failure why = {.status = TRIT_OK};
+
+    return config->bits == 2 && (told.group_size == 0 || terms_check(&told, &why) == 0);
+}
+
 struct layer_terms terms_of(const struct checkpoint_options *options,
                             const struct record *record)
 {
@@ -15,7 +26,7 @@ struct layer_terms terms_of(const struct checkpoint_options *options,
 
     if (record && record->layers)
         terms = record->terms;
-    else if (record && options->config && options->config->bits == 2)
+    else if (record && options->config && is_mlx_2bit(options->config))
         terms = (struct layer_terms){.encoding = TRIT_ENCODING_MLX_2BIT,
                                      .group_size = options->config->group_size};
     else if (record && options->config &&

@@ -44,16 +44,16 @@ def mlx(random, bits, ternary, group=64):
             values.astype(np.float32), {"quantization": {"group_size": group, "bits": bits}})
 
 
-@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
-def test_mlx(daemon, tmp_path, random, bits):
+@pytest.mark.parametrize("bits, group", [(2, 64), (2, 32), (3, 64), (4, 64), (5, 64), (6, 64), (8, 64)])
+def test_mlx(daemon, tmp_path, random, bits, group):
     """MLX's layers of 2 to 8 bits pass if their values are ternary, and fail otherwise."""
-    tensors, _, config = mlx(random, bits, True)
+    tensors, _, config = mlx(random, bits, True, group)
     code, found, kinds = verify(daemon, folder(tmp_path / "a", tensors, config))
     assert code == 0 and not kinds and found["share_examined"] == 1
     assert found["layers"][0]["shape"] == [16, 256]
-    tensors, _, config = mlx(random, bits, False)
+    tensors, _, config = mlx(random, bits, False, group)
     code, _, kinds = verify(daemon, folder(tmp_path / "b", tensors, config))
-    assert code == 1 and kinds == {"code_out_of_range" if bits == 2 else "not_ternary"}
+    assert code == 1 and kinds == {"code_out_of_range" if (bits, group) == (2, 64) else "not_ternary"}
 
 
 @pytest.mark.parametrize("bits", [3, 4, 8])
