@@ -318,6 +318,16 @@ bool name_is_conv1d(const char *name)
     return false;
 }
 
+const char *config_may_turn(bool has_config, const struct tensor_entry *layer)
+{
+    if (ends_with(layer->name, ".kernel") || ends_with(layer->name, "/kernel"))
+        return "Flax";
+    return !has_config && layer->shape[0] != layer->shape[1] &&
+                   name_is_conv1d(layer->name)
+               ? "GPT-2"
+               : NULL;
+}
+
 bool config_has_reciprocals(const struct model_config *config)
 {
     return config && strcmp(config->quant_method, "bitnet") == 0 &&

@@ -147,12 +147,16 @@ static const char *warning_of(const struct planning *p, size_t index)
                  role_name(content->role));
         return keep_text(p->plan, text);
     }
-    return content->layout == LAYOUT_OUT_IN && !p->has_config &&
-                   name_is_conv1d(p->input->entries[index].name) &&
-                   content->dense.shape[0] != content->dense.shape[1]
-               ? "taken as [out, in]; GPT-2 stores a layer of this name as [in, out], "
-                 "which --transposed says"
-               : NULL;
+    const char *turning = content->layout == LAYOUT_OUT_IN
+                              ? config_may_turn(p->has_config, &content->dense)
+                              : NULL;
+    if (!turning)
+        return NULL;
+    snprintf(text, sizeof(text),
+             "taken as [out, in]; %s stores a layer of this name as [in, out], which "
+             "--transposed says",
+             turning);
+    return keep_text(p->plan, text);
 }
 
 /* Plans the tensors of an encoded layer, or refuses it if the encoding cannot hold it. */

@@ -58,7 +58,11 @@ def test_conv1d(daemon, tmp_path, normal):
     (tmp_path / "config.json").write_text("{}")  # tells no architecture
     done = cli(None, "project", tmp_path / "in_out.safetensors", "-n", "--json")
     warned, = schemas.read(done.stdout)["tensors"]
-    assert "--transposed" in warned["warning"]
+    assert "GPT-2" in warned["warning"] and "--transposed" in warned["warning"]
+    for name in ("mlp.wi.kernel", "params/mlp/wi/kernel"):
+        save(tmp_path / "flax.safetensors", {name: weight[:, :256].copy()})
+        done = cli(None, "project", tmp_path / "flax.safetensors", "-n", "--json")
+        assert "Flax" in schemas.read(done.stdout)["tensors"][0]["warning"]
     for name, words in (("in_out", ("--transposed", "*c_attn*")), ("out_in", ())):
         cli(daemon, "project", tmp_path / f"{name}.safetensors", "-o",
             tmp_path / f"{name}.out.safetensors", *words)
