@@ -164,9 +164,9 @@ static void put_summary(struct text *text, const struct sides *sides)
         text_format(text, "<tr><th scope=\"row\" class=\"name\">%s: ", side ? "B" : "A");
         html_run_link(text, state->run, (struct html_view){0});
         text_put(text, "</th><td>");
-        html_condition(text, state->condition);
+        html_condition(text, state->layers.condition);
         text_put(text, "</td><td>");
-        html_conditions(text, state->conditions);
+        html_conditions(text, state->layers.conditions);
         text_put(text, "</td><td class=\"num\">");
         html_steps(text, state->facts.has_steps, state->facts.step_min,
                    state->facts.step_max);
@@ -234,7 +234,9 @@ static void put_row(struct text *text, const struct sides *sides,
     put_cells(text, pair, put_scale);
     put_cells(text, pair, put_sqnr);
     text_put(text, "<td>");
-    if (!both)
+    if (!both && sides->states[!side].layers.more)
+        text_format(text, "not listed of %s", side ? "A" : "B");
+    else if (!both)
         text_format(text, "only in %s", side ? "B" : "A");
     else if (memcmp(pair[0]->digest, pair[1]->digest, TRIT_DIGEST_BYTES) == 0)
         text_put(text, "equal");
@@ -253,13 +255,13 @@ static void put_layers(struct text *text, const struct sides *sides,
     size_t at[SIDES] = {0, 0}, row = 0;
     struct text query = {0};
 
-    while (at[0] < states[0].layer_count || at[1] < states[1].layer_count) {
+    while (at[0] < states[0].layers.count || at[1] < states[1].layers.count) {
         const struct layer_state *pair[SIDES];
         int order;
 
         for (int side = 0; side < SIDES; side++)
-            pair[side] = at[side] < states[side].layer_count
-                             ? &states[side].layers[at[side]]
+            pair[side] = at[side] < states[side].layers.count
+                             ? &states[side].layers.list[at[side]]
                              : NULL;
         order = !pair[0]   ? 1
                 : !pair[1] ? -1
@@ -284,7 +286,7 @@ static void put_layers(struct text *text, const struct sides *sides,
     text_add(&query, "", 1);
     if (!query.failed)
         html_pages(text, query.bytes, request->page,
-                   at[0] < states[0].layer_count || at[1] < states[1].layer_count);
+                   at[0] < states[0].layers.count || at[1] < states[1].layers.count);
     text->failed |= query.failed;
     text_fini(&query);
 }
@@ -300,7 +302,7 @@ static void put_table(struct text *text, struct sides *sides,
     };
 
     for (int side = 0; side < SIDES; side++)
-        run_state_sort_natural(&sides->states[side]);
+        run_layers_sort_natural(&sides->states[side].layers);
     text_put(text, "<h2>Newest reports</h2>\n");
     html_table_begin(text, "Layers of both runs", "");
     html_heads(text, heads);

@@ -268,7 +268,7 @@ static int table(const struct web_config *web, const struct request *request,
 static void put_neighbour(struct text *text, const struct run_state *state, size_t at,
                           bool next, struct html_view view)
 {
-    const char *name = state->layers[at].name;
+    const char *name = state->layers.list[at].name;
 
     text_format(text, "<a rel=\"%s\" href=\"/runs/", next ? "next" : "prev");
     text_segment(text, state->run);
@@ -286,15 +286,15 @@ static void put_neighbours(struct text *text, struct run_state *state, const cha
 {
     size_t at = 0;
 
-    run_state_sort_natural(state);
-    while (at < state->layer_count && strcmp(state->layers[at].name, layer) != 0)
+    run_layers_sort_natural(&state->layers);
+    while (at < state->layers.count && strcmp(state->layers.list[at].name, layer) != 0)
         at++;
-    if (at == state->layer_count || state->layer_count < 2)
+    if (at == state->layers.count || state->layers.count < 2)
         return;
     text_put(text, "<nav class=\"pages\" aria-label=\"Layers\">");
     if (at > 0)
         put_neighbour(text, state, at - 1, false, view);
-    if (at + 1 < state->layer_count)
+    if (at + 1 < state->layers.count)
         put_neighbour(text, state, at + 1, true, view);
     text_put(text, "</nav>\n");
 }

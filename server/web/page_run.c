@@ -25,12 +25,11 @@ static void put_summary(struct text *text, const struct run_state *state)
     const struct store_run_info *facts = &state->facts;
 
     text_put(text, "<dl class=\"tiles\">\n<div><dt>Health</dt><dd>");
-    html_condition(text, state->condition);
+    html_condition(text, state->layers.condition);
     text_put(text, "</dd></div>\n<div><dt>Layers</dt><dd>");
-    html_count(text, state->layer_count);
-    text_put(text, state->more ? " and more" : "");
+    html_count(text, state->layers.total);
     text_put(text, "</dd></div>\n<div class=\"two\"><dt>By health</dt><dd>");
-    html_conditions(text, state->conditions);
+    html_conditions(text, state->layers.conditions);
     text_put(text, "</dd></div>\n<div><dt>Steps</dt><dd>");
     html_steps(text, facts->has_steps, facts->step_min, facts->step_max);
     text_put(text, "</dd></div>\n<div><dt>Reports</dt><dd>");
@@ -111,7 +110,7 @@ static void put_silent(struct text *text, const struct run_state *state,
     text_format(text,
                 " <span class=\"step\">since step %" PRIu64
                 "</span> %s%zu layers have stopped reporting: ",
-                since_of(list[0]), count == state->layer_count ? "all " : "", count);
+                since_of(list[0]), count == state->layers.total ? "all " : "", count);
     for (size_t i = 0; i < count && i < NAMED_MAX; i++) {
         text_put(text, i ? ", " : "");
         put_link(text, state, list[i]);
@@ -160,8 +159,8 @@ static void put_list(struct text *text, const struct run_state *state,
 static int put_changes(struct text *text, const struct run_state *state,
                        struct failure *failure)
 {
-    size_t sick =
-        state->conditions[CONDITION_WARNING] + state->conditions[CONDITION_FAILING];
+    size_t sick = state->layers.conditions[CONDITION_WARNING] +
+                  state->layers.conditions[CONDITION_FAILING];
     const struct layer_state **list;
     size_t count = 0;
 
@@ -173,9 +172,9 @@ static int put_changes(struct text *text, const struct run_state *state,
     list = calloc(2 * sick, sizeof(list[0]));
     if (!list)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-    for (size_t i = 0; i < state->layer_count && count < sick; i++)
-        if (state->layers[i].condition >= CONDITION_WARNING)
-            list[count++] = &state->layers[i];
+    for (size_t i = 0; i < state->layers.count && count < sick; i++)
+        if (state->layers.list[i].condition >= CONDITION_WARNING)
+            list[count++] = &state->layers.list[i];
     qsort(list, count, sizeof(list[0]), compare_changes);
     put_list(text, state, list, count, part_silent(list, count, list + sick));
     free(list);
@@ -378,11 +377,11 @@ static void put_map(struct text *text, struct map *map, const struct run_state *
     heat_legend(text, map->quantity);
     html_table_begin(text, "Layers and their steps", "layers");
     put_map_heads(text, map);
-    for (size_t i = 0; i < state->layer_count && shown <= PAGE_ROWS_MAX; i++) {
-        if (!wanted(request, &state->layers[i]) || found++ < skip)
+    for (size_t i = 0; i < state->layers.count && shown <= PAGE_ROWS_MAX; i++) {
+        if (!wanted(request, &state->layers.list[i]) || found++ < skip)
             continue;
         if (shown++ < PAGE_ROWS_MAX)
-            put_row(text, map, state, &state->layers[i]);
+            put_row(text, map, state, &state->layers.list[i]);
     }
     html_table_end(text);
     if (found == 0)
@@ -454,11 +453,18 @@ static int put_page(const struct web_config *web, const struct request *request,
         html_waiting(web, text, state->run, failure) < 0)
         return -1;
     if (strcmp(request->order, "name") == 0)
-        run_state_sort_natural(state);
+        run_layers_sort_natural(&state->layers);
     else
-        run_state_sort_worst(state);
+        run_layers_sort_worst(&state->layers);
     text_put(text, "<h2 id=\"map\">Layers and their steps</h2>\n");
     put_form(text, request, map->quantity);
+    if (state->layers.more) {
+        text_put(text, "<p class=\"note\">Of ");
+        html_count(text, state->layers.total);
+        text_put(text, " layers ");
+        html_count(text, state->layers.count);
+        text_put(text, " are listed, with those that are not well.</p>\n");
+    }
     if (map->history.more || map->history.cut)
         text_put(text, "<p class=\"note\">The run has more reports than one page reads; "
                        "some strips are incomplete.</p>\n");
