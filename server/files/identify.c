@@ -187,6 +187,22 @@ static bool is_pickle(const struct piece *head)
            head->bytes[1] <= 5;
 }
 
+/* A ModelProto begins with its field 1, the version of the format, and then has the name of
+ * the program that wrote it (field 2), or the graph (field 7). */
+static bool is_onnx(const struct piece *head)
+{
+    enum {
+        VERSION = 1 << 3,
+        VERSION_MAX = 31,
+        PRODUCER = 2 << 3 | 2,
+        GRAPH = 7 << 3 | 2
+    };
+
+    return head->count >= 3 && head->bytes[0] == VERSION && head->bytes[1] > 0 &&
+           head->bytes[1] <= VERSION_MAX &&
+           (head->bytes[2] == PRODUCER || head->bytes[2] == GRAPH);
+}
+
 /* ---- text ------------------------------------------------------------------------- */
 
 /* No control characters except those of lines, and no byte that UTF-8 never has. */
@@ -297,6 +313,8 @@ int identify_source(struct source *source, char text[IDENTITY_BYTES],
             result = say(text, magics[i].text);
     if (result == 0 && is_pickle(&head))
         result = say(text, "is a Python pickle" PICKLE_IS_CODE);
+    if (result == 0 && is_onnx(&head))
+        result = say(text, "is an ONNX model" READ_ARE);
     return result == 0 ? identify_text(source, &head, text) : result;
 }
 

@@ -200,6 +200,8 @@ CASE(names_other_formats, "other formats are identified by their magic bytes")
         {"\xfd\x37\x7aXZ\0", 6, "it is compressed by xz: unpack it first"},
         {"\x28\xb5\x2f\xfd", 4, "it is compressed by zstd: unpack it first"},
         {"BZh9", 4, "it is compressed by bzip2: unpack it first"},
+        {"\x08\x08\x12\x07pytorch", 11,
+         "it is an ONNX model; only safetensors, GGUF, .npy and Keras 3 files are read"},
         {"xxxxTFL3", 8,
          "it is a TensorFlow Lite model; only safetensors, GGUF, .npy and "
          "Keras 3 files are read"},
