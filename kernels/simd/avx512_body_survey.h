@@ -18,6 +18,8 @@ struct survey {
     f32v high[BLOCK_GROUPS], low[BLOCK_GROUPS];
 };
 
+enum survey_detail { SURVEY_CODES, SURVEY_NEAR, SURVEY_SUMS };
+
 /* Else gcc joins masks in general registers. */
 static inline void store_mask16(uint16_t *to, __mmask16 mask)
 {
@@ -63,7 +65,7 @@ static inline void survey_totals(double to[BLOCK_GROUPS], struct survey *survey,
 /* Adds the block's counts; *found: how many are beyond the threshold in each unit. */
 static inline void survey_count(const struct survey *survey, size_t units,
                                 sign_tally *tally, near_count *near,
-                                uint64_t found[SURVEY_UNITS])
+                                uint64_t found[SURVEY_UNITS], enum survey_detail detail)
 {
     __m512i nonzeros = _mm512_setzero_si512(), positives = nonzeros, nears = nonzeros;
     for (size_t i = 0; i < units; i += 8) {
@@ -74,8 +76,9 @@ static inline void survey_count(const struct survey *survey, size_t units,
         nonzeros = _mm512_add_epi64(nonzeros, by);
         positives = _mm512_add_epi64(
             positives, _mm512_popcnt_epi64(_mm512_andnot_si512(minus, beyond)));
-        nears = _mm512_add_epi64(
-            nears, _mm512_popcnt_epi64(_mm512_load_si512(survey->near + 4 * i)));
+        if (detail >= SURVEY_NEAR)
+            nears = _mm512_add_epi64(
+                nears, _mm512_popcnt_epi64(_mm512_load_si512(survey->near + 4 * i)));
     }
     tally->nonzeros += (uint64_t)_mm512_reduce_add_epi64(nonzeros);
     tally->positives += (uint64_t)_mm512_reduce_add_epi64(positives);

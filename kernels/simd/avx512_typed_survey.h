@@ -5,8 +5,9 @@
 
 /* Surveys 16 elements, the i-th of the block. The upper 12 bits of a magnitude and what is
  * missing from it are summed apart: sum[0] and sum[1]. */
-static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
-                              thresholds keys)
+static inline __attribute__((always_inline)) void
+survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in, thresholds keys,
+           enum survey_detail detail)
 {
     const __m512i x = _mm512_loadu_si512(in);
     const __m512i key = _mm512_and_si512(x, _mm512_set1_epi32(0x7fffffff)),
@@ -15,9 +16,12 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
     const f32v low = (f32v)key - (f32v)high;
     store_mask16(&to->beyond[i], beyond);
     store_mask16(&to->minus[i], _mm512_movepi32_mask(x));
-    store_mask16(&to->near[i],
-                 _mm512_cmpgt_epi32_mask((__m512i)keys.end,
-                                         _mm512_add_epi32(key, (__m512i)keys.shift)));
+    if (detail >= SURVEY_NEAR)
+        store_mask16(&to->near[i],
+                     _mm512_cmpgt_epi32_mask((__m512i)keys.end,
+                                             _mm512_add_epi32(key, (__m512i)keys.shift)));
+    if (detail < SURVEY_SUMS)
+        return;
     sum[0] = _mm512_mask_add_ps(sum[0], beyond, sum[0], (f32v)high);
     sum[1] = _mm512_mask_add_ps(sum[1], beyond, sum[1], low);
 }
@@ -25,8 +29,9 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
 #else
 
 /* Surveys 32 elements; those beyond the threshold are summed as f32, the others as 0. */
-static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in,
-                              thresholds keys)
+static inline __attribute__((always_inline)) void
+survey_add(struct survey *to, size_t i, f32v sum[2], const uint8_t *in, thresholds keys,
+           enum survey_detail detail)
 {
     const __m512i x = _mm512_loadu_si512(in);
     const __m512i key = _mm512_and_si512(x, _mm512_set1_epi16(0x7fff));
@@ -34,9 +39,12 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
     f32v wide[2];
     store_mask32(&to->beyond[2 * i], beyond);
     store_mask32(&to->minus[2 * i], _mm512_movepi16_mask(x));
-    store_mask32(&to->near[2 * i],
-                 _mm512_cmpgt_epi16_mask((__m512i)keys.end,
-                                         _mm512_add_epi16(key, (__m512i)keys.shift)));
+    if (detail >= SURVEY_NEAR)
+        store_mask32(&to->near[2 * i],
+                     _mm512_cmpgt_epi16_mask((__m512i)keys.end,
+                                             _mm512_add_epi16(key, (__m512i)keys.shift)));
+    if (detail < SURVEY_SUMS)
+        return;
     exact_parts(wide, (keyv)_mm512_maskz_mov_epi16(beyond, key));
     sum[0] += wide[0];
     sum[1] += wide[1];
@@ -45,14 +53,18 @@ static inline void survey_add(struct survey *to, size_t i, f32v sum[2], const ui
 #endif
 
 /* Surveys group g, of `units` units. */
-static inline void survey_group(struct survey *to, size_t g, size_t units,
-                                const uint8_t *in, const struct keys *keys)
+static inline __attribute__((always_inline)) void
+survey_group(struct survey *to, size_t g, size_t units, const uint8_t *in,
+             const struct keys *keys, enum survey_detail detail)
 {
     const thresholds all = thresholds_of(keys, g);
     f32v sum[2] = {{0}, {0}};
     for (size_t i = 0; i < units * UNIT_VECTORS; i += UNIT_VECTORS)
         for (size_t k = 0; k < UNIT_VECTORS; k++)
-            survey_add(to, g * units * UNIT_VECTORS + i + k, sum, in + (i + k) * 64, all);
+            survey_add(to, g * units * UNIT_VECTORS + i + k, sum, in + (i + k) * 64, all,
+                       detail);
+    if (detail < SURVEY_SUMS)
+        return;
     to->high[g] = ELEMENT_BYTES == 4 ? sum[0] : (sum[0] + sum[1]) * (float)BEYOND_SCALE;
     to->low[g] = sum[1];
 }

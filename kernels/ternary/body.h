@@ -65,12 +65,14 @@
  *
  * An ISA may define SURVEYS as 1, and then, for a block (body_survey.h):
  *   survey, SURVEY_UNITS        what is kept of a block; most units in one
- *   survey_group*(s, g, units, p, keys)   surveys group g
+ *   survey_detail               SURVEY_CODES: only what codes need; SURVEY_NEAR: also what
+ *                               is near the threshold; SURVEY_SUMS: also sums
+ *   survey_group*(s, g, units, p, keys, detail)   surveys group g
  *   survey_end(s, units)        after the last group of a block of so many units
  *   survey_totals(to, s, two)   of each group, the sum beyond the threshold, `two`:
  *                               of two parts
- *   survey_count(s, units, tally, near, found)   adds all counts; of each unit, how many
- *                               elements are beyond the threshold
+ *   survey_count(s, units, tally, near, found, detail)   adds all counts; of each unit,
+ *                               how many elements are beyond the threshold
  *   survey_codes(s, u)          the codes of unit u
  *   survey_pack(s, units)       the block's 2-bit codes, in s->codes
  */
@@ -181,6 +183,29 @@ struct tally {
 INLINE struct tally tally_zero(void)
 {
     return (struct tally){sign_tally_zero(), near_count_zero(), 0, 0};
+}
+
+/* A local copy, because stores may alias the original: no more of it than is counted. */
+INLINE struct tally tally_copy(const struct tally *from, enum tally_detail detail)
+{
+    struct tally tally = tally_zero();
+    if (detail != TALLY_NONE)
+        tally.codes = from->codes;
+    if (detail == TALLY_ALL)
+        tally.near = from->near;
+    return tally;
+}
+
+INLINE void tally_return(struct tally *to, const struct tally *tally,
+                         enum tally_detail detail)
+{
+    if (detail == TALLY_NONE)
+        return;
+    to->codes = tally->codes;
+    to->seen += tally->seen;
+    to->elements += tally->elements;
+    if (detail == TALLY_ALL)
+        to->near = tally->near;
 }
 
 /* Adds the codes that were counted; returns how many are nonzero. */

@@ -7,7 +7,8 @@ struct emitter {
     const struct packing *packing; /* NULL: dense */
     size_t in_bytes, out_bytes;    /* of a group */
     bool stream;
-    bool surveyed; /* survey_block does the outputs */
+    bool surveyed;         /* survey_block does the outputs */
+    struct survey *survey; /* of the block that is being emitted, where SURVEYS */
 };
 
 /* Fetches a group's part of what is read next, from `begin` to `end`, into L2. Each pass

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the second pass of a full report on 2-bit codes in sequence or int8, where
- * an ISA has SURVEYS. A block is surveyed before anything is emitted: the outcomes of its
- * comparisons are kept, a bit an element, and what is beyond the thresholds is summed. Then
- * counts and codes of several groups are computed from these bits together. */
+/* Part of body.h: the second pass of a full report on 2-bit codes in sequence or int8, and of
+ * groups of 128 to 2-bit codes (typed_frequent.h), where an ISA has SURVEYS. A block is
+ * surveyed before anything is emitted: the outcomes of its comparisons are kept, a bit an
+ * element, and for a report what is beyond the thresholds is summed. Then counts and codes
+ * of several groups are computed from these bits together. */
 
 #ifndef SURVEYS
 #define SURVEYS 0
 #endif
 
-/* Only a run that is in the caches, and groups for which the sums are exact (NUMERICS.md,
+/* Of a report only a run that is in the caches, and groups for which the sums are exact (NUMERICS.md,
  * "What is beyond the threshold"). */
 INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *packing,
                          size_t group_bytes)
@@ -19,26 +20,43 @@ INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *
            job->group_len % UNIT == 0;
 }
 
-#if SURVEYS
+#if !SURVEYS
 
-/* Copies a block's codes to where they are asked for, with the scales between them. */
-INLINE void emit_surveyed_lsb(const struct emitter *emitter, const struct scales *scales,
-                              size_t begin, const uint8_t *codes)
+struct survey {
+    char nothing;
+};
+
+#else
+
+/* Copies a block's codes to where they are asked for, with the scales between them: groups
+ * of `len` elements to blocks of `elements`. */
+ALWAYS_INLINE void copy_codes(const struct emitter *emitter, const struct scales *scales,
+                              size_t begin, const uint8_t *codes, size_t len,
+                              size_t elements)
 {
-    const struct ternarize_job *job = emitter->job;
     const struct packing packing = *emitter->packing; /* a copy: stores may alias it */
-    const size_t len = job->group_len;
-    uint8_t *block = (uint8_t *)job->out + begin * emitter->out_bytes;
-    for (size_t g = 0; g < scales->count; g++)
-        for (size_t i = 0; i < len; i += packing.elements, block += packing.bytes) {
+    const size_t count = scales->count;
+    uint8_t *block = (uint8_t *)emitter->job->out + begin * emitter->out_bytes;
+    for (size_t g = 0; g < count; g++)
+        for (size_t i = 0; i < len; i += elements, block += packing.bytes) {
             uint8_t *to = block + packing.codes_at;
-            if (packing.elements == 2 * UNIT) /* in one vector */
+            if (elements == 2 * UNIT) /* in one vector */
                 memcpy(to, codes, 2 * PACKED_BYTES);
             else
                 memcpy(to, codes, PACKED_BYTES);
-            codes += packing.elements / 4;
+            codes += elements / 4;
             store_block_scale(block, &packing, scales->f16[g]);
         }
+}
+
+INLINE void emit_surveyed_lsb(const struct emitter *emitter, const struct scales *scales,
+                              size_t begin, const uint8_t *codes)
+{
+    const size_t len = emitter->job->group_len, elements = emitter->packing->elements;
+    if (len == FREQUENT_LEN && elements == FREQUENT_LEN)
+        copy_codes(emitter, scales, begin, codes, FREQUENT_LEN, FREQUENT_LEN);
+    else
+        copy_codes(emitter, scales, begin, codes, len, elements);
 }
 
 /* What a survey emits for a block. */

@@ -183,41 +183,7 @@ static void finish_block(const struct emitter *emitter, const struct first_pass 
         sum_block(job, begin, scales, &first->widened);
 }
 
-/* The frequent case of emit_groups: groups of 128 to one block each and nowhere else. Then
- * the loop has few instructions beside those of its vectors. */
-ALWAYS_INLINE bool emits_frequent(const struct emitter *emitter, enum form form)
-{
-    const struct ternarize_job *job = emitter->job;
-    return form == FORM_LSB && LSB_UNROLLED && job->group_len == FREQUENT_LEN &&
-           emitter->packing->elements == FREQUENT_LEN && !job->codes && !job->ahead;
-}
-
-ALWAYS_INLINE void emit_frequent(const struct emitter *emitter,
-                                 const struct scales *scales, size_t begin, size_t end,
-                                 size_t key, struct tally *tally,
-                                 enum tally_detail detail)
-{
-    const struct ternarize_job *job = emitter->job;
-    const struct packing packing = *emitter->packing; /* a copy: stores may alias it */
-    const size_t in_bytes = FREQUENT_LEN * ELEMENT_BYTES;
-    struct emission to = {
-        .packing = &packing,
-        .len = FREQUENT_LEN,
-        .in = (const uint8_t *)job->in + begin * in_bytes,
-        .out = (uint8_t *)job->out + begin * packing.bytes,
-    };
-    for (size_t g = begin; g < end; g++, key++) {
-        to.keys = thresholds_of(&scales->keys, key);
-        to.s = scales->f16[key];
-        emit_blocks(&to, FREQUENT_LEN, tally, detail);
-        to.in += in_bytes;
-        to.out += packing.bytes;
-        if (detail != TALLY_NONE) {
-            tally->seen += FREQUENT_LEN;
-            tally->elements += FREQUENT_LEN;
-        }
-    }
-}
+#include "kernels/ternary/typed_frequent.h"
 
 ALWAYS_INLINE void emit_others(const struct emitter *emitter, const struct scales *scales,
                                size_t begin, size_t end, size_t key, struct tally *tally,
@@ -253,22 +219,13 @@ ALWAYS_INLINE void emit_groups(const struct emitter *emitter, const struct scale
                                struct tally *tallied, enum form form,
                                enum tally_detail detail)
 {
-    struct tally tally = tally_zero(); /* a local copy: stores may alias *tallied */
-    if (detail != TALLY_NONE)
-        tally.codes = tallied->codes;
-    if (detail == TALLY_ALL)
-        tally.near = tallied->near;
-    if (emits_frequent(emitter, form))
-        emit_frequent(emitter, scales, begin, end, key, &tally, detail);
-    else
-        emit_others(emitter, scales, begin, end, key, &tally, form, detail);
-    if (detail == TALLY_NONE)
+    if (emits_frequent(emitter, form)) {
+        emit_frequent(emitter, scales, begin, end, key, tallied, detail);
         return;
-    tallied->codes = tally.codes;
-    tallied->seen += tally.seen;
-    tallied->elements += tally.elements;
-    if (detail == TALLY_ALL)
-        tallied->near = tally.near;
+    }
+    struct tally tally = tally_copy(tallied, detail);
+    emit_others(emitter, scales, begin, end, key, &tally, form, detail);
+    tally_return(tallied, &tally, detail);
 }
 
 /* Each combination is a function of its own: emit_f32_DENSE_ALL and so on. */
@@ -316,17 +273,17 @@ static __attribute__((noinline)) void survey_block(const struct emitter *emitter
     const size_t len = job->group_len, units = len / UNIT, count = scales->count,
                  bytes = emitter->in_bytes;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
-    struct survey survey;
+    struct survey *survey = emitter->survey;
     uint64_t found[SURVEY_UNITS] = {0};
     for (size_t g = 0; g < count; g++) {
         prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
-        survey_group(&survey, g, units, in + g * bytes, &scales->keys);
+        survey_group(survey, g, units, in + g * bytes, &scales->keys, SURVEY_SUMS);
     }
-    survey_end(&survey, count * units);
-    survey_totals(beyond, &survey, ELEMENT_BYTES == 4);
-    survey_count(&survey, count * units, &tally->codes, &tally->near, found);
+    survey_end(survey, count * units);
+    survey_totals(beyond, survey, ELEMENT_BYTES == 4);
+    survey_count(survey, count * units, &tally->codes, &tally->near, found, SURVEY_SUMS);
     number_groups(numbers, beyond, scales, units, found);
-    emit_surveyed(emitter, scales, begin, &survey);
+    emit_surveyed(emitter, scales, begin, survey);
     tally->seen += count * len;
     tally->elements += count * len;
 }
@@ -423,6 +380,7 @@ static void ternarize_groups(const struct ternarize_job *job,
     const size_t in_bytes = job->group_len * ELEMENT_BYTES;
     assert(packing || job->encoding == TRIT_ENCODING_DENSE || !job->out);
     assert(!packing || job->group_len % packing->elements == 0);
+    struct survey survey;
     const struct emitter emitter = {
         .job = job,
         .packing = packing,
@@ -430,6 +388,7 @@ static void ternarize_groups(const struct ternarize_job *job,
         .out_bytes =
             packing ? job->group_len / packing->elements * packing->bytes : in_bytes,
         .surveyed = survey_suits(job, packing, in_bytes),
+        .survey = &survey,
         .stream = job->stream_stores && ((uintptr_t)job->out | in_bytes) % 256 == 0,
     };
     emit_fn *emit = emitters[form_of(job, packing)][job->tally];
