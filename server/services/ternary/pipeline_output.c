@@ -159,6 +159,12 @@ void pipeline_emit(struct pipeline *pipeline, struct tile *tile)
 
 void pipeline_hold(struct pipeline *pipeline, struct tile *tile)
 {
+    if (tile->place && !tile->scales_out) { /* all of it is with the client already */
+        metric_add(pipeline->call->config->metrics, M_TENSOR_OUT_BYTES,
+                   tile->span.out_bytes);
+        pipeline_recycle(pipeline, tile);
+        return;
+    }
     state_move(&tile_states, &tile->state, TILE_HELD);
     list_push(&pipeline->held, &tile->link);
     tile_left(pipeline);
