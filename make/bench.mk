@@ -3,7 +3,8 @@
 BENCHES := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 $(O)/tests/bench/%: $(O)/tests/bench/%.o $(LINK_lib)
 	@echo "  LINK  $@"
-	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib)
+	@$(CC) -o $@ $< -Wl,--start-group $(LINK_lib) -Wl,--end-group $(LDFLAGS_ALL) $(LIBS_ALL_lib) $(LIBS_bench)
+$(O)/tests/bench/bench_unary: LIBS_bench = $(call pkg_libs,libxxhash)
 
 # Links with the daemon's store.
 $(O)/tests/bench/store_fill: $(O)/tests/bench/store_fill.o $(LINK_store)

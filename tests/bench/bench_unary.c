@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/filed_steps.h"
 #include "tests/bench/raw_peer.h"
 #include "tests/bench/rows.h"
 
@@ -187,7 +188,7 @@ static double cpu(const struct daemon *daemon)
 static void row(const char *measure, size_t daemon, const struct samples *samples,
                 const char *unit, struct goal goal)
 {
-    char name[128];
+    char name[160];
 
     snprintf(name, sizeof(name), daemon > 0 ? "%s, daemon %zu" : "%s", measure,
              daemon + 1);
@@ -224,27 +225,57 @@ static void compare(const struct daemon *daemons, size_t count, const struct wor
     }
 }
 
-/* A call whose report is filed, against the same call without a LayerRef. */
+/* GB/s of calls that are not filed, with the steps of filing beside and after each. */
+static double steps_rate(struct trit_client *client, const struct work *work,
+                         struct filed_steps *steps)
+{
+    const double begun = seconds_now();
+    uint64_t calls = 0;
+
+    do {
+        pthread_t beside;
+
+        start(&beside, filed_beside, steps);
+        project(client, work);
+        pthread_join(beside, NULL);
+        filed_after(steps);
+        calls++;
+    } while (seconds_now() < begun + round_seconds);
+    if (steps->failed)
+        die("the steps of filing", "cannot write");
+    return (double)calls * (double)work->bytes / (seconds_now() - begun) * 1e-9;
+}
+
+/* A call whose report is filed, against the same call without a LayerRef; and what the steps of
+ * filing allow. */
 static void compare_filed(const struct daemon *daemons, size_t count)
 {
+    static const char measure[] = "project unary, 64 MiB f32, full report, filed under a "
+                                  "layer, relative to not filed";
     struct work work = {
         .bytes = (size_t)LARGE_MIB * MIB, .callers = 1, .report = TRIT_REPORT_FULL};
+    struct filed_steps steps;
+    char bound[160];
 
+    if (!filed_open(&steps, work.bytes))
+        die("the steps of filing", "no file for them");
+    snprintf(bound, sizeof(bound), "what its steps allow: %s", measure);
     for (size_t i = 0; i < count; i++) {
-        struct samples ratio = {.count = 0};
+        struct samples ratio = {.count = 0}, bounds = {.count = 0};
 
         next_step = 0;
         for (size_t round = 0; round < ROUNDS; round++) {
             work.filed = false;
             const double without = rate(daemons[i].client, &work);
 
+            samples_add(&bounds, steps_rate(daemons[i].client, &work, &steps) / without);
             work.filed = true;
             samples_add(&ratio, rate(daemons[i].client, &work) / without);
         }
-        row("project unary, 64 MiB f32, full report, filed under a layer, relative to not "
-            "filed",
-            i, &ratio, "ratio", at_least(0.9));
+        row(measure, i, &ratio, "ratio", at_least(0.9));
+        row(bound, i, &bounds, "ratio", no_goal());
     }
+    filed_close(&steps);
 }
 
 /* The peak with eight calls in flight, above idle, of the bytes in flight. */
