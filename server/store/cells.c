@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+static const enum store_field means[CELL_MEANS] = {STORE_ZERO_FRACTION, STORE_FLIPS,
+                                                   STORE_FLIP_FRACTION, STORE_SCALE_MEAN};
+
 static double share(uint64_t part, uint64_t whole)
 {
     return whole ? (double)part / (double)whole : NAN;
@@ -34,6 +37,8 @@ void cell_of_report(struct cell *cell, const struct trit_report *r, double drift
                 [STORE_NON_FINITE] = (double)r->non_finite,
             },
     };
+    for (size_t i = 0; i < CELL_MEANS; i++)
+        cell->have[i] = isnan(cell->values[means[i]]) ? 0u : 1u;
 }
 
 /* ---- merging ------------------------------------------------------------------------ */
@@ -45,30 +50,26 @@ double cell_worse(enum store_field field, double a, double b)
     return fold_values(how == FOLD_MEAN ? FOLD_MOST : how, a, 1, b, 1);
 }
 
-struct cell_sum cell_sum_of(const struct cell *cell)
+void cell_add(struct cell *cell, const struct cell *other, uint32_t wanted)
 {
-    struct cell_sum sum = {.cell = *cell};
-
-    for (size_t i = 0; i < STORE_FIELDS; i++)
-        sum.counts[i] = isnan(cell->values[i]) ? 0 : cell->count;
-    return sum;
-}
-
-void cell_add(struct cell_sum *sum, const struct cell *other, uint32_t wanted)
-{
-    struct cell *cell = &sum->cell;
-
     if (cell->count == 0) {
-        *sum = cell_sum_of(other);
+        *cell = *other;
         return;
     }
     for (size_t i = 0; i < STORE_FIELDS; i++) {
-        if (!(wanted >> i & 1))
+        const enum fold how = store_field_fold((enum store_field)i);
+
+        if (how != FOLD_MEAN && (wanted >> i & 1))
+            cell->values[i] = fold_values(how, cell->values[i], 1, other->values[i], 1);
+    }
+    for (size_t i = 0; i < CELL_MEANS; i++) {
+        const enum store_field field = means[i];
+
+        if (!(wanted >> field & 1))
             continue;
-        cell->values[i] =
-            fold_values(store_field_fold((enum store_field)i), cell->values[i],
-                        sum->counts[i], other->values[i], other->count);
-        sum->counts[i] += isnan(other->values[i]) ? 0 : other->count;
+        cell->values[field] = fold_values(FOLD_MEAN, cell->values[field], cell->have[i],
+                                          other->values[field], other->have[i]);
+        cell->have[i] += other->have[i];
     }
     cell->first = cell->first < other->first ? cell->first : other->first;
     cell->last = cell->last > other->last ? cell->last : other->last;

@@ -7,32 +7,27 @@
 #include "store/fields.h"
 #include "trit/types.h"
 
+enum { CELL_MEANS = 4 }; /* fields whose values become their mean */
+
 struct cell {
-    uint64_t first, last;        /* steps */
-    uint32_t count;              /* reports */
-    uint32_t health;             /* enum trit_health: the worst */
+    uint64_t first, last; /* steps */
+    uint32_t count;       /* reports; 0: the cell is empty */
+    uint32_t health;      /* enum trit_health: the worst */
+    uint32_t
+        have[CELL_MEANS]; /* reports that have the first such field, the second, ... */
     double values[STORE_FIELDS]; /* NAN: no report has this field */
 };
 
 enum { HISTORY_BLOCK = 16 }; /* cells of a full row */
-enum { CELL_BYTES = 8 + 8 + 4 + 4 + 8 * STORE_FIELDS };
+enum { CELL_BYTES = 8 + 8 + 4 + 4 + 4 * CELL_MEANS + 8 * STORE_FIELDS };
 
 /* `drift` is what health_judge returned. */
 void cell_of_report(struct cell *cell, const struct trit_report *report, double drift);
 
-/* A cell that grows. `counts`: how many reports have each field, for its mean. A cell on
- * disk has lost them: all its reports count for the fields that it has. */
-struct cell_sum {
-    struct cell cell; /* count 0: it is empty */
-    uint32_t counts[STORE_FIELDS];
-};
-
-struct cell_sum cell_sum_of(const struct cell *cell);
-
 /* Adds the reports of `other`, with the fields of `wanted` (1 << field); the others are
  * undefined afterwards. */
 enum { CELL_ALL_FIELDS = (1 << STORE_FIELDS) - 1 };
-void cell_add(struct cell_sum *sum, const struct cell *other, uint32_t wanted);
+void cell_add(struct cell *cell, const struct cell *other, uint32_t wanted);
 
 /* The worse of two values of the field; one that is NAN is not. */
 double cell_worse(enum store_field field, double a, double b);

@@ -184,7 +184,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     q->columns = grown;
     memmove(&q->columns[at + 1], &q->columns[at],
             (q->column_count - at) * sizeof(*q->columns));
-    q->columns[at] = (struct column){.number = number, .sum = cell_sum_of(cell)};
+    q->columns[at] = (struct column){.number = number, .sum = *cell};
     q->column_count++;
     return 0;
 }
@@ -234,12 +234,12 @@ static int finish_strip(struct query *q, struct strip *strip, struct failure *fa
         return history_no_memory(failure);
     for (size_t i = 0; i < count; i++) {
         strip->columns[i] = q->columns[i].number;
-        strip->health_of[i] = (uint8_t)q->columns[i].sum.cell.health;
+        strip->health_of[i] = (uint8_t)q->columns[i].sum.health;
     }
     for (size_t field = 0; field < STORE_FIELDS; field++)
         if (q->asked->fields & 1u << field)
             for (size_t i = 0; i < count; i++)
-                strip->values[at++] = q->columns[i].sum.cell.values[field];
+                strip->values[at++] = q->columns[i].sum.values[field];
     return 0;
 }
 

@@ -28,7 +28,7 @@ struct strip {
 
 struct column {
     uint64_t number;
-    struct cell_sum sum;
+    struct cell sum;
 };
 
 struct query {

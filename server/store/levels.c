@@ -21,11 +21,11 @@ static int promote(struct db *db, struct past_row *row, unsigned level,
     if (!is_new && block_find(db, &row->key, level, old, &block, failure))
         return -1;
     for (size_t i = 0; i < HISTORY_BLOCK; i += HISTORY_FAN) {
-        struct cell_sum sum = cell_sum_of(&cells[i]);
+        struct cell *sum = &block.cells[block.count++];
 
+        *sum = cells[i];
         for (size_t j = 1; j < HISTORY_FAN; j++)
-            cell_add(&sum, &cells[i + j], CELL_ALL_FIELDS);
-        block.cells[block.count++] = sum.cell;
+            cell_add(sum, &cells[i + j], CELL_ALL_FIELDS);
     }
     block.last = (int64_t)block.cells[block.count - 1].last;
     if (is_new ? block_insert(db, &row->key, level, &block, failure)
@@ -93,10 +93,7 @@ static int merge_point(struct db *db, const struct layer_key *key, unsigned leve
         return -1;
     while (block.cells[at].last < cell->first)
         at++;
-    struct cell_sum sum = cell_sum_of(&block.cells[at]);
-
-    cell_add(&sum, cell, CELL_ALL_FIELDS);
-    block.cells[at] = sum.cell;
+    cell_add(&block.cells[at], cell, CELL_ALL_FIELDS);
     return block_update(db, key, level, block.last, &block, failure);
 }
 

@@ -10,7 +10,7 @@
 #include "store/statements.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     HEAD_BYTES = 1 + 8 + 1 + HISTORY_LEVELS * 9 + HEALTH_PAST_BYTES + 1,
     STATE_BYTES_MAX = HEAD_BYTES + HISTORY_BLOCK * CELL_BYTES,
 };

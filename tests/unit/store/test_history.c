@@ -489,6 +489,30 @@ CASE(reopened, "history and past survive a restart")
     world_fini(&w);
 }
 
+/* One report in four has flips: 7, 14, 21 ... of 100 weights. Every one has a scale. */
+CASE(means, "a mean over levels is that of the reports that have the field")
+{
+    struct cell sums[4] = {{.count = 0}}, all = {.count = 0};
+
+    for (unsigned i = 0; i < 16; i++) {
+        const bool flips = i % 4 == 3 || i >= 12;
+        struct trit_report report = report_of("a", 0, i);
+        struct cell cell;
+
+        report.has_previous = flips;
+        report.flips = 7 * i;
+        report.flip_fraction = 0.07 * i;
+        cell_of_report(&cell, &report, NAN);
+        cell_add(&sums[i / 4], &cell, CELL_ALL_FIELDS);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        cell_add(&all, &sums[i], CELL_ALL_FIELDS);
+    CHECK_EQ(all.count, 16);
+    CHECK(fabs(all.values[STORE_FLIPS] - 7 * (3 + 7 + 11 + 12 + 13 + 14 + 15) / 7.0) <
+          1e-9);
+    CHECK(fabs(all.values[STORE_FLIP_FRACTION] - 0.01 * all.values[STORE_FLIPS]) < 1e-12);
+}
+
 CASE(fields, "each field has a name, and is found by it")
 {
     for (int field = 0; field < STORE_FIELDS; field++)
