@@ -425,8 +425,8 @@ static int find_foreign(struct classifying *c, size_t index)
     int result = 0;
     const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
 
-    if (item->kind == CONTENT_KEPT && !excluded && lack_of_matrix(entry))
-        return make_unfit(c, item, lack_of_matrix(entry));
+    if (item->kind == CONTENT_KEPT && !excluded && lack_of_matrix(entry, item->role))
+        return make_unfit(c, item, lack_of_matrix(entry, item->role));
     if ((item->kind != CONTENT_KEPT && item->kind != CONTENT_FOREIGN_WEIGHT) ||
         item->owner != CONTENT_NONE || entry->bytes == 0)
         return 0;

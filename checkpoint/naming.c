@@ -389,14 +389,27 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
     return false;
 }
 
-const char *lack_of_matrix(const struct tensor_entry *entry)
+/* Layers or experts of several layers in one tensor, by its last axis, which is no kernel of a
+ * convolution. */
+static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct name *name)
+{
+    return entry->rank > 3 && type_is_float(entry->type) &&
+           entry->shape[entry->rank - 1] > KERNEL_POSITIONS_MAX &&
+           entry->shape[entry->rank - 2] > 1 &&
+           (matches(name->leaf, weight_leaves) || any_part(name, expert_parts));
+}
+
+const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role)
 {
     struct name name;
 
-    if (entry->bytes && (entry->rank != 1 || !type_is_float(entry->type)))
+    if (role != ROLE_OTHER && role != ROLE_CONVOLUTION && entry->bytes)
         return NULL;
     name_split(&name, entry->name);
-    if (strcmp(name.leaf, "weight") != 0 || !matches(name.module, matrix_modules) ||
+    if (entry->bytes && is_stack_of_stacks(entry, &name))
+        return "matrices stacked along several axes; only rank 3 is read: split the tensor";
+    if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||
+        strcmp(name.leaf, "weight") != 0 || !matches(name.module, matrix_modules) ||
         is_lora(&name))
         return NULL;
     return entry->bytes

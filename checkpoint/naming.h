@@ -35,9 +35,10 @@ bool role_is_layer(enum tensor_role role);
  * counters. Truth values (BOOL) and tensors of rank 1 do if they are called "weight". */
 bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
 
-/* Why a tensor whose name only layers have (q_proj, lm_head) is none: it is a dense vector, or
- * has no elements. NULL: it may be one, or has another name. */
-const char *lack_of_matrix(const struct tensor_entry *entry);
+/* Why a tensor with the name or the size of layers is none that can be read: it is called like
+ * a layer (q_proj, lm_head), but a dense vector or without elements; or it has more than three
+ * axes, of which the last is too long for a kernel. NULL: neither. */
+const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role);
 
 const char *role_name(enum tensor_role role); /* "router" */
 
