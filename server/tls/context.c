@@ -2,6 +2,8 @@
 /* A context: the paths, and what the last good reading of them gave. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "tls/impl.h"
 
@@ -50,13 +52,46 @@ free_context:
     return -1;
 }
 
+/* What is no file may have nothing more to read, and would block the thread for ever. */
+static int check_files(const struct tls_context *context, struct failure *failure)
+{
+    const char *const files[][2] = {
+        {"cert", context->cert}, {"key", context->key}, {"trust", context->trust}};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        struct stat status;
+
+        if (files[i][1] && stat(files[i][1], &status) == 0 && !S_ISREG(status.st_mode))
+            return fail(failure, TRIT_INVALID_ARGUMENT, files[i][0],
+                        "%s: not a regular file, so it is not read again", files[i][1]);
+    }
+    return 0;
+}
+
+/* An expired certificate does not take the place of one that is valid. */
+static int check_expiry(const struct tls_context *context,
+                        const struct tls_credentials *fresh, struct failure *failure)
+{
+    const uint64_t now = (uint64_t)time(NULL);
+
+    if (!context->cert || fresh->expires > now || context->current->expires <= now)
+        return 0;
+    return fail(failure, TRIT_INVALID_ARGUMENT, "cert",
+                "%s: has expired, and the one in use has not", context->cert);
+}
+
 int tls_context_reload(struct tls_context *context, struct failure *failure)
 {
-    struct tls_credentials *fresh = tls_credentials_read(context, failure);
+    struct tls_credentials *fresh =
+        check_files(context, failure) < 0 ? NULL : tls_credentials_read(context, failure);
     struct tls_credentials *old;
 
     if (!fresh)
         return -1;
+    if (check_expiry(context, fresh, failure) < 0) {
+        tls_credentials_release(fresh);
+        return -1;
+    }
     pthread_mutex_lock(&context->lock);
     old = context->current;
     context->current = fresh;

@@ -49,7 +49,8 @@ int tls_context_create(struct tls_context **context, enum tls_role role,
                        const struct tls_options *options, struct failure *failure);
 
 /* Reads the files again: new sessions use the new content, sessions that exist keep what
- * they began with. On failure the context stays as it was. One thread may reload while
+ * they began with. On failure the context stays as it was. It fails also if a path is not
+ * that of a regular file, or the new certificate has expired and the old one has not. One thread may reload while
  * others create sessions. */
 int tls_context_reload(struct tls_context *context, struct failure *failure);
 

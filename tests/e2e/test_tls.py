@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The RPC port over TLS: stock clients, client certificates, wrong protocols, reload."""
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 import reference as ref
 import tools
 from access import Tokens, bearer
-from certificates import Authority, channel, tls_words
+from certificates import Authority, Pair, channel, tls_words
 from tritd import BINARIES, CALL_SECONDS, RUNNER, Refused, refused, ternary_pb2_grpc
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -244,6 +245,16 @@ def test_a_broken_file_keeps_the_old_certificate(start, authority):
     used.cert.write_text("not a certificate\n")
     hang_up(own, "reload_failed", 1)
     assert str(used.cert) in own.log() and "tls-cert" in own.log()
+    expired, other = authority.issue("expired", days=-1), authority.issue("other_pair")
+    replace(used, expired)
+    hang_up(own, "reload_failed", 2)
+    assert "has expired, and the one in use has not" in own.log()
+    replace(used, Pair(other.cert, expired.key))
+    hang_up(own, "reload_failed", 3)
+    used.key.unlink()
+    os.mkfifo(used.key)
+    hang_up(own, "reload_failed", 4)
+    assert f"tls-key: {used.key}: not a regular file" in own.log()
     assert subject_of(own).endswith("kept")
     with channel(own, authority) as connection:
         project(connection)
