@@ -116,6 +116,9 @@ INLINE size_t code_bytes(size_t elements)
     return (elements + 3) / 4;
 }
 
+/* How many groups are summed side by side. */
+enum { NEIGHBOURS = VECTOR_BYTES > 32 ? 1 : 2 };
+
 /* The policy for a run that is in L2. */
 static const struct prefetch_policy in_l2 = {0, true, 0, 0, 0, 0};
 
