@@ -223,7 +223,7 @@ int config_write(const struct plan *plan, const char *text, size_t bytes, char *
                  struct failure *failure)
 {
     struct json_fault fault;
-    json_t *config = json_read(text, bytes, 0, &fault);
+    json_t *config = json_read(text, bytes, JSON_READ_INFINITY, &fault);
     char *written = NULL;
 
     if (!config)
@@ -235,7 +235,7 @@ int config_write(const struct plan *plan, const char *text, size_t bytes, char *
                     "config.json: it is not a JSON object");
     }
     if (put_blocks(config, plan) == 0)
-        written = json_print(config, JSON_PRINT_INDENTED, NULL);
+        written = json_print(config, JSON_PRINT_INDENTED | JSON_PRINT_INFINITY, NULL);
     json_decref(config);
     if (!written)
         return no_memory(failure);

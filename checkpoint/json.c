@@ -21,7 +21,7 @@ json_t *json_shape(uint32_t rank, const uint64_t *shape)
 json_t *json_read_config(const char *text, size_t bytes, struct failure *failure)
 {
     struct json_fault fault;
-    json_t *root = json_read(text, bytes, 0, &fault);
+    json_t *root = json_read(text, bytes, JSON_READ_INFINITY, &fault);
 
     if (!root) {
         fail(failure, json_fault_status(&fault), NULL, "line %zu: %s", fault.line,

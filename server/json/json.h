@@ -14,10 +14,14 @@ struct json_t;
 enum {
     JSON_DEPTH_MAX = 64,       /* of nested arrays and objects */
     JSON_READ_UNIQUE_KEYS = 1, /* a key may stand in an object once */
-    JSON_PRINT_INDENTED = 1,   /* by two spaces; otherwise without blanks */
-    JSON_PRINT_SORTED = 2,     /* keys in the order of strcmp */
-    JSON_PRINT_NEWLINE = 4,    /* at the end */
-    JSON_NUMBER_BYTES = 40,    /* of a number as text, with its NUL */
+    /* Python writes NaN, Infinity and -Infinity as numbers, which JSON lacks. They are read as
+     * strings that no text is likely to have, and printed as numbers again. */
+    JSON_READ_INFINITY = 2,
+    JSON_PRINT_INFINITY = 8,
+    JSON_PRINT_INDENTED = 1, /* by two spaces; otherwise without blanks */
+    JSON_PRINT_SORTED = 2,   /* keys in the order of strcmp */
+    JSON_PRINT_NEWLINE = 4,  /* at the end */
+    JSON_NUMBER_BYTES = 40,  /* of a number as text, with its NUL */
 };
 
 enum json_fault_kind {
@@ -41,6 +45,9 @@ struct json_fault {
 
 /* RESOURCE_EXHAUSTED if memory ran out, otherwise INVALID_ARGUMENT. */
 enum trit_status json_fault_status(const struct json_fault *fault);
+
+/* The first byte of those strings; "Infinity" follows. */
+#define JSON_INFINITY_MARK '\001'
 
 /* One value with nothing behind it but blanks (RFC 8259: no comments, no trailing commas).
  * NULL: *fault says why. Later values of a duplicate key replace earlier ones. */

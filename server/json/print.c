@@ -9,7 +9,7 @@
 
 struct printing {
     yyjson_mut_doc *document;
-    bool sorted;
+    bool sorted, infinity;
 };
 
 /* Texts are borrowed from the json_t. NULL: memory ran out, here as below. */
@@ -59,6 +59,22 @@ static yyjson_mut_val *convert_array(struct printing *printing, const json_t *js
     return array;
 }
 
+static bool is_infinity(const char *text)
+{
+    return text[0] == JSON_INFINITY_MARK &&
+           (strcmp(text + 1, "NaN") == 0 || strcmp(text + 1, "Infinity") == 0 ||
+            strcmp(text + 1, "-Infinity") == 0);
+}
+
+static yyjson_mut_val *convert_string(struct printing *printing, const json_t *json)
+{
+    const char *text = json_string_value(json);
+
+    return printing->infinity && is_infinity(text)
+               ? yyjson_mut_raw(printing->document, text + 1)
+               : yyjson_mut_strn(printing->document, text, json_string_length(json));
+}
+
 static yyjson_mut_val *convert(struct printing *printing, const json_t *json)
 {
     yyjson_mut_doc *document = printing->document;
@@ -69,8 +85,7 @@ static yyjson_mut_val *convert(struct printing *printing, const json_t *json)
     case JSON_ARRAY:
         return convert_array(printing, json);
     case JSON_STRING:
-        return yyjson_mut_strn(document, json_string_value(json),
-                               json_string_length(json));
+        return convert_string(printing, json);
     case JSON_INTEGER:
         return yyjson_mut_sint(document, json_integer_value(json));
     case JSON_REAL:
@@ -87,7 +102,8 @@ static yyjson_mut_val *convert(struct printing *printing, const json_t *json)
 char *json_print(const json_t *json, unsigned flags, size_t *bytes)
 {
     struct printing printing = {.document = yyjson_mut_doc_new(NULL),
-                                .sorted = flags & JSON_PRINT_SORTED};
+                                .sorted = flags & JSON_PRINT_SORTED,
+                                .infinity = flags & JSON_PRINT_INFINITY};
     yyjson_mut_val *root = printing.document && json ? convert(&printing, json) : NULL;
     char *text = NULL;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -48,8 +49,21 @@ static json_t *convert_string(struct reading *reading, yyjson_val *value)
     return made(reading, json_stringn_nocheck(text, length));
 }
 
+/* A jansson number is always finite. */
+static json_t *convert_infinity(struct reading *reading, double value)
+{
+    const char text[] = {JSON_INFINITY_MARK, '\0'};
+
+    return made(reading, json_sprintf("%s%s", text,
+                                      isnan(value) ? "NaN"
+                                      : value < 0  ? "-Infinity"
+                                                   : "Infinity"));
+}
+
 static json_t *convert_number(struct reading *reading, yyjson_val *value)
 {
+    if (yyjson_is_real(value) && !isfinite(yyjson_get_real(value)))
+        return convert_infinity(reading, yyjson_get_real(value));
     if (yyjson_is_real(value))
         return made(reading, json_real(yyjson_get_real(value)));
     if (yyjson_is_uint(value) && yyjson_get_uint(value) > INT64_MAX)
@@ -164,9 +178,11 @@ json_t *json_read(const char *text, size_t bytes, unsigned flags,
     struct reading reading = {.flags = flags};
     yyjson_read_err error = {.code = YYJSON_READ_ERROR_EMPTY_CONTENT};
     /* Without the flag INSITU, yyjson does not change the text. */
-    yyjson_doc *document = bytes ? yyjson_read_opts((char *)(uintptr_t)text, bytes,
-                                                    YYJSON_READ_NOFLAG, NULL, &error)
-                                 : NULL;
+    const yyjson_read_flag how =
+        flags & JSON_READ_INFINITY ? YYJSON_READ_ALLOW_INF_AND_NAN : YYJSON_READ_NOFLAG;
+    yyjson_doc *document =
+        bytes ? yyjson_read_opts((char *)(uintptr_t)text, bytes, how, NULL, &error)
+              : NULL;
     json_t *json = NULL;
 
     if (document)

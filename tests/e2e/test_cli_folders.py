@@ -167,12 +167,12 @@ def names(folder):
 def test_folder_becomes_a_folder(daemon, tmp_path, shards):
     """A folder is projected to a folder: one file or shards with an index, the same tensors as
     from a single file, config.json and tokenizer copied."""
-    source, out = model(tmp_path / "model", shards), tmp_path / "out"
+    config = {"model_type": "llama", "rope_theta": 1e4, "time_step_limit": [0.0, float("inf")]}  # as of Mamba 2
+    source, out = model(tmp_path / "model", shards, config), tmp_path / "out"
     done = cli(daemon, "project", source, "-o", out, "-e", "int8")
     assert done.returncode == 0, done.stderr
     assert names(out) == ["config.json", "merges.txt", "model.safetensors", "tokenizer.json"]
-    assert json.loads((out / "config.json").read_text()) == {"model_type": "llama",
-                                                             "rope_theta": 1e4}
+    assert json.loads((out / "config.json").read_text()) == config
     done = cli(daemon, "project", source, "-o", tmp_path / "one.safetensors", "-e", "int8")
     assert done.returncode == 0, done.stderr
     expected = load(tmp_path / "one.safetensors")

@@ -38,6 +38,22 @@ CASE(round_trip, "what is read is printed again, in the order of the text")
                "  \"b\": 1\n}\n");
 }
 
+CASE(infinity, "the infinities that Python writes are kept where a flag says so")
+{
+    static const char text[] =
+        "{\"a\":[NaN,Infinity,-Infinity],\"b\":\"NaN\",\"c\":\"\\u0001x\"}";
+    struct json_fault fault;
+
+    CHECK(!read_text(text, 0, &fault));
+    CHECK_EQ(fault.kind, JSON_FAULT_SYNTAX);
+    json_t *json = read_text(text, JSON_READ_INFINITY, &fault);
+    CHECK(json);
+    char *printed = json_print(json, JSON_PRINT_INFINITY, NULL);
+    CHECK_STR(printed, text);
+    free(printed);
+    json_decref(json);
+}
+
 CASE(shortest_numbers, "a number is printed as the shortest text that reads back")
 {
     static const double values[] = {0.1,    1.0 / 3, 1e300,
