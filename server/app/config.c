@@ -165,8 +165,11 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 static void next_source(struct config *config)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)
-        if (rows[i].kind == OPTION_LIST)
-            ((struct option_list *)((char *)config + rows[i].offset))->older = true;
+        if (rows[i].kind == OPTION_LIST) {
+            struct option_list *list = (void *)((char *)config + rows[i].offset);
+
+            list->older = true;
+        }
 }
 
 static int set(struct config *config, const struct option_row *row, const char *source,
