@@ -114,17 +114,11 @@ static void check_list(const struct checking *checking,
     }
 }
 
-/* A pass is better than an inconclusive verdict, which is better than a fail. */
-static int rank_of(enum trit_verdict verdict)
-{
-    return verdict == TRIT_VERDICT_PASS ? 2 : verdict == TRIT_VERDICT_INCONCLUSIVE;
-}
-
 static void check_verdict(struct file_findings *findings,
                           const struct attestation *stated,
                           const struct attestation *found)
 {
-    if (rank_of(stated->verdict) >= rank_of(found->verdict))
+    if (!verdict_is_worse(stated->verdict, found->verdict))
         return;
     struct trit_finding *added =
         findings_add(findings, TRIT_FINDING_ATTESTATION_DIFFERS, NULL, NULL);

@@ -80,8 +80,8 @@ bool config_transposes(const struct model_config *config, const char *name);
  * use such names for layers stored as [out, in]. */
 bool name_is_conv1d(const char *name);
 
-/* Who may have stored a layer that is taken as [out, in] the other way, by its name: GPT-2, if
- * there is no config.json that says more, or Flax. NULL: nobody. */
+/* A layer is taken as [out, in]. The library that stores layers of this name as [in, out]:
+ * "Flax"; or "GPT-2", only if there is no config.json. NULL: none is known. */
 const char *config_may_turn(bool has_config, const struct tensor_entry *layer);
 
 #endif

@@ -120,6 +120,16 @@ enum trit_verdict verdict_of(enum trit_severity worst)
     return TRIT_VERDICT_FAIL;
 }
 
+static int badness(enum trit_verdict verdict)
+{
+    return verdict == TRIT_VERDICT_FAIL ? 2 : verdict == TRIT_VERDICT_INCONCLUSIVE;
+}
+
+bool verdict_is_worse(enum trit_verdict verdict, enum trit_verdict than)
+{
+    return badness(verdict) > badness(than);
+}
+
 enum trit_verdict report_verdict_by_findings(const struct trit_report *report)
 {
     enum trit_severity worst = TRIT_SEVERITY_NOTE;

@@ -23,6 +23,9 @@ const char *verdict_name(enum trit_verdict verdict); /* "pass" */
 /* The verdict of findings whose worst severity is `worst`. */
 enum trit_verdict verdict_of(enum trit_severity worst);
 
+/* A fail is worse than an inconclusive verdict, which is worse than a pass. */
+bool verdict_is_worse(enum trit_verdict verdict, enum trit_verdict than);
+
 /* Fail if a finding is an error; else inconclusive if one is undecided; else pass. A
  * report from an old daemon has no findings; it fails if it is not ternary or has
  * mismatches. */

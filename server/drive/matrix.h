@@ -80,9 +80,9 @@ void matrix_open_packed(struct matrix *matrix, struct reader *reader,
 void matrix_close(struct matrix *matrix); /* harmless on a zeroed one */
 
 /* Copies bytes of a matrix, which is [rows, columns] whatever its layout in the file. A
- * transposed one is read some rows at a time, so pieces should come from front to back. The
- * last piece is ABORTED if the file was changed since it was opened, so that nobody gets the
- * whole of a matrix of which the parts were never together. */
+ * transposed one is read some rows at a time, so pieces should come from front to back. If
+ * the file was changed since it was opened, reading the last piece fails with ABORTED: the
+ * pieces before may be of another version. */
 int matrix_read(void *matrix, uint64_t offset, void *to, uint64_t bytes);
 
 /* The same for a thread that must not wait for a disk. False: nothing is wrong, but

@@ -49,9 +49,9 @@ int tls_context_create(struct tls_context **context, enum tls_role role,
                        const struct tls_options *options, struct failure *failure);
 
 /* Reads the files again: new sessions use the new content, sessions that exist keep what
- * they began with. On failure the context stays as it was. It fails also if a path is not
- * that of a regular file, or the new certificate has expired and the old one has not. One thread may reload while
- * others create sessions. */
+ * they began with. It fails, among others, if a path is not that of a regular file, or if
+ * the new certificate has expired and the old one has not. On failure the context stays as it
+ * was. One thread may reload while others create sessions. */
 int tls_context_reload(struct tls_context *context, struct failure *failure);
 
 /* When the certificate expires, in seconds since 1970. */

@@ -62,7 +62,6 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         .zero_groups = report->zero_groups,
         .non_finite = report->non_finite,
         .time_unix_ns = report->time_unix_ns,
-        .attempt = report->attempt,
         .replica = report->replica,
         .figures_replica = report->replica,
         .condition = condition_of(report),
@@ -73,12 +72,9 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         .has_scales = report->has_scales,
         .has_sqnr_db = report->has_sqnr_db,
         .has_flips = report->has_previous,
-        .scale_min = (double)report->scale_min,
         .scale_mean = report->scale_mean,
-        .scale_max = (double)report->scale_max,
         .sqnr_db = report->sqnr_db,
         .flip_fraction = report->flip_fraction,
-        .near_threshold_fraction = report->near_threshold_fraction,
         .reason_count = report->health_reason_count,
         .reason = report->health_reasons[0],
     };
@@ -86,11 +82,6 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
     memcpy(layer->digest, report->digest, sizeof(layer->digest));
     if (report->elements > 0)
         layer->zero_fraction = (double)report->zeros / (double)report->elements;
-}
-
-static bool is_worse(enum trit_verdict verdict, enum trit_verdict than)
-{
-    return verdict != than && (verdict == TRIT_VERDICT_FAIL || than == TRIT_VERDICT_PASS);
 }
 
 /* A layer is as bad as its worst replica; its figures stay those of the lowest one. */
@@ -107,7 +98,7 @@ static void add_replica(struct layer_state *layer, const struct trit_report *rep
         layer->reason_count = report->health_reason_count;
         layer->reason = report->health_reasons[0];
     }
-    if (is_worse(verdict, layer->verdict)) {
+    if (verdict_is_worse(verdict, layer->verdict)) {
         layer->verdict = verdict;
         layer->has_finding = report->finding_count > 0;
         layer->finding = report->findings[0].kind;

@@ -26,7 +26,6 @@ struct layer_state {
     char name[TRIT_NAME_BYTES_MAX + 1];
     uint64_t step, elements, groups, zero_groups, non_finite;
     int64_t time_unix_ns;
-    uint32_t attempt;
     uint32_t replica;         /* the one that is worst */
     uint32_t figures_replica; /* the lowest one; step, digest and figures are of it */
     enum condition condition;
@@ -34,8 +33,7 @@ struct layer_state {
     enum trit_verdict verdict;
     bool has_finding, has_scales, has_sqnr_db, has_flips;
     enum trit_finding_kind finding; /* the worst one */
-    double zero_fraction, scale_min, scale_mean, scale_max, sqnr_db, flip_fraction;
-    double near_threshold_fraction;
+    double zero_fraction, scale_mean, sqnr_db, flip_fraction;
     uint8_t digest[TRIT_DIGEST_BYTES];
     uint64_t reason_count;
     struct trit_health_reason reason; /* the worst one */

@@ -28,6 +28,16 @@ CASE(unknown, "a finding of a kind unknown to this build is an error")
     CHECK_EQ(verdict_of((enum trit_severity)9), TRIT_VERDICT_FAIL);
 }
 
+CASE(worse, "a fail is worse than an inconclusive verdict, and that is worse than a pass")
+{
+    static const enum trit_verdict order[] = {
+        TRIT_VERDICT_PASS, TRIT_VERDICT_INCONCLUSIVE, TRIT_VERDICT_FAIL};
+
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            CHECK_EQ(verdict_is_worse(order[i], order[j]), i > j);
+}
+
 /* The worst finding decides the verdict. */
 CASE(verdicts, "the worst finding decides the verdict")
 {
