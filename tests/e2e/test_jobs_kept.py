@@ -153,13 +153,14 @@ def measured(result):
 
 def killed_at(start, root, calls, nth, output, force):
     """A daemon was killed before the nth of these calls, while a detached job wrote the output. The name of
-    the job."""
+    the job is that of its file: the kill may come before the daemon has sent it."""
     own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_CALLS": calls, "FAILING_NTH": str(nth),
                                    "FAILING_HOW": f"signal {int(signal.SIGKILL)}"})
+    before = files(own)
     stream = Checkpoints(own).stream("Project", "a.safetensors", {"encoding": 2}, output=output, force=force, detach=True)
-    name = next(iter(stream)).job
     refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE)
     assert own.process.wait(CALL_SECONDS) == -signal.SIGKILL
+    name, = {file.stem for file in files(own) if file.suffix == ".job"} - {file.stem for file in before}
     return name
 
 
