@@ -13,9 +13,8 @@
 #include "base/machine.h"
 #include "net/listener.h"
 
-enum {
-    MACHINE_MEMORY_DIVISOR = 2, /* the default budget is this part of the memory */
-};
+/* The default budget is this part of the memory. */
+enum { MACHINE_MEMORY_DIVISOR = 2 };
 
 #define AT(member) offsetof(struct config, member)
 
@@ -434,6 +433,7 @@ int config_read(struct config *config, enum config_action *action, int argc, cha
     }
     fresh.argc = argc;
     fresh.argv = argv;
+    fresh.file = arguments.file;
     *config = fresh;
     *action = arguments.action;
     return 0;
@@ -456,7 +456,8 @@ int config_reload(struct config *config,
     enum config_action action;
     struct config fresh;
 
-    if (config_read(&fresh, &action, config->argc, config->argv, failure) < 0)
+    if (config_text_check(config->file, failure) < 0 ||
+        config_read(&fresh, &action, config->argc, config->argv, failure) < 0)
         return -1;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const struct option_row *row = &rows[i];

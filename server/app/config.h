@@ -40,6 +40,7 @@ struct config {
     struct limits limits;
     int argc; /* of the command line, borrowed: config_reload reads it again */
     char **argv;
+    const char *file; /* of --config; NULL: none */
     /* Owned; the strings above may point into them. */
     char *file_text;   /* of --config */
     char *listen_text; /* of TRITD_LISTEN */

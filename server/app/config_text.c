@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file_io.h"
@@ -31,6 +32,18 @@ int config_text_read(char **text, const char *path, struct failure *failure)
     buffer[count] = '\0';
     *text = buffer;
     return 0;
+}
+
+int config_text_check(const char *path, struct failure *failure)
+{
+    struct stat about;
+
+    if (!path || stat(path, &about) < 0 || !S_ISFIFO(about.st_mode))
+        return 0; /* what else is wrong is told when it is read */
+    return fail(failure, TRIT_INVALID_ARGUMENT, "config",
+                "--config \"%s\": is a pipe, which is read at the start only; use a "
+                "regular file",
+                path);
 }
 
 static char *trimmed(char *text)

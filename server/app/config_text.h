@@ -8,6 +8,10 @@
  * read, is larger than 64 KiB, or has a NUL byte, behind which nothing would count. */
 int config_text_read(char **text, const char *path, struct failure *failure);
 
+/* May a running daemon read the file of --config (NULL: none) again? INVALID_ARGUMENT: it is
+ * a pipe, which would hold up the daemon until somebody writes. */
+int config_text_check(const char *path, struct failure *failure);
+
 /* Cuts a line into name and value, without the blanks around them. 0: it is empty or a
  * comment. -1: it has no `=`; *name is the line. */
 int config_text_split(char *line, char **name, char **value);

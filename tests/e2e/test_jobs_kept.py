@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs outlive the daemon: those that ended are listed with their results, detached ones go on,
 others are offered to whoever asks the same again."""
+import json
 import signal
 import subprocess
+import urllib.request
 
 import grpc
 import pytest
@@ -287,6 +289,62 @@ def test_an_interrupted_job_is_cancelled_or_takes_its_place_again(start, root, t
 
 
 @PLAIN
+def test_an_interrupted_job_stays_while_others_only_speak_of_its_output(start, root, tmp_path):
+    """A plan and a dry run write nothing. A request that fails, or is cancelled while it waits, removes what
+    the interrupted job left, because nothing is listed any more that could."""
+    own, name = crashed(start, root, tmp_path / "hang", "--jobs-max", 1)
+    service = Checkpoints(own)
+    for method, fields in (("Plan", {}), ("Pack", {"dry_run": True})):
+        job = service.run(method, "a.safetensors", {"encoding": 2}, output="out.gguf", **fields).messages[0].job
+        service.cancel(job)
+    assert service.job(name).state == "interrupted" and len(leftovers(root)) == 2
+    refused(lambda: service.run("Project", "none.safetensors", {"encoding": 2}, output="out.gguf"),
+            grpc.StatusCode.NOT_FOUND, "none.safetensors")
+    assert name not in [job.job for job in service.jobs()] and not leftovers(root)
+
+
+@PLAIN
+def test_a_job_that_waits_takes_what_an_interrupted_one_left(start, root, tmp_path):
+    save_endless(root / ENDLESS)
+    own, name = crashed(start, root, tmp_path / "hang", "--jobs-max", 1)
+    service = Checkpoints(own)
+    first = service.stream("Verify", ENDLESS)
+    next(iter(first))
+    waiting = service.stream("Project", "a.safetensors", {"encoding": 2}, output="out.gguf")
+    job = next(iter(waiting)).job
+    assert name not in [job.job for job in service.jobs()] and len(leftovers(root)) == 2
+    service.cancel(job)
+    refused(lambda: list(waiting), grpc.StatusCode.CANCELLED)
+    assert not leftovers(root)
+
+
+def test_a_stop_interrupts_a_job_that_waits(start, root):
+    """Its client did not cancel it."""
+    save_endless(root / ENDLESS)
+    own = daemon(start, root, "--jobs-max", 1, "--drain-ms", 1)
+    service = Checkpoints(own)
+    streams = [service.stream("Verify", ENDLESS) for _ in range(2)]
+    names = [next(iter(stream)).job for stream in streams]
+    assert own.stop(seconds=CALL_SECONDS) == 0
+    service = Checkpoints(daemon(start, root))
+    assert [service.job(name).state for name in names] == ["interrupted"] * 2
+
+
+def test_a_root_that_is_replaced_serves_no_job(start, root):
+    """The daemon would read and write files that its path does not lead to."""
+    own = daemon(start, root)
+    service = Checkpoints(own)
+    root.rename(root.with_name("moved"))
+    root.mkdir()
+    for method, fields in (("Verify", {}), ("Project", {"output": "out.gguf"})):
+        refused(lambda: service.run(method, "a.safetensors", **fields), grpc.StatusCode.FAILED_PRECONDITION,
+                str(root), "restart")
+    root.rmdir()
+    root.with_name("moved").rename(root)
+    assert service.run("Inspect", "a.safetensors").verdict == "pass"
+
+
+@PLAIN
 def test_ended_jobs_are_forgotten_after_a_time(start, root, tmp_path):
     """What an interrupted one left unfinished is removed."""
     clock = Clock(tmp_path / "clock")
@@ -296,5 +354,7 @@ def test_ended_jobs_are_forgotten_after_a_time(start, root, tmp_path):
     service.run("Inspect", "a.safetensors")
     assert len(service.jobs()) == 2 and len(files(own)) == 2 and len(leftovers(root)) == 2
     clock.ahead(3601)
+    with urllib.request.urlopen(f"http://{own.http}/v1/jobs", timeout=CALL_SECONDS) as reply:
+        assert not json.load(reply)["jobs"]
     assert not service.jobs() and not files(own) and not leftovers(root)
     assert metric(own, "tritd_jobs_kept") == 0

@@ -78,6 +78,18 @@ def test_a_broken_file_changes_nothing(start, tmp_path):
     project(own)
 
 
+def test_a_pipe_is_not_read_again(start, tmp_path):
+    """Nobody writes into the pipe of --config any more: a reload says so, and calls go on."""
+    path = tmp_path / "tritd.conf"
+    path.write_text("log-level = info\n")
+    own = start("--config", path)
+    path.unlink()
+    os.mkfifo(path)
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_log("event=reload_failed", str(path), "pipe")
+    project(own)
+
+
 def test_sighup_never_ends_the_daemon(tmp_path):
     """It waits while the daemon starts, and does no harm while it stops."""
     fifo, deadline = tmp_path / "tritd.conf", time.monotonic() + CALL_SECONDS

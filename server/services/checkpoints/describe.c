@@ -10,6 +10,7 @@ static struct checkpoint_job **hold_all(struct jobs *jobs, size_t *count)
 
     *count = 0;
     jobs_lock(jobs);
+    jobs_forget_old(jobs);
     held = calloc(jobs->running + jobs->waiting + jobs->kept + 1, sizeof(*held));
     for (const struct list *node = jobs->list.prev; held && node != &jobs->list;
          node = node->prev) {

@@ -56,6 +56,7 @@ enum {
 struct job_kind {
     const char *name; /* of the method: "Verify" */
     uint32_t fields;  /* of its request (proto/codec/checkpoints.h) */
+    bool writes;      /* `output` of its request, unless that is a dry run */
     int (*run)(struct checkpoint_job *job, struct failure *failure);
 };
 
@@ -74,7 +75,7 @@ struct checkpoint_job {
     struct wire_checkpoint asked;
     struct jobs *_Atomic jobs; /* NULL once it is forgotten */
     uint64_t starts;           /* how often a daemon started it */
-    bool earlier; /* of an earlier daemon, which may have left a part of the output */
+    bool earlier;              /* an earlier daemon may have left a part of the output */
     pthread_t thread;
     bool has_thread;
     struct mailbox_message news; /* to the loop: there is something to show */

@@ -175,6 +175,8 @@ static void start(struct jobs *jobs, struct checkpoint_job *job)
         pthread_setname_np(job->thread, "tritd-job");
         return;
     }
+    if (job->earlier)
+        job_output_discard(job);
     job_end(job, &failed, true, false);
     jobs->running--;
     jobs->kept++;
@@ -234,16 +236,25 @@ static void deliver_news(struct mailbox_message *message)
     job_release(job);
 }
 
-/* The job takes the place of an interrupted one with the same output. */
-static void forget_interrupted(struct jobs *jobs, const struct checkpoint_job *job)
+static bool is_interrupted_at(struct checkpoint_job *job, const char *output)
+{
+    return state_of(job) == JOB_INTERRUPTED && job_writes_output(job) &&
+           strcmp(job->asked.output, output) == 0;
+}
+
+/* The job takes the place of an interrupted one with the same output, and what that one left
+ * unfinished: if the job does not go on with it, it is removed. */
+static void forget_interrupted(struct jobs *jobs, struct checkpoint_job *job)
 {
     struct list *next;
 
     for (struct list *node = jobs->list.next; node != &jobs->list; node = next) {
         next = node->next;
-        if (job->asked.output[0] && state_of(job_of(node)) == JOB_INTERRUPTED &&
-            strcmp(job_of(node)->asked.output, job->asked.output) == 0)
+        if (job_writes_output(job) &&
+            is_interrupted_at(job_of(node), job->asked.output)) {
             forget(jobs, job_of(node));
+            job->earlier = true;
+        }
     }
 }
 
@@ -286,7 +297,9 @@ void jobs_cancel(struct jobs *jobs, struct checkpoint_job *job)
     struct job_end how = {.state = JOB_CANCELLED};
 
     atomic_store(&job->cancelled, true);
-    if (state != JOB_WAITING && state != JOB_INTERRUPTED)
+    /* One that waits while the daemon stops is interrupted for the next daemon. */
+    if ((state != JOB_WAITING || atomic_load(&job->interrupted)) &&
+        state != JOB_INTERRUPTED)
         return;
     fail(&how.failure, TRIT_CANCELLED, NULL, "the job was cancelled before it %s",
          state == JOB_WAITING ? "began" : "went on");

@@ -93,12 +93,17 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
     return *resume ? resume_begin(*resume, *writer, &job->progress, failure) : 0;
 }
 
+bool job_writes_output(const struct checkpoint_job *job)
+{
+    return job->kind->writes && job->asked.output[0] && !job->asked.target.dry_run;
+}
+
 void job_output_discard(const struct checkpoint_job *job)
 {
     struct rooted output = {.fd = -1};
 
-    if (job->asked.output[0] && root_find_output(&job->context->root, "output",
-                                                 job->asked.output, &output, NULL) == 0)
+    if (job_writes_output(job) && root_find_output(&job->context->root, "output",
+                                                   job->asked.output, &output, NULL) == 0)
         resume_discard(output.path);
     rooted_close(&output);
 }
@@ -119,7 +124,8 @@ static int take_name(struct checkpoint_job *job, struct writer *writer,
 static int finish_writing(struct checkpoint_job *job, struct writer *writer,
                           struct output_mark *mark, struct failure *failure)
 {
-    if (progress_check(&job->progress, failure) < 0)
+    if (progress_check(&job->progress, failure) < 0 ||
+        root_check(&job->context->root, failure) < 0)
         return -1;
     if (writer_finish(writer, mark, failure) < 0)
         return fail_context(failure, "%.512s", job->asked.output);

@@ -30,6 +30,9 @@ int job_output_resume(struct checkpoint_job *job, const struct rooted *output,
                       struct plan *plan, struct reader *source, struct writer **writer,
                       struct resume **resume, struct failure *failure);
 
+/* Does the job write what `output` names? A plan and a dry run only speak of it. */
+bool job_writes_output(const struct checkpoint_job *job);
+
 /* Removes what an interrupted job left unfinished. */
 void job_output_discard(const struct checkpoint_job *job);
 

@@ -21,6 +21,7 @@ int root_open(struct root *root, const char *directory, struct failure *failure)
                           "the service Checkpoints needs /proc, which this system or "
                           "container does not mount");
     root->fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    root->directory = directory;
     if (root->fd >= 0)
         return 0;
     return fail_field(failure, TRIT_INVALID_ARGUMENT, "checkpoint-root",
@@ -32,6 +33,20 @@ void root_close(struct root *root)
     if (root->fd >= 0)
         close(root->fd);
     root->fd = -1;
+}
+
+int root_check(const struct root *root, struct failure *failure)
+{
+    struct stat held, named;
+
+    if (fstat(root->fd, &held) == 0 && stat(root->directory, &named) == 0 &&
+        held.st_dev == named.st_dev && held.st_ino == named.st_ino)
+        return 0;
+    return fail_field(
+        failure, TRIT_FAILED_PRECONDITION, "checkpoint-root",
+        "\"%.512s\" is no longer the directory that it was when the daemon "
+        "started: it was moved, replaced, mounted or unmounted; restart tritd",
+        root->directory);
 }
 
 void rooted_close(struct rooted *found)
@@ -214,7 +229,8 @@ int root_find(const struct root *root, const char *field, const char *path,
     struct stat there;
     int fd;
 
-    if (!is_root(path) && check_text(field, path, failure) < 0)
+    if ((!is_root(path) && check_text(field, path, failure) < 0) ||
+        root_check(root, failure) < 0)
         return -1;
     fd = open_beneath(root, path, is_root(path) ? 0 : path_length(path));
     if (fd < 0)
@@ -239,7 +255,7 @@ int root_find(const struct root *root, const char *field, const char *path,
 int root_find_output(const struct root *root, const char *field, const char *path,
                      struct rooted *found, struct failure *failure)
 {
-    return check_text(field, path, failure) < 0
+    return check_text(field, path, failure) < 0 || root_check(root, failure) < 0
                ? -1
                : hold_folder(root, field, path, found, failure);
 }

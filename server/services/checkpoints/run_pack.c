@@ -153,5 +153,6 @@ static int run_job(struct checkpoint_job *job, struct failure *failure)
 const struct job_kind job_pack = {
     .name = "Pack",
     .fields = CHECKPOINT_PACK_FIELDS,
+    .writes = true,
     .run = run_job,
 };

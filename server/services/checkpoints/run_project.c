@@ -83,5 +83,6 @@ static int run_job(struct checkpoint_job *job, struct failure *failure)
 const struct job_kind job_project = {
     .name = "Project",
     .fields = CHECKPOINT_PROJECT_FIELDS,
+    .writes = true,
     .run = run_job,
 };
