@@ -5,6 +5,10 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/utf8.h"
 
 enum { DIGITS_BYTES = 24 };
 
@@ -39,6 +43,24 @@ json_t *json_uint64s(const uint64_t *values, size_t count)
 json_t *json_uint32(uint32_t value)
 {
     return json_integer(value);
+}
+
+json_t *json_path(const char *path)
+{
+    enum { ESCAPE_BYTES = 4 }; /* "\xff", of a byte */
+
+    if (!path)
+        return json_null();
+    if (utf8_is_valid(path))
+        return json_string(path);
+    const size_t bytes = ESCAPE_BYTES * strlen(path) + UTF8_SHOWN_BYTES;
+    char *text = malloc(bytes);
+    if (!text)
+        return NULL;
+    utf8_show_text(text, bytes, path);
+    json_t *value = json_string(text);
+    free(text);
+    return value;
 }
 
 json_t *json_number(double value)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers as JSON, by the rules of docs/json.md. All JSON of the project that is not the
+/* Numbers and names of files as JSON, by the rules of docs/json.md. All JSON of the project that is not the
  * header or configuration of a model's file takes them from here. A function returns NULL
  * if memory ran out. */
 #ifndef PROTO_JSON_VALUE_H
@@ -18,6 +18,10 @@ struct json_t *json_uint64s(const uint64_t *values, size_t count);
 
 /* An integer of at most 32 bits stays a number. */
 struct json_t *json_uint32(uint32_t value);
+
+/* The name of a file, which need not be UTF-8 as JSON is: such a name is shown with escapes,
+ * as "\\xff.npy". null where it is NULL. */
+struct json_t *json_path(const char *path);
 
 /* null where the value is NaN or infinite, which JSON does not have. */
 struct json_t *json_number(double value);

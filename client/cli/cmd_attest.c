@@ -11,6 +11,7 @@
 #include "client/cli/report_file.h"
 #include "client/cli/verify_command.h"
 #include "proto/finding.h"
+#include "proto/json_value.h"
 
 static int write_statement(struct verify_command *v)
 {
@@ -35,9 +36,10 @@ static int write_statement(struct verify_command *v)
 static json_t *result_json(const struct verify_command *v, enum trit_verdict verdict)
 {
     return json_pack(
-        "{s:s, s:s?, s:s, s:s, s:o, s:o, s:o}", "file", v->options->arguments[0],
-        "against", v->options->against, "output", v->options->output, "verdict",
-        verdict_name(verdict), "findings", findings_json(&v->run.findings), "files",
+        "{s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "file",
+        json_path(v->options->arguments[0]), "against", json_path(v->options->against),
+        "output", json_path(v->options->output), "verdict", verdict_name(verdict),
+        "findings", findings_json(&v->run.findings), "files",
         json_count(v->found.files.count), "layers", json_count(v->found.layers.count));
 }
 

@@ -12,6 +12,7 @@
 #include "client/cli/output.h"
 #include "files/writer.h"
 #include "kernels/kernels.h"
+#include "proto/json_value.h"
 
 enum { SCALES_OR_BIAS_NAME_BYTES = TRIT_NAME_BYTES_MAX + sizeof(".scales") };
 
@@ -123,7 +124,7 @@ static json_t *layer_json(const struct getting *get)
     if ((get->layer.has_seed &&
          json_object_set_new(json, "seed", json_string(seed)) != 0) ||
         (get->options->output &&
-         (json_object_set_new(json, "output", json_string(get->options->output)) != 0 ||
+         (json_object_set_new(json, "output", json_path(get->options->output)) != 0 ||
           json_object_set_new(json, "encoding",
                               json_string(encoding_name(get->layer.encoding))) != 0))) {
         json_decref(json);

@@ -13,6 +13,7 @@
 #include "client/cli/verify_command.h"
 #include "client/lib/attested_files.h"
 #include "kernels/kernels.h"
+#include "proto/json_value.h"
 
 /* ---- the result --------------------------------------------------------------- */
 
@@ -22,7 +23,7 @@ static json_t *result_json(const struct verify_command *v)
     json_t *result = verify_json(&v->run, v->options->arguments[0], v->options->against,
                                  v->showing.reports);
 
-    if (!result || !statement || json_put(result, "attestation", json_string(statement)))
+    if (!result || !statement || json_put(result, "attestation", json_path(statement)))
         return result;
     json_decref(result);
     return NULL;

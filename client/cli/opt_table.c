@@ -299,7 +299,7 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      &layer_part_names, "ternary or latents",
      "ternary (default): the ternary weights; latents: the latents"},
     {OPTION_DTYPE, "dtype", '\0', "TYPE", VALUE_ENUM, AT(dtype), TRIT_BF16, &dtype_names,
-     "one of f32, f16, bf16", "type of dense weights (default f32)"},
+     "one of f32, f16, bf16", "type of dense weights (default: the record's, else f32)"},
     {OPTION_SERVICE, "service", '\0', "NAME", VALUE_ANY_TEXT, AT(service), 0, NULL,
      "a name", "ask for the health of one service"},
     {OPTION_SERVER, "server", '\0', "ADDRESS", VALUE_TEXT, AT(server), 0, NULL,

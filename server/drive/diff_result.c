@@ -59,6 +59,7 @@ bool diff_is_equal(const struct diffing *d)
 
 json_t *diff_json(const struct diffing *d, const char *a, const char *b)
 {
-    return json_pack("{s:s, s:s, s:b, s:O, s:O}", "a", a, "b", b, "equal",
-                     diff_is_equal(d), "layers", d->layers, "tensors", d->others);
+    return json_pack("{s:o, s:o, s:b, s:O, s:O}", "a", json_path(a), "b", json_path(b),
+                     "equal", diff_is_equal(d), "layers", d->layers, "tensors",
+                     d->others);
 }

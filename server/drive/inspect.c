@@ -32,6 +32,6 @@ json_t *inspect_json(const char *file, const struct reader *reader,
     for (size_t i = 0; i < table->pair_count; i++)
         json_object_set_new(metadata, table->pairs[i].key,
                             json_string(table->pairs[i].value));
-    return json_pack("{s:s, s:s, s:o, s:o}", "file", file, "format",
+    return json_pack("{s:o, s:s, s:o, s:o}", "file", json_path(file), "format",
                      reader_format(reader), "metadata", metadata, "tensors", tensors);
 }

@@ -115,11 +115,12 @@ int pack_run(struct repacking *p)
 
 json_t *pack_json(const struct repacking *p, const char *input, const char *output)
 {
-    json_t *result = json_pack("{s:s, s:s, s:s, s:i, s:i, s:o}", "input", input, "output",
-                               output, "encoding", encoding_name(p->plan.terms.encoding),
-                               "layers", (int)p->plan.layers, "passed_through",
-                               (int)(p->plan.contents.table->count - p->plan.layers),
-                               "scales_rounded", json_uint64(p->rounded));
+    json_t *result =
+        json_pack("{s:o, s:o, s:s, s:i, s:i, s:o}", "input", json_path(input), "output",
+                  json_path(output), "encoding", encoding_name(p->plan.terms.encoding),
+                  "layers", (int)p->plan.layers, "passed_through",
+                  (int)(p->plan.contents.table->count - p->plan.layers), "scales_rounded",
+                  json_uint64(p->rounded));
 
     if (plan_json_put_gguf(result, &p->plan))
         return result;

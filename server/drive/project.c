@@ -100,10 +100,11 @@ json_t *project_json(const struct projecting *p, const char *input, const char *
     const size_t passed = reader_table(p->input.reader)->count - p->plan.layers;
 
     json_t *result = json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o}", "input", input,
-        "output", output, "encoding", encoding_name(p->terms.encoding), "verdict",
-        verdict_name(project_verdict(p)), "findings", findings_json(&p->findings),
-        "passed_through", (int)passed, "is_ternary", p->not_ternary == 0, "ternary",
+        "{s:o, s:o, s:s, s:s, s:o, s:i, s:b, s:o, s:o, s:f, s:o}", "input",
+        json_path(input), "output", json_path(output), "encoding",
+        encoding_name(p->terms.encoding), "verdict", verdict_name(project_verdict(p)),
+        "findings", findings_json(&p->findings), "passed_through", (int)passed,
+        "is_ternary", p->not_ternary == 0, "ternary",
         json_uint64(p->plan.parameters_ternary), "kept",
         json_uint64(p->plan.parameters_kept), "share_ternary",
         all ? (double)p->plan.parameters_ternary / (double)all : 0.0, "others",

@@ -168,11 +168,12 @@ json_t *verify_json(const struct verifying *v, const char *file, const char *aga
 {
     const enum trit_verdict verdict = findings_verdict(&v->findings);
 
-    return json_pack(
-        "{s:s, s:s?, s:s, s:s, s:b, s:o, s:o, s:o, s:f, s:o, s:O}", "file", file,
-        "against", against, "encoding", encoding_name(v->claim.terms.encoding), "verdict",
-        verdict_name(verdict), "passed", verdict == TRIT_VERDICT_PASS, "findings",
-        findings_json(&v->findings), "examined", json_uint64(v->examined), "kept",
-        json_uint64(v->kept), "share_examined", verify_share(v), "others",
-        others_json(&v->claim), "layers", layers);
+    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:f, s:o, s:O}", "file",
+                     json_path(file), "against", json_path(against), "encoding",
+                     encoding_name(v->claim.terms.encoding), "verdict",
+                     verdict_name(verdict), "passed", verdict == TRIT_VERDICT_PASS,
+                     "findings", findings_json(&v->findings), "examined",
+                     json_uint64(v->examined), "kept", json_uint64(v->kept),
+                     "share_examined", verify_share(v), "others", others_json(&v->claim),
+                     "layers", layers);
 }

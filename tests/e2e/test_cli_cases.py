@@ -333,6 +333,18 @@ def test_refused_names(daemon, tmp_path, normal, name, words):
     assert not (tmp_path / "b.safetensors").exists()
 
 
+def test_names_of_files_that_are_no_utf8(daemon, tmp_path, normal):
+    """JSON shows such a name with escapes. It was "out of memory", after the output was written."""
+    latents, out = tmp_path / "\udcff.safetensors", tmp_path / "\udcfe.safetensors"
+    save(latents, {"a.weight": normal(4, 128)})
+    for words in (["project", latents, "-o", out], ["verify", out, "--against", latents],
+                  ["diff", out, out], ["inspect", out]):
+        done = cli(daemon, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        shown = schemas.read(done.stdout)
+        assert any(str(value).endswith("/\\xfe.safetensors") for value in shown.values())
+
+
 def test_names_are_checked_before_anything_is_sent(daemon, tmp_path, normal):
     """A name that reports cannot have is refused at the start; without --run it is fine."""
     save(tmp_path / "a.safetensors", {"a.weight": normal(8, 128), "w" * 300: normal(8, 128)})

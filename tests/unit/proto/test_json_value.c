@@ -39,6 +39,14 @@ CASE(numbers, "an integer of 32 bits is a number; NaN and infinity are null")
     check_text(json_number(-INFINITY), "null");
 }
 
+CASE(paths,
+     "a path is shown with escapes where it is not UTF-8, and is null where it is NULL")
+{
+    check_text(json_path("a/\xc3\xbc.npy"), "\"a/\xc3\xbc.npy\"");
+    check_text(json_path("a/\xff\xfe.npy"), "\"a/\\\\xff\\\\xfe.npy\"");
+    check_text(json_path(NULL), "null");
+}
+
 CASE(without_memory, "if memory runs out, the result is NULL and nothing leaks")
 {
     const uint64_t values[9] = {1, 2, 3};
