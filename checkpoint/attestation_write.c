@@ -48,6 +48,7 @@ static json_t *layers_json(const struct attested_list *layers)
 
         good = json_put(item, "layer", json_string(layer->name)) &&
                json_put_terms(item, &layer->terms) &&
+               json_put(item, "max_round_error", json_number(layer->max_round_error)) &&
                json_put(item, "digest", json_string(digest_hex(hex, layer->digest)));
         good = append(array, good ? item : (json_decref(item), NULL));
     }

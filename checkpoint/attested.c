@@ -30,6 +30,17 @@ int attested_add(struct attested_list *list, const char *name,
     return 0;
 }
 
+int attested_add_layer(struct attested_list *list, const char *name,
+                       const uint8_t digest[TRIT_DIGEST_BYTES],
+                       const struct layer_terms *terms, double max_round_error,
+                       struct failure *failure)
+{
+    if (attested_add(list, name, digest, terms, failure) < 0)
+        return -1;
+    list->list[list->count - 1].max_round_error = max_round_error;
+    return 0;
+}
+
 bool attested_can_name(const char *file)
 {
     return folder_name_is_plain(file) && utf8_is_name(file) &&

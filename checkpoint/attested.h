@@ -16,6 +16,7 @@ struct attested {
     char *name;
     uint8_t digest[TRIT_DIGEST_BYTES];
     struct layer_terms terms; /* of a layer */
+    double max_round_error;   /* of a layer, as in its report */
 };
 
 struct attested_list {
@@ -27,6 +28,12 @@ struct attested_list {
 int attested_add(struct attested_list *list, const char *name,
                  const uint8_t digest[TRIT_DIGEST_BYTES], const struct layer_terms *terms,
                  struct failure *failure);
+
+/* As attested_add, of a matrix of a layer. */
+int attested_add_layer(struct attested_list *list, const char *name,
+                       const uint8_t digest[TRIT_DIGEST_BYTES],
+                       const struct layer_terms *terms, double max_round_error,
+                       struct failure *failure);
 
 /* Sorts by name. Returns the first name that stands twice, or NULL. */
 const char *attested_sort(struct attested_list *list);

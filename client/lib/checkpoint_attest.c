@@ -20,8 +20,8 @@ static int gather(struct trit_verification *v, struct trit_file *claim,
     for (size_t i = 0; i < v->digests.count; i++) {
         const struct attested *layer = &v->digests.list[i];
 
-        if (attested_add(&found->layers, layer->name, layer->digest, &layer->terms,
-                         failure) < 0)
+        if (attested_add_layer(&found->layers, layer->name, layer->digest, &layer->terms,
+                               layer->max_round_error, failure) < 0)
             return -1;
     }
     attested_sort(&found->layers);

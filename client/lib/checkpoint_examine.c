@@ -159,8 +159,8 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
     char name[MATRIX_NAME_BYTES];
 
     matrix_name(name, tensor, &matrices, step->noted);
-    if (attested_add(&v->digests, name, examined->report->digest, &item->terms, failure) <
-        0)
+    if (attested_add_layer(&v->digests, name, examined->report->digest, &item->terms,
+                           examined->report->max_round_error, failure) < 0)
         return -1;
     snprintf(v->daemon, sizeof(v->daemon), "%s", examined->report->version);
     findings_add_report(&v->findings, name, examined->report, v->allow_dead);

@@ -236,8 +236,9 @@ int verify_layer_take(struct verifying *v, struct verify_piece *piece,
     if (add_findings(v, piece, failure) < 0)
         return fail_context(failure, "%s",
                             v->claim.table->entries[piece->pair.claim].name);
-    if (attested_add(&v->digests, piece->name, piece->report.digest,
-                     &v->claim.items[piece->pair.claim].terms, failure) < 0)
+    if (attested_add_layer(&v->digests, piece->name, piece->report.digest,
+                           &v->claim.items[piece->pair.claim].terms,
+                           piece->report.max_round_error, failure) < 0)
         return -1;
     if (piece->pair.latents == CONTENT_NONE &&
         !content_may_fail(&v->claim.items[piece->pair.claim]))

@@ -111,6 +111,20 @@ def test_single_files(daemon, place, random):
         assert check(daemon, place, name, "one.json") == (0, [])
 
 
+def test_a_statement_says_how_far_weights_are_from_ternary(daemon, place, random):
+    """With --tolerance nearly anything passes, and the statement shows it."""
+    save(place / "far.safetensors", {"a.weight": np.float32([[1, .7, -.8, 0] * 32] * 4)})
+    attest(daemon, place, "--tolerance", "0.4", claim="far.safetensors", out="far.json")
+    statement = json.loads((place / "far.json").read_text())
+    assert schemas.errors("attestation", statement) == []
+    (layer,) = statement["predicate"]["layers"]
+    assert statement["predicate"]["verdict"] == "pass"
+    assert layer["max_round_error"] == pytest.approx(.3, abs=1e-6)
+    assert [one["max_round_error"] for one in
+            json.loads((place / "s.json").read_text())["predicate"]["layers"]] == [0, 0]
+    assert check(daemon, place, "far.safetensors", "far.json")[0] == 1  # by its own bytes
+
+
 def test_a_changed_weight(daemon, place, random):
     """A trit that changed is named by file and by layer, also where it still is ternary."""
     save(place / "one.safetensors", {"a.weight": np.ones((4, 128), np.float32),
