@@ -253,6 +253,7 @@ def test_refuses_invalid_verification_options(daemon, bystander):
     refused(lambda: verify(tolerance=-1), INVALID, "tolerance", -1)
     refused(lambda: verify(tolerance=float("nan")), INVALID, "tolerance")
     refused(lambda: verify(encoding=INT8), INVALID)
+    refused(lambda: verify(group_size=1), INVALID, "options.group_size", "always ternary")
 
 
 def test_refuses_a_reference_of_another_shape(daemon, bystander):

@@ -19,6 +19,10 @@ static int check_options(struct call *call, const struct wire_verify *wire,
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
                           "%g; must be at least 0 and less than 0.5",
                           (double)wire->tolerance);
+    if (wire->group_size == 1)
+        return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.group_size",
+                          "1; a group of 1 weight is always ternary, so nothing would be "
+                          "verified; use groups of 2 or more");
     if (wire->mode == TRIT_VERIFY_LATENT && wire->encoding != TRIT_ENCODING_DENSE)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                           "%u, but VERIFY_LATENT needs dense latents",
