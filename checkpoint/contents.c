@@ -84,7 +84,7 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
     if ((role == ROLE_EMBEDDING || role == ROLE_HEAD) &&
         (encoding_keeps_embeddings(encoding) || is_dense_among_blocks(c, entry)))
         return false;
-    return role_is_layer(role);
+    return role_is_layer(role) || (role == ROLE_CONVOLUTION && c->options->convolutions);
 }
 
 /* Index of the scales or biases with this name, or CONTENT_NONE; -1 if they have another

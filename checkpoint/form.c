@@ -258,6 +258,11 @@ bool scales_fit(const struct tensor_entry *form, const struct tensor_entry *scal
     uint32_t form_axes, axes;
     const uint64_t row = last_axis(form, &form_axes), last = last_axis(scales, &axes);
 
+    if (form->type == element_type_of(TRIT_F16)) /* MLX takes no other shape */
+        return type_holds(scales->type, TRIT_ENCODING_DENSE) &&
+               scales->rank == form->rank &&
+               memcmp(scales->shape, form->shape, form->rank * sizeof(form->shape[0])) ==
+                   0;
     return type_holds(scales->type, TRIT_ENCODING_DENSE) && (axes < 2 || last == row) &&
            shape_elements(form->rank, form->shape, &wanted) &&
            shape_elements(scales->rank, scales->shape, &found) && wanted == found;

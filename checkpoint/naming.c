@@ -24,14 +24,41 @@ static const char *const weight_leaves[] = {
 
 /* Tables of packed weights in any module. */
 static const char *const table_leaves[] = {
-    "scales",      "biases",           "zeros",         "qzeros",
-    "g_idx",       "absmax",           "nested_absmax", "quant_map",
-    "scb",         "nested_quant_map", "scale",         "zero",
-    "zero_point",  "weight_format",    "weight_shape",  "scale_weight",
-    "scale_input", "weight_scale_2",   "*_scale",       "*_scales",
-    "*_scale_inv", "*_zero_point",     "*_zeros",       "*_g_idx",
-    "_shift",      "q_scale_max",      "q_groups",      "q_group_map",
-    "q_invperm",   "q_perm",           "codebooks",     NULL,
+    "scales",
+    "biases",
+    "zeros",
+    "qzeros",
+    "g_idx",
+    "absmax",
+    "nested_absmax",
+    "quant_map",
+    "scb",
+    "nested_quant_map",
+    "scale",
+    "zero",
+    "zero_point",
+    "weight_format",
+    "weight_shape",
+    "scale_weight",
+    "scale_input",
+    "weight_scale_2",
+    "*_scale",
+    "*_scales",
+    "*_scale_inv",
+    "*_zero_point",
+    "*_zeros",
+    "*_g_idx",
+    "_shift",
+    "q_scale_max",
+    "q_groups",
+    "q_group_map",
+    "q_invperm",
+    "q_perm",
+    "codebooks",
+    "scale_packed",
+    "wscales",
+    "wzeros",
+    NULL,
 };
 
 static const char *const bias_leaves[] = {"bias", "*_bias", "bias_*", NULL};
@@ -53,6 +80,13 @@ static const char *const lora_parts[] = {
     "delora_*",
     "prompt_embeddings",
     "trainable_tokens_*",
+    "miss_block",
+    "gralora_[ab]",
+    "osf_svd_params",
+    "pvera_[ab]",
+    "lily_[ab]",
+    "lily_router",
+    "tinylora_[abp]",
     NULL,
 };
 /* diffusers' first ones: to_q_lora.down.weight */
@@ -114,6 +148,9 @@ static const char *const embedding_modules[] = {
 
 static const char *const head_parts[] = {"lm_head", NULL};
 static const char *const head_modules[] = {"embed_out", NULL};
+/* Convolutions along time that GGUF stores as [channels, kernel]. */
+static const char *const short_convolutions[] = {"ssm_conv1d", "ssm_conv1d_[qkv]", NULL};
+
 /* Names that may precede "output" in llama's own files. */
 static const char *const output_prefixes[] = {
     "model", "module", "_orig_mod", "transformer", NULL,
@@ -129,11 +166,9 @@ static const char *const matrix_modules[] = {
 
 /* Parameters that are not matrices of a product. */
 static const char *const other_leaves[] = {
-    "a_log",         "time_*",       "*mask",
-    "*_ids",         "*_index",      "*_table",
-    "*_token",       "query_tokens", "register_tokens",
-    "prompt_tokens", "*_window",     "window",
-    "mel_filters",   NULL,
+    "a_log",         "ssm_a",    "time_*",  "*mask",        "*_ids",
+    "*_index",       "*_table",  "*_token", "query_tokens", "register_tokens",
+    "prompt_tokens", "*_window", "window",  "mel_filters",  NULL,
 };
 
 static bool type_is_float(const struct element_type *type)
@@ -267,6 +302,15 @@ static bool is_stack(const struct tensor_entry *entry, const struct name *name)
             entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX);
 }
 
+static bool is_short_convolution(const struct tensor_entry *entry,
+                                 const struct name *name)
+{
+    return entry->shape[1] <= KERNEL_POSITIONS_MAX &&
+           (matches(name->module, short_convolutions) ||
+            (strcasecmp(name->module, "conv") == 0 &&
+             strcasecmp(part_before(name, name->module), "shortconv") == 0));
+}
+
 /* The role of a tensor of rank 2 or more that is neither a table nor a vector by its
  * name. */
 static enum tensor_role weight_role(const struct tensor_table *table,
@@ -281,6 +325,8 @@ static enum tensor_role weight_role(const struct tensor_table *table,
     if (entry->rank > 2)
         return entry->rank == 3 && is_stack(entry, name) ? ROLE_EXPERTS
                                                          : ROLE_CONVOLUTION;
+    if (is_short_convolution(entry, name))
+        return ROLE_CONVOLUTION;
     if (any_part(name, head_parts) || matches(name->module, head_modules) ||
         is_output(name))
         return ROLE_HEAD;

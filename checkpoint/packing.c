@@ -101,6 +101,8 @@ const char *packing_name(enum packing packing)
         return "MXFP4";
     case PACKING_TRIT:
         return "trit";
+    case PACKING_SPARSE:
+        return "the values of a sparse matrix";
     case PACKING_FSDP:
         return "FSDP's flat parameters";
     case PACKING_GEMLITE:
@@ -313,6 +315,31 @@ static bool is_flat(const struct tensor_entry *entry)
     return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
 }
 
+/* The values of a sparse matrix are a vector, and tensors beside it say where they belong:
+ * weight.values and weight.indices, or compressed-tensors' weight.compressed and
+ * weight.bitmask. */
+static bool is_sparse(const struct tensor_table *table, const struct tensor_entry *entry)
+{
+    static const char *const endings[] = {"values", "compressed", "dense_weights",
+                                          "data"};
+    static const char *const places[] = {"indices",     "bitmask",     "row_offsets",
+                                         "col_indices", "row_indices", "crow_indices",
+                                         "col_vals",    "indptr"};
+    const size_t length = strlen(entry->name);
+    char name[FILES_NAME_BYTES_MAX + 32];
+
+    for (size_t i = 0; entry->rank == 1 && i < sizeof(endings) / sizeof(endings[0]); i++)
+        for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+            if (!ends_with(entry->name, endings[i]))
+                break;
+            snprintf(name, sizeof(name), "%.*s%s", (int)(length - strlen(endings[i])),
+                     entry->name, places[k]);
+            if (table_find(table, name))
+                return true;
+        }
+    return false;
+}
+
 /* Is there a tensor in the same module, those with the first `base` bytes of the name and no
  * further dot, that may be packed? */
 static bool has_packed_beside(const struct tensor_table *table, const char *name,
@@ -379,6 +406,8 @@ enum packing foreign_packing_of(const struct tensor_table *table,
 
     if (is_flat(entry))
         return PACKING_FSDP;
+    if (is_sparse(table, entry))
+        return PACKING_SPARSE;
     if (element_type_is_block(entry->type))
         return PACKING_GGUF;
     if (!type_is_packed(entry->type))

@@ -19,6 +19,7 @@ enum packing {
     PACKING_INT8,      /* I8 with NAME.scales: readable as int8 */
     PACKING_MXFP4,     /* blocks and scales, as in gpt-oss */
     PACKING_TRIT,      /* by an earlier projection, according to the file's record */
+    PACKING_SPARSE,    /* the nonzero values of a matrix, beside their places */
     PACKING_FSDP,      /* all parameters of a module, one after another */
     PACKING_GEMLITE,
     PACKING_KERAS,      /* ternary kernels of Keras 3 */

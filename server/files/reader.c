@@ -11,6 +11,7 @@
 #include "files/formats.h"
 #include "files/gguf_split.h"
 #include "files/identify.h"
+#include "files/rank_shard.h"
 #include "files/shards.h"
 #include "files/sources.h"
 
@@ -82,8 +83,10 @@ static struct reader *reader_create(size_t sources, struct failure *failure)
 static int note_cuts(struct reader *reader, const struct tensor_table *table,
                      const char *name, struct failure *failure)
 {
-    return reader_notes_add_cuts(&reader->notes, &reader->table.strings, table, name,
-                                 failure);
+    return rank_shard_check(table, name, failure) < 0
+               ? -1
+               : reader_notes_add_cuts(&reader->notes, &reader->table.strings, table,
+                                       name, failure);
 }
 
 /* ---- one file --------------------------------------------------------------------- */
@@ -135,11 +138,11 @@ static int open_file(struct reader **out, const char *path,
         reader_open_source(out, source, options, failure) < 0)
         return -1;
     (*out)->folder = folder_of(path);
-    if ((*out)->folder && note_file(*out, path, failure) == 0)
+    if (((*out)->folder ? note_file(*out, path, failure) : no_memory(failure)) == 0)
         return 0;
     reader_close(*out);
     *out = NULL;
-    return no_memory(failure);
+    return -1;
 }
 
 /* ---- the shards of a folder ------------------------------------------------------- */

@@ -296,7 +296,8 @@ static int take_numbered(struct shards *shards, const char *suffix,
                    strncmp(first, name, stem) != 0 || number == lowest + of)))
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                         "the folder holds several files of weights (%s, %s) and no "
-                        "index; name the file",
+                        "index; name the file, or join them if they are parts of one "
+                        "model",
                         first, shards->list[i ? i : 1].name);
         if (number == 0)
             lowest = 0; /* numbers start at 0 */

@@ -199,6 +199,27 @@ CASE(knows_flat_parameters,
     file_fini(&file);
 }
 
+CASE(knows_values_of_sparse_matrices,
+     "a vector of values beside their places is the packing of a matrix")
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.q_proj.weight.values", "F32", 4096, 0, 0);
+    add(&file.table, "a.q_proj.weight.indices", "I64", 2, 4096, 0);
+    add(&file.table, "b.q_proj.weight_values", "BF16", 4096, 0, 0);
+    add(&file.table, "b.q_proj.weight_crow_indices", "I64", 65, 0, 0);
+    add(&file.table, "c.q_proj.weight.compressed", "F16", 4096, 0, 0);
+    add(&file.table, "c.q_proj.weight.bitmask", "U8", 64, 32, 0);
+    add(&file.table, "d.values", "F32", 4096, 0, 0);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.q_proj.weight.values", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "b.q_proj.weight_values", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "c.q_proj.weight.compressed", CONTENT_FOREIGN_WEIGHT);
+    KIND(&file, "d.values", CONTENT_KEPT);
+    file_fini(&file);
+}
+
 CASE(lets_patterns_override,
      "patterns override the rules for the tensors that they match")
 {

@@ -69,14 +69,16 @@ CASE(knows_what_stays,
     ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_B.default.weight", "lora_embedding_A",
         "x.lora_up.weight", "attn.to_q_lora.down.weight", "to_out.lora.up.weight",
         "a.hada_w1_a", "a.lokr_w2", "q_proj.ia3_l", "base_model.vera_A.default",
-        "q_proj.oft_R.default.weight", "prompt_embeddings");
+        "q_proj.oft_R.default.weight", "prompt_embeddings", "q_proj.miss_block.default",
+        "q_proj.gralora_A.default", "q_proj.pvera_B.default", "q_proj.tinylora_P.default",
+        "q_proj.lily_A.default.weight", "q_proj.osf_svd_params.default.U_low");
     ALL(ROLE_ROUTER, "mlp.router.weight", "ffn.router.layer.weight",
         "mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
         "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
-        "l.SCB", "scales");
-    ALL(ROLE_OTHER, "mamba.A_log", "attn.causal_mask", "position.x_ids");
+        "l.SCB", "scales", "l.scale_packed", "l.wscales");
+    ALL(ROLE_OTHER, "mamba.A_log", "blk.0.ssm_a", "attn.causal_mask", "position.x_ids");
     expect(ROLE_OTHER, "vector", 8, 0, 0);
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
     expect(ROLE_NORM, "layernorm_qkv.layer_norm_weight", 8, 0, 0);
@@ -97,6 +99,9 @@ CASE(
     expect(ROLE_CONVOLUTION, "pos_conv.weight", 1024, 64, 128); /* of wav2vec2 */
     expect(ROLE_CONVOLUTION, "stft.weight", 258, 1, 256);
     expect(ROLE_CONVOLUTION, "latents", 4, 8, 256);
+    expect(ROLE_CONVOLUTION, "blk.0.ssm_conv1d.weight", 64, 4, 0); /* of GGUF */
+    expect(ROLE_CONVOLUTION, "blk.0.shortconv.conv.weight", 64, 3, 0);
+    expect(ROLE_LINEAR, "blk.0.shortconv.out_proj.weight", 64, 64, 0);
     expect(ROLE_OTHER, "embeddings.cls_token", 1, 1, 16);
     expect(ROLE_OTHER, "qformer.query_tokens", 1, 8, 16);
     expect(ROLE_POSITION, "embeddings.pos_embed", 1, 8, 16);

@@ -395,3 +395,20 @@ CASE(scales_of_a_form, "scales fit in one run or with axes of 1, but not in othe
         CHECK(!scales_fit(&form, &scales));
     }
 }
+
+CASE(scales_of_mlx,
+     "scales and biases of MLX have the shape that MLX takes, and no other")
+{
+    const struct tensor_entry form = {
+        .type = element_type_of(TRIT_F16), .rank = 2, .shape = {16, 4}};
+    struct tensor_entry scales = {
+        .type = element_type_of(TRIT_BF16), .rank = 2, .shape = {16, 4}};
+
+    CHECK(scales_fit(&form, &scales));
+    scales = (struct tensor_entry){.type = scales.type, .rank = 1, .shape = {64}};
+    CHECK(!scales_fit(&form, &scales));
+    scales = (struct tensor_entry){.type = scales.type, .rank = 3, .shape = {16, 1, 4}};
+    CHECK(!scales_fit(&form, &scales));
+    scales = (struct tensor_entry){.type = scales.type, .rank = 2, .shape = {1, 64}};
+    CHECK(!scales_fit(&form, &scales));
+}

@@ -238,6 +238,39 @@ CASE(one_file, "a single file knows its folder and has no notes")
     model_fini(&model);
 }
 
+CASE(
+    parts_of_a_rank,
+    "a file with one rank's parts of the tensors is refused, by its name or its metadata")
+{
+    static const char header[] =
+        "{\"__metadata__\":{\"DCP_SHARDING_INFO\":"
+        "\"{\\\"t\\\": {\\\"saved_offsets\\\": [%s]}}\"},"
+        "\"t\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}";
+    static const struct {
+        const char *name, *offset;
+        bool refused;
+    } cases[] = {{"model.safetensors", "0", false},
+                 {"model.safetensors", "4", true},
+                 {"shard-00001-model.safetensors", "0", true},
+                 {"model.safetensors", "x", false}};
+    struct model model;
+
+    model_init(&model);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct failure failure = {.status = TRIT_OK};
+        struct reader *reader = NULL;
+        char text[256];
+
+        snprintf(text, sizeof(text), header, cases[i].offset);
+        model_shard(&model, cases[i].name, text, 4, 1);
+        CHECK_EQ(reader_open(&reader, model_path(&model, cases[i].name), NULL, &failure),
+                 cases[i].refused ? -1 : 0);
+        CHECK(!cases[i].refused || strstr(failure.message, "DCP_SHARDING_INFO"));
+        reader_close(reader);
+    }
+    model_fini(&model);
+}
+
 CASE(may_be_cut,
      "a file that is cut is read on request, and the notes tell what it lacks")
 {
