@@ -16,6 +16,8 @@
  * oldest buffer has been sent. One of them may be short: the end of the data that is sent
  * twice. */
 enum { CHUNK_BUFFERS = 6 };
+/* To copy fewer bytes costs less than a chunk of its own. */
+enum { BORROWED_BYTES_MIN = 64 << 10 };
 _Static_assert((CHUNK_BUFFERS - 2) * UPLOAD_CHUNK_BYTES >=
                    SENDQ_BYTES_MAX + CHANNEL_FRAME_BYTES_MAX + SENDQ_STAGE_BYTES,
                "the queue points to no buffer that is filled again");
@@ -64,15 +66,37 @@ static int read_bytes(struct chunks *chunks, uint8_t *to, uint64_t count,
                       "returned %d for %" PRIu64 " bytes at %" PRIu64, rc, count, at);
 }
 
-/* The next chunk's bytes; NULL with *failure. */
-static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
+/* What of the next *count bytes lies in one piece; *count becomes less, so that no short rest
+ * is left to copy. NULL: too few. */
+static const uint8_t *find_bytes(const struct chunks *chunks, uint64_t at,
+                                 uint64_t *count)
+{
+    uint64_t together = 0;
+    const uint8_t *found = chunks->find(chunks->read_arg, at, &together);
+
+    if (!found || (together < *count && together < BORROWED_BYTES_MIN))
+        return NULL;
+    if (together < *count)
+        *count = together;
+    else if (together > *count && together - *count < BORROWED_BYTES_MIN)
+        *count -= BORROWED_BYTES_MIN;
+    return found;
+}
+
+/* The next chunk's bytes, *count or fewer; NULL with *failure. */
+static const uint8_t *next_bytes(struct chunks *chunks, uint64_t *count,
                                  struct failure *failure)
 {
     const uint64_t at = chunks->sent % chunks->size;
+    const uint8_t *found = NULL;
     uint8_t *buffer;
 
     if (chunks->bytes)
         return chunks->bytes + at;
+    if (chunks->find)
+        found = find_bytes(chunks, at, count);
+    if (found)
+        return found;
     if (!chunks->buffers)
         chunks->buffers = malloc((size_t)CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES);
     if (!chunks->buffers) {
@@ -80,7 +104,7 @@ static const uint8_t *next_bytes(struct chunks *chunks, uint64_t count,
         return NULL;
     }
     buffer = chunks->buffers + chunks->number++ % CHUNK_BUFFERS * UPLOAD_CHUNK_BYTES;
-    return read_bytes(chunks, buffer, count, failure) == 0 ? buffer : NULL;
+    return read_bytes(chunks, buffer, *count, failure) == 0 ? buffer : NULL;
 }
 
 /* The next chunk in a slot. */
@@ -113,7 +137,7 @@ int chunks_next(struct chunks *chunks, struct outgoing *message, struct failure 
         return next_slot(chunks, message, failure);
     uint64_t left = chunks->size - chunks->sent % chunks->size;
     uint64_t count = left < UPLOAD_CHUNK_BYTES ? left : UPLOAD_CHUNK_BYTES;
-    const uint8_t *data = next_bytes(chunks, count, failure);
+    const uint8_t *data = next_bytes(chunks, &count, failure);
     size_t head;
 
     if (!data)

@@ -16,10 +16,15 @@
  * It is read, summed and sent while it is in the processor's second cache. */
 enum { UPLOAD_CHUNK_BYTES = (256 << 10) - 4096, CHUNK_HEAD_BYTES_MAX = 96 };
 
+/* Where the bytes of a tensor that `read` gives lie in memory, from `offset` on, until the call
+ * ends. *together: how many there are in one piece. NULL: they have to be read. */
+typedef const uint8_t *(*chunks_find)(void *arg, uint64_t offset, uint64_t *together);
+
 struct chunks {
     const uint8_t *bytes; /* NULL: `read` gives them */
     trit_read read;
-    void *read_arg;
+    void *read_arg;       /* of `find` too */
+    chunks_find find;     /* to borrow instead; or NULL. Set after chunks_init */
     uint8_t *buffers;     /* allocated when the first chunk is read */
     uint64_t number;      /* of chunks that were read */
     uint64_t size;        /* of the tensor's bytes */

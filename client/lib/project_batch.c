@@ -21,6 +21,10 @@
  * daemon time. */
 enum { ROW_GROUPS_MAX = 32 };
 
+/* How far ahead latents and weights are fetched: the processor itself begins anew with each
+ * group. */
+enum { AHEAD_BYTES = 4096, LINE_BYTES = 64 };
+
 struct part {
     const uint8_t *data;
     uint8_t *out;
@@ -99,6 +103,19 @@ static int batch_read(void *arg, uint64_t offset, void *memory, uint64_t count)
     return 0;
 }
 
+/* Is the joined tensor's chunks_find. */
+static const uint8_t *batch_find(void *arg, uint64_t offset, uint64_t *together)
+{
+    struct batch *batch = arg;
+    const struct part *part = part_at(batch, offset / batch->element_bytes);
+    const uint64_t at = offset - part->first * batch->element_bytes;
+
+    if (part->padded != part->extent.columns)
+        return NULL;
+    *together = part->extent.elements * batch->element_bytes - at;
+    return part->data + at;
+}
+
 /* ---- reply ---------------------------------------------------------------------------- */
 
 static void expand_f32(uint8_t *to, const uint8_t *latents, const int8_t *codes,
@@ -127,6 +144,14 @@ static void expand_16(uint8_t *to, const uint8_t *latents, const int8_t *codes,
     }
 }
 
+static void fetch_ahead(const uint8_t *latents, const uint8_t *weights, uint64_t bytes)
+{
+    for (uint64_t line = 0; line < bytes; line += LINE_BYTES) {
+        __builtin_prefetch(latents + AHEAD_BYTES + line);
+        __builtin_prefetch(weights + AHEAD_BYTES + line, 1);
+    }
+}
+
 /* The dense weights of elements that share a scale, which is rounded once to their type. */
 static void expand(const struct batch *batch, const struct part *part, uint64_t element,
                    const int8_t *codes, uint64_t count, const uint8_t scale[4])
@@ -136,6 +161,7 @@ static void expand(const struct batch *batch, const struct part *part, uint64_t 
     uint32_t bits;
     float value;
 
+    fetch_ahead(latents, to, count * batch->element_bytes);
     memcpy(&bits, scale, 4);
     memcpy(&value, scale, 4);
     if (batch->element_bytes == 4)
@@ -271,6 +297,7 @@ static int prepare(struct batch *batch, const struct trit_tensor *const *tensors
     output_init_write(&project->scales, "scales", size.scales, batch_scales, batch);
     project->data.rewinds = true;
     project->tensor = joined;
+    project->find = batch_find;
     project->request = (struct wire_project){
         .group_size = batch->group_size,
         .partial_group = TRIT_PARTIAL_PADDED,

@@ -183,6 +183,7 @@ static void part_init(struct part *part, struct projecting *project, uint64_t fi
     }
     chunks_init(&part->chunks, tensor, first * row_bytes,
                 all ? tensor->bytes : (end - first) * row_bytes, false, &part->slots);
+    part->chunks.find = project->find;
     if (!project->pack &&
         !encoding_streams((enum trit_encoding)project->request.encoding))
         chunks_repeat(&part->chunks); /* the first time is for the scale */

@@ -5,12 +5,14 @@
 #define LIB_PROJECT_STREAM_H
 
 #include "client/lib/call.h"
+#include "client/lib/chunks.h"
 #include "client/lib/output.h"
 #include "client/lib/tensor.h"
 
 struct projecting {
     struct call call;
     const struct trit_tensor *tensor;
+    chunks_find find; /* of a tensor that is read: see chunks.h; or NULL */
     struct extent extent;
     struct wire_project request; /* `tensor` is the whole tensor */
     struct output data, scales;
