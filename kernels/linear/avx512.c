@@ -15,7 +15,6 @@ enum {
     F32_TILES = 4,
     F32_MANY_TILES = 2,
     F32_MANY = 4,
-    INT8_TILES = 1,
     INT8_MANY_TILES = 4,
     INT8_MANY = 4,
 };

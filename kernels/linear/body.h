@@ -21,7 +21,7 @@
  *   i32x16_dot_i8(...)          exact dot products; see body_int8.h
  *   F32_TILES                   tiles computed together for one row of x
  *   F32_MANY_TILES, F32_MANY    tiles computed together for many rows of x; those rows
- *   INT8_TILES, INT8_MANY_TILES, INT8_MANY   the same for int8 activations */
+ *   INT8_MANY_TILES, INT8_MANY   the same for int8 activations and many rows of x */
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
@@ -38,6 +38,7 @@ enum {
     TABLE_FLOATS = 16,    /* one for each value of two codes of two bits */
     CACHED_FLOATS = 4096, /* size of all tables: 16 KiB, half of the smallest L1 */
     BLOCK_TILES = 64,     /* tiles that use the tables before new ones are built */
+    ROW_UNITS = 8,        /* of a group of 128 */
     SCALE_GROUPS = 32,    /* groups whose scales are transposed at a time */
     BATCH_MAX = 64,       /* rows of x that share codes while the codes are in L2 */
     OUTER_ROWS = 4,       /* of the block of an outer product that is in registers */

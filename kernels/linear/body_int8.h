@@ -55,26 +55,52 @@ struct int8_part {
     uint64_t group, stop; /* groups [group, stop) */
 };
 
-/* Adds the products of the part's groups. */
+/* Where one group begins: in the codes, in q, in the sums of q and in the scales. */
+struct int8_group {
+    const uint8_t *codes;
+    const int8_t *q;
+    const int32_t *sums;
+    const float *scales;
+};
+
+/* Adds the products of one group, of some units. */
+INLINE void add_group(float (*acc)[LANES], const struct strip *strip,
+                      const struct int8_part *part, const struct int8_group *group,
+                      const uint64_t units, const size_t tiles, const size_t many)
+{
+    i32x16 dots[32];
+    for (size_t i = 0; i < tiles * many; i++)
+        dots[i] = i32x16_splat(-group->sums[i % many * strip->groups]);
+    i32x16_dot_i8(dots, group->codes, strip->tile_bytes, group->q, part->stride, units,
+                  tiles, many);
+    for (size_t i = 0; i < tiles * many; i++)
+        f32x16_store(acc[i], f32x16_fma(f32x16_load(group->scales + i / many * LANES),
+                                        f32x16_of_i32(dots[i]), f32x16_load(acc[i])));
+}
+
+/* Adds the products of the part's groups. Groups of 128 have a loop of their own for one
+ * row of x: with the length a constant, all of it is unrolled. */
 INLINE void add_groups(float (*acc)[LANES], const struct strip *strip,
                        const struct int8_part *part, const float *scales,
                        const size_t tiles, const size_t many)
 {
-    const uint64_t size = strip->matrix->group_size;
+    const uint64_t size = strip->matrix->group_size, begin = part->group * size;
+    struct int8_group group = {
+        .codes = strip->codes + begin / UNIT_COLUMNS * UNIT_BYTES,
+        .q = part->x->q + part->row * part->stride + begin,
+        .sums = part->x->sums + part->row * strip->groups + part->group,
+        .scales = scales,
+    };
     for (uint64_t g = part->group; g < part->stop; g++) {
-        const uint64_t column = g * size;
-        i32x16 dots[32];
-        for (size_t i = 0; i < tiles * many; i++)
-            dots[i] =
-                i32x16_splat(-part->x->sums[(part->row + i % many) * strip->groups + g]);
-        i32x16_dot_i8(
-            dots, strip->codes + column / UNIT_COLUMNS * UNIT_BYTES, strip->tile_bytes,
-            part->x->q + part->row * part->stride + column, part->stride,
-            units_of(least(size, strip->matrix->columns - column)), tiles, many);
-        const float *s = scales + (g - part->group) * tiles * LANES;
-        for (size_t i = 0; i < tiles * many; i++)
-            f32x16_store(acc[i], f32x16_fma(f32x16_load(s + i / many * LANES),
-                                            f32x16_of_i32(dots[i]), f32x16_load(acc[i])));
+        const uint64_t units = units_of(least(size, strip->matrix->columns - g * size));
+        if (many == 1 && units == ROW_UNITS)
+            add_group(acc, strip, part, &group, ROW_UNITS, tiles, many);
+        else
+            add_group(acc, strip, part, &group, units, tiles, many);
+        group.codes += size / UNIT_COLUMNS * UNIT_BYTES;
+        group.q += size;
+        group.sums++;
+        group.scales += tiles * LANES;
     }
 }
 
@@ -124,9 +150,6 @@ static void forward_int8(const struct linear_matrix *matrix, const struct linear
             for (; tile + INT8_MANY_TILES <= end; tile += INT8_MANY_TILES)
                 forward_strip(matrix, x, part, b, batch, tile, INT8_MANY_TILES,
                               INT8_MANY);
-        else
-            for (; tile + INT8_TILES <= end; tile += INT8_TILES)
-                forward_strip(matrix, x, part, b, batch, tile, INT8_TILES, 1);
         for (; tile < end; tile++)
             forward_strip(matrix, x, part, b, batch, tile, 1, 1);
     }

@@ -15,7 +15,6 @@ enum {
     F32_TILES = 1,
     F32_MANY_TILES = 1,
     F32_MANY = 2,
-    INT8_TILES = 1,
     INT8_MANY_TILES = 1,
     INT8_MANY = 2,
 };
