@@ -41,7 +41,9 @@ static void tell(struct app *app, enum disk_state state)
                   LOG_FIELDS(LOG_U64("free_bytes", disk->free)));
     else
         log_event(app->log, LOG_WARN,
-                  state == DISK_FULL ? "disk_nearly_full" : "disk_hangs",
+                  state == DISK_FULL      ? "disk_nearly_full"
+                  : state == DISK_MISSING ? "data_dir_missing"
+                                          : "disk_hangs",
                   LOG_FIELDS(LOG_STR("data_dir", app->config.data_dir),
                              LOG_U64("free_bytes", disk->free)));
 }
@@ -51,7 +53,13 @@ static void answered(uv_fs_t *request)
     struct app *app = LIST_OWNER(request, struct app, disk.request);
     struct disk *disk = &app->disk;
 
+    const bool missing = request->result == UV_ENOENT || request->result == UV_ENOTDIR;
+
     disk->asking = false;
+    if (missing) {
+        atomic_store(&disk->free, 0);
+        metric_set(app->metrics, M_DISK_FREE, 0);
+    }
     if (request->result == 0) {
         const uv_statfs_t *found = request->ptr;
 
@@ -63,6 +71,8 @@ static void answered(uv_fs_t *request)
         return;
     if (store_busy_ns(app->store) >= ANSWER_MS * ms_ns)
         tell(app, DISK_HANGS);
+    else if (missing)
+        tell(app, DISK_MISSING);
     else if (request->result == 0)
         tell(app, disk->free < app->config.limits.disk_free_min ? DISK_FULL : DISK_GOOD);
     check_later(app);
@@ -114,6 +124,12 @@ bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
     case DISK_HANGS:
         snprintf(why, bytes, "the disk of --data-dir has not answered for %d s",
                  ANSWER_MS / 1000);
+        return false;
+    case DISK_MISSING:
+        snprintf(
+            why, bytes,
+            "--data-dir \"%.120s\" was moved or deleted; put it back, or restart tritd",
+            app->config.data_dir);
         return false;
     case DISK_GOOD:
         break;

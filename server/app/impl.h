@@ -15,7 +15,7 @@
 
 enum { METHODS_MAX = 64, SIGNALS = 3 };
 
-enum disk_state { DISK_GOOD, DISK_FULL, DISK_HANGS };
+enum disk_state { DISK_GOOD, DISK_FULL, DISK_HANGS, DISK_MISSING };
 
 struct disk { /* see disk.c; without a data directory it is always good */
     struct timer timer;

@@ -19,6 +19,22 @@ static bool is_damage(int primary)
            primary == SQLITE_MISMATCH;
 }
 
+int db_check_place(struct db *db, struct failure *failure)
+{
+    int moved = 0;
+
+    if (db->in_memory || !db->sqlite)
+        return 0;
+    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved)
+        return 0;
+    return fail(
+        failure, TRIT_UNAVAILABLE, NULL,
+        "%.300s was moved, replaced or deleted while the daemon runs; put it back, or "
+        "restart tritd",
+        sqlite3_db_filename(db->sqlite, "main"));
+}
+
 int db_fail(struct db *db, int result, struct failure *failure)
 {
     int primary = result & 0xff;
@@ -37,6 +53,9 @@ int db_fail(struct db *db, int result, struct failure *failure)
                     db->in_memory
                         ? "a store in memory has at most 256 MiB: use --data-dir"
                         : "free space on the disk of --data-dir");
+    if ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) &&
+        db_check_place(db, failure) < 0)
+        return -1;
     if (primary == SQLITE_IOERR && cause != 0)
         return fail(failure, status, NULL, "%s: %s (%s)", text, strerror(cause),
                     sqlite3_errstr(result));

@@ -69,6 +69,10 @@ void db_close(struct db *db);
  * DATA_LOSS: the file is damaged. UNAVAILABLE: any other cause. Returns -1. */
 int db_fail(struct db *db, int result, struct failure *failure);
 
+/* UNAVAILABLE: the path of the file leads to another file or to none, so that what is written
+ * would be lost. Returns -1 then; otherwise 0, also of a store in memory. */
+int db_check_place(struct db *db, struct failure *failure);
+
 /* Runs SQL that has no parameters, and ignores its rows. */
 int db_exec(struct db *db, const char *sql, struct failure *failure);
 

@@ -38,7 +38,8 @@ static void undo(struct writer *writer)
 
 static int begin_transaction(struct writer *writer, struct failure *failure)
 {
-    if (statement_run(&writer->db, ST_BEGIN, failure))
+    if (db_check_place(&writer->db, failure) ||
+        statement_run(&writer->db, ST_BEGIN, failure))
         return -1;
     const int64_t version = statement_number(&writer->db, ST_DATA_VERSION);
 

@@ -228,6 +228,25 @@ def test_a_disk_that_hangs(start, run, values, tmp_path):
     assert own.stop() == 0
 
 
+def test_a_data_directory_that_moves_takes_no_report(start, run, values):
+    """The next daemon would not find it: the call fails, BEST_EFFORT says so, and so do readiness and log.
+    When the directory is back, reports are stored again."""
+    own = start()
+    data, moved = own.folder / "data", own.folder / "moved"
+    assert verify(own, values, layer(run)).stored
+    data.rename(moved)
+    refused(lambda: verify(own, values, layer(run, step=2)), grpc.StatusCode.UNAVAILABLE, data, "moved")
+    assert not verify(own, values, layer(run, step=2), durability=BEST_EFFORT).stored
+    assert probe(own)[0] == 503
+    own.wait_log("data_dir_missing", str(data))
+    assert "moved or deleted" in probe(own)[1] and metric(own, "tritd_disk_free_bytes") == 0
+    moved.rename(data)
+    assert verify(own, values, layer(run, step=2)).stored
+    own.wait_log("disk_recovered")
+    assert own.stop() == 0
+    assert get(start(), layer(run, step=2)).step == 2
+
+
 def test_space_on_the_disk_is_enough(start):
     own = start("--disk-free-min", "1")
     eventually(lambda: metric(own, "tritd_disk_free_bytes") > 0)
