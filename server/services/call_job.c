@@ -68,6 +68,12 @@ void call_submit(struct call_job *job, struct pool *pool, uint64_t units)
     call_submit_part(job, pool, &job->ticket);
 }
 
+void call_withdraw(struct call_job *job, struct pool *pool)
+{
+    if (pool_withdraw(pool, &job->job))
+        job_done(&job->job);
+}
+
 void call_submit_inline(struct call_job *job, struct pool *pool, uint64_t units)
 {
     struct kernels_env env;

@@ -211,6 +211,18 @@ void pool_submit(struct pool *pool, struct job *job)
     pthread_cond_signal(&pool->work); /* a worker that is woken finds the mutex free */
 }
 
+bool pool_withdraw(struct pool *pool, struct job *job)
+{
+    bool next;
+
+    pthread_mutex_lock(&pool->mutex);
+    next = pool->queue == job;
+    if (next)
+        pop(pool);
+    pthread_mutex_unlock(&pool->mutex);
+    return next;
+}
+
 unsigned pool_busy(const struct pool *pool)
 {
     return atomic_load_explicit(&pool->busy, memory_order_relaxed);

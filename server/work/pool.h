@@ -53,6 +53,10 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
  * job again. */
 void pool_submit(struct pool *pool, struct job *job);
 
+/* Takes the job back, so that it does not run, and its done() is not called. False: a worker
+ * has it, or another job is before it. */
+bool pool_withdraw(struct pool *pool, struct job *job);
+
 unsigned pool_threads(const struct pool *pool);
 /* For metrics: jobs in the queue, and workers that run one. Any thread. */
 uint64_t pool_queued(const struct pool *pool);

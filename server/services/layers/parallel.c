@@ -173,13 +173,26 @@ static void await_last_pieces(const struct parallel_for *pieces, uint64_t until_
         ;
 }
 
+/* All pieces are computed: the call does not wait until other workers wake up to nothing. */
+static void withdraw_others(struct parallel_for *pieces, const struct worker *self)
+{
+    struct pool *pool = services_of(pieces->call)->config.pool;
+
+    for (uint32_t i = 0; i < pieces->worker_count; i++)
+        if (&pieces->workers[i] != self)
+            call_withdraw(&pieces->workers[i].job, pool);
+}
+
 /* Takes pieces for a short time, on the loop. */
 static void loop_ran(struct call_job *job)
 {
     struct worker *worker = LIST_OWNER(job, struct worker, job);
+    struct parallel_for *pieces = worker->pieces;
 
     job->ns = run_share(worker, &loop_share);
-    await_last_pieces(worker->pieces, clock_monotonic_ns() + LOOP_WAIT_NS_MAX);
+    await_last_pieces(pieces, clock_monotonic_ns() + LOOP_WAIT_NS_MAX);
+    if (atomic_load(&pieces->completed) == pieces->spec.count)
+        withdraw_others(pieces, worker);
     job->run = worker_ran; /* should it be submitted again */
 }
 

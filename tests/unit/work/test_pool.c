@@ -237,6 +237,35 @@ CASE(done_may_submit_again, "a job's done may submit it again")
     fixture_close(&f);
 }
 
+CASE(withdraws_the_next,
+     "the next job of the queue is withdrawn: it neither runs nor is done; no other is")
+{
+    struct task tasks[3];
+    pthread_barrier_t gate;
+    struct fixture f;
+
+    fixture_open(&f, 1);
+    pthread_barrier_init(&gate, NULL, 2);
+    for (int i = 0; i < 3; i++)
+        task_init(&tasks[i], &f);
+    tasks[0].gate = &gate;
+    pool_submit(f.pool, &tasks[0].job);
+    pthread_barrier_wait(&gate); /* a worker runs the first one */
+    pool_submit(f.pool, &tasks[1].job);
+    pool_submit(f.pool, &tasks[2].job);
+    CHECK(!pool_withdraw(f.pool, &tasks[0].job));
+    CHECK(!pool_withdraw(f.pool, &tasks[2].job));
+    CHECK(pool_withdraw(f.pool, &tasks[1].job));
+    CHECK(!pool_withdraw(f.pool, &tasks[1].job));
+    CHECK_EQ(pool_queued(f.pool), 1);
+    pthread_barrier_wait(&gate);
+    run_until_done(&f, 2);
+    CHECK(tasks[0].runs == 1 && tasks[2].runs == 1);
+    CHECK(tasks[1].runs == 0 && tasks[1].dones == 0);
+    pthread_barrier_destroy(&gate);
+    fixture_close(&f);
+}
+
 CASE(stop_runs_out_the_queue,
      "stopping empties the queue, and every job's done is called")
 {
