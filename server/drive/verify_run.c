@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "checkpoint/compare.h"
+#include "checkpoint/findings_gguf.h"
 #include "checkpoint/head.h"
 #include "checkpoint/notes.h"
 #include "checkpoint/renamed.h"
@@ -93,6 +94,12 @@ static void add_notes(struct verifying *v, const struct input *input)
     findings_add_notes(&v->findings, notes, count);
 }
 
+/* In the folder of a single file, config.json may be of another model. */
+static const struct model_config *config_of_folder(const struct input *input)
+{
+    return reader_is_folder(input->reader) && input->has_config ? &input->config : NULL;
+}
+
 /* As latents (TRIT_VERIFY_LATENT) the file is read without its record. */
 int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
 {
@@ -112,13 +119,15 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
         add_notes(v, &v->against);
     findings_add_contents(&v->findings, &v->rules, &v->claim,
                           against ? &v->latents : NULL, v->accept_record);
-    /* In the folder of a single file, config.json may be of another model. */
-    if (reader_is_folder(v->file.reader) && v->file.has_config)
+    if (config_of_folder(&v->file))
         findings_add_head(&v->findings, &v->rules, &v->file.config, &v->claim,
                           against ? &v->latents : NULL);
     verify_note_rotation(v);
-    if (against)
-        findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
+    if (!against)
+        return 0;
+    findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
+    findings_add_gguf(&v->findings, v->claim.table, v->latents.table,
+                      config_of_folder(&v->against));
     return 0;
 }
 

@@ -103,6 +103,47 @@ def test_q_in_the_wrong_order_fails(daemon, model):
     assert "blk.0.attn_q.weight" in done.stdout and "blk.0.attn_v.weight: " not in done.stdout
 
 
+def disagreements(daemon, file, latents):
+    """Exit code, and severity, expected and got of what the keys contradict."""
+    done = cli(daemon, "verify", file, "--against", latents, "--json")
+    return done.returncode, [(one["severity"], one["expected"], one["got"])
+                             for one in json.loads(done.stdout)["findings"]
+                             if one["kind"] == "config_disagrees"]
+
+
+def test_keys_that_contradict_the_latents_config_fail(daemon, model, tmp_path):
+    """With another number of heads llama.cpp computes another model, and q and k would be compared
+    in an order that is not the model's."""
+    latents, write = model
+    file, folder = write(), tmp_path / "hf"
+    folder.mkdir()
+    latents.rename(folder / "model.safetensors")
+    config = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": HIDDEN,
+              "intermediate_size": 40, "num_attention_heads": HEADS, "head_dim": HEAD,
+              "num_key_value_heads": KEY_HEADS, "max_position_embeddings": 64, "vocab_size": 16}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert disagreements(daemon, file, folder) == (0, [])
+    (folder / "config.json").write_text(json.dumps(dict(config, num_attention_heads=8)))
+    assert disagreements(daemon, file, folder) == (1, [("error", "8", "4")])
+    (folder / "config.json").write_text(json.dumps(dict(config, model_type="qwen2")))
+    assert disagreements(daemon, file, folder)[1] == []  # of another model
+
+
+def test_keys_that_contradict_latents_in_gguf(daemon, tmp_path, random):
+    """They are compared too; numbers that leave the shapes alone are warnings."""
+    signs = np.sign(random.standard_normal((4, 128)) + 9).astype("<f4")
+    for name, base, blocks in (("a", 10000.0, 1), ("b", 500000.0, 1), ("c", 10000.0, 2)):
+        (tmp_path / f"{name}.gguf").write_bytes(
+            gguf([("blk.0.attn_v.weight", F32, signs.shape, signs.tobytes())],
+                 {"general.architecture": "llama", "llama.rope.freq_base": base,
+                  "llama.block_count": blocks}))
+    assert disagreements(daemon, tmp_path / "a.gguf", tmp_path / "a.gguf") == (0, [])
+    assert disagreements(daemon, tmp_path / "b.gguf", tmp_path / "a.gguf") == (
+        0, [("warning", "10000", "500000")])
+    assert disagreements(daemon, tmp_path / "c.gguf", tmp_path / "a.gguf") == (
+        1, [("error", "1", "2")])
+
+
 def test_an_unknown_architecture_has_no_names(daemon, model):
     """Without a known architecture nothing is mapped, and every layer lacks its counterpart."""
     latents, write = model
