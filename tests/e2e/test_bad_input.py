@@ -245,15 +245,17 @@ def test_refuses_another_report_for_an_existing_step(daemon, bystander, run):
 
 
 def test_refuses_invalid_verification_options(daemon, bystander):
-    def verify(**options):
+    def verify(reference=None, **options):
         return daemon.ternary.Verify(ternary_pb2.VerifyRequest(
-            options=ternary_pb2.VerifyOptions(**options), tensor=ref.tensor(ROW)),
+            options=ternary_pb2.VerifyOptions(**options), reference=reference, tensor=ref.tensor(ROW)),
             timeout=CALL_SECONDS)
     refused(lambda: verify(mode=7), INVALID, "mode", 7)
     refused(lambda: verify(tolerance=-1), INVALID, "tolerance", -1)
     refused(lambda: verify(tolerance=float("nan")), INVALID, "tolerance")
     refused(lambda: verify(encoding=INT8), INVALID)
     refused(lambda: verify(group_size=1), INVALID, "options.group_size", "always ternary")
+    assert verify(group_size=1, reference=ref.tensor(ROW)).report.is_ternary
+    assert verify(group_size=1, mode=ternary_pb2.VERIFY_LATENT).report.is_ternary
 
 
 def test_refuses_a_reference_of_another_shape(daemon, bystander):

@@ -19,10 +19,11 @@ static int check_options(struct call *call, const struct wire_verify *wire,
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.tolerance",
                           "%g; must be at least 0 and less than 0.5",
                           (double)wire->tolerance);
-    if (wire->group_size == 1)
+    if (wire->group_size == 1 && wire->mode == TRIT_VERIFY_TERNARY && !has_reference)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.group_size",
                           "1; a group of 1 weight is always ternary, so nothing would be "
-                          "verified; use groups of 2 or more");
+                          "verified; use groups of 2 or more, or send its latents as "
+                          "reference");
     if (wire->mode == TRIT_VERIFY_LATENT && wire->encoding != TRIT_ENCODING_DENSE)
         return fail_field(&call->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
                           "%u, but VERIFY_LATENT needs dense latents",
