@@ -65,10 +65,11 @@ static void add(struct file_findings *findings, const char *key, double told, do
         added->severity = TRIT_SEVERITY_WARNING;
     snprintf(added->expected, sizeof(added->expected), "%.9g", told);
     snprintf(added->got, sizeof(added->got), "%.9g", got);
-    snprintf(added->hint, sizeof(added->hint),
-             "%.63s differs from the latents' model, and readers compute with it; convert "
-             "the model again",
-             key);
+    snprintf(
+        added->hint, sizeof(added->hint),
+        "%.63s differs from the latents' model, and readers compute with it; convert "
+        "the model again",
+        key);
 }
 
 /* What the latents' model has; architecture NULL: nothing is known of it. */

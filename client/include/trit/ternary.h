@@ -94,7 +94,7 @@ TRIT_API enum trit_status trit_project_batch(struct trit_client *client,
 struct trit_verify_options {
     size_t size;
     enum trit_verify_mode mode;
-    uint32_t group_size; /* as in trit_project_options, but 1 needs a reference or latents */
+    uint32_t group_size; /* as for a projection; 1 only with reference or latents */
     enum trit_partial_group partial_group;
     enum trit_encoding encoding; /* of tensor.data */
     bool has_tolerance;
