@@ -136,10 +136,29 @@ static int is_before_history(const struct commit *commit, struct failure *failur
     return history_reaches_below(commit->db, &commit->past, commit->step_min, failure);
 }
 
+/* Whether the report is of a step before those that the history still knows behind a damaged
+ * report. A cell there would hide that others are missing. 1, 0 or -1. */
+static int is_before_damage(const struct commit *commit, struct failure *failure)
+{
+    const int64_t step = (int64_t)commit->put->report->step;
+    int reaches;
+
+    if (is_newest(commit) || commit->step_min == STEP_NONE)
+        return 0;
+    reaches = history_reaches(commit->db, &commit->past, commit->step_min, failure);
+    if (reaches == 0)
+        reaches = history_reaches(commit->db, &commit->past, step, failure);
+    return reaches < 0 ? -1 : !reaches;
+}
+
 static int add_to_history(struct commit *commit, struct failure *failure)
 {
     struct db *db = commit->db;
     struct past_row *past = &commit->past;
+    const int damaged = is_before_damage(commit, failure);
+
+    if (damaged != 0)
+        return damaged < 0 ? -1 : 0;
     const int before = is_before_history(commit, failure);
 
     if (before != 0)

@@ -2,6 +2,7 @@
 /* Adding cells, walking over them, dropping old ones. */
 #include "store/levels.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "store/block.h"
@@ -128,6 +129,14 @@ static int lost(struct failure *failure)
     return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the history is missing");
 }
 
+static int begins_later(uint64_t first, struct failure *failure)
+{
+    return fail(failure, TRIT_DATA_LOSS, NULL,
+                "it begins at step %" PRIu64 ", because a report before that is damaged: "
+                "ask for later steps; tritd --check-data names what is damaged",
+                first);
+}
+
 /* Cells that are only partly in the range: at most the first and the last. */
 struct edges {
     struct cell cells[2];
@@ -178,6 +187,10 @@ static int walk_level(struct db *db, const struct history_walk *walk, struct edg
             found = lost(failure);
             break;
         }
+        if (block.previous == STEP_NONE && (int64_t)block.cells[0].first > walk->from) {
+            found = begins_later(block.cells[0].first, failure);
+            break;
+        }
         before = block.last;
         if (visit_block(walk, &block, edges, failure)) {
             found = -1;
@@ -219,6 +232,9 @@ int history_walk(struct db *db, const struct history_walk *given, struct failure
         if (row->closed[walk.level] >= walk.from)
             walk.from = row->closed[walk.level] + 1;
     }
+    if (row->closed[0] == STEP_NONE && row->open_count > 0 &&
+        (int64_t)row->open[0].first > walk.from)
+        return begins_later(row->open[0].first, failure);
     for (size_t i = 0; i < row->open_count; i++)
         if ((int64_t)row->open[i].first >= walk.from &&
             (int64_t)row->open[i].first <= walk.to &&
@@ -228,6 +244,20 @@ int history_walk(struct db *db, const struct history_walk *given, struct failure
 }
 
 /* ---- dropping ----------------------------------------------------------------------- */
+
+int history_reaches(struct db *db, const struct past_row *row, int64_t step,
+                    struct failure *failure)
+{
+    struct block block;
+
+    if (row->closed[0] == STEP_NONE)
+        return row->open_count == 0 || (int64_t)row->open[0].first <= step;
+    if (row->closed[0] < step)
+        return 1;
+    if (block_find(db, &row->key, 0, step, &block, failure))
+        return -1;
+    return block.previous != STEP_NONE || (int64_t)block.cells[0].first <= step;
+}
 
 int history_reaches_below(struct db *db, const struct past_row *row, int64_t step_min,
                           struct failure *failure)

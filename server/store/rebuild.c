@@ -90,13 +90,17 @@ int past_write_until(struct db *db, const struct layer_row *layer, int64_t step,
 
 /* ---- making ------------------------------------------------------------------------- */
 
-int past_rebuild(struct db *db, const struct health_rules *rules,
-                 const struct layer_row *layer, struct failure *failure)
+static int rebuild_from(struct db *db, const struct health_rules *rules,
+                        const struct layer_row *layer, int64_t from,
+                        struct failure *failure)
 {
     struct past_row row;
     struct rebuild rebuild = {.db = db, .rules = rules, .row = &row};
-    const struct report_walk walk = {
-        .layer = layer, .from = 0, .to = INT64_MAX, .visit = add_report, .arg = &rebuild};
+    const struct report_walk walk = {.layer = layer,
+                                     .from = from,
+                                     .to = INT64_MAX,
+                                     .visit = add_report,
+                                     .arg = &rebuild};
 
     past_row_init(&row, &layer->key);
     if (past_delete(db, &layer->key, failure) || walk_reports(db, &walk, failure) < 0)
@@ -104,7 +108,40 @@ int past_rebuild(struct db *db, const struct health_rules *rules,
     return past_row_put(db, &row, failure);
 }
 
-/* What cannot be made from damaged reports is left out, and is missing when it is read. */
+int past_rebuild(struct db *db, const struct health_rules *rules,
+                 const struct layer_row *layer, struct failure *failure)
+{
+    return rebuild_from(db, rules, layer, 0, failure);
+}
+
+static int note_intact(void *arg, const struct report_row *row, struct failure *failure)
+{
+    struct trit_report report;
+
+    if (report_row_decode(row, &report, failure))
+        return -1;
+    *(int64_t *)arg = row->step;
+    return 1;
+}
+
+/* The first step behind the last damaged report; STEP_NONE: the newest one is damaged. */
+static int64_t first_intact(struct db *db, const struct layer_row *layer)
+{
+    int64_t step = STEP_NONE;
+    struct failure damage = {0};
+    const struct report_walk walk = {.layer = layer,
+                                     .from = 0,
+                                     .to = INT64_MAX,
+                                     .backwards = true,
+                                     .visit = note_intact,
+                                     .arg = &step};
+
+    (void)walk_reports(db, &walk, &damage);
+    return step;
+}
+
+/* Of damaged reports nothing can be made. The history begins behind the last one of them, and
+ * says so where older steps are asked for. Without any report behind it there is no row. */
 static int fill_layer(struct db *db, const struct layer_row *layer,
                       struct failure *failure)
 {
@@ -115,7 +152,10 @@ static int fill_layer(struct db *db, const struct layer_row *layer,
         return 0;
     if (reason.status != TRIT_DATA_LOSS || db->damaged)
         return fail(failure, reason.status, NULL, "%s", reason.message);
-    return past_delete(db, &layer->key, failure);
+    const int64_t from = first_intact(db, layer);
+
+    return from == STEP_NONE ? past_delete(db, &layer->key, failure)
+                             : rebuild_from(db, &rules, layer, from, failure);
 }
 
 int past_fill(struct db *db, struct failure *failure)

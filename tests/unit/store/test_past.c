@@ -3,6 +3,11 @@
  * be if it were. */
 #include "store/past.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/history.h"
 #include "tests/lib/check.h"
 #include "tests/lib/loop.h"
 #include "tests/lib/store_sql.h"
@@ -141,4 +146,88 @@ CASE(erased, "reports that are deleted before they were written are added first"
 {
     check_plan(&(const struct plan){.count = 23, .step = in_order, .erased = 20});
     check_plan(&(const struct plan){.count = 6, .step = in_order, .erased = 3});
+}
+
+/* ---- a damaged report when the rows are made ------------------------------------------ */
+
+static uint64_t even(size_t i)
+{
+    return 2 * i;
+}
+
+/* The history from a step on, with one column a step. -1: DATA_LOSS that names `begins`. */
+static int64_t columns_from(const struct store_fixture *fixture, uint64_t from,
+                            uint64_t every, uint64_t begins)
+{
+    const struct store_history_query query = {
+        .run = "run", .from = from, .to = UINT64_MAX, .every = every, .fields = 1};
+    struct store_history history = {0};
+    struct failure failure = {0};
+    struct store_reader *reader;
+    char step[48];
+    int64_t result = -1;
+
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    if (store_read_history(reader, &query, &history, &failure) == 0) {
+        result = (int64_t)history.column_count;
+    } else {
+        snprintf(step, sizeof(step), "begins at step %" PRIu64, begins);
+        CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+        if (!strstr(failure.message, step))
+            check_failed(__FILE__, __LINE__, "%s", failure.message);
+    }
+    store_history_fini(&history);
+    store_reader_close(reader);
+    return result;
+}
+
+/* Reports of even steps, of which that of `damaged` is damaged, in a store of schema 6. */
+static void migrate_damaged(struct store_fixture *fixture, size_t count, uint64_t damaged)
+{
+    struct failure failure = {0};
+    char text[160];
+
+    store_fixture_init_fast(fixture);
+    for (size_t i = 0; i < count; i++)
+        file(fixture, even(i));
+    store_fixture_close_store(fixture);
+    snprintf(text, sizeof(text),
+             "UPDATE reports SET time_unix_ns = 1 WHERE step = %" PRIu64
+             "; PRAGMA user_version = 6",
+             damaged);
+    store_sql(fixture, text);
+    if (store_fixture_open_store(fixture, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+}
+
+static void check_migrated(size_t count, uint64_t damaged)
+{
+    const uint64_t last = even(count - 1);
+    const int64_t intact = (int64_t)(last - damaged) / 2;
+    struct store_fixture fixture;
+
+    migrate_damaged(&fixture, count, damaged);
+    CHECK_EQ(columns_from(&fixture, damaged + 2, 1, 0), intact);
+    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
+    CHECK_EQ(columns_from(&fixture, 0, 64, damaged + 2), -1);
+    file(&fixture, last + 2);
+    file(&fixture, damaged + 3); /* late, but known */
+    file(&fixture, damaged > 4 ? damaged - 5 : damaged + 5);
+    CHECK(columns_from(&fixture, damaged + 2, 1, 0) >= intact + 2);
+    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
+    for (uint64_t step = last + 4; step < last + 80; step += 2)
+        file(&fixture, step);
+    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
+    CHECK_EQ(columns_from(&fixture, last, 1, 0), 40);
+    store_fixture_fini(&fixture);
+}
+
+CASE(
+    damaged,
+    "a layer with a damaged report takes reports, and its history begins behind that one")
+{
+    check_migrated(12, 6);
+    check_migrated(60, 10);
+    check_migrated(400, 300);
+    check_migrated(12, 0);
 }
