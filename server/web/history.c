@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "store/history.h"
 #include "web/pattern.h"
+#include "web/text.h"
 
 /* ---- from reports ---------------------------------------------------------------------- */
 
@@ -468,4 +469,10 @@ void history_means(const struct history *history, size_t field, double *means)
     }
     for (size_t i = 0; i < history->step_count; i++)
         means[i] = counts[i] > 0 ? means[i] / counts[i] : (double)NAN;
+}
+
+void history_put_part(struct text *text, const struct history *history)
+{
+    if (history->more)
+        text_format(text, " of the first %zu layers by name", history->layer_count);
 }

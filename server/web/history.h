@@ -8,6 +8,7 @@
 #include "web/field.h"
 
 struct store_reader;
+struct text;
 
 enum {
     /* Reports that one request reads; a longer history goes on at `next`. */
@@ -85,5 +86,9 @@ void history_means(const struct history *history, size_t field, double *means);
 
 /* An interval that shows these steps in at most `columns` places. */
 uint64_t history_every(uint64_t step_min, uint64_t step_max, uint64_t columns);
+
+/* Of a history that lacks layers, for a sentence about their means: " of the first 20000 layers
+ * by name". Nothing if it has all. */
+void history_put_part(struct text *text, const struct history *history);
 
 #endif

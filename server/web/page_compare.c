@@ -127,7 +127,15 @@ static void put_plots(struct text *text, const struct sides *sides)
                       {"SQNR, mean, dB", false, false},
                       {"Flips, mean", true, false}};
 
-    text_put(text, "<h2>Over the steps</h2>\n<div class=\"plots two\">\n");
+    text_put(text, "<h2>Over the steps</h2>\n");
+    for (int side = 0; side < SIDES; side++)
+        if (sides->histories[side].more) {
+            text_format(text, "<p class=\"note\">The plots of %s show the means",
+                        side ? "B" : "A");
+            history_put_part(text, &sides->histories[side]);
+            text_put(text, ".</p>\n");
+        }
+    text_put(text, "<div class=\"plots two\">\n");
     for (size_t i = 0; i < MEANS; i++) {
         const double *values = sides->values + i * SIDES * sides->step_count;
         const struct plot plot = {

@@ -51,7 +51,9 @@ static int put_spark(const struct web_config *web, struct text *text,
     if (history.step_count > SPARK_COLUMNS)
         history.step_count = SPARK_COLUMNS;
     history_means(&history, 0, means);
-    text_put(&words, "Mean share of zeros by step");
+    text_put(&words, "Mean share of zeros");
+    history_put_part(&words, &history);
+    text_put(&words, " by step");
     if (history.step_count > 0 && !isnan(means[history.step_count - 1]))
         text_format(&words, ", newest %.1f %%", means[history.step_count - 1] * 100);
     text_add(&words, "", 1);

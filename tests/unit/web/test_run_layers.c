@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "tests/lib/check.h"
+#include "web/history.h"
+#include "web/text.h"
 
 static void add(struct run_layers *layers, int number, uint32_t replica,
                 enum trit_health health)
@@ -68,4 +70,18 @@ CASE(none, "a run without layers has an empty list")
     run_layers_sort_worst(&layers);
     CHECK_EQ(layers.total, 0);
     run_layers_fini(&layers);
+}
+
+CASE(part, "who shows means of a part of the layers can say of which")
+{
+    struct history history = {.layer_count = 20000};
+    struct text text = {0};
+
+    history_put_part(&text, &history);
+    CHECK_EQ(text.count, 0);
+    history.more = true;
+    history_put_part(&text, &history);
+    text_add(&text, "", 1);
+    CHECK_STR(text.bytes, " of the first 20000 layers by name");
+    text_fini(&text);
 }
