@@ -22,6 +22,7 @@ enum {
     PACKET_BYTES_MAX = 256, /* a MemoryRequest is much shorter */
     PACKETS_PER_TURN = 16,
     DESCRIPTORS_MAX = 4, /* of one packet; the kernel closes the rest */
+    SHARE = 3,           /* a user has at most so many times the places that are free */
 };
 
 struct memory_conn {
@@ -32,6 +33,7 @@ struct memory_conn {
     struct memory_client *client;
     uv_poll_t poll;
     int fd;
+    uid_t user;
     bool broken; /* close it after the packet */
 };
 
@@ -154,8 +156,21 @@ static uid_t user_of(int fd)
     return credentials.uid;
 }
 
+/* May the user have one more? The others always find a free place. */
+static bool has_place(const struct net *net, uid_t user)
+{
+    const size_t taken = net->memory_conn_count + 1;
+    size_t own = 1;
+
+    for (const struct list *node = net->memory_conns.next; node != &net->memory_conns;
+         node = node->next)
+        own += LIST_OWNER(node, struct memory_conn, link)->user == user;
+    return taken <= MEMORY_CONNECTIONS_MAX &&
+           own <= SHARE * (MEMORY_CONNECTIONS_MAX - taken);
+}
+
 /* Charged to an account of its own. NULL: no memory. */
-static struct memory_conn *conn_create(struct net *net, int fd,
+static struct memory_conn *conn_create(struct net *net, int fd, uid_t user,
                                        const struct address *peer)
 {
     struct origin *origin = origin_join(net->origins, peer);
@@ -170,10 +185,10 @@ static struct memory_conn *conn_create(struct net *net, int fd,
     conn = account_calloc(account, 1, sizeof(*conn));
     if (!conn)
         goto leave;
-    *conn =
-        (struct memory_conn){.net = net, .origin = origin, .account = account, .fd = fd};
+    *conn = (struct memory_conn){
+        .net = net, .origin = origin, .account = account, .fd = fd, .user = user};
     conn->client =
-        memory_client_open(net->config.memory, account, user_of(fd), send_packet, conn);
+        memory_client_open(net->config.memory, account, user, send_packet, conn);
     if (!conn->client)
         goto free_conn;
     if (uv_poll_init(net->config.loop, &conn->poll, fd) == 0)
@@ -197,13 +212,14 @@ static void refuse(struct net *net, int fd, enum limit_id limit, const char *why
 
 void memory_conn_open(struct net *net, int fd, const struct address *peer)
 {
+    const uid_t user = user_of(fd);
     struct memory_conn *conn;
 
-    if (net->memory_conn_count >= MEMORY_CONNECTIONS_MAX) {
-        refuse(net, fd, L_MEMORY_CONNECTIONS, "too many memory connections");
+    if (!has_place(net, user)) {
+        refuse(net, fd, L_MEMORY_CONNECTIONS, "too many memory connections of this user");
         return;
     }
-    conn = conn_create(net, fd, peer);
+    conn = conn_create(net, fd, user, peer);
     if (!conn) {
         refuse(net, fd, L_MEMORY, "no memory");
         return;

@@ -694,13 +694,30 @@ def local_metrics(local):
         return got.read().decode()
 
 
+def of_another_user(path):
+    """A connection to the memory socket by the user nobody, who need not see the folders above."""
+    before = os.getcwd()
+    path.parent.chmod(0o711)
+    os.chdir(path.parent)
+    os.seteuid(65534)
+    try:
+        return Sharing(path.name)
+    finally:
+        os.seteuid(0)
+        os.chdir(before)
+
+
 def test_memory_connections_are_bounded(start, tmp_path):
-    local = Local(start, tmp_path)
-    connections = [Sharing(local.path) for _ in range(128)]
+    """One user has at most three times what is free, so that another one finds a place."""
+    local = Local(start, tmp_path, "--unix-mode", "666")
+    connections = [Sharing(local.path) for _ in range(96)]
     assert connections[-1].register(PAGE).status == 0
     late = Sharing(local.path)
     assert late.socket.recv(16) == b""
     assert 'limit="memory_connections"} 1' in local_metrics(local)
+    if os.geteuid() == 0:
+        connections.append(of_another_user(local.path))
+        assert connections[-1].register(PAGE).status == 0
     for one in [late, *connections]:
         one.close()
 
