@@ -20,12 +20,17 @@ static int complain(const struct failure *failure, int code)
 static int serve(const struct config *config)
 {
     struct failure failure = {.status = TRIT_OK};
+    struct notify_extension extension;
     struct app *app;
+    int started;
 
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ,
            SIG_IGN); /* a write beyond `ulimit -f` fails like one on a full disk */
-    if (app_start(&app, config, &failure) < 0)
+    notify_extension_begin(&extension);
+    started = app_start(&app, config, &failure);
+    notify_extension_end(&extension);
+    if (started < 0)
         return complain(&failure, 1);
     printf("tritd ready %s\n", app_addresses(app));
     fflush(stdout);

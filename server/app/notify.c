@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/notify.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 void notify(const char *state)
@@ -26,4 +29,64 @@ void notify(const char *state)
     (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
     close(fd);
+}
+
+/* ---- a start that takes long -------------------------------------------------------- */
+
+enum { EXTEND_SECONDS = 10, EXTENSIONS_MAX = 360 };
+
+static const char extension_text[] = "EXTEND_TIMEOUT_USEC=30000000";
+
+static void *extend(void *arg)
+{
+    struct notify_extension *extension = arg;
+    struct timespec until;
+
+    pthread_mutex_lock(&extension->lock);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    for (int i = 0; i < EXTENSIONS_MAX && !extension->over; i++) {
+        int waited = 0;
+
+        until.tv_sec += EXTEND_SECONDS;
+        while (!extension->over && waited != ETIMEDOUT)
+            waited = pthread_cond_timedwait(&extension->ended, &extension->lock, &until);
+        if (!extension->over)
+            notify(extension_text);
+    }
+    pthread_mutex_unlock(&extension->lock);
+    return NULL;
+}
+
+void notify_extension_begin(struct notify_extension *extension)
+{
+    pthread_condattr_t attributes;
+    sigset_t all, before;
+
+    *extension = (struct notify_extension){.runs = false};
+    if (!getenv("NOTIFY_SOCKET"))
+        return;
+    notify(extension_text);
+    pthread_mutex_init(&extension->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&extension->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    sigfillset(&all); /* only the loop's thread handles signals */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    extension->runs = pthread_create(&extension->thread, NULL, extend, extension) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void notify_extension_end(struct notify_extension *extension)
+{
+    if (!extension->runs)
+        return;
+    pthread_mutex_lock(&extension->lock);
+    extension->over = true;
+    pthread_cond_signal(&extension->ended);
+    pthread_mutex_unlock(&extension->lock);
+    pthread_join(extension->thread, NULL);
+    pthread_cond_destroy(&extension->ended);
+    pthread_mutex_destroy(&extension->lock);
+    extension->runs = false;
 }

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -13,7 +14,7 @@ import pytest
 import reference as ref
 import wire
 from streams import HalfSent
-from tritd import BINARIES, CALL_SECONDS, RUNNER, SLOW, Refused, cli, tensor_pb2
+from tritd import BINARIES, CALL_SECONDS, RUNNER, SLOW, START_SECONDS, Refused, cli, tensor_pb2
 
 VALUES = np.random.default_rng(5).standard_normal((64, 128)).astype(np.float32)
 
@@ -62,6 +63,16 @@ def test_a_second_signal_does_not_wait(start):
     stream.abandon()
     with pytest.raises(grpc.RpcError):
         list(stream.call)
+
+
+def test_systemd_is_told_to_wait_for_a_start_that_takes_long(start, tmp_path):
+    """A migration of the store may take longer than the timeout of the service."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(START_SECONDS)
+        own = start(env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=30000000" and manager.recv(100) == b"READY=1"
+        assert own.stop() == 0 and manager.recv(100) == b"STOPPING=1"
 
 
 def test_it_starts_and_stops_many_times(start):
