@@ -25,7 +25,7 @@ enum { SERVICES_INLINE_BYTES_MAX = 1 << 20 };
 
 /* What the services of all loops learn; bits. */
 enum services_news {
-    SERVICES_FILED = 1,  /* new reports are on disk */
+    SERVICES_FILED = 1,  /* reports on disk have changed */
     SERVICES_STALE = 2,  /* layers became stale */
     SERVICES_JOBS = 4,   /* jobs have something to show */
     SERVICES_STATUS = 8, /* what health says may have changed */

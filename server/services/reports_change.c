@@ -46,6 +46,8 @@ static void done(struct store_change *store_change)
     enum { REPLY_BYTES_MAX = 32 };
     struct change *change = LIST_OWNER(store_change, struct change, change);
     struct call *call = change->call;
+    struct services *services = services_of(call);
+    const bool changed = store_change->failure.status == TRIT_OK;
     uint8_t reply[REPLY_BYTES_MAX];
 
     health_store_ended(call, store_change->failure.status, true);
@@ -57,6 +59,8 @@ static void done(struct store_change *store_change)
         call_end(call);
     }
     call_release(call);
+    if (changed)
+        services_tell(services, SERVICES_FILED);
 }
 
 /* Queues the change. The call lives until done(). */
