@@ -6,17 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VECTOR_BYTES 32
-
-#include "kernels/simd/vector_f32x16.h"
+#include "kernels/simd/avx2_lookup.h"
 #include "kernels/simd/vector_transpose.h"
 
 enum {
-    F32_TILES = 2,
+    F32_TILES = 1,
     F32_MANY_TILES = 1,
     F32_MANY = 4,
-    INT8_MANY_TILES = 2,
-    INT8_MANY = 2,
+    INT8_MANY_TILES = 1,
+    INT8_MANY = 4,
 
     /* How many units a sum of 16 bits can hold: a unit adds at most 4 * 2 * 2 * 127 in
      * magnitude. If the codes are multiplied by 4, it adds two products of twice 4 * 2 *
@@ -29,20 +27,6 @@ static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
 {
     EACH_VECTOR(c.v[i] = _mm256_fmadd_ps(a.v[i], b.v[i], c.v[i]))
     return c;
-}
-
-/* The permutation takes three bits of the index; the fourth bit picks the half. */
-static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
-{
-    f32x16 x;
-    for (size_t i = 0; i < F32X16_VECTORS; i++) {
-        const __m256i index = (__m256i)words.v[i];
-        const __m256 low = _mm256_permutevar8x32_ps(table.v[0], index);
-        const __m256 high = _mm256_permutevar8x32_ps(table.v[1], index);
-        const __m256 fourth = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));
-        x.v[i] = _mm256_blendv_ps(low, high, fourth);
-    }
-    return x;
 }
 
 /* Four columns of q in every lane. */
@@ -58,6 +42,10 @@ static inline __m256i add_products(__m256i sums, __m256i words, int mask, __m256
     return _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, x));
 }
 
+/* Keeps gcc from adding only after an unrolled loop, with all products in memory until
+ * then. */
+#define IN_ORDER(a, b) __asm__("" : "+x"(a), "+x"(b))
+
 /* Adds pairs of 16-bit sums into 32-bit sums. */
 static inline i32v total(__m256i sums)
 {
@@ -65,37 +53,33 @@ static inline i32v total(__m256i sums)
 }
 
 static inline __attribute__((always_inline)) void
-add_dots(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int8_t *q,
-         uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
+add_dots(i32x16 *dots, const uint8_t *codes, const int8_t *q, uint64_t q_stride,
+         uint64_t units, const size_t many)
 {
-    __m256i sums[8][2];
-    for (size_t i = 0; i < tiles * many; i++)
-        sums[i][0] = sums[i][1] = _mm256_setzero_si256();
+    __m256i sums[INT8_MANY][2];
+    for (size_t n = 0; n < many; n++)
+        sums[n][0] = sums[n][1] = _mm256_setzero_si256();
     for (uint64_t u = 0; u < units; u++, codes += 64, q += 16) {
-        for (size_t t = 0; t < tiles; t++)
-            _mm_prefetch((const char *)codes + t * tile_bytes + 1024, _MM_HINT_T0);
-        for (size_t t = 0; t < tiles; t++) {
-            const i32x16 words = i32x16_load(codes + t * tile_bytes);
-            for (int k = 0; k < 4; k++) {
-                const i32x16 places = i32x16_shr(words, 2 * k);
-                for (size_t n = 0; n < many; n++) {
-                    const __m256i x = four_of(q + n * q_stride + 4 * k);
-                    __m256i *sum = sums[t * many + n];
-                    sum[0] = add_products(sum[0], (__m256i)places.v[0], 3, x);
-                    sum[1] = add_products(sum[1], (__m256i)places.v[1], 3, x);
-                }
+        const i32x16 words = i32x16_load(codes);
+        for (int k = 0; k < 4; k++) {
+            const i32x16 places = i32x16_shr(words, 2 * k);
+            for (size_t n = 0; n < many; n++) {
+                const __m256i x = four_of(q + n * q_stride + 4 * k);
+                for (size_t half = 0; half < 2; half++)
+                    sums[n][half] =
+                        add_products(sums[n][half], (__m256i)places.v[half], 3, x);
+                IN_ORDER(sums[n][0], sums[n][1]);
             }
         }
     }
-    for (size_t i = 0; i < tiles * many; i++)
+    for (size_t n = 0; n < many; n++)
         for (size_t half = 0; half < 2; half++)
-            dots[i].v[half] += total(sums[i][half]);
+            dots[n].v[half] += total(sums[n][half]);
 }
 
 /* One row of x, at most ROW_UNITS_MAX units of a tile. Every other code is multiplied in
  * place, as 4 times the code, into sums of its own, which are shifted at the end. This
- * saves half of the shifts. The empty statement keeps gcc from adding only after the
- * unrolled loop, with all products in memory until then. */
+ * saves half of the shifts. */
 static inline __attribute__((always_inline)) void
 add_row_dots(i32x16 *dots, const uint8_t *codes, const int8_t *q, const uint64_t units)
 {
@@ -113,7 +97,7 @@ add_row_dots(i32x16 *dots, const uint8_t *codes, const int8_t *q, const uint64_t
             fours[half] = add_products(fours[half], low, 12, x[1]);
             sums[half] = add_products(sums[half], high, 3, x[2]);
             fours[half] = add_products(fours[half], high, 12, x[3]);
-            __asm__("" : "+x"(sums[half]), "+x"(fours[half]));
+            IN_ORDER(sums[half], fours[half]);
         }
     }
     for (size_t half = 0; half < 2; half++)
@@ -126,15 +110,15 @@ i32x16_dot_i8(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int
               uint64_t q_stride, uint64_t units, const size_t tiles, const size_t many)
 {
     const uint64_t most = many == 1 ? ROW_UNITS_MAX : UNITS_MAX;
+    (void)tile_bytes, (void)tiles; /* one */
     for (; units > 0; codes += most * 64, q += most * 16) {
         const uint64_t some = units < most ? units : most;
-        for (size_t t = 0; many == 1 && t < tiles; t++)
-            if (some == most)
-                add_row_dots(&dots[t], codes + t * tile_bytes, q, most);
-            else
-                add_row_dots(&dots[t], codes + t * tile_bytes, q, some);
         if (many > 1)
-            add_dots(dots, codes, tile_bytes, q, q_stride, some, tiles, many);
+            add_dots(dots, codes, q, q_stride, some, many);
+        else if (some == most)
+            add_row_dots(dots, codes, q, most);
+        else
+            add_row_dots(dots, codes, q, some);
         units -= some;
     }
 }

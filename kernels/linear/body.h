@@ -17,7 +17,9 @@
  *
  * Each ISA defines on its own:
  *   f32x16_fma(a, b, c)         a * b + c, rounded once
- *   f32x16_lookup(table, words) table[word & 15] for each word
+ *   f32x16_lookup(table, words) table[word & 15] for each word; or table[word & 3], where
+ *                               the ISA defines OWN_PAIRS and the words for pairs that
+ *                               body_f32.h has otherwise
  *   i32x16_dot_i8(...)          exact dot products; see body_int8.h
  *   F32_TILES                   tiles computed together for one row of x
  *   F32_MANY_TILES, F32_MANY    tiles computed together for many rows of x; those rows
@@ -59,11 +61,9 @@ INLINE uint64_t units_of(uint64_t columns)
     return (columns + UNIT_COLUMNS - 1) / UNIT_COLUMNS;
 }
 
-/* For the four bits of two codes: t of the low one, t of the high one. */
+/* t of a code in the two lower bits, whatever the other bits. */
 static const float low_trits[TABLE_FLOATS] = {-1, 0, 1, 2, -1, 0, 1, 2,
                                               -1, 0, 1, 2, -1, 0, 1, 2};
-static const float high_trits[TABLE_FLOATS] = {-1, -1, -1, -1, 0, 0, 0, 0,
-                                               1,  1,  1,  1,  2, 2, 2, 2};
 
 /* ---- tiles ---- */
 

@@ -7,10 +7,28 @@ struct sums {
     float p[LANES], acc[LANES];
 };
 
+#ifndef OWN_PAIRS
+
+static const float high_trits[TABLE_FLOATS] = {-1, -1, -1, -1, 0, 0, 0, 0,
+                                               1,  1,  1,  1,  2, 2, 2, 2};
+
+/* The table of two columns has t x + t' x' for all values of the two codes. */
+INLINE f32x16 f32x16_pair_table(float low, float high)
+{
+    return f32x16_add(f32x16_mul(f32x16_load(low_trits), f32x16_splat(low)),
+                      f32x16_mul(f32x16_load(high_trits), f32x16_splat(high)));
+}
+
+INLINE f32x16 f32x16_lookup_pair(f32x16 table, i32x16 words)
+{
+    return f32x16_lookup(table, words);
+}
+
+#endif
+
 /* Builds the tables of some columns. Columns beyond the last count as zeros. */
 INLINE void build_tables(float *tables, const float *x, uint64_t columns)
 {
-    const f32x16 low = f32x16_load(low_trits), high = f32x16_load(high_trits);
     for (uint64_t c = 0; c < columns; c += UNIT_COLUMNS) {
         float padded[UNIT_COLUMNS] = {0};
         const float *at = x + c;
@@ -18,9 +36,30 @@ INLINE void build_tables(float *tables, const float *x, uint64_t columns)
             at = memcpy(padded, at, (columns - c) * sizeof(*at));
         for (size_t i = 0; i < TABLES; i++, tables += TABLE_FLOATS) {
             const size_t column = i / 4 * 8 + i % 4; /* paired with column + 4 */
-            f32x16_store(tables,
-                         f32x16_add(f32x16_mul(low, f32x16_splat(at[column])),
-                                    f32x16_mul(high, f32x16_splat(at[column + 4]))));
+            f32x16_store(tables, f32x16_pair_table(at[column], at[column + 4]));
+        }
+    }
+}
+
+/* Adds the shares of eight columns, half of a unit. */
+INLINE void add_half(f32x16 *p, const i32x16 *words, const float *tables,
+                     uint64_t table_stride, const int half, const size_t tiles,
+                     const size_t many)
+{
+    i32x16 index[8][4];
+    for (size_t t = 0; t < tiles; t++)
+        for (int m = 0; m < 4; m++)
+            index[t][m] = i32x16_shr(words[t], 8 * m + 4 * half);
+    for (size_t n = 0; n < many; n++) {
+        f32x16 table[4];
+        for (size_t m = 0; m < 4; m++)
+            table[m] = f32x16_load(tables + n * table_stride + m * TABLE_FLOATS);
+        for (size_t t = 0; t < tiles; t++) {
+            const f32x16 a = f32x16_add(f32x16_lookup_pair(table[0], index[t][0]),
+                                        f32x16_lookup_pair(table[1], index[t][1]));
+            const f32x16 b = f32x16_add(f32x16_lookup_pair(table[2], index[t][2]),
+                                        f32x16_lookup_pair(table[3], index[t][3]));
+            p[t * many + n] = f32x16_add(p[t * many + n], f32x16_add(a, b));
         }
     }
 }
@@ -37,26 +76,10 @@ INLINE void add_units(f32x16 *p, const uint8_t *codes, uint64_t tile_bytes,
             if (many == 1)
                 __builtin_prefetch(codes + (t + tiles) * tile_bytes);
         }
-        for (size_t half = 0; half < 2; half++) {
-            i32x16 index[8][4];
-            for (size_t t = 0; t < tiles; t++)
-                for (size_t m = 0; m < 4; m++)
-                    index[t][m] = i32x16_shr(words[t], (int)(8 * m + 4 * half));
-            for (size_t n = 0; n < many; n++) {
-                const float *at =
-                    tables + n * table_stride + (u * TABLES + half * 4) * TABLE_FLOATS;
-                f32x16 table[4];
-                for (size_t m = 0; m < 4; m++)
-                    table[m] = f32x16_load(at + m * TABLE_FLOATS);
-                for (size_t t = 0; t < tiles; t++) {
-                    const f32x16 a = f32x16_add(f32x16_lookup(table[0], index[t][0]),
-                                                f32x16_lookup(table[1], index[t][1]));
-                    const f32x16 b = f32x16_add(f32x16_lookup(table[2], index[t][2]),
-                                                f32x16_lookup(table[3], index[t][3]));
-                    p[t * many + n] = f32x16_add(p[t * many + n], f32x16_add(a, b));
-                }
-            }
-        }
+        add_half(p, words, tables, table_stride, 0, tiles, many);
+        tables += TABLES / 2 * TABLE_FLOATS;
+        add_half(p, words, tables, table_stride, 1, tiles, many);
+        tables += TABLES / 2 * TABLE_FLOATS;
     }
 }
 

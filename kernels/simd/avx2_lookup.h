@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Part of linear/avx2.c: lookups in tables of floats. A permute within 128 bits takes the
+ * two bits of one code. So a table of two columns has a half for each of them. */
+#ifndef KERNELS_AVX2_LOOKUP_H
+#define KERNELS_AVX2_LOOKUP_H
+
+#include <immintrin.h>
+
+#define VECTOR_BYTES 32
+
+#include "kernels/simd/vector_f32x16.h"
+
+#define OWN_PAIRS
+
+/* table[word & 3]. */
+static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)
+{
+    EACH_VECTOR(table.v[i] = _mm256_permutevar_ps(table.v[i], (__m256i)words.v[i]))
+    return table;
+}
+
+static inline f32x16 f32x16_pair_table(float low, float high)
+{
+    const f32v trits = {-1, 0, 1, 2, -1, 0, 1, 2};
+    return (f32x16){{trits * low, trits * high}};
+}
+
+/* Adding rounds once: a product with t is exact. */
+static inline f32x16 f32x16_lookup_pair(f32x16 table, i32x16 words)
+{
+    const f32x16 low = {{table.v[0], table.v[0]}}, high = {{table.v[1], table.v[1]}};
+    const f32x16 other = f32x16_lookup(high, i32x16_shr(words, 2));
+    return f32x16_add(f32x16_lookup(low, words), other);
+}
+
+#endif
