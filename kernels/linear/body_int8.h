@@ -63,9 +63,9 @@ struct int8_group {
     const float *scales;
 };
 
-/* Adds the products of one group, of some units. */
+/* Adds the products of one group, of some units, and goes to the next one. */
 INLINE void add_group(float (*acc)[LANES], const struct strip *strip,
-                      const struct int8_part *part, const struct int8_group *group,
+                      const struct int8_part *part, struct int8_group *group,
                       const uint64_t units, const size_t tiles, const size_t many)
 {
     i32x16 dots[32];
@@ -76,6 +76,10 @@ INLINE void add_group(float (*acc)[LANES], const struct strip *strip,
     for (size_t i = 0; i < tiles * many; i++)
         f32x16_store(acc[i], f32x16_fma(f32x16_load(group->scales + i / many * LANES),
                                         f32x16_of_i32(dots[i]), f32x16_load(acc[i])));
+    group->codes += units * UNIT_BYTES;
+    group->q += units * UNIT_COLUMNS;
+    group->sums++;
+    group->scales += tiles * LANES;
 }
 
 /* Adds the products of the part's groups. Groups of 128 have a loop of their own for one
@@ -84,24 +88,21 @@ INLINE void add_groups(float (*acc)[LANES], const struct strip *strip,
                        const struct int8_part *part, const float *scales,
                        const size_t tiles, const size_t many)
 {
-    const uint64_t size = strip->matrix->group_size, begin = part->group * size;
+    const uint64_t size = strip->matrix->group_size, columns = strip->matrix->columns,
+                   begin = part->group * size;
     struct int8_group group = {
         .codes = strip->codes + begin / UNIT_COLUMNS * UNIT_BYTES,
         .q = part->x->q + part->row * part->stride + begin,
         .sums = part->x->sums + part->row * strip->groups + part->group,
         .scales = scales,
     };
-    for (uint64_t g = part->group; g < part->stop; g++) {
-        const uint64_t units = units_of(least(size, strip->matrix->columns - g * size));
-        if (many == 1 && units == ROW_UNITS)
+    uint64_t g = part->group;
+    if (many == 1 && size == ROW_UNITS * UNIT_COLUMNS)
+        for (const uint64_t whole = least(part->stop, columns / size); g < whole; g++)
             add_group(acc, strip, part, &group, ROW_UNITS, tiles, many);
-        else
-            add_group(acc, strip, part, &group, units, tiles, many);
-        group.codes += size / UNIT_COLUMNS * UNIT_BYTES;
-        group.q += size;
-        group.sums++;
-        group.scales += tiles * LANES;
-    }
+    for (; g < part->stop; g++)
+        add_group(acc, strip, part, &group, units_of(least(size, columns - g * size)),
+                  tiles, many);
 }
 
 /* Computes a strip for rows [batch_row, batch_row + batch) of x, at most BATCH_MAX. */
