@@ -22,6 +22,10 @@ static enum exit_code check_place(const char *command, const struct options *opt
     const char *path = options->output;
     struct stat there, link;
 
+    if (strcmp(path, "-") == 0)
+        return complain(USAGE,
+                        "%s: -o - : the result goes to a file, not to standard output",
+                        command);
     if (input && paths_are_same(path, input))
         return complain(USAGE, "%s: -o %s: it is the input itself; name another file",
                         command, path);
@@ -46,9 +50,6 @@ enum exit_code output_check(const char *command, const struct options *options,
     const char *path = options->output;
     const char *other = writer_other_format(path);
 
-    if (strcmp(path, "-") == 0)
-        return complain(USAGE, "%s: -o - : weights go to a file, not to standard output",
-                        command);
     if (other)
         return complain(
             USAGE,

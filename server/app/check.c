@@ -148,6 +148,8 @@ int64_t data_check(const struct config *config, struct failure *failure)
            store.reports, store.layers, store.uploads, layers.layers, layers.latents);
     if (jobs.jobs)
         printf("; %" PRIu64 " jobs", jobs.jobs);
-    printf(": %s\n", damaged ? "damaged" : "intact");
+    printf(": %s\n", damaged                                       ? "damaged"
+                     : store.reports || layers.layers || jobs.jobs ? "intact"
+                                                                   : "nothing is stored");
     return (int64_t)damaged;
 }

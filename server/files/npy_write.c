@@ -60,7 +60,7 @@ static int plan_npy(struct tensor_table *table, uint8_t **header, uint64_t *coun
     uint8_t *bytes;
 
     if (table->count != 1)
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
+        return fail(failure, TRIT_INVALID_ARGUMENT, "output",
                     "a .npy file holds one tensor, not %zu; name it .safetensors",
                     table->count);
     if (!descr)

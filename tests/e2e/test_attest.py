@@ -252,6 +252,8 @@ def test_outputs(daemon, place):
     done = cli(daemon, "attest", place / "bad.safetensors", "-o", place / "bad.safetensors", "--force")
     assert done.returncode == 2 and "the input itself" in done.stderr
     assert cli(daemon, "attest", place / "claim").returncode == 2
+    done = cli(daemon, "attest", place / "claim", "-o", "-", cwd=place)
+    assert done.returncode == 2 and "standard output" in done.stderr and not (place / "-").exists()
     done = cli(daemon, "attest", place / "bad.safetensors", "-o", place / "bad.json")
     assert done.returncode == 1 and "it is not signed" in done.stdout
     statement = json.loads((place / "bad.json").read_text())

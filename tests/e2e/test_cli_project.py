@@ -352,6 +352,12 @@ def test_names_of_no_other_format_are_safetensors(daemon, latents, tmp_path):
     assert (tmp_path / "y.NPY").read_bytes().startswith(b"\x93NUMPY")
 
 
+def test_a_name_for_one_tensor_is_refused_for_two(daemon, source, normal, tmp_path):
+    save(source, {"a.weight": normal(4, 256), "b.weight": normal(4, 256)})
+    done = project(daemon, source, tmp_path / "y.npy", code=2)
+    assert "one tensor, not 2" in done.stderr and not (tmp_path / "y.npy").exists()
+
+
 def test_standard_output_and_devices_are_refused(latents, tmp_path):
     done = project(None, latents, "-", code=2, env=NOBODY, cwd=tmp_path)
     assert "standard output" in done.stderr and not (tmp_path / "-").exists()
