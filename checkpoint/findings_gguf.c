@@ -20,15 +20,14 @@ enum { PARAMETERS_MAX = 16, KEY_BYTES = 64 };
 static size_t parameters_of(const struct gguf_model *model,
                             struct parameter parameters[PARAMETERS_MAX])
 {
-    const bool heads = model->head_rows != 0;
     const struct parameter all[] = {
         {"block_count", model->blocks, true},
         {"embedding_length", model->embedding, true},
         {"feed_forward_length", model->feed_forward, true},
         {"attention.head_count", model->heads, true},
         {"attention.head_count_kv", model->key_heads, true},
-        {"attention.key_length", heads ? model->head_rows : 0, true},
-        {"attention.value_length", heads ? model->head_rows : 0, true},
+        {"attention.key_length", model->head_rows, true},
+        {"attention.value_length", model->head_rows, true},
         {"expert_count", model->experts, true},
         {"expert_used_count", model->experts_used, false},
         {"attention.layer_norm_rms_epsilon", (double)model->norm_epsilon, false},

@@ -328,15 +328,18 @@ static bool is_sparse(const struct tensor_table *table, const struct tensor_entr
     const size_t length = strlen(entry->name);
     char name[FILES_NAME_BYTES_MAX + 32];
 
-    for (size_t i = 0; entry->rank == 1 && i < sizeof(endings) / sizeof(endings[0]); i++)
+    if (entry->rank != 1)
+        return false;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (!ends_with(entry->name, endings[i]))
+            continue;
         for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
-            if (!ends_with(entry->name, endings[i]))
-                break;
             snprintf(name, sizeof(name), "%.*s%s", (int)(length - strlen(endings[i])),
                      entry->name, places[k]);
             if (table_find(table, name))
                 return true;
         }
+    }
     return false;
 }
 

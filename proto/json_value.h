@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers and names of files as JSON, by the rules of docs/json.md. All JSON of the project that is not the
- * header or configuration of a model's file takes them from here. A function returns NULL
- * if memory ran out. */
+/* Numbers and names of files as JSON, by the rules of docs/json.md. All JSON of the project
+ * that is not the header or configuration of a model's file takes them from here. A function
+ * returns NULL if memory ran out. */
 #ifndef PROTO_JSON_VALUE_H
 #define PROTO_JSON_VALUE_H
 

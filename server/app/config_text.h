@@ -9,7 +9,7 @@
 int config_text_read(char **text, const char *path, struct failure *failure);
 
 /* May a running daemon read the file of --config (NULL: none) again? INVALID_ARGUMENT: it is
- * a pipe, which would hold up the daemon until somebody writes. */
+ * a pipe. To open it would block the daemon until a writer opens it. */
 int config_text_check(const char *path, struct failure *failure);
 
 /* Cuts a line into name and value, without the blanks around them. 0: it is empty or a

@@ -40,9 +40,9 @@ void call_submit_part(struct call_job *job, struct pool *pool,
  * done() has been called when this returns. Else done() comes as usual. */
 void call_withdraw(struct call_job *job, struct pool *pool);
 
-/* Does what call_submit does, but on the loop, for a job too small for the pool: run() and done() have
- * been called when it returns. `units`: as in call_submit; 0: so little work that its
- * time says nothing about the cost of a unit. */
+/* Does what call_submit does, but on the loop, for a job too small for the pool: run() and
+ * done() have been called when it returns. `units`: as in call_submit; 0: so little work
+ * that its time says nothing about the cost of a unit. */
 void call_submit_inline(struct call_job *job, struct pool *pool, uint64_t units);
 
 #endif

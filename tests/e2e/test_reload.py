@@ -79,7 +79,7 @@ def test_a_broken_file_changes_nothing(start, tmp_path):
 
 
 def test_a_pipe_is_not_read_again(start, tmp_path):
-    """Nobody writes into the pipe of --config any more: a reload says so, and calls go on."""
+    """A reload refuses a configuration file that is a pipe, and calls go on."""
     path = tmp_path / "tritd.conf"
     path.write_text("log-level = info\n")
     own = start("--config", path)

@@ -695,7 +695,7 @@ def local_metrics(local):
 
 
 def of_another_user(path):
-    """A connection to the memory socket by the user nobody, who need not see the folders above."""
+    """A connection to the memory socket by the user nobody, who may lack access to the folders above."""
     before = os.getcwd()
     path.parent.chmod(0o711)
     os.chdir(path.parent)

@@ -248,10 +248,11 @@ static void forget_interrupted(struct jobs *jobs, struct checkpoint_job *job)
 {
     struct list *next;
 
+    if (!job_writes_output(job))
+        return;
     for (struct list *node = jobs->list.next; node != &jobs->list; node = next) {
         next = node->next;
-        if (job_writes_output(job) &&
-            is_interrupted_at(job_of(node), job->asked.output)) {
+        if (is_interrupted_at(job_of(node), job->asked.output)) {
             forget(jobs, job_of(node));
             job->earlier = true;
         }

@@ -74,35 +74,35 @@ static void take_all(struct chunks *chunks, const struct source *source)
     CHECK_EQ(at, source->count);
 }
 
+/* Cuts a new source into chunks. `find` may be NULL. */
+static void cut(struct source *source, chunks_find find)
+{
+    struct chunks chunks;
+
+    prepare(source);
+    const struct trit_tensor tensor = {
+        .size = sizeof(tensor), .read = source_read, .read_arg = source};
+    chunks_init(&chunks, &tensor, 0, source->count, false, NULL);
+    chunks.find = find;
+    take_all(&chunks, source);
+    chunks_fini(&chunks);
+    free(source->bytes);
+}
+
 /* ---- cases ------------------------------------------------------------------------------ */
 
 CASE(borrowed, "chunks borrow long pieces where they lie, and copy only short ones")
 {
-    struct chunks chunks;
     struct source source;
 
-    prepare(&source);
-    const struct trit_tensor tensor = {
-        .size = sizeof(tensor), .read = source_read, .read_arg = &source};
-    chunks_init(&chunks, &tensor, 0, source.count, false, NULL);
-    chunks.find = source_find;
-    take_all(&chunks, &source);
+    cut(&source, source_find);
     CHECK_EQ(source.read, CHUNK);
-    chunks_fini(&chunks);
-    free(source.bytes);
 }
 
-CASE(copied, "chunks of a tensor whose place nobody knows are read")
+CASE(copied, "without a function that finds the bytes, chunks are copied")
 {
-    struct chunks chunks;
     struct source source;
 
-    prepare(&source);
-    const struct trit_tensor tensor = {
-        .size = sizeof(tensor), .read = source_read, .read_arg = &source};
-    chunks_init(&chunks, &tensor, 0, source.count, false, NULL);
-    take_all(&chunks, &source);
+    cut(&source, NULL);
     CHECK_EQ(source.read, source.count);
-    chunks_fini(&chunks);
-    free(source.bytes);
 }
