@@ -51,11 +51,22 @@ static void set_hangups(int how)
     pthread_sigmask(how, &hangup, NULL);
 }
 
+/* A stop that comes now, or that the mailbox still delivers while it closes, does nothing: what
+ * it would abort is about to be destroyed. */
+static void refuse_stops(struct app *app)
+{
+    pthread_mutex_lock(&app->stop_lock);
+    app->ended = true;
+    app->stops = 0;
+    pthread_mutex_unlock(&app->stop_lock);
+}
+
 /* From the top down. Each step is harmless for a module that was not started. */
 static void close_modules(struct app *app)
 {
     struct loop *first = app->loops;
 
+    refuse_stops(app);
     set_hangups(SIG_BLOCK); /* without a handler it would end the process */
     app_memory_stop(app);
     app_disk_stop(app);
@@ -163,15 +174,22 @@ static void signalled(uv_signal_t *handle, int number)
 static void stop_delivered(struct mailbox_message *message)
 {
     struct app *app = LIST_OWNER(message, struct app, stop);
+    unsigned left;
 
-    for (unsigned left = atomic_exchange(&app->stops, 0); left > 0; left--)
+    pthread_mutex_lock(&app->stop_lock);
+    left = app->stops;
+    app->stops = 0;
+    pthread_mutex_unlock(&app->stop_lock);
+    for (; left > 0; left--)
         stop(app);
 }
 
 void app_stop(struct app *app)
 {
-    if (atomic_fetch_add(&app->stops, 1) == 0)
+    pthread_mutex_lock(&app->stop_lock);
+    if (!app->ended && app->stops++ == 0)
         mailbox_post(app->loops[0].mailbox, &app->stop);
+    pthread_mutex_unlock(&app->stop_lock);
 }
 
 /* ---- starting ------------------------------------------------------------------ */
@@ -228,6 +246,7 @@ int app_start(struct app **out, const struct config *config, struct failure *fai
     if (!app)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "no memory to start");
     app->config = *config;
+    pthread_mutex_init(&app->stop_lock, NULL);
     timer_init(&app->drain_delay, drain_delay_over);
     if (app_start_base(app, failure) < 0 || start_loops(app, failure) < 0 ||
         app_start_modules(app, failure) < 0 || loops_start_others(app, failure) < 0) {
@@ -265,5 +284,6 @@ void app_destroy(struct app *app)
     tls_context_destroy(app->tls);
     metrics_destroy(app->metrics);
     log_destroy(app->log);
+    pthread_mutex_destroy(&app->stop_lock);
     free(app);
 }

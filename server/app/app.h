@@ -25,7 +25,8 @@ void app_hold_hangups(void);
  * flushed and closed. */
 void app_run(struct app *app);
 
-/* Begins to drain. A second call closes all connections immediately. Any thread. */
+/* Begins to drain. A second call closes all connections immediately. Any thread, until
+ * app_destroy; once the daemon has ended, it does nothing. */
 void app_stop(struct app *app);
 
 /* After app_run, or instead of it. NULL is harmless. */

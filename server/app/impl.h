@@ -73,7 +73,9 @@ struct app {
     uv_signal_t signals[SIGNALS];
     struct timer drain_delay; /* from the first stop to the drain of the connections */
     struct mailbox_message stop;
-    _Atomic unsigned stops; /* calls of app_stop that the loop has not handled yet */
+    pthread_mutex_t stop_lock; /* guards the next two */
+    unsigned stops;            /* calls of app_stop that the loop has not handled yet */
+    bool ended;                /* the modules are closed, or about to be */
     const char *methods[METHODS_MAX];
 
     struct log *log;

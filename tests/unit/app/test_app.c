@@ -77,6 +77,24 @@ CASE(starts_and_stops, "a daemon starts and stops twenty times, with one loop or
     config_fini(&config);
 }
 
+CASE(stops_after_the_end, "a stop of a daemon that has ended does nothing")
+{
+    struct config config;
+    struct failure failure;
+    struct app *app;
+
+    CHECK(read_config(&config,
+                      WORDS((char *)"--listen=127.0.0.1:0", (char *)"--http=off",
+                            (char *)"--log-level=error"),
+                      &failure) == 0);
+    CHECK(app_start(&app, &config, &failure) == 0);
+    app_stop(app);
+    app_run(app);
+    app_stop(app);
+    app_destroy(app);
+    config_fini(&config);
+}
+
 CASE(side_by_side, "three daemons run in one process at the same time")
 {
     struct app *apps[3];
