@@ -22,6 +22,7 @@ import pytest
 import trit
 from daemon import Daemon
 from trit import local
+from wide_groups import wide_groups
 
 
 def bits(array):
@@ -73,6 +74,17 @@ def test_local_projection_has_the_daemons_bits(client, random, columns, group_si
     for rule in ("padded", "exact"):
         dense = client.project(w, group_size=group_size, partial_group=rule).data
         assert bits(dense) == bits(local.project(w, group_size, rule)), rule
+
+
+# Where the order of a group's additions decides about the scale, it is the daemon's.
+@pytest.mark.parametrize("columns", [16, 64, 128, 1024])
+def test_local_sums_have_the_daemons_order(client, columns):
+    w = wide_groups(columns)
+    packed = client.project(w, group_size=columns, encoding="int8")
+    codes, scales = local.codes_and_scales(w, columns)
+    assert bits(packed.scales) == bits(scales) and bits(packed.data) == bits(codes)
+    one_by_one = np.abs(w).astype(np.float64).cumsum(axis=1)[:, -1:] / columns
+    assert columns < 32 or (one_by_one.astype(np.float32) != scales).any()
 
 
 # f16 stays f16, and a tensor above the stream's threshold gives the same bits.

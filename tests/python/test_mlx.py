@@ -16,6 +16,7 @@ from mlx.utils import tree_flatten  # noqa: E402
 
 import trit  # noqa: E402
 import trit.mlx as tm  # noqa: E402
+from wide_groups import wide_groups  # noqa: E402
 
 KINDS = [mx.float32, mx.float16, mx.bfloat16]
 
@@ -41,6 +42,20 @@ def test_projection_by_rpc_and_local_agree(client, dtype, shape):
     assert made.data.dtype == dtype and made.data.shape == w.shape
     assert bits(made.data) == bits(tm.project_local(w))
     assert bits(client.backward(w)) == bits(w)
+
+
+# Where the order of a group's additions decides about the scale, it is the daemon's.
+@pytest.mark.parametrize("columns", [16, 64, 128, 1024])
+def test_sums_in_mlx_have_the_daemons_order(client, columns):
+    w = mx.array(wide_groups(columns))
+    made = client.project(w, group_size=columns)
+    assert bits(made.data) == bits(tm.project_local(w, columns))
+
+
+def test_a_group_larger_than_a_row_takes_no_more_memory():
+    """2^31 weights in f64 would be 16 GiB for each row."""
+    made = tm.project_local(mx.ones((2, 8)), group_size=2**31)
+    assert bits(made) == bits(mx.full((2, 8), 8 / 2**31))
 
 
 # MLX itself can dequantize and multiply by the MLX encoding, in groups of both sizes, from a

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 import trit  # noqa: E402
 import trit.torch as tt  # noqa: E402
+from wide_groups import wide_groups  # noqa: E402
 
 KINDS = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -77,6 +78,20 @@ def test_projection_by_rpc_and_in_torch_agree(client, dtype, shape):
     assert bits(made.data) == bits(tt.project_local(w))
     exact = client.project(w, partial_group="exact").data
     assert bits(exact) == bits(tt.project_local(w, partial_group="exact"))
+
+
+# Where the order of a group's additions decides about the scale, it is the daemon's.
+@pytest.mark.parametrize("columns", [16, 64, 128, 1024])
+def test_sums_in_torch_have_the_daemons_order(client, columns):
+    w = torch.from_numpy(wide_groups(columns))
+    made = client.project(w, group_size=columns)
+    assert bits(made.data) == bits(tt.project_local(w, columns))
+
+
+def test_a_group_larger_than_a_row_takes_no_more_memory():
+    """2^31 weights in f64 would be 16 GiB for each row."""
+    made = tt.project_local(torch.ones(2, 8), group_size=2**31)
+    assert bits(made) == bits(torch.full((2, 8), 8 / 2**31))
 
 
 def test_golden_cases_in_torch(golden):

@@ -51,9 +51,10 @@ def scales_of(
         )
     columns = latent.shape[-1]
     groups = -(-columns // group_size)
+    width = min(group_size, columns)  # zeros beyond a row do not change its sums
     magnitudes = mx.abs(latent.astype(mx.float32)).reshape(-1, columns)
-    grouped = _padded(magnitudes, groups * group_size).reshape(-1, groups, group_size)
-    grouped = _padded(grouped, -(-group_size // LANES) * LANES)
+    grouped = _padded(magnitudes, groups * width).reshape(-1, groups, width)
+    grouped = _padded(grouped, -(-width // LANES) * LANES)
     sums = _sum_of_lanes(grouped.astype(mx.float64, stream=mx.cpu))
     counts = [float(group_size)] * groups
     if exact and columns % group_size:
@@ -64,7 +65,8 @@ def scales_of(
 
 def _spread(scales: mx.array, group_size: int, shape: Tuple[int, ...]) -> mx.array:
     """A scale for each element."""
-    return mx.repeat(scales, group_size, axis=1)[:, : shape[-1]].reshape(shape)
+    width = min(group_size, shape[-1])
+    return mx.repeat(scales, width, axis=1)[:, : shape[-1]].reshape(shape)
 
 
 def project_with(latent: mx.array, scales: mx.array, group_size: int) -> mx.array:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The projection in NumPy, without a daemon, for tests and for training.
 
-Its bits are those of tritd: the sum of a group in f64 is divided and rounded once to f32;
-t is +1 where w + w > s, and -1 where -(w + w) > s.
+Its bits are those of tritd: the sum of a group, in f64 and in the order of 16 lanes, is divided
+and rounded once to f32; t is +1 where w + w > s, and -1 where -(w + w) > s.
 """
 
 from __future__ import annotations
@@ -16,6 +16,24 @@ from ._arrays import Array, check_mask
 from .types import GROUP_SIZE, AnyPartialGroup, PartialGroup
 
 __all__ = ["codes_and_scales", "project"]
+
+
+_LANES = 16  # kernels/NUMERICS.md: the sum of a group has 16 lanes
+
+
+def _sum_of_lanes(values: Array) -> Array:
+    """f64 [..., elements] to [...], in the order of the numeric contract."""
+    short = -values.shape[-1] % _LANES
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, short)])
+    lanes = padded.reshape(*values.shape[:-1], -1, _LANES)
+    total = lanes[..., 0, :].copy()
+    for i in range(1, lanes.shape[-2]):
+        total += lanes[..., i, :]
+    half = _LANES // 2
+    while half:
+        total = total[..., :half] + total[..., half:]
+        half //= 2
+    return total[..., 0]
 
 
 def codes_and_scales(
@@ -52,11 +70,11 @@ def codes_and_scales(
     width = min(group_size, columns)  # zeros beyond a row do not change its sums
     padded = np.zeros((rows.shape[0], groups * width))
     padded[:, :columns] = np.abs(rows)
+    sums = _sum_of_lanes(padded.reshape(-1, groups, width))
     divisor = np.full(groups, float(group_size))
     partial = member(PartialGroup, partial_group, "partial_group")
     if partial == PartialGroup.EXACT and columns % group_size:
         divisor[-1] = columns % group_size
-    sums = padded.reshape(-1, groups, width).sum(axis=2)
     scales = (sums / divisor).astype(np.float32)
     s = np.repeat(scales, width, axis=1)[:, :columns]
     # In f64, because f32 cannot hold twice a value above 2^127.

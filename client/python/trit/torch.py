@@ -113,19 +113,37 @@ def project_local(
     return _local(latent, group_size, exact)[0]
 
 
+_LANES = 16  # kernels/NUMERICS.md: the sum of a group has 16 lanes
+
+
+def _sum_of_lanes(values: Tensor) -> Tensor:
+    """f64 [..., elements] to [...], in the order of the numeric contract."""
+    padded = F.pad(values, (0, -values.shape[-1] % _LANES))
+    lanes = padded.reshape(*values.shape[:-1], -1, _LANES)
+    total = lanes[..., 0, :]
+    for i in range(1, lanes.shape[-2]):
+        total = total + lanes[..., i, :]
+    half = _LANES // 2
+    while half:
+        total = total[..., :half] + total[..., half:]
+        half //= 2
+    return total[..., 0]
+
+
 def _local(latent: Tensor, group_size: int, exact: bool = False) -> Tuple[Tensor, Tensor]:
     """The projection in torch, and its scales in f32."""
     columns = latent.shape[-1]
     # Contiguous, as the daemon's results are; see below.
     rows = plain(latent).detach().reshape(-1, columns).contiguous().double()
-    short = -columns % group_size
-    padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, group_size)
+    width = min(group_size, columns)  # zeros beyond a row do not change its sums
+    short = -columns % width
+    padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, width)
     divisor = torch.full(
         padded.shape[1:2], float(group_size), dtype=torch.float64, device=rows.device
     )
-    if short and exact:
-        divisor[-1] = group_size - short
-    scales = (padded.abs().sum(-1) / divisor).float()
+    if exact and columns % group_size:
+        divisor[-1] = columns % group_size
+    scales = (_sum_of_lanes(padded.abs()) / divisor).float()
     s = scales.double().unsqueeze(-1)
     nonzero = (2 * padded.abs() > s).float()
     # The scale is rounded once to the output's type; a zero keeps its weight's sign.
