@@ -76,7 +76,7 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
         return false;
     if (role == ROLE_EXPERTS)
         return experts_layout(c) != EXPERTS_UNKNOWN &&
-               !encoding_keeps_embeddings(encoding);
+               (c->side == CONTENTS_CLAIM || !encoding_keeps_embeddings(encoding));
     if (entry->rank > 2)
         return c->options->convolutions && role == ROLE_CONVOLUTION;
     if (selection == SELECTION_INCLUDED)

@@ -168,8 +168,7 @@ static bool experts_are_unknown(const struct contents *claim, size_t index)
     const struct content *item = &claim->items[index];
 
     return item->kind == CONTENT_KEPT && item->role == ROLE_EXPERTS && entry->bytes > 0 &&
-           type_holds(entry->type, TRIT_ENCODING_DENSE) &&
-           !encoding_keeps_embeddings(claim->terms.encoding);
+           type_holds(entry->type, TRIT_ENCODING_DENSE);
 }
 
 /* The key by which files of PrismML name the rotation in their metadata, or NULL. */

@@ -156,13 +156,21 @@ static const char *const output_prefixes[] = {
     "model", "module", "_orig_mod", "transformer", NULL,
 };
 
-/* Modules whose weights are never vectors. */
-static const char *const matrix_modules[] = {
-    "*_proj",     "embed_tokens",   "lm_head",         "wte",
-    "c_attn",     "c_fc",           "query_key_value", "dense_h_to_4h",
-    "token_embd", "tok_embeddings", "word_embeddings", "dense_4h_to_h",
-    NULL,
+/* Modules whose weights are matrices in every model, or stacks of them: no vectors, and no
+ * kernels of convolutions. By transformers, llama's own files, Megatron and llama.cpp. */
+static const char *const linear_modules[] = {
+    "[qkvo]_proj",     "qkv_proj",      "gate_proj",
+    "up_proj",         "gate_up_proj",  "down_proj",
+    "embed_tokens",    "lm_head",       "wte",
+    "c_attn",          "c_fc",          "w[qkvo]",
+    "query_key_value", "dense_h_to_4h", "dense_4h_to_h",
+    "linear_qkv",      "linear_fc[12]", "tok_embeddings",
+    "word_embeddings", "token_embd",    "attn_[qkv]",
+    "attn_qkv",        "attn_output",   "ffn_gate",
+    "ffn_up",          "ffn_down",      NULL,
 };
+/* Modules whose weights are never vectors. */
+static const char *const matrix_modules[] = {"*_proj", NULL};
 
 /* Parameters that are not matrices of a product. */
 static const char *const other_leaves[] = {
@@ -294,12 +302,13 @@ static bool is_lora(const struct name *name)
             matches(part_before(name, name->module), lora_modules));
 }
 
-/* Matrices one after the other, by the name or the size of a tensor of rank 3. */
+/* Matrices one after the other, or one alone, by the name or the size of a tensor of rank 3. */
 static bool is_stack(const struct tensor_entry *entry, const struct name *name)
 {
     return any_part(name, expert_parts) ||
-           (matches(name->leaf, weight_leaves) && entry->shape[0] > 1 &&
-            entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX);
+           (matches(name->leaf, weight_leaves) &&
+            (matches(name->module, linear_modules) ||
+             (entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX)));
 }
 
 static bool is_short_convolution(const struct tensor_entry *entry,
@@ -439,8 +448,11 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
  * convolution. */
 static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct name *name)
 {
-    return entry->rank > 3 && type_is_float(entry->type) &&
-           entry->shape[entry->rank - 1] > KERNEL_POSITIONS_MAX &&
+    if (entry->rank <= 3 || !type_is_float(entry->type))
+        return false;
+    if (matches(name->leaf, weight_leaves) && matches(name->module, linear_modules))
+        return true;
+    return entry->shape[entry->rank - 1] > KERNEL_POSITIONS_MAX &&
            entry->shape[entry->rank - 2] > 1 &&
            (matches(name->leaf, weight_leaves) || any_part(name, expert_parts));
 }
@@ -455,44 +467,11 @@ const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role ro
     if (entry->bytes && is_stack_of_stacks(entry, &name))
         return "matrices stacked along several axes; only rank 3 is read: split the tensor";
     if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||
-        strcmp(name.leaf, "weight") != 0 || !matches(name.module, matrix_modules) ||
-        is_lora(&name))
+        strcmp(name.leaf, "weight") != 0 || is_lora(&name) ||
+        !(matches(name.module, linear_modules) || matches(name.module, matrix_modules)))
         return NULL;
     return entry->bytes
                ? "named like a layer, but a vector; save the weights in their own shapes"
                : "named like a layer, but without elements, as DeepSpeed's ZeRO-3 leaves "
                  "it; gather the weights and save them again";
-}
-
-const char *role_name(enum tensor_role role)
-{
-    switch (role) {
-    case ROLE_LINEAR:
-        return "linear";
-    case ROLE_EMBEDDING:
-        return "embedding";
-    case ROLE_HEAD:
-        return "head";
-    case ROLE_EXPERTS:
-        return "experts";
-    case ROLE_CONVOLUTION:
-        return "convolution";
-    case ROLE_NORM:
-        return "norm";
-    case ROLE_BIAS:
-        return "bias";
-    case ROLE_ROUTER:
-        return "router";
-    case ROLE_ROTARY:
-        return "rotary";
-    case ROLE_POSITION:
-        return "position";
-    case ROLE_LORA:
-        return "lora";
-    case ROLE_PACKING_TABLE:
-        return "packing_table";
-    case ROLE_OTHER:
-        break;
-    }
-    return "other";
 }

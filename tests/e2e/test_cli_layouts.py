@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
+import claims
+import packings
 import schemas
 from checkpoints import bf16, header_of, load, save
+from gguf_files import F32, gguf
 from tritd import cli
 
 EXPERTS, INNER, HIDDEN = 3, 24, 320  # 320 is no multiple of 128, on purpose
@@ -56,6 +59,32 @@ def test_experts_by_name_and_by_size(daemon, tmp_path, random):
         assert done.returncode == code, done.stdout
         found = [one.get("layer", one.get("tensor")) for one in schemas.read(done.stdout)["findings"]]
         assert all(one.startswith(name) for one in found) and bool(found) == bool(code)
+
+
+@pytest.mark.parametrize("ternary", [False, True])
+def test_dense_experts_beside_one_scale(daemon, tmp_path, random, ternary):
+    """Readers of hf_bitnet and i2_s need experts of rank 3 dense, but a claim's experts are judged all the
+    same: they passed without a look."""
+    codes = random.integers(-1, 2, (8, 256)).astype(np.int8)
+    experts = (random.integers(-1, 2, (EXPERTS, INNER, HIDDEN)) * .5).astype(np.float32)
+    if not ternary:
+        experts[-1, -1, -1] = .4
+    data, scale = packings.encode(claims.HF_BITNET, codes, np.ones((1, 1), np.float32))
+    save(tmp_path / "a.safetensors", {
+        "l.q_proj.weight": np.frombuffer(data, np.uint8).reshape(2, 256),
+        "l.q_proj.weight_scale": np.frombuffer(scale, np.float32), "l.mlp.experts.up_proj": experts})
+    packed = packings.encode(claims.I2_S, codes, np.ones((1, 1), np.float32))[0]
+    (tmp_path / "a.gguf").write_bytes(gguf([("blk.0.attn_q.weight", 36, codes.shape, packed),
+                                            ("blk.0.ffn_up_exps.weight", F32, experts.shape, experts.tobytes())]))
+    judged = 0 if ternary else 1
+    for file, words, code in (("a.safetensors", [], 4), ("a.safetensors", ["--experts", "out_in"], judged),
+                              ("a.gguf", [], judged)):
+        done = cli(daemon, "verify", tmp_path / file, "--json", *words)
+        assert done.returncode == code, done.stdout
+        found = [one.get("layer", one.get("tensor")) for one in schemas.read(done.stdout)["findings"]]
+        last = f"[{EXPERTS - 1}]" if code == 1 else ""
+        assert [one.rpartition(".")[2] for one in found] == (
+            [] if not code else [("weight" if file == "a.gguf" else "up_proj") + last])
 
 
 @pytest.mark.parametrize("layout", ["out_in", "in_out"])

@@ -135,8 +135,8 @@ CASE(
 
 CASE(
     layers_without_a_matrix,
-    "a vector or an empty tensor with a name that only layers have is unfit, and a stack of "
-    "more than one axis")
+    "a vector, an empty tensor or one of rank 4 with a name that only layers have is unfit, "
+    "and a stack of more than one axis")
 {
     static const struct {
         const char *name;
@@ -148,6 +148,10 @@ CASE(
         {"b.q_proj.weight", 1, {0}, true},
         {"c.q_proj.weight", 2, {0, 64}, true},
         {"lm_head.weight", 1, {64}, true},
+        {"blk.0.attn_q.weight", 1, {64}, true}, /* of llama.cpp */
+        {"blk.0.ffn_down.weight", 2, {64, 0}, true},
+        {"e.q_proj.weight", 4, {1, 1, 64, 64}, true},
+        {"e.dt_proj.weight", 4, {64, 1, 1, 4}, false},
         {"a.q_proj.bias", 1, {64}, false},
         {"a.q_proj.weight_scale", 1, {64}, false},
         {"a.norm.weight", 1, {64}, false},

@@ -87,14 +87,18 @@ CASE(knows_what_stays,
 
 CASE(
     tells_experts_from_convolutions,
-    "a tensor of rank 3 is a stack of experts if its name says so, or if its last axis is "
-    "too long for a kernel, else a convolution")
+    "a tensor of rank 3 is a stack of experts if its name says so or only matrices have it, "
+    "or if its last axis is too long for a kernel, else a convolution")
 {
     expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
     expect(ROLE_EXPERTS, "block_sparse_moe.input_linear.weight", 4, 8, 16);
     expect(ROLE_EXPERTS, "model.layers.0.mlp.input_linear.weight", 4, 8, 16); /* JetMoE */
     expect(ROLE_EXPERTS, "ffn.fused.weight", 4, 8, 256);
+    expect(ROLE_EXPERTS, "ffn.fused.weight", 1, 8, 256);
+    expect(ROLE_EXPERTS, "blk.0.attn_k.weight", 1, 8, 16);
+    expect(ROLE_EXPERTS, "layers.0.q_proj.weight", 2, 8, 16);
+    expect(ROLE_CONVOLUTION, "vision.conv_proj.weight", 4, 8, 16);
     expect(ROLE_CONVOLUTION, "conv1.weight", 4, 8, 16);
     expect(ROLE_CONVOLUTION, "pos_conv.weight", 1024, 64, 128); /* of wav2vec2 */
     expect(ROLE_CONVOLUTION, "stft.weight", 258, 1, 256);
