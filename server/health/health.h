@@ -21,6 +21,8 @@ enum health_rule {
     HEALTH_FLIPS,
     HEALTH_THRESHOLD_CROWDING,
     HEALTH_STALE,
+    HEALTH_RULES_WITH_PAST, /* these do not depend on earlier reports: */
+    HEALTH_DATA_DAMAGED = HEALTH_RULES_WITH_PAST,
     HEALTH_RULES,
 };
 
@@ -65,8 +67,9 @@ enum {
 /* What the rules need to know of the reports before. */
 struct health_past {
     struct series series[SERIES_COUNT];
-    uint64_t since[HEALTH_RULES]; /* HEALTH_NO_STEP: the rule does not fire now */
-    uint64_t collapsed_step;      /* the first of the reports without flips */
+    /* HEALTH_NO_STEP: the rule does not fire now */
+    uint64_t since[HEALTH_RULES_WITH_PAST];
+    uint64_t collapsed_step; /* the first of the reports without flips */
     uint32_t collapsed_count;
     uint32_t interval_count; /* ever; the last HEALTH_INTERVALS are kept */
     uint32_t interval_ms[HEALTH_INTERVALS];
@@ -105,6 +108,11 @@ int64_t health_stale_ns(const struct health_rules *rules, const struct health_pa
 bool health_is_stale(const struct health_rules *rules, const struct health_past *past,
                      uint64_t step, int64_t now_unix_ns,
                      struct trit_health_reason *reason);
+
+/* The reason of a report that the store filed without data of its layer, because that is
+ * damaged. False: the rule is off. */
+bool health_is_damaged(const struct health_rules *rules, uint64_t step,
+                       struct trit_health_reason *reason);
 
 /* The median of the last intervals between reports, in seconds. NAN: there is none. */
 double health_usual_interval(const struct health_past *past);

@@ -78,6 +78,23 @@ static double crossed(const struct health_thresholds *of, enum trit_health sever
     return severity == TRIT_HEALTH_FAILING ? of->failing : of->warning;
 }
 
+bool health_is_damaged(const struct health_rules *rules, uint64_t step,
+                       struct trit_health_reason *reason)
+{
+    const struct health_thresholds *of = &rules->of[HEALTH_DATA_DAMAGED];
+    const enum trit_health reached = severity(of, 1);
+
+    if (reached == TRIT_HEALTHY)
+        return false;
+    fill(reason, HEALTH_DATA_DAMAGED, reached);
+    reason->since_step = step;
+    reason->value = 1;
+    reason->threshold = crossed(of, reached);
+    say(reason, "data that the store kept of this layer is damaged and was left out; "
+                "tritd --check-data names it");
+    return true;
+}
+
 /* The rule does not fire. */
 static void quiet(struct judgement *j, enum health_rule rule)
 {

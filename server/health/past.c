@@ -11,7 +11,7 @@ void health_past_init(struct health_past *past)
     *past = (struct health_past){.collapsed_step = HEALTH_NO_STEP};
     for (size_t i = 0; i < SERIES_COUNT; i++)
         series_init(&past->series[i]);
-    for (size_t i = 0; i < HEALTH_RULES; i++)
+    for (size_t i = 0; i < HEALTH_RULES_WITH_PAST; i++)
         past->since[i] = HEALTH_NO_STEP;
 }
 
@@ -62,7 +62,7 @@ static void walk_past(struct walk *walk, struct health_past *past)
 
 enum {
     SERIES_BYTES = 8 + 8 + 1 + 4 * (SERIES_RECENT + SERIES_LIFE) + 8 + 8,
-    BYTES = 1 + SERIES_COUNT * SERIES_BYTES + 8 * HEALTH_RULES + 8 + 4 + 4 +
+    BYTES = 1 + SERIES_COUNT * SERIES_BYTES + 8 * HEALTH_RULES_WITH_PAST + 8 + 4 + 4 +
             4 * HEALTH_INTERVALS + 8,
 };
 _Static_assert((int)BYTES == (int)HEALTH_PAST_BYTES, "the size of an encoded past");

@@ -18,6 +18,7 @@ static const char *const names[HEALTH_RULES] = {
     [HEALTH_FLIPS] = "flips",
     [HEALTH_THRESHOLD_CROWDING] = "threshold_crowding",
     [HEALTH_STALE] = "stale",
+    [HEALTH_DATA_DAMAGED] = "data_damaged",
 };
 
 const char *health_rule_name(enum health_rule rule)
@@ -41,6 +42,7 @@ struct health_rules health_rules_default(void)
                 [HEALTH_FLIPS] = {0.25, 0.5},
                 [HEALTH_THRESHOLD_CROWDING] = {3, 10},
                 [HEALTH_STALE] = {5, INFINITY},
+                [HEALTH_DATA_DAMAGED] = {1, INFINITY},
             },
         .flips_collapsed = 0.005,
     };
@@ -85,6 +87,7 @@ static const char *out_of_range(enum health_rule rule, double value)
     case HEALTH_DEAD_GROUPS:
     case HEALTH_ZERO_SHARE:
     case HEALTH_FLIPS:
+    case HEALTH_DATA_DAMAGED:
         return value > 1 ? ": the value is at most 1, or off" : NULL;
     case HEALTH_SCALE_DRIFT:
     case HEALTH_THRESHOLD_CROWDING:

@@ -7,6 +7,21 @@
 static const enum store_field means[CELL_MEANS] = {STORE_ZERO_FRACTION, STORE_FLIPS,
                                                    STORE_FLIP_FRACTION, STORE_SCALE_MEAN};
 
+enum trit_health cell_health(const struct cell *cell)
+{
+    return (enum trit_health)(cell->state & (CELL_DAMAGED - 1));
+}
+
+void cell_of_damage(struct cell *cell, int64_t first, int64_t last)
+{
+    *cell = (struct cell){.first = (uint64_t)first,
+                          .last = (uint64_t)last,
+                          .count = 1,
+                          .state = TRIT_HEALTH_WARNING | CELL_DAMAGED};
+    for (size_t i = 0; i < STORE_FIELDS; i++)
+        cell->values[i] = NAN;
+}
+
 static double share(uint64_t part, uint64_t whole)
 {
     return whole ? (double)part / (double)whole : NAN;
@@ -20,7 +35,7 @@ void cell_of_report(struct cell *cell, const struct trit_report *r, double drift
         .first = r->step,
         .last = r->step,
         .count = 1,
-        .health = r->health,
+        .state = r->health,
         .values =
             {
                 [STORE_ZERO_FRACTION] = share(r->zeros, r->elements),
@@ -74,7 +89,10 @@ void cell_add(struct cell *cell, const struct cell *other, uint32_t wanted)
     cell->first = cell->first < other->first ? cell->first : other->first;
     cell->last = cell->last > other->last ? cell->last : other->last;
     cell->count += other->count;
-    cell->health = cell->health > other->health ? cell->health : other->health;
+    const uint32_t damaged = (cell->state | other->state) & CELL_DAMAGED;
+    const enum trit_health a = cell_health(cell), b = cell_health(other);
+
+    cell->state = (uint32_t)(a > b ? a : b) | damaged;
 }
 
 void cells_insert(struct cell *cells, size_t *count, const struct cell *cell)

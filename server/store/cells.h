@@ -12,7 +12,7 @@ enum { CELL_MEANS = 4 }; /* fields whose values become their mean */
 struct cell {
     uint64_t first, last; /* steps */
     uint32_t count;       /* reports; 0: the cell is empty */
-    uint32_t health;      /* enum trit_health: the worst */
+    uint32_t state;       /* enum trit_health: the worst; and CELL_DAMAGED */
     uint32_t
         have[CELL_MEANS]; /* reports that have the first such field, the second, ... */
     double values[STORE_FIELDS]; /* NAN: no report has this field */
@@ -20,6 +20,15 @@ struct cell {
 
 enum { HISTORY_BLOCK = 16 }; /* cells of a full row */
 enum { CELL_BYTES = 8 + 8 + 4 + 4 + 4 * CELL_MEANS + 8 * STORE_FIELDS };
+
+/* A bit of `state`: some of its reports are damaged in the store, and count for nothing. */
+enum { CELL_DAMAGED = 1 << 8 };
+
+enum trit_health cell_health(const struct cell *cell);
+
+/* Stands for reports from step `first` to step `last` that are damaged: a warning without
+ * values. */
+void cell_of_damage(struct cell *cell, int64_t first, int64_t last);
 
 /* `drift` is what health_judge returned. */
 void cell_of_report(struct cell *cell, const struct trit_report *report, double drift);

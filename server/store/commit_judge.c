@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The health of a report that is committed, and its place in the history. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "store/commit_steps.h"
@@ -39,9 +40,10 @@ static int judge_again(void *arg, const struct report_row *row, struct failure *
     return 1;
 }
 
-static int replay_layer(struct db *db, const struct layer_row *layer, int64_t to,
+static int replay_layer(struct commit *commit, const struct layer_row *layer, int64_t to,
                         struct replay *replay, struct failure *failure)
 {
+    struct db *db = commit->db;
     struct report_walk walk = {.layer = layer,
                                .from = layer->step_min,
                                .to = to,
@@ -49,8 +51,10 @@ static int replay_layer(struct db *db, const struct layer_row *layer, int64_t to
                                .visit = count_back,
                                .arg = replay};
 
-    if (walk_reports(db, &walk, failure) < 0)
+    if (walk_reports(db, &walk, failure) < 0 && !commit_does_without(commit, failure))
         return -1;
+    if (replay->count == 0)
+        return 0;
     walk.from = replay->from;
     walk.backwards = false;
     walk.visit = judge_again;
@@ -73,17 +77,39 @@ static int resume_past(struct commit *commit, struct failure *failure)
         if (found < 0)
             return -1;
         if (found == 1 && from <= to && layer.step_min <= to && layer.step_max >= from)
-            return replay_layer(commit->db, &layer, to, &replay, failure);
+            return replay_layer(commit, &layer, to, &replay, failure);
     }
+    return 0;
+}
+
+/* What is damaged in it is made again from the reports. */
+static int find_own_past(struct commit *commit, struct failure *failure)
+{
+    struct past_row *past = &commit->past;
+    const struct layer_row *layer = &commit->layer;
+    struct failure damage = {0};
+
+    if (past_read(commit->db, layer, past, failure)) {
+        if (!commit_does_without(commit, failure) ||
+            past_remake(commit->db, commit->rules, layer, past, failure))
+            return -1;
+    }
+    if (past->damaged == STEP_NONE)
+        return 0;
+    fail(&damage, TRIT_DATA_LOSS, NULL,
+         "reports of run \"%s\", layer \"%s\", up to step %" PRId64 " are damaged",
+         layer->key.run, layer->key.layer, past->damaged);
+    commit_does_without(commit, &damage);
     return 0;
 }
 
 int commit_find_past(struct commit *commit, struct failure *failure)
 {
     if (!commit->layer_is_new)
-        return past_read(commit->db, &commit->layer, &commit->past, failure);
+        return find_own_past(commit, failure);
     past_row_init(&commit->past, &commit->layer.key);
-    return resume_past(commit, failure);
+    return resume_past(commit, failure) == 0 || commit_does_without(commit, failure) ? 0
+                                                                                     : -1;
 }
 
 /* ---- judging ------------------------------------------------------------------------ */
@@ -104,6 +130,15 @@ static const struct health_replica *mismatch_of(const struct trit_report *report
     return NULL;
 }
 
+static void tell_damage(struct commit *commit)
+{
+    struct trit_report *report = commit->put->report;
+    struct trit_health_reason reason;
+
+    if (commit->met_damage && health_is_damaged(commit->rules, report->step, &reason))
+        health_add(report, &reason);
+}
+
 void commit_judge(struct commit *commit)
 {
     struct health_replica found;
@@ -115,6 +150,7 @@ void commit_judge(struct commit *commit)
 
     if (is_newest(commit)) {
         drift = health_judge(commit->rules, &past->past, mismatch, report);
+        tell_damage(commit);
         past->step = (int64_t)report->step;
         past->health = report->health;
     } else {
@@ -123,6 +159,7 @@ void commit_judge(struct commit *commit)
         struct health_past copy = past->past;
 
         drift = health_judge(commit->rules, &copy, mismatch, report);
+        tell_damage(commit);
     }
     cell_of_report(&commit->cell, report, drift);
 }
@@ -136,29 +173,10 @@ static int is_before_history(const struct commit *commit, struct failure *failur
     return history_reaches_below(commit->db, &commit->past, commit->step_min, failure);
 }
 
-/* Whether the report is of a step before those that the history still knows behind a damaged
- * report. A cell there would hide that others are missing. 1, 0 or -1. */
-static int is_before_damage(const struct commit *commit, struct failure *failure)
-{
-    const int64_t step = (int64_t)commit->put->report->step;
-    int reaches;
-
-    if (is_newest(commit) || commit->step_min == STEP_NONE)
-        return 0;
-    reaches = history_reaches(commit->db, &commit->past, commit->step_min, failure);
-    if (reaches == 0)
-        reaches = history_reaches(commit->db, &commit->past, step, failure);
-    return reaches < 0 ? -1 : !reaches;
-}
-
 static int add_to_history(struct commit *commit, struct failure *failure)
 {
     struct db *db = commit->db;
     struct past_row *past = &commit->past;
-    const int damaged = is_before_damage(commit, failure);
-
-    if (damaged != 0)
-        return damaged < 0 ? -1 : 0;
     const int before = is_before_history(commit, failure);
 
     if (before != 0)
@@ -178,6 +196,8 @@ int commit_history(struct commit *commit, struct failure *failure)
 
     if (add_to_history(commit, failure) == 0)
         return 0;
+    if (commit_does_without(commit, failure))
+        return past_remake(db, commit->rules, &commit->layer, &commit->past, failure);
     /* Rows were written already: they must not be committed. */
     db->damaged = db->damaged || failure->status == TRIT_DATA_LOSS;
     return -1;

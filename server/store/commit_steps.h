@@ -50,6 +50,7 @@ struct commit {
     uint32_t next_crc; /* of its row once that names this report as previous */
     struct before before;
     const struct health_rules *rules;
+    bool met_damage; /* it does without data that is damaged */
     /* Large, and not zeroed when the commit begins. */
     struct run_row run;
     struct past_row past; /* of the layer's health and history */
@@ -58,6 +59,10 @@ struct commit {
 
 /* Whether the step is above all that the layer has in this attempt. */
 bool is_newest(const struct commit *commit);
+
+/* Whether the commit goes on without what could not be read, because it is damaged. Then
+ * notes it for the report's health and for the log, and clears the failure. */
+bool commit_does_without(struct commit *commit, struct failure *failure);
 
 /* Finds the run, sets the attempt of the report, and finds its layer. Refuses attempts
  * that the report cannot belong to. */

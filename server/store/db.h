@@ -45,6 +45,7 @@ struct db {
     int64_t kept; /* bytes of codes and scales that are kept; the writer's (kept.h) */
     struct db_waiting waiting;
     uint64_t over_attempts; /* as db_waiting.over_bytes */
+    struct failure *passed; /* the writer's: the first damage that a commit did without */
     bool in_memory;         /* it has no file */
     bool inspects;          /* opened by DB_INSPECTS */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */

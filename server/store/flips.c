@@ -78,6 +78,10 @@ int commit_find_before(struct commit *commit, struct failure *failure)
     for (int64_t attempt = run->attempts - 1; attempt > 0 && found == 0; attempt--) {
         until = run->after[attempt] < until ? run->after[attempt] : until;
         found = find_in_attempt(commit, attempt, until, failure);
+        if (found < 0 && commit_does_without(commit, failure)) {
+            commit->before = (struct before){.step = STEP_NONE};
+            return 0;
+        }
     }
     return found < 0 ? -1 : 0;
 }
@@ -132,10 +136,9 @@ int commit_codes(struct commit *commit, const struct kernels *kernels,
         return -1;
     if (!is_newest(commit))
         return 0;
-    if (codes->upload != 0 && commit_comparable(commit))
-        return count_flips(commit, kernels, layout, failure);
-    if (codes_check(commit->db, commit->layer.upload, failure))
-        return fail_context(failure, "the codes kept of step %" PRId64,
-                            commit->layer.step_max);
-    return 0;
+    if (codes->upload == 0 || !commit_comparable(commit) ||
+        count_flips(commit, kernels, layout, failure) == 0)
+        return 0;
+    /* Flips are never counted from damaged codes. */
+    return commit_does_without(commit, failure) ? 0 : -1;
 }

@@ -169,7 +169,7 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     q->cells++;
     if (cell->last >= q->newest) {
         q->newest = cell->last;
-        q->newest_health = cell->health;
+        q->newest_health = cell_health(cell);
     }
     while (at > 0 && q->columns[at - 1].number > number)
         at--;
@@ -189,6 +189,25 @@ static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
     return 0;
 }
 
+static int add_in_range(void *arg, const struct cell *cell, struct failure *failure)
+{
+    const struct query *q = arg;
+
+    return (int64_t)cell->last < q->range.from || (int64_t)cell->first > q->range.to
+               ? 0
+               : add_cell(arg, cell, failure);
+}
+
+static int note_newest(struct query *q, const struct segment *segment,
+                       const struct past_row *row)
+{
+    struct strip *strip = &q->strips[segment->layer];
+
+    strip->step = q->newest;
+    strip->health = q->newest == (uint64_t)row->step ? row->health : q->newest_health;
+    return 0;
+}
+
 static int read_segment(struct query *q, const struct segment *segment,
                         struct failure *failure)
 {
@@ -204,17 +223,45 @@ static int read_segment(struct query *q, const struct segment *segment,
                                       .visit = add_cell,
                                       .arg = q};
 
+    q->newest = 0;
+    q->range = (struct step_range){segment->from, to};
+    if (q->from_reports)
+        return past_of_reports(q->db, &layer, &row, add_in_range, q, failure) == 0
+                   ? note_newest(q, segment, &row)
+                   : -1;
     if (past_read(q->db, &layer, &row, failure))
         return -1;
     q->out->exact &= walk.level == 0;
-    q->newest = 0;
     if (history_walk(q->db, &walk, failure))
         return fail_context(failure, "history of run \"%s\", layer \"%s\"",
                             segment->key.run, segment->key.layer);
-    q->strips[segment->layer].step = q->newest;
-    q->strips[segment->layer].health =
-        q->newest == (uint64_t)row.step ? row.health : (enum trit_health)q->newest_health;
+    return note_newest(q, segment, &row);
+}
+
+static int read_segments(struct query *q, size_t strip, size_t *next,
+                         struct failure *failure)
+{
+    q->column_count = 0;
+    for (; *next < q->segment_count && q->segments[*next].layer == strip; ++*next)
+        if (read_segment(q, &q->segments[*next], failure))
+            return -1;
     return 0;
+}
+
+/* If summaries are damaged, the reports are read instead. */
+static int read_strip(struct query *q, size_t strip, size_t *next,
+                      struct failure *failure)
+{
+    const size_t first = *next;
+
+    q->from_reports = false;
+    if (read_segments(q, strip, next, failure) == 0)
+        return 0;
+    if (!damage_is_of_rows(q->db, failure))
+        return -1;
+    q->from_reports = true;
+    *next = first;
+    return read_segments(q, strip, next, failure);
 }
 
 /* Keeps what is wanted of the columns that were read. */
@@ -229,12 +276,14 @@ static int finish_strip(struct query *q, struct strip *strip, struct failure *fa
     strip->count = count;
     strip->columns = calloc(count + 1, sizeof(*strip->columns));
     strip->health_of = calloc(count + 1, 1);
+    strip->damaged = calloc(count + 1, sizeof(*strip->damaged));
     strip->values = calloc(count * q->field_count + 1, sizeof(*strip->values));
-    if (!strip->columns || !strip->health_of || !strip->values)
+    if (!strip->columns || !strip->health_of || !strip->damaged || !strip->values)
         return history_no_memory(failure);
     for (size_t i = 0; i < count; i++) {
         strip->columns[i] = q->columns[i].number;
-        strip->health_of[i] = (uint8_t)q->columns[i].sum.health;
+        strip->health_of[i] = (uint8_t)cell_health(&q->columns[i].sum);
+        strip->damaged[i] = q->columns[i].sum.state & CELL_DAMAGED;
     }
     for (size_t field = 0; field < STORE_FIELDS; field++)
         if (q->asked->fields & 1u << field)
@@ -260,11 +309,8 @@ static int read_layers(struct query *q, struct failure *failure)
     while (next < q->segment_count && q->segments[next].layer < q->first)
         next++;
     for (q->end = q->first; q->end < q->strip_count && !is_full(q); q->end++) {
-        q->column_count = 0;
-        for (; next < q->segment_count && q->segments[next].layer == q->end; next++)
-            if (read_segment(q, &q->segments[next], failure))
-                return -1;
-        if (finish_strip(q, &q->strips[q->end], failure))
+        if (read_strip(q, q->end, &next, failure) ||
+            finish_strip(q, &q->strips[q->end], failure))
             return -1;
     }
     q->out->more = q->end < q->strip_count;
@@ -309,6 +355,7 @@ static void query_fini(struct query *q)
         free(q->strips[i].name);
         free(q->strips[i].columns);
         free(q->strips[i].health_of);
+        free(q->strips[i].damaged);
         free(q->strips[i].values);
     }
     free(q->strips);
@@ -348,6 +395,7 @@ void store_history_fini(struct store_history *history)
     for (size_t i = 0; i < history->layer_count; i++) {
         free(history->layers[i].name);
         free(history->layers[i].column_health);
+        free(history->layers[i].damaged);
         for (size_t field = 0; field < STORE_FIELDS; field++)
             free(history->layers[i].values[field]);
     }

@@ -62,13 +62,15 @@ static int place(const struct query *q, struct strip *strip,
     layer->health = strip->health;
     layer->step = strip->step;
     layer->column_health = calloc(count + 1, 1);
-    if (!layer->column_health)
+    layer->damaged = calloc(count + 1, sizeof(*layer->damaged));
+    if (!layer->column_health || !layer->damaged)
         return history_no_memory(failure);
     at = 0;
     for (size_t i = 0; i < strip->count; i++) {
         while (numbers[at] != strip->columns[i])
             at++;
         layer->column_health[at] = strip->health_of[i];
+        layer->damaged[at] = strip->damaged[i];
     }
     for (size_t field = 0; field < STORE_FIELDS; field++) {
         if (!(q->asked->fields & 1u << field))

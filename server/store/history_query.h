@@ -23,12 +23,17 @@ struct strip {
     size_t count;
     uint64_t *columns;
     uint8_t *health_of;
+    bool *damaged;
     double *values; /* for each wanted field, all columns */
 };
 
 struct column {
     uint64_t number;
     struct cell sum;
+};
+
+struct step_range {
+    int64_t from, to; /* inclusive */
 };
 
 struct query {
@@ -48,10 +53,12 @@ struct query {
     /* of all segments */
     uint64_t from, to, reports, spacing;
     /* the layer that is being read */
+    bool from_reports; /* its summaries are damaged: */
+    struct step_range range;
     struct column *columns;
     size_t column_count, column_space;
     uint64_t newest; /* the last step of its cells, with the health there */
-    uint32_t newest_health;
+    enum trit_health newest_health;
 };
 
 int history_no_memory(struct failure *failure);

@@ -36,9 +36,10 @@ struct store_history_query {
 
 struct store_history_layer {
     char *name;
-    enum trit_health health;      /* of its newest report in the range */
-    uint64_t step;                /* of that report */
-    uint8_t *column_health;       /* of each column; TRIT_HEALTH_ABSENT: no report */
+    enum trit_health health; /* of its newest report in the range */
+    uint64_t step;           /* of that report */
+    uint8_t *column_health;  /* of each column; TRIT_HEALTH_ABSENT: no report */
+    bool *damaged; /* of each column: whether reports in it are damaged, and left out */
     double *values[STORE_FIELDS]; /* of each column; NAN: absent. NULL: not wanted */
 };
 

@@ -2,7 +2,6 @@
 /* Adding cells, walking over them, dropping old ones. */
 #include "store/levels.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "store/block.h"
@@ -129,14 +128,6 @@ static int lost(struct failure *failure)
     return fail(failure, TRIT_DATA_LOSS, NULL, "a row of the history is missing");
 }
 
-static int begins_later(uint64_t first, struct failure *failure)
-{
-    return fail(failure, TRIT_DATA_LOSS, NULL,
-                "it begins at step %" PRIu64 ", because a report before that is damaged: "
-                "ask for later steps; tritd --check-data names what is damaged",
-                first);
-}
-
 /* Cells that are only partly in the range: at most the first and the last. */
 struct edges {
     struct cell cells[2];
@@ -188,7 +179,7 @@ static int walk_level(struct db *db, const struct history_walk *walk, struct edg
             break;
         }
         if (block.previous == STEP_NONE && (int64_t)block.cells[0].first > walk->from) {
-            found = begins_later(block.cells[0].first, failure);
+            found = lost(failure);
             break;
         }
         before = block.last;
@@ -234,7 +225,7 @@ int history_walk(struct db *db, const struct history_walk *given, struct failure
     }
     if (row->closed[0] == STEP_NONE && row->open_count > 0 &&
         (int64_t)row->open[0].first > walk.from)
-        return begins_later(row->open[0].first, failure);
+        return lost(failure);
     for (size_t i = 0; i < row->open_count; i++)
         if ((int64_t)row->open[i].first >= walk.from &&
             (int64_t)row->open[i].first <= walk.to &&
@@ -244,20 +235,6 @@ int history_walk(struct db *db, const struct history_walk *given, struct failure
 }
 
 /* ---- dropping ----------------------------------------------------------------------- */
-
-int history_reaches(struct db *db, const struct past_row *row, int64_t step,
-                    struct failure *failure)
-{
-    struct block block;
-
-    if (row->closed[0] == STEP_NONE)
-        return row->open_count == 0 || (int64_t)row->open[0].first <= step;
-    if (row->closed[0] < step)
-        return 1;
-    if (block_find(db, &row->key, 0, step, &block, failure))
-        return -1;
-    return block.previous != STEP_NONE || (int64_t)block.cells[0].first <= step;
-}
 
 int history_reaches_below(struct db *db, const struct past_row *row, int64_t step_min,
                           struct failure *failure)

@@ -11,15 +11,10 @@ enum { HISTORY_FAN = 4 }; /* cells that make one of the next level */
 int history_add(struct db *db, struct past_row *row, const struct cell *cell,
                 struct failure *failure);
 
-/* Whether no cell of the steps from `step` on is missing at the beginning, as after a damaged
- * report (past_fill). 1, 0 or -1. */
-int history_reaches(struct db *db, const struct past_row *row, int64_t step,
-                    struct failure *failure);
-
 /* Visits the cells that cover the steps `from` to `to`, inclusive: of this level where it
  * reaches, of lower levels where it does not, and of level 0 where a cell is only partly
  * in the range. Not in order. A visit returns 0, or -1 for failure. `from` is not below the
- * layer's first step. DATA_LOSS also where the history begins behind `from`. */
+ * layer's first step. */
 struct history_walk {
     const struct past_row *row;
     unsigned level;

@@ -37,7 +37,8 @@ const char past_sql[] = "CREATE TABLE pasts ("
 
 void past_row_init(struct past_row *row, const struct layer_key *key)
 {
-    *row = (struct past_row){.key = *key, .step = STEP_NONE, .written = STEP_NONE};
+    *row = (struct past_row){
+        .key = *key, .step = STEP_NONE, .written = STEP_NONE, .damaged = STEP_NONE};
     for (size_t i = 0; i < HISTORY_LEVELS; i++)
         row->closed[i] = STEP_NONE;
     health_past_init(&row->past);
@@ -161,10 +162,12 @@ int past_row_read(struct db *db, const struct layer_key *key, struct past_row *r
     if (cached) {
         *row = *cached;
         row->is_cached = true;
+        row->damaged = STEP_NONE;
         return 0;
     }
     row->key = *key;
     row->is_cached = false;
+    row->damaged = STEP_NONE;
     int bound = bind_key(select, 1, key);
     int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
 

@@ -40,7 +40,9 @@ struct past_row {
     struct cell open[HISTORY_BLOCK];
     /* not on disk: */
     int64_t written; /* the newest step that the row on disk knows, or STEP_NONE */
-    bool is_cached;  /* it comes from the writer's cache */
+    int64_t
+        damaged; /* the newest step found to be damaged since it was read, or STEP_NONE */
+    bool is_cached; /* it comes from the writer's cache */
 };
 
 /* A row without reports. */

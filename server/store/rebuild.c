@@ -11,71 +11,183 @@ struct rebuild {
     struct db *db;
     const struct health_rules *rules;
     struct past_row *row;
+    bool writes; /* not a reader */
+    /* Gets the cells, in place of the row and the history. */
+    int (*visit)(void *arg, const struct cell *cell, struct failure *failure);
+    void *arg;
 };
 
-int past_add_report(struct db *db, const struct health_rules *rules, struct past_row *row,
-                    struct trit_report *report, struct failure *failure)
+static void judge_filed(struct past_row *row, const struct health_rules *rules,
+                        struct trit_report *report, struct cell *cell)
 {
     const enum trit_health filed = report->health;
     const double drift = health_judge(rules, &row->past, NULL, report);
-    struct cell cell;
 
     /* What the report was told when it was filed holds. */
     if (filed != TRIT_HEALTH_ABSENT)
         report->health = filed;
     row->step = (int64_t)report->step;
     row->health = report->health;
-    cell_of_report(&cell, report, drift);
+    cell_of_report(cell, report, drift);
+}
+
+int past_add_report(struct db *db, const struct health_rules *rules, struct past_row *row,
+                    struct trit_report *report, struct failure *failure)
+{
+    struct cell cell;
+
+    judge_filed(row, rules, report, &cell);
     return history_add(db, row, &cell, failure);
 }
 
-static int add_report(void *arg, const struct report_row *row, struct failure *failure)
-{
-    struct rebuild *rebuild = arg;
-    struct trit_report report;
+/* ---- reports, also damaged ones ------------------------------------------------------ */
 
-    if (report_row_decode(row, &report, failure))
+/* Only the writer can write the row of the history that one more cell may need. */
+static int add_cell(struct rebuild *rebuild, const struct cell *cell,
+                    struct failure *failure)
+{
+    if (rebuild->visit)
+        return rebuild->visit(rebuild->arg, cell, failure);
+    if (!rebuild->writes && rebuild->row->open_count == HISTORY_BLOCK)
+        return fail(failure, TRIT_DATA_LOSS, NULL,
+                    "what is kept of its layer lacks too many reports");
+    return history_add(rebuild->db, rebuild->row, cell, failure);
+}
+
+static int add_report(struct rebuild *rebuild, struct trit_report *report,
+                      struct failure *failure)
+{
+    struct cell cell;
+
+    judge_filed(rebuild->row, rebuild->rules, report, &cell);
+    return add_cell(rebuild, &cell, failure);
+}
+
+/* One cell for the reports between two intact ones. */
+static int add_damage(struct rebuild *rebuild, int64_t first, int64_t last,
+                      struct failure *failure)
+{
+    struct past_row *row = rebuild->row;
+    struct cell cell;
+
+    if (first > last)
+        return 0;
+    cell_of_damage(&cell, first, last);
+    row->step = row->damaged = last;
+    row->health = cell_health(&cell);
+    return add_cell(rebuild, &cell, failure);
+}
+
+/* Reads the row of a statement that gives REPORT_COLUMNS. 1: it is intact. 0: it is
+ * damaged. */
+static int read_intact(struct db *db, sqlite3_stmt *select, const struct layer_row *layer,
+                       struct report_row *row, struct trit_report *report,
+                       struct failure *failure)
+{
+    struct failure reason = {0};
+
+    if (report_row_read(db, select, &layer->key, row, &reason) == 0 &&
+        report_row_decode(row, report, &reason) == 0)
+        return row->step <= layer->step_max;
+    return reason.status == TRIT_DATA_LOSS && !db->damaged
+               ? 0
+               : fail(failure, reason.status, NULL, "%s", reason.message);
+}
+
+/* Adds the reports from step `from` on. Those that are damaged, or missing, become cells
+ * without values. */
+static int add_from(struct rebuild *rebuild, const struct layer_row *layer, int64_t from,
+                    struct failure *failure)
+{
+    struct db *db = rebuild->db;
+    sqlite3_stmt *select = statement(db, ST_REPORTS_FROM, failure);
+    int64_t next = from > layer->step_min ? from : layer->step_min;
+    struct trit_report report;
+    struct report_row row;
+    bool damaged = false;
+    int found = -1;
+
+    if (!select)
         return -1;
-    report.step = (uint64_t)row->step;
-    return past_add_report(rebuild->db, rebuild->rules, rebuild->row, &report, failure)
-               ? -1
-               : 1;
+    int bound = bind_key(select, 1, &layer->key) | db_bind_i64(select, 5, next);
+
+    if (bound)
+        db_fail(db, bound, failure);
+    while (!bound && (found = db_step(db, select, failure)) == 1) {
+        found = read_intact(db, select, layer, &row, &report, failure);
+        if (found < 0)
+            break;
+        damaged = damaged || found == 0 || row.previous >= next;
+        if (found == 0)
+            continue;
+        report.step = (uint64_t)row.step;
+        if ((damaged && add_damage(rebuild, next, row.previous, failure)) ||
+            add_report(rebuild, &report, failure)) {
+            found = -1;
+            break;
+        }
+        next = row.step + 1;
+        damaged = false;
+    }
+    db_reset(select);
+    return found < 0 ? -1 : add_damage(rebuild, next, layer->step_max, failure);
 }
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-/* A reader cannot write the row of the history that one more report would need. */
-static int catch_up(void *arg, const struct report_row *row, struct failure *failure)
-{
-    const struct rebuild *rebuild = arg;
-
-    if (rebuild->row->open_count == HISTORY_BLOCK)
-        return fail(failure, TRIT_DATA_LOSS, NULL,
-                    "what is kept of its layer lacks too many reports");
-    return add_report(arg, row, failure);
-}
-
-static int add_newer(struct db *db, const struct layer_row *layer, struct past_row *row,
-                     struct failure *failure)
+int past_read(struct db *db, const struct layer_row *layer, struct past_row *row,
+              struct failure *failure)
 {
     const struct health_rules rules = health_rules_default();
     struct rebuild rebuild = {
         .db = db, .rules = db->rules ? db->rules : &rules, .row = row};
-    const struct report_walk walk = {.layer = layer,
-                                     .from = row->step + 1,
-                                     .to = INT64_MAX,
-                                     .visit = catch_up,
-                                     .arg = &rebuild};
 
-    return walk_reports(db, &walk, failure) < 0 ? -1 : 0;
-}
-
-int past_read(struct db *db, const struct layer_row *layer, struct past_row *row,
-              struct failure *failure)
-{
     if (past_row_read(db, &layer->key, row, failure))
         return -1;
-    return row->step < layer->step_max ? add_newer(db, layer, row, failure) : 0;
+    return row->step < layer->step_max ? add_from(&rebuild, layer, row->step + 1, failure)
+                                       : 0;
+}
+
+int past_of_reports(struct db *db, const struct layer_row *layer, struct past_row *row,
+                    int (*visit)(void *arg, const struct cell *cell,
+                                 struct failure *failure),
+                    void *arg, struct failure *failure)
+{
+    const struct health_rules rules = health_rules_default();
+    struct rebuild rebuild = {.db = db,
+                              .rules = db->rules ? db->rules : &rules,
+                              .row = row,
+                              .visit = visit,
+                              .arg = arg};
+
+    past_row_init(row, &layer->key);
+    return add_from(&rebuild, layer, layer->step_min, failure);
+}
+
+bool damage_is_of_rows(const struct db *db, struct failure *failure)
+{
+    if (failure->status != TRIT_DATA_LOSS || db->damaged)
+        return false;
+    *failure = (struct failure){0};
+    return true;
+}
+
+static int ignore_cell(void *arg, const struct cell *cell, struct failure *failure)
+{
+    (void)arg;
+    (void)cell;
+    (void)failure;
+    return 0;
+}
+
+int past_read_or_make(struct db *db, const struct layer_row *layer, struct past_row *row,
+                      struct failure *failure)
+{
+    if (past_read(db, layer, row, failure) == 0)
+        return 0;
+    return damage_is_of_rows(db, failure)
+               ? past_of_reports(db, layer, row, ignore_cell, NULL, failure)
+               : -1;
 }
 
 int past_write_until(struct db *db, const struct layer_row *layer, int64_t step,
@@ -90,76 +202,41 @@ int past_write_until(struct db *db, const struct layer_row *layer, int64_t step,
 
 /* ---- making ------------------------------------------------------------------------- */
 
-static int rebuild_from(struct db *db, const struct health_rules *rules,
-                        const struct layer_row *layer, int64_t from,
-                        struct failure *failure)
+static int make(struct rebuild *rebuild, const struct layer_row *layer,
+                struct failure *failure)
 {
-    struct past_row row;
-    struct rebuild rebuild = {.db = db, .rules = rules, .row = &row};
-    const struct report_walk walk = {.layer = layer,
-                                     .from = from,
-                                     .to = INT64_MAX,
-                                     .visit = add_report,
-                                     .arg = &rebuild};
-
-    past_row_init(&row, &layer->key);
-    if (past_delete(db, &layer->key, failure) || walk_reports(db, &walk, failure) < 0)
-        return -1;
-    return past_row_put(db, &row, failure);
+    past_row_init(rebuild->row, &layer->key);
+    return past_delete(rebuild->db, &layer->key, failure) ||
+                   add_from(rebuild, layer, layer->step_min, failure)
+               ? -1
+               : past_row_put(rebuild->db, rebuild->row, failure);
 }
 
 int past_rebuild(struct db *db, const struct health_rules *rules,
                  const struct layer_row *layer, struct failure *failure)
 {
-    return rebuild_from(db, rules, layer, 0, failure);
+    struct past_row row;
+    struct rebuild rebuild = {.db = db, .rules = rules, .row = &row, .writes = true};
+
+    return make(&rebuild, layer, failure);
 }
 
-static int note_intact(void *arg, const struct report_row *row, struct failure *failure)
+int past_remake(struct db *db, const struct health_rules *rules,
+                const struct layer_row *layer, struct past_row *row,
+                struct failure *failure)
 {
-    struct trit_report report;
+    struct rebuild rebuild = {.db = db, .rules = rules, .row = row, .writes = true};
 
-    if (report_row_decode(row, &report, failure))
-        return -1;
-    *(int64_t *)arg = row->step;
-    return 1;
-}
-
-/* The first step behind the last damaged report; STEP_NONE: the newest one is damaged. */
-static int64_t first_intact(struct db *db, const struct layer_row *layer)
-{
-    int64_t step = STEP_NONE;
-    struct failure damage = {0};
-    const struct report_walk walk = {.layer = layer,
-                                     .from = 0,
-                                     .to = INT64_MAX,
-                                     .backwards = true,
-                                     .visit = note_intact,
-                                     .arg = &step};
-
-    (void)walk_reports(db, &walk, &damage);
-    return step;
-}
-
-/* Of damaged reports nothing can be made. The history begins behind the last one of them, and
- * says so where older steps are asked for. Without any report behind it there is no row. */
-static int fill_layer(struct db *db, const struct layer_row *layer,
-                      struct failure *failure)
-{
-    const struct health_rules rules = health_rules_default();
-    struct failure reason = {0};
-
-    if (past_rebuild(db, &rules, layer, &reason) == 0)
+    if (make(&rebuild, layer, failure) == 0)
         return 0;
-    if (reason.status != TRIT_DATA_LOSS || db->damaged)
-        return fail(failure, reason.status, NULL, "%s", reason.message);
-    const int64_t from = first_intact(db, layer);
-
-    return from == STEP_NONE ? past_delete(db, &layer->key, failure)
-                             : rebuild_from(db, &rules, layer, from, failure);
+    /* Some rows were written: they must not be committed. */
+    db->damaged = db->damaged || failure->status == TRIT_DATA_LOSS;
+    return -1;
 }
 
 int past_fill(struct db *db, struct failure *failure)
 {
+    const struct health_rules rules = health_rules_default();
     const struct layer_key first = {.run = ""};
     sqlite3_stmt *select = statement(db, ST_LAYERS_FROM, failure);
     int found = -1;
@@ -180,7 +257,7 @@ int past_fill(struct db *db, struct failure *failure)
             found = fail(failure, reason.status, NULL, "%s", reason.message);
             break;
         }
-        if (fill_layer(db, &layer, failure)) {
+        if (past_rebuild(db, &rules, &layer, failure)) {
             found = -1;
             break;
         }

@@ -136,7 +136,7 @@ static int read_other(struct commit *commit, struct other *other, struct failure
                             &row, failure);
 
     if (found < 0)
-        return -1;
+        return commit_does_without(commit, failure) ? 0 : -1;
     other->kept = (struct kept_row){.upload = 0};
     if (found == 1) {
         other->previous = row.previous;
@@ -145,7 +145,7 @@ static int read_other(struct commit *commit, struct other *other, struct failure
             found = -1;
     }
     report_row_release(&row);
-    return found;
+    return found < 0 && commit_does_without(commit, failure) ? 0 : found;
 }
 
 static bool same_layout(const struct trit_report *a, const struct trit_report *b)
@@ -207,11 +207,17 @@ static int compare_with(struct commit *commit, const struct other *other,
 
     if (memcmp(report->digest, other->report.digest, TRIT_DIGEST_BYTES) == 0)
         return 1;
-    if (look_back(commit->db, &commit->layer, commit->previous, replica, &since,
-                  failure) ||
-        look_back(commit->db, &other->layer, other->previous, replica, &since, failure) ||
-        measure(commit, other, &finding, measured, sizeof(measured), failure))
+    if ((look_back(commit->db, &commit->layer, commit->previous, replica, &since,
+                   failure) ||
+         look_back(commit->db, &other->layer, other->previous, replica, &since,
+                   failure)) &&
+        !commit_does_without(commit, failure))
         return -1;
+    if (measure(commit, other, &finding, measured, sizeof(measured), failure)) {
+        if (!commit_does_without(commit, failure))
+            return -1;
+        snprintf(measured, sizeof(measured), "the codes that are kept are damaged");
+    }
     digest_text(reference, finding.expected, sizeof(finding.expected));
     digest_text(report->replica ? report->digest : other->report.digest, finding.got,
                 sizeof(finding.got));

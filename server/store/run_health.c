@@ -30,6 +30,7 @@ struct visible {
     enum trit_health health;
     const struct cell *cell;
     struct cell found;
+    int64_t step; /* that take_visible looks for */
 };
 
 static int take_cell(void *arg, const struct cell *cell, struct failure *failure)
@@ -39,8 +40,27 @@ static int take_cell(void *arg, const struct cell *cell, struct failure *failure
     (void)failure;
     visible->found = *cell;
     visible->cell = &visible->found;
-    visible->health = (enum trit_health)cell->health;
+    visible->health = cell_health(cell);
     return 0;
+}
+
+static int take_visible(void *arg, const struct cell *cell, struct failure *failure)
+{
+    const struct visible *visible = arg;
+
+    return (int64_t)cell->first <= visible->step && (int64_t)cell->last >= visible->step
+               ? take_cell(arg, cell, failure)
+               : 0;
+}
+
+static int check_visible(const struct layer_row *layer, const struct visible *visible,
+                         struct failure *failure)
+{
+    return visible->cell ? 0
+                         : fail(failure, TRIT_DATA_LOSS, NULL,
+                                "the history of run \"%s\", layer \"%s\" has no step "
+                                "that its reports have",
+                                layer->key.run, layer->key.layer);
 }
 
 static int find_visible(struct db *db, const struct layer_row *layer,
@@ -55,13 +75,8 @@ static int find_visible(struct db *db, const struct layer_row *layer,
         visible->health = past->health;
         return 0;
     }
-    if (history_walk(db, &walk, failure))
-        return -1;
-    return visible->cell ? 0
-                         : fail(failure, TRIT_DATA_LOSS, NULL,
-                                "the history of run \"%s\", layer \"%s\" has no step "
-                                "that its reports have",
-                                layer->key.run, layer->key.layer);
+    return history_walk(db, &walk, failure) || check_visible(layer, visible, failure) ? -1
+                                                                                      : 0;
 }
 
 static enum trit_health worst_of(enum trit_health a, enum trit_health b)
@@ -79,8 +94,13 @@ static int read_layer(struct summary *s, const struct layer_row *layer, int64_t 
     struct past_row past;
 
     if (past_read(db, layer, &past, failure) ||
-        find_visible(db, layer, &past, step, &visible, failure))
-        return -1;
+        find_visible(db, layer, &past, step, &visible, failure)) {
+        visible = (struct visible){.step = step};
+        if (!damage_is_of_rows(db, failure) ||
+            past_of_reports(db, layer, &past, take_visible, &visible, failure) ||
+            check_visible(layer, &visible, failure))
+            return -1;
+    }
     *out = (struct store_layer_health){
         .health = visible.health,
         .replica = (uint32_t)layer->key.replica,

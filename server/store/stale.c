@@ -48,7 +48,7 @@ int find_staleness(struct db *db, const struct health_rules *rules,
 {
     struct past_row past;
 
-    if (past_read(db, layer, &past, failure))
+    if (past_read_or_make(db, layer, &past, failure))
         return -1;
     return health_is_stale(rules, &past.past, (uint64_t)step, now_unix_ns, reason);
 }

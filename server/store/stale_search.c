@@ -25,8 +25,9 @@ static int tell(struct search *search, const struct layer_row *layer, int64_t si
     int found = find_report(&search->reader->db, layer, (int64_t)reason->since_step, &row,
                             failure);
 
+    /* Of a damaged report only queries that ask for it fail. */
     if (found < 0)
-        return -1;
+        return damage_is_of_rows(&search->reader->db, failure) ? 1 : -1;
     if (found == 0)
         found = 1;
     else if (read_report_row(&row, &search->run, &report, failure))
@@ -61,7 +62,7 @@ static int look_at(void *arg, const struct layer_row *layer, struct failure *fai
 
     if (newest <= 0)
         return newest < 0 ? -1 : 1;
-    if (past_read(db, layer, &past, failure))
+    if (past_read_or_make(db, layer, &past, failure))
         return -1;
     since = became_stale_ns(&search->reader->rules, &past.past, query->now_unix_ns);
     if (since <= query->after_unix_ns ||

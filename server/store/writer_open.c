@@ -66,6 +66,7 @@ int writer_open(struct writer *writer, const char *path,
     if (db_open(&writer->db, path, DB_WRITES, failure))
         return -1;
     writer->db.rules = rules;
+    writer->db.passed = &writer->damage;
     const enum schema_place place = directory_place(directory);
 
     if (schema_prepare(&writer->db, place, damage, failure) ||

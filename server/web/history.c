@@ -45,7 +45,7 @@ static bool add_layer(struct history *history, const char *name)
     return true;
 }
 
-static bool add_row(struct history *history, uint64_t step)
+static bool add_row(struct history *history, uint64_t step, bool damaged)
 {
     size_t count = history->row_count + 1;
     uint64_t *steps =
@@ -60,6 +60,13 @@ static bool add_row(struct history *history, uint64_t step)
     if (!values)
         return false;
     history->row_values = values;
+    bool *flags = array_grow(history->row_damaged, &history->damaged_capacity, count,
+                             sizeof(flags[0]));
+
+    if (!flags)
+        return false;
+    history->row_damaged = flags;
+    flags[history->row_count] = damaged;
     steps[history->row_count] = step;
     for (size_t i = 0; i < history->field_count; i++)
         values[history->row_count * history->field_count + i] = (double)NAN;
@@ -130,7 +137,7 @@ static bool visit(void *arg, const struct trit_report *report)
     if (layer->rows == 0 || history->row_steps[history->row_count - 1] != step) {
         if ((history->row_count + 1) * history->field_count > HISTORY_CELLS_MAX)
             return stop(history);
-        reading->failed = !add_row(history, step);
+        reading->failed = !add_row(history, step, false);
         memset(reading->counts, 0, sizeof(reading->counts));
     }
     if (!reading->failed)
@@ -233,7 +240,7 @@ static int copy_layer(struct history *history, const struct history_query *query
     last_layer(history)->health = layer->health;
     last_layer(history)->step = layer->step;
     for (size_t column = 0; column < from->column_count; column++) {
-        bool empty = true;
+        bool empty = !layer->damaged[column];
 
         for (size_t i = 0; i < query->field_count; i++)
             empty &= isnan(value_of(values[i], layer, column));
@@ -243,7 +250,7 @@ static int copy_layer(struct history *history, const struct history_query *query
             stop(history);
             return 0;
         }
-        if (!add_row(history, from->steps[column]))
+        if (!add_row(history, from->steps[column], layer->damaged[column]))
             return -1;
         for (size_t i = 0; i < query->field_count; i++)
             history->row_values[(history->row_count - 1) * history->field_count + i] =
@@ -418,6 +425,7 @@ void history_fini(struct history *history)
     free(history->layers);
     free(history->row_steps);
     free(history->row_values);
+    free(history->row_damaged);
     free(history->steps);
     *history = (struct history){0};
 }

@@ -49,7 +49,8 @@ struct history {
      * step is the first of its interval. Intervals begin with `from`. */
     uint64_t *row_steps;
     double *row_values; /* [row * field_count + field] */
-    size_t row_count, step_capacity, value_capacity;
+    bool *row_damaged;  /* reports in it are damaged in the store, and left out */
+    size_t row_count, step_capacity, value_capacity, damaged_capacity;
     uint64_t *steps; /* of all layers, ascending */
     size_t step_count, axis_capacity;
     uint64_t end;  /* the last step that was asked for */

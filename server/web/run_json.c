@@ -89,6 +89,23 @@ static void put_value(struct text *text, const struct field *field, double value
         text_put(text, json_number_text(value, number));
 }
 
+/* The steps of the axis at which reports of the layer are damaged in the store. */
+static void put_damaged(struct text *text, const struct history *history,
+                        const struct history_layer *layer)
+{
+    bool any = false;
+
+    for (size_t row = layer->first; row < layer->first + layer->rows; row++) {
+        if (!history->row_damaged[row])
+            continue;
+        text_format(text, "%s\"%" PRIu64 "\"", any ? ", " : ",\n      \"damaged\": [",
+                    history->row_steps[row]);
+        any = true;
+    }
+    if (any)
+        text_put(text, "]");
+}
+
 static void put_layer(struct text *text, const struct history *history,
                       const struct history_query *query,
                       const struct history_layer *layer)
@@ -100,6 +117,7 @@ static void put_layer(struct text *text, const struct history *history,
         text_put(text, "null");
     else
         text_format(text, "\"%s\"", health_name(layer->health));
+    put_damaged(text, history, layer);
     for (size_t field = 0; field < query->field_count; field++) {
         size_t row = 0;
 

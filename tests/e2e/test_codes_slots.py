@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""codes.slots beside reports.sqlite: a slot that is damaged or of an older copy of the file is
-told by --check-data, and no flips are counted from it."""
+"""Damage in the store: what is damaged is told by --check-data, no flips are counted from it, and
+its layer goes on taking reports."""
+import json
 import sqlite3
+import urllib.request
 
-import grpc
 import numpy as np
 import pytest
 
 import reference as ref
 from claims import project
 from test_check_data import check_data
-from tritd import refused, tensor_pb2
+from tritd import tensor_pb2
 
 SHAPE = (1024, 1280)  # 320 KiB of codes: a slot and a part of a chunk
 SLOT_BYTES = 256 << 10
@@ -30,7 +31,8 @@ def older(slot, copy):
 
 @pytest.mark.parametrize("harm", [damage, older])
 def test_flips_are_never_counted_from_other_bytes(start, random, harm):
-    """The layer whose codes were there is refused; others get new slots and their own flips."""
+    """The next report of the layer has no flips, and its health says why; the one behind it and
+    other layers have theirs."""
     weights = [random.standard_normal(SHAPE, dtype=np.float32) for _ in range(2)]
     flips = int((ref.project(weights[0])[0] != ref.project(weights[1])[0]).sum())
     own = start("--codes-max", "1")  # those of the newest step only
@@ -53,7 +55,40 @@ def test_flips_are_never_counted_from_other_bytes(start, random, harm):
     done = check_data(path.parent)
     assert done.returncode == 1 and f"slot {slot} of codes.slots" in done.stdout, done
     own = start("--codes-max", "1")
-    refused(lambda: file(own, "a", 3, weights[0]), grpc.StatusCode.DATA_LOSS, "codes.slots")
+    without = file(own, "a", 3, weights[0]).report
+    assert not without.HasField("previous_step")
+    assert [reason.rule for reason in without.health_reasons] == ["data_damaged"]
+    own.wait_log("store_damaged", "codes.slots")
+    assert file(own, "a", 4, weights[1]).report.flips == flips
     file(own, "b", 1, weights[0])
     assert file(own, "b", 2, weights[1]).report.flips == flips
+    assert own.stop() == 0
+
+
+def test_a_history_marks_reports_that_are_damaged(start, random):
+    """The steps of damaged reports are listed as damaged and have no values, and what the store
+    keeps beside the reports is made from them."""
+    weights = random.standard_normal((2, 128), dtype=np.float32)
+    own = start()
+    for step in range(1, 5):
+        file(own, "a", step, weights)
+    assert own.stop() == 0
+    database = sqlite3.connect(own.folder / "data" / "reports.sqlite")
+    database.execute("UPDATE reports SET digest = zeroblob(32) WHERE step IN (2, 3)")
+    database.execute("DELETE FROM pasts")
+    database.commit()
+    database.close()
+    own = start()
+
+    def history():
+        url = f"http://{own.http}/v1/runs/r/history?fields=zero_fraction"
+        with urllib.request.urlopen(url) as reply:
+            return json.load(reply)
+
+    for steps in (["1", "2", "4"], ["1", "2", "4", "5"]):
+        said = history()
+        layer, = said["layers"]
+        assert said["steps"] == steps and layer["damaged"] == ["2"]
+        assert [value is None for value in layer["zero_fraction"]] == [step == "2" for step in steps]
+        file(own, "a", 5, weights)
     assert own.stop() == 0

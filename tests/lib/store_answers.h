@@ -13,6 +13,10 @@ struct answer {
     const char *question;
     enum trit_status status;
     uint64_t fingerprint;
+    /* Of a report whose health says that data was damaged when it was filed, and of what it
+     * would have been without: its fingerprint without flips and health. */
+    bool tells_damage;
+    uint64_t bare;
 };
 
 struct answers {
@@ -32,7 +36,7 @@ void answer_put(struct answers *answers, const struct fixture_put *put);
 
 /* `given` must say what `wanted` says, or DATA_LOSS. With `filing`, whose answers are
  * those of the puts that the answers after given->old are about: a put that was refused
- * need not be found. */
+ * need not be found. A report whose health says that data was damaged lacks flips. */
 void check_answers(const struct answers *wanted, const struct answers *given,
                    const struct answers *filing, const char *what);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts into a damaged store: a put that reads a damaged row is DATA_LOSS; the others in
- * its batch are stored. */
+/* Puts into a damaged store: a put does without what it can; if it needs a damaged row, it is
+ * DATA_LOSS, and the others in its batch are stored. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,41 +13,60 @@
 
 /* ---- codes ------------------------------------------------------------------------- */
 
-CASE(damaged_codes, "a put whose flips would be counted from damaged codes is DATA_LOSS")
+/* A put of step 40 after damage, and one of step 50 after that. */
+static void check_without_flips(const char *damage)
 {
     struct store_fixture fixture;
-    struct failure failure;
     struct fixture_put put;
 
-    damaged_build(&fixture,
-                  "UPDATE codes SET data = zeroblob(600) WHERE upload ="
-                  " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
+    damaged_build(&fixture, damage);
     CHECK_EQ(damaged_get(&fixture, "a", "x", 30, NULL), TRIT_OK);
-    damaged_file(&fixture, "a", "x", 40, true, &failure);
-    check_names(&failure, "report of run \"a\", layer \"x\", step 40: not stored: "
-                          "the codes kept of step 30: ");
-    /* Also where nothing would have been compared. */
-    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, false, NULL), TRIT_DATA_LOSS);
-    CHECK_EQ(damaged_get(&fixture, "a", "x", 40, NULL), TRIT_NOT_FOUND);
-    /* An older step needs no codes. */
-    CHECK_EQ(damaged_file(&fixture, "a", "x", 15, true, NULL), TRIT_OK);
-    check_others(&fixture);
-    damaged_start(&fixture, &put, "b", "x", 40, true);
+    damaged_start(&fixture, &put, "a", "x", 40, true);
     fixture_put_wait(&put);
     CHECK_EQ(put.put.failure.status, TRIT_OK);
+    CHECK(!put.report.has_previous);
+    CHECK_EQ(put.report.health, TRIT_HEALTH_WARNING);
+    CHECK_EQ(put.report.health_reason_count, 1);
+    CHECK_STR(put.report.health_reasons[0].rule, "data_damaged");
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_FAILURES), 1);
+    damaged_start(&fixture, &put, "a", "x", 50, true);
+    fixture_put_wait(&put);
+    CHECK(put.report.has_previous);
     CHECK_EQ(put.report.flips, 4 * DAMAGED_CODES_BYTES);
+    CHECK_EQ(put.report.health, TRIT_HEALTHY);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_FAILURES), 1);
     store_fixture_fini(&fixture);
+}
+
+CASE(damaged_codes, "flips are never counted from damaged codes; the report is filed "
+                    "without, and the next one counts them again")
+{
+    check_without_flips("UPDATE codes SET data = zeroblob(600) WHERE upload ="
+                        " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
 }
 
 CASE(lost_codes, "flips are never counted from lost codes")
 {
-    struct store_fixture fixture;
+    check_without_flips("DELETE FROM codes WHERE upload ="
+                        " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
+}
 
-    damaged_build(&fixture,
-                  "DELETE FROM codes WHERE upload ="
-                  " (SELECT upload FROM layers WHERE run = 'a' AND layer = 'x')");
-    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_DATA_LOSS);
-    CHECK_EQ(damaged_file(&fixture, "a", "y", 40, true, NULL), TRIT_OK);
+CASE(resumed_after_damage,
+     "a new attempt takes reports where those before it are damaged")
+{
+    struct store_fixture fixture;
+    struct trit_report report;
+    struct fixture_put put;
+
+    damaged_build(&fixture, "UPDATE reports SET time_unix_ns = 1"
+                            " WHERE run = 'a' AND layer = 'x' AND step = 20");
+    fixture_report(&report, "a", "x", 21, 21, 1, 4 * DAMAGED_CODES_BYTES, 128);
+    report.attempt = 2;
+    CHECK(fixture_put_start(&fixture, &put, &report, NULL, 0, 0) == 0);
+    fixture_put_wait(&put);
+    CHECK_EQ(put.put.failure.status, TRIT_OK);
+    CHECK(!put.report.has_previous);
+    CHECK_STR(put.report.health_reasons[0].rule, "data_damaged");
     store_fixture_fini(&fixture);
 }
 

@@ -4,6 +4,7 @@
 #include "store/past.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,86 +149,176 @@ CASE(erased, "reports that are deleted before they were written are added first"
     check_plan(&(const struct plan){.count = 6, .step = in_order, .erased = 3});
 }
 
-/* ---- a damaged report when the rows are made ------------------------------------------ */
+/* ---- damage -------------------------------------------------------------------------- */
 
 static uint64_t even(size_t i)
 {
     return 2 * i;
 }
 
-/* The history from a step on, with one column a step. -1: DATA_LOSS that names `begins`. */
-static int64_t columns_from(const struct store_fixture *fixture, uint64_t from,
-                            uint64_t every, uint64_t begins)
+/* The columns of the history, and how many of them lack damaged reports; `first` is the first
+ * one that does. */
+struct seen {
+    size_t columns, damaged;
+    uint64_t first;
+};
+
+static void look(const struct store_fixture *fixture, uint64_t every, struct seen *seen)
 {
     const struct store_history_query query = {
-        .run = "run", .from = from, .to = UINT64_MAX, .every = every, .fields = 1};
+        .run = "run", .to = UINT64_MAX, .every = every, .fields = 1};
     struct store_history history = {0};
     struct failure failure = {0};
     struct store_reader *reader;
-    char step[48];
-    int64_t result = -1;
 
+    *seen = (struct seen){.first = UINT64_MAX};
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
-    if (store_read_history(reader, &query, &history, &failure) == 0) {
-        result = (int64_t)history.column_count;
-    } else {
-        snprintf(step, sizeof(step), "begins at step %" PRIu64, begins);
-        CHECK_EQ(failure.status, TRIT_DATA_LOSS);
-        if (!strstr(failure.message, step))
-            check_failed(__FILE__, __LINE__, "%s", failure.message);
+    if (store_read_history(reader, &query, &history, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+    seen->columns = history.column_count;
+    for (size_t i = 0; i < history.column_count; i++) {
+        if (!history.layers[0].damaged[i])
+            continue;
+        seen->first = seen->damaged++ ? seen->first : history.steps[i];
+        CHECK(history.layers[0].column_health[i] >= TRIT_HEALTH_WARNING);
+        if (every == 1)
+            CHECK(isnan(history.layers[0].values[STORE_ZERO_FRACTION][i]));
     }
     store_history_fini(&history);
     store_reader_close(reader);
-    return result;
 }
 
-/* Reports of even steps, of which that of `damaged` is damaged, in a store of schema 6. */
-static void migrate_damaged(struct store_fixture *fixture, size_t count, uint64_t damaged)
+/* Files a report. Whether its health says that data of the layer is damaged. */
+static bool tells_damage(struct store_fixture *fixture, uint64_t step)
 {
-    struct failure failure = {0};
-    char text[160];
+    struct trit_report report;
+    struct fixture_put put;
 
+    fixture_report(&report, "run", "a", step, (unsigned)step, 64, 128, 128);
+    fixture_put(fixture, &put, &report, NULL, 0);
+    if (put.put.failure.status != TRIT_OK)
+        check_failed(__FILE__, __LINE__, "%s", put.put.failure.message);
+    for (uint32_t i = 0; i < put.report.health_reason_count; i++)
+        if (strcmp(put.report.health_reasons[i].rule, "data_damaged") == 0)
+            return put.report.health >= TRIT_HEALTH_WARNING;
+    return false;
+}
+
+static void fill_even(struct store_fixture *fixture, size_t count)
+{
     store_fixture_init_fast(fixture);
     for (size_t i = 0; i < count; i++)
         file(fixture, even(i));
-    store_fixture_close_store(fixture);
-    snprintf(text, sizeof(text),
-             "UPDATE reports SET time_unix_ns = 1 WHERE step = %" PRIu64
-             "; PRAGMA user_version = 6",
-             damaged);
-    store_sql(fixture, text);
-    if (store_fixture_open_store(fixture, &failure))
-        check_failed(__FILE__, __LINE__, "%s", failure.message);
 }
 
-static void check_migrated(size_t count, uint64_t damaged)
+static void damage_step(const struct store_fixture *fixture, uint64_t step)
 {
-    const uint64_t last = even(count - 1);
-    const int64_t intact = (int64_t)(last - damaged) / 2;
-    struct store_fixture fixture;
+    char text[160];
 
-    migrate_damaged(&fixture, count, damaged);
-    CHECK_EQ(columns_from(&fixture, damaged + 2, 1, 0), intact);
-    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
-    CHECK_EQ(columns_from(&fixture, 0, 64, damaged + 2), -1);
-    file(&fixture, last + 2);
-    file(&fixture, damaged + 3); /* late, but known */
-    file(&fixture, damaged > 4 ? damaged - 5 : damaged + 5);
-    CHECK(columns_from(&fixture, damaged + 2, 1, 0) >= intact + 2);
-    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
-    for (uint64_t step = last + 4; step < last + 80; step += 2)
-        file(&fixture, step);
-    CHECK_EQ(columns_from(&fixture, 0, 1, damaged + 2), -1);
-    CHECK_EQ(columns_from(&fixture, last, 1, 0), 40);
+    snprintf(text, sizeof(text),
+             "UPDATE reports SET time_unix_ns = 1 WHERE step = %" PRIu64, step);
+    store_sql(fixture, text);
+}
+
+CASE(newest_damaged,
+     "a layer takes reports behind damaged ones that its past on disk lacks, "
+     "and the next report's health says so")
+{
+    struct store_fixture fixture;
+    struct seen seen;
+
+    fill_even(&fixture, 6); /* the row on disk knows step 0 */
+    damage_step(&fixture, 8);
+    damage_step(&fixture, 10);
+    look(&fixture, 1, &seen);
+    CHECK_EQ(seen.columns, 5);
+    CHECK_EQ(seen.first, 7);
+    CHECK(tells_damage(&fixture, 12));
+    CHECK(!tells_damage(&fixture, 14));
+    for (size_t i = 8; i < 40; i++)
+        file(&fixture, even(i));
+    look(&fixture, 1, &seen);
+    CHECK_EQ(seen.columns, 39);
+    CHECK_EQ(seen.damaged, 1);
+    CHECK_EQ(seen.first, 7);
+    look(&fixture, 16, &seen);
+    CHECK_EQ(seen.damaged, 1);
+    CHECK_EQ(seen.first, 0);
     store_fixture_fini(&fixture);
 }
 
-CASE(
-    damaged,
-    "a layer with a damaged report takes reports, and its history begins behind that one")
+/* `sql` damages what is kept of the layer beside its reports. */
+static void check_made_again(size_t count, const char *sql)
+{
+    struct store_fixture fixture;
+    struct seen seen;
+
+    fill_even(&fixture, count);
+    store_sql(&fixture, sql);
+    for (size_t i = count; i < count + 17; i++)
+        tells_damage(&fixture, even(i));
+    look(&fixture, 1, &seen);
+    CHECK_EQ(seen.columns, count + 17);
+    CHECK_EQ(seen.damaged, 0);
+    store_fixture_fini(&fixture);
+}
+
+CASE(made_again, "a damaged or lost row of the past or of the history is made again from "
+                 "the reports")
+{
+    check_made_again(5, "UPDATE pasts SET state = zeroblob(2000)");
+    check_made_again(5, "DELETE FROM pasts");
+    check_made_again(70, "UPDATE pasts SET crc = crc + 1");
+    check_made_again(70, "UPDATE history SET cells = zeroblob(64) WHERE level = 1");
+    check_made_again(70, "DELETE FROM history WHERE level = 1");
+    check_made_again(70, "DELETE FROM history");
+}
+
+/* Reports of even steps, of which one is damaged, in a store of schema 6. */
+static void check_migrated(size_t count, uint64_t damaged)
+{
+    struct failure failure = {0};
+    struct store_fixture fixture;
+    struct seen seen;
+
+    fill_even(&fixture, count);
+    store_fixture_close_store(&fixture);
+    damage_step(&fixture, damaged);
+    store_sql(&fixture, "PRAGMA user_version = 6");
+    if (store_fixture_open_store(&fixture, &failure))
+        check_failed(__FILE__, __LINE__, "%s", failure.message);
+    file(&fixture, even(count));
+    file(&fixture, damaged > 4 ? damaged - 5 : damaged + 5);
+    for (size_t i = count + 1; i < count + 40; i++)
+        file(&fixture, even(i));
+    look(&fixture, 1, &seen);
+    CHECK_EQ(seen.columns, count + 41);
+    CHECK_EQ(seen.damaged, 1);
+    CHECK_EQ(seen.first, damaged ? damaged - 1 : 0);
+    look(&fixture, 64, &seen);
+    CHECK_EQ(seen.damaged, 1);
+    store_fixture_fini(&fixture);
+}
+
+CASE(damaged,
+     "a layer with a damaged report takes reports, and its history marks the gap")
 {
     check_migrated(12, 6);
     check_migrated(60, 10);
     check_migrated(400, 300);
     check_migrated(12, 0);
+}
+
+CASE(erased_beside_damage, "reports beside a damaged one can be deleted")
+{
+    struct store_fixture fixture;
+    struct seen seen;
+
+    fill_even(&fixture, 40);
+    damage_step(&fixture, 50);
+    erase(&fixture, 20);
+    file(&fixture, 80);
+    look(&fixture, 1, &seen);
+    CHECK_EQ(seen.columns, 30);
+    store_fixture_fini(&fixture);
 }
