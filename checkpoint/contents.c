@@ -164,18 +164,16 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     return 0;
 }
 
-/* Has the weight another number of bits, or of weights in a group, than the terms? */
-static bool mlx_differs(const struct classifying *c, const struct tensor_entry *entry,
-                        const struct tensor_entry *scales)
+/* With further tables, such as zero points, a packed weight has other values. */
+static void leave_to_others(const struct tensor_table *table,
+                            const struct tensor_entry *entry, struct content *item)
 {
-    const uint32_t group_size = c->contents->terms.group_size;
-    const struct mlx_terms told = config_mlx_terms(c->options->config, entry->name);
-
-    return scales->rank != entry->rank ||
-           scales->shape[entry->rank - 1] * group_size / MLX_CODES_A_WORD !=
-               entry->shape[entry->rank - 1] ||
-           (told.bits && told.bits != 2) ||
-           (told.group_size && told.group_size != group_size);
+    if (!type_is_packed(entry->type) ||
+        foreign_has_only(table, entry, item->scales, item->biases))
+        return;
+    item->kind = CONTENT_FOREIGN_WEIGHT;
+    item->packing = PACKING_OTHER;
+    item->scales = item->biases = CONTENT_NONE;
 }
 
 /* Without a record: is it a layer in the encoding of the terms? A weight that has the
@@ -210,7 +208,8 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
             return 0;
         /* MLX packs some layers of a model with other numbers of bits. */
         if (encoding == TRIT_ENCODING_MLX_2BIT && !c->options->has_encoding && scales &&
-            mlx_differs(c, entry, scales))
+            foreign_mlx_differs(c->options->config, c->contents->terms.group_size, entry,
+                                scales))
             return 0;
     }
     if (encoding_keeps_layout(item->terms.encoding))
@@ -219,7 +218,10 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         item->layout = LAYOUT_EXPERTS_OUT_IN;
     if (dense_form(item->terms.encoding, entry, &item->dense, &why) < 0)
         return make_unfit(c, item, why.message);
-    return fit_layer(c, entry, item);
+    const int result = fit_layer(c, entry, item);
+    if (result == 0 && item->kind == CONTENT_LAYER)
+        leave_to_others(table, entry, item);
+    return result;
 }
 
 static int find_recorded(struct classifying *c, const struct tensor_entry *entry,

@@ -52,10 +52,8 @@ static void note_table(void *arg, size_t index)
         known->others = true;
 }
 
-/* Has the weight no other tables than these? Zero points, permutations or a second scale
- * would change its values. */
-static bool has_only(const struct tensor_table *table, const struct tensor_entry *entry,
-                     size_t scales, size_t biases)
+bool foreign_has_only(const struct tensor_table *table, const struct tensor_entry *entry,
+                      size_t scales, size_t biases)
 {
     struct known_tables known = {table, scales, biases, false};
 
@@ -177,6 +175,19 @@ static bool mlx_form_of(const struct tensor_table *table,
     return true;
 }
 
+bool foreign_mlx_differs(const struct model_config *config, uint32_t group_size,
+                         const struct tensor_entry *entry,
+                         const struct tensor_entry *scales)
+{
+    const struct mlx_terms told = config_mlx_terms(config, entry->name);
+
+    return scales->rank != entry->rank ||
+           scales->shape[entry->rank - 1] * group_size / MLX_CODES_A_WORD !=
+               entry->shape[entry->rank - 1] ||
+           (told.bits && told.bits != 2) ||
+           (told.group_size && told.group_size != group_size);
+}
+
 /* ---- 8 bits ---------------------------------------------------------------------- */
 
 /* As config.json says, else as DeepSeek's. */
@@ -271,7 +282,7 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
         found = (packing == PACKING_FP8 || packing == PACKING_COMPRESSED_TENSORS ||
                  packing == PACKING_BITSANDBYTES) &&
                 bytes_form_of(table, entry, packing, options, form, scales);
-    if (!found || !has_only(table, entry, *scales, *biases))
+    if (!found || !foreign_has_only(table, entry, *scales, *biases))
         return false;
     if (form->row_bytes == 0)
         form->row_bytes = dense->shape[dense->rank - 1] * form->bits / 8;

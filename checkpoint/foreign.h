@@ -19,6 +19,18 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
                      struct foreign_form *form, struct tensor_entry *dense,
                      enum layer_layout *layout, size_t *scales, size_t *biases);
 
+/* Has the packed weight no other tables than these (SIZE_MAX: none)? Zero points, permutations
+ * or a second scale would change its values. */
+bool foreign_has_only(const struct tensor_table *table, const struct tensor_entry *entry,
+                      size_t scales, size_t biases);
+
+/* Has a weight of MLX, by config.json (or NULL) and the shape of its scales, another number of
+ * bits than 2, or of weights in a group? */
+struct model_config;
+bool foreign_mlx_differs(const struct model_config *config, uint32_t group_size,
+                         const struct tensor_entry *entry,
+                         const struct tensor_entry *scales);
+
 /* The group size of a packed weight with these values: that of its scales, if it has one for
  * each run of a row. */
 uint32_t foreign_group_size(const struct foreign_form *form,

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+import claims
+import packings
 import schemas
 from checkpoints import Raw, bf16, load, save
 from tritd import cli
@@ -206,6 +208,28 @@ def test_layouts_that_are_not_read(daemon, tmp_path, random):
         assert code == 4 and kinds == {"foreign_packing", "nothing_examined"}
         assert why in found["findings"][0]["hint"]
         assert cli(daemon, "pack", path, "-o", tmp_path / "out", "-e", "pq2_0").returncode == 1
+
+
+@pytest.mark.parametrize("encoding", ["hf_bitnet", "int8", "mlx_2bit"])
+def test_further_tables(daemon, tmp_path, random, encoding):
+    """With zero points, a permutation or a second scale the weights have other values than their codes
+    and scales alone say, so they are not judged; scales of activations change nothing."""
+    t, scales = random.integers(-1, 2, (16, 256)).astype(np.int8), np.full((16, 2), .5, np.float32)
+    data, held = packings.encode(claims.NAMES.index(encoding), t, scales)
+    tensors = {
+        "hf_bitnet": {"l.weight": Raw("U8", (4, 256), data), "l.weight_scale": Raw("F32", (1,), held)},
+        "int8": {"l.weight": t, "l.weight.scales": scales},
+        "mlx_2bit": {"l.weight": Raw("U32", (16, 16), data), "l.scales": scales.astype(np.float16),
+                     "l.biases": -scales.astype(np.float16)}}[encoding]
+    config = {"quantization": {"group_size": 128, "bits": 2}} if encoding == "mlx_2bit" else {}
+    for number, (name, table, code) in enumerate((
+            ("l.input_scale", np.ones(1, np.float32), 0), ("l.qzeros", np.ones((16, 2), np.int32), 4),
+            ("l.g_idx", np.arange(256, dtype=np.int32), 4), ("l.weight_scale_2", np.ones(1, np.float32), 4),
+            ("l.weight.zeros", np.ones((16, 2), np.float32), 4))):
+        path = folder(tmp_path / str(number), tensors | {name: table}, config)
+        found = verify(daemon, path)
+        assert found[0] == code and found[2] == ({"foreign_packing", "nothing_examined"} if code else set()), name
+        assert not code or name in found[1]["findings"][0]["hint"]
 
 
 def test_bitnet_for_gpus(daemon, tmp_path, random):
