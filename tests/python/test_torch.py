@@ -49,7 +49,31 @@ def test_a_conjugated_view_has_the_numbers_that_it_shows(client, tmp_path):
     assert shown in (tmp_path / "o.safetensors").read_bytes()
 
 
+class Wrapper(torch.Tensor):
+    """Without memory of its own, as DTensor and the packed tensors of torchao and quanto are."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        return cls(function(args[0].inner, *args[1:], **(kwargs or {})))
+
+
+class Distributed(Wrapper):
+    def full_tensor(self):
+        return self.inner
+
+
 TENSORS_WITHOUT_MEMORY = {
+    "it is a Wrapper, which has no memory": Wrapper,
+    "full_tensor": Distributed,
+    "no shape yet": lambda w: torch.nn.UninitializedParameter(),
+    "nested tensor": lambda w: getattr(torch, "nested", torch).nested_tensor([w, w[:2]]),
     "to_dense": lambda w: w.to_sparse(),
     "layout is torch._mkldnn": lambda w: w.to_mkldnn(),
     "dequantize": lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),

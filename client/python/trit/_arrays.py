@@ -99,10 +99,27 @@ def memory_is_freed(tensor: Any) -> bool:
     return tensor.numel() > 0 and bool(storage.nbytes() < needed)
 
 
+def _wraps_another(tensor: Any, torch: Any) -> bool:
+    """Whether a tensor of torch has its numbers elsewhere, as the class of it computes them."""
+    kind, plain = type(tensor), torch.Tensor
+    return bool(
+        getattr(kind, "__torch_dispatch__", None) != getattr(plain, "__torch_dispatch__", None)
+    )
+
+
 def _check_torch(tensor: Any, torch: Any, field: str) -> None:
     """Refuses a tensor that has no plain memory, or no data at all."""
     wrong = None
-    if tensor.layout is not torch.strided:
+    if hasattr(tensor, "full_tensor"):
+        wrong = "it is a DTensor; pass tensor.full_tensor(), which every rank must call"
+    elif _wraps_another(tensor, torch):
+        kind = type(tensor).__name__
+        wrong = f"it is a {kind}, which has no memory of its own; pass its values as a plain tensor"
+    elif torch.nn.parameter.is_lazy(tensor):
+        wrong = "it has no shape yet; run the lazy module once, or load its weights"
+    elif getattr(tensor, "is_nested", False):
+        wrong = "it is a nested tensor; pass its parts one by one"
+    elif tensor.layout is not torch.strided:
         wrong = f"its layout is {tensor.layout}, which is not read; pass tensor.to_dense()"
     elif tensor.is_quantized:
         wrong = f"its dtype is {tensor.dtype}, which is not read; pass tensor.dequantize()"
@@ -137,6 +154,8 @@ def _view_torch(tensor: Any, torch: Any, field: str) -> View:
     _check_torch(tensor, torch, field)
     # torch keeps in flags that a view is that of the negated or conjugated numbers.
     host = tensor.detach().cpu().resolve_neg().resolve_conj().contiguous()
+    if host.numel() > 0 and host.data_ptr() == 0:
+        raise InvalidArgument(f"{field}: it has no memory; pass a plain tensor", field)
     return View(
         dtypes.get(tensor.dtype),
         tuple(tensor.shape),
