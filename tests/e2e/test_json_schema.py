@@ -129,7 +129,7 @@ def test_names_are_those_of_the_code():
     assert set(finding["severity"]["enum"]) == names_in(
         "proto/finding.c", r'\[TRIT_SEVERITY_\w+\] = "(\w+)"')
     assert set(common["verdict"]["enum"]) == returned("proto/finding.c", "verdict_name")
-    assert set(common["role"]["enum"]) == returned("checkpoint/naming.c", "role_name")
+    assert set(common["role"]["enum"]) == returned("checkpoint/naming_text.c", "role_name")
     assert set(common["element_type"]["enum"]) == names_in(
         "server/files/element.c", r'{"(\w+)", \d+, TRIT_')
     action = ALL["plan"]["$defs"]["tensor"]["properties"]["action"]["enum"]

@@ -114,7 +114,7 @@ def _check_torch(tensor: Any, torch: Any, field: str) -> None:
         wrong = "it is a DTensor; pass tensor.full_tensor(), which every rank must call"
     elif _wraps_another(tensor, torch):
         kind = type(tensor).__name__
-        wrong = f"it is a {kind}, which has no memory of its own; pass its values as a plain tensor"
+        wrong = f"it is a {kind}, which has no memory of its own; pass a plain tensor instead"
     elif torch.nn.parameter.is_lazy(tensor):
         wrong = "it has no shape yet; run the lazy module once, or load its weights"
     elif getattr(tensor, "is_nested", False):
