@@ -44,6 +44,16 @@ static void show_other(void *owner, const char *name, const char *what)
     grid_cell(grid, "%s", what);
 }
 
+static void show_key(void *owner, const char *key, const char *a, const char *b)
+{
+    struct grid *grid = owner;
+
+    grid_cell(grid, "%s", key);
+    for (int i = 0; i < 3; i++)
+        grid_cell(grid, "-");
+    grid_cell(grid, "%s in A, %s in B", a ? a : "missing", b ? b : "missing");
+}
+
 static enum exit_code show_result(struct diff_command *c)
 {
     const struct diffing *d = &c->run;
@@ -54,8 +64,11 @@ static enum exit_code show_result(struct diff_command *c)
             diff_json(d, c->options->arguments[0], c->options->arguments[1]), code);
     if (code != DONE && grid_print(c->grid, stdout) < 0)
         return complain(FAILED, "out of memory");
-    printf("%zu layers differ, %zu are equal; %zu other tensors differ, %zu are equal\n",
+    printf("%zu layers differ, %zu are equal; %zu other tensors differ, %zu are equal",
            d->layers_differing, d->layers_equal, d->others_differing, d->others_equal);
+    if (json_array_size(d->keys))
+        printf("; %zu keys differ", json_array_size(d->keys));
+    printf("\n");
     return code;
 }
 
@@ -72,6 +85,7 @@ static int start(struct diff_command *c)
     c->grid = grid_create(columns, sizeof(columns) / sizeof(columns[0]));
     c->run.layer = show_layer;
     c->run.other = show_other;
+    c->run.key = show_key;
     c->run.owner = c->grid;
     return c->grid ? 0 : -1;
 }
@@ -118,8 +132,9 @@ const struct command cmd_diff = {
         "compared\n"
         "with a dense one. For layers it shows how many codes differ and the largest\n"
         "ratio of two scales; other tensors are compared byte for byte, and so are those\n"
-        "that --exclude, or --include of others, makes no layers. --rename applies to the\n"
-        "names of A.\n"
+        "that --exclude, or --include of others, makes no layers. Of two GGUF files it\n"
+        "also compares the hyperparameters and the basis of rotated weights in their keys.\n"
+        "--rename applies to the names of A.\n"
         "Exit code 0: equal; 1: something differs.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |
                OPTION_BIT(OPTION_PARTIAL) | OPTION_BIT(OPTION_INCLUDE) |

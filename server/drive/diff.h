@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tensors of two checkpoints differ, and by how much. Each is read as its own record
  * says, so that a packed file can be compared with a dense one. Layers are compared by codes
- * and scales, all other tensors byte for byte.
+ * and scales, all other tensors byte for byte, and keys of two GGUF files that say what the
+ * weights mean by value.
  *
  * 1. The caller fills in the members above `a_names`, opens both inputs and reads their
  *    contents (drive/side.h).
@@ -27,10 +28,13 @@ struct diffing {
      * (`what` is NULL) or of which `what` says what differs. */
     void (*layer)(void *owner, const char *name, const struct layer_diff *diff);
     void (*other)(void *owner, const char *name, const char *what);
+    /* Told of each key of two GGUF files that differs, or NULL; the value of a side that lacks
+     * it is NULL. */
+    void (*key)(void *owner, const char *key, const char *a, const char *b);
     void *owner;
     struct compared_names a_names, b_names;
-    bool *a_taken, *b_taken;        /* experts that the other side has in one tensor */
-    struct json_t *layers, *others; /* of the result */
+    bool *a_taken, *b_taken; /* experts that the other side has in one tensor */
+    struct json_t *layers, *others, *keys; /* of the result */
     size_t layers_differing, layers_equal, others_differing, others_equal;
     size_t next;            /* tensor of A, then of B, for the next piece */
     struct failure failure; /* where a function returned -1 */

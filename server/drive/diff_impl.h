@@ -48,4 +48,8 @@ int diff_tensors(struct diffing *d, struct diff_piece *piece,
 
 int diff_take(struct diffing *d, const struct diff_piece *piece, struct failure *failure);
 
+/* ---- keys of GGUF, after all pieces (diff_keys.c) -------------------------------------- */
+
+int diff_keys(struct diffing *d);
+
 #endif

@@ -54,12 +54,13 @@ int diff_take(struct diffing *d, const struct diff_piece *piece, struct failure 
 
 bool diff_is_equal(const struct diffing *d)
 {
-    return d->layers_differing == 0 && d->others_differing == 0;
+    return d->layers_differing == 0 && d->others_differing == 0 &&
+           json_array_size(d->keys) == 0;
 }
 
 json_t *diff_json(const struct diffing *d, const char *a, const char *b)
 {
-    return json_pack("{s:o, s:o, s:b, s:O, s:O}", "a", json_path(a), "b", json_path(b),
-                     "equal", diff_is_equal(d), "layers", d->layers, "tensors",
-                     d->others);
+    return json_pack("{s:o, s:o, s:b, s:O, s:O, s:O}", "a", json_path(a), "b",
+                     json_path(b), "equal", diff_is_equal(d), "layers", d->layers,
+                     "tensors", d->others, "keys", d->keys);
 }

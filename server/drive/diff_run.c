@@ -19,6 +19,7 @@ void diff_fini(struct diffing *d)
     free(d->b_taken);
     json_decref(d->layers);
     json_decref(d->others);
+    json_decref(d->keys);
     side_close(&d->a);
     side_close(&d->b);
 }
@@ -55,7 +56,8 @@ int diff_prepare(struct diffing *d)
         return -1;
     d->layers = json_array();
     d->others = json_array();
-    return d->layers && d->others
+    d->keys = json_array();
+    return d->layers && d->others && d->keys
                ? 0
                : fail(&d->failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
 }
@@ -128,7 +130,7 @@ int diff_run(struct diffing *d)
                                     .run = run_piece,
                                     .take = take_piece};
 
-    if (lanes_run(&work, &d->failure) < 0 ||
+    if (lanes_run(&work, &d->failure) < 0 || diff_keys(d) < 0 ||
         reader_unchanged(d->a.input.reader, &d->failure) < 0)
         return -1;
     return reader_unchanged(d->b.input.reader, &d->failure);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """GGUF files compared with the checkpoints of transformers that they were made from."""
 import json
+import struct
 
 import numpy as np
 import pytest
 
 import reference as ref
+import schemas
 from checkpoints import Raw, save
 from gguf_files import F16, F32, PQ2_0, Q2_0, gguf, pq2_0
 from tritd import cli
@@ -142,6 +144,36 @@ def test_keys_that_contradict_latents_in_gguf(daemon, tmp_path, random):
         0, [("warning", "10000", "500000")])
     assert disagreements(daemon, tmp_path / "c.gguf", tmp_path / "a.gguf") == (
         1, [("error", "1", "2")])
+
+
+def test_diff_compares_what_gives_weights_their_meaning(daemon, tmp_path):
+    """GGUF files with other hyperparameters, or with weights in another basis, are not equal; a number of
+    another type, names and tokenizers make no difference."""
+    base = {"general.architecture": "llama", "general.name": "a", "llama.attention.head_count": 4,
+            "prism.hadamard.weight_names": ["blk.0.attn_v.weight"]}
+
+    def write(values):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.gguf"
+        path.write_bytes(gguf([("blk.0.attn_v.weight", F32, (2, 128), np.ones((2, 128), "<f4").tobytes())], values))
+        return path
+
+    first = write(base)
+    for values, keys in (
+            ({**base, "general.name": "b", "tokenizer.ggml.model": "gpt2", "llama.vocab_size": 9}, []),
+            ({**base, "llama.attention.head_count": struct.pack("<Ii", 5, 4)}, []),
+            ({**base, "llama.attention.head_count": 8},
+             [{"key": "llama.attention.head_count", "a": "4", "b": "8"}]),
+            ({**base, "prism.hadamard.weight_names": ["blk.0.attn_w.weight"]},
+             [{"key": "prism.hadamard.weight_names", "a": "[string x 1]", "b": "[string x 1]"}]),
+            ({**base, "prism.hadamard.block_size": 128}, [{"key": "prism.hadamard.block_size", "b": "128"}]),
+            ({**base, "general.architecture": "qwen2"},
+             [{"key": "general.architecture", "a": "llama", "b": "qwen2"}])):
+        second = write(values)
+        done = cli(daemon, "diff", first, second, "--json")
+        found = schemas.read(done.stdout)
+        assert (found["keys"], found["equal"], done.returncode) == (keys, not keys, 1 if keys else 0)
+        shown = cli(daemon, "diff", first, second)
+        assert shown.returncode == done.returncode and (not keys or "; 1 keys differ" in shown.stdout)
 
 
 def test_an_unknown_architecture_has_no_names(daemon, model):

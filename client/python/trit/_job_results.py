@@ -88,6 +88,8 @@ class DiffResult:
         equal: Whether everything is equal.
         layers: The layers by name.
         tensors: The other tensors by name: what differs, or None.
+        keys: Of two GGUF files, the keys that say what the weights mean and that differ: both
+            values; None where a file lacks the key.
 
     Example:
         >>> client.checkpoints.diff("model.safetensors", "model.safetensors").result().equal
@@ -97,6 +99,7 @@ class DiffResult:
     equal: bool
     layers: Dict[str, LayerDifference]
     tensors: Dict[str, Optional[str]]
+    keys: Dict[str, Tuple[Optional[str], Optional[str]]] = dataclasses.field(default_factory=dict)
 
 
 JobResult = Union[
@@ -188,6 +191,7 @@ def diff_result(found: Any, _: Dict[str, Report]) -> DiffResult:
         found["equal"],
         {one["layer"]: _difference(one) for one in found["layers"]},
         {one["tensor"]: one.get("what") for one in found["tensors"]},
+        {one["key"]: (one.get("a"), one.get("b")) for one in found.get("keys", [])},
     )
 
 
