@@ -280,6 +280,7 @@ void app_destroy(struct app *app)
         return;
     loops_run_first(app);
     loops_destroy(app);
+    app_disk_close(app);
     access_destroy(app->access);
     tls_context_destroy(app->tls);
     metrics_destroy(app->metrics);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much space is free on the disk of the data directory, and whether it answers. libuv
+/* How much space is free on the disk of the data directory, whether it answers, and whether the
+ * directory is the one that was opened. libuv
  * asks on a thread of its own, because a disk that hangs would hold up the loop. The system
  * may know the space of a disk that does not write any more, so a write of the store that
  * does not return counts, too. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 
 #include "app/impl.h"
 #include "base/clock.h"
@@ -48,32 +51,38 @@ static void tell(struct app *app, enum disk_state state)
                              LOG_U64("free_bytes", disk->free)));
 }
 
-static void answered(uv_fs_t *request)
+/* On a thread of libuv. */
+static void look(uv_work_t *work)
 {
-    struct app *app = LIST_OWNER(request, struct app, disk.request);
+    struct app *app = LIST_OWNER(work, struct app, disk.look);
     struct disk *disk = &app->disk;
+    struct statfs found;
 
-    const bool missing = request->result == UV_ENOENT || request->result == UV_ENOTDIR;
+    disk->error = statfs(disk->places[0].path, &found) == 0 ? 0 : errno;
+    disk->missing = disk->error == ENOENT || disk->error == ENOTDIR;
+    disk->found_free = disk->missing ? 0 : found.f_bavail * (uint64_t)found.f_bsize;
+    for (size_t i = 0; i < DISK_PLACES && disk->error == 0; i++)
+        disk->missing = disk->missing || !held_path_is_same(&disk->places[i]);
+}
+
+static void looked(uv_work_t *work, int status)
+{
+    struct app *app = LIST_OWNER(work, struct app, disk.look);
+    struct disk *disk = &app->disk;
+    const bool known = status == 0 && (disk->error == 0 || disk->missing);
 
     disk->asking = false;
-    if (missing) {
-        atomic_store(&disk->free, 0);
-        metric_set(app->metrics, M_DISK_FREE, 0);
+    if (known) {
+        atomic_store(&disk->free, disk->found_free);
+        metric_set(app->metrics, M_DISK_FREE, disk->found_free);
     }
-    if (request->result == 0) {
-        const uv_statfs_t *found = request->ptr;
-
-        atomic_store(&disk->free, found->f_bavail * found->f_bsize);
-        metric_set(app->metrics, M_DISK_FREE, disk->free);
-    }
-    uv_fs_req_cleanup(request);
     if (disk->stopped)
         return;
     if (store_busy_ns(app->store) >= ANSWER_MS * ms_ns)
         tell(app, DISK_HANGS);
-    else if (missing)
+    else if (known && disk->missing)
         tell(app, DISK_MISSING);
-    else if (request->result == 0)
+    else if (known)
         tell(app, disk->free < app->config.limits.disk_free_min ? DISK_FULL : DISK_GOOD);
     check_later(app);
 }
@@ -87,8 +96,7 @@ static void ask(struct timer *timer)
         tell(app, DISK_HANGS);
         return;
     }
-    if (uv_fs_statfs(&app->loops[0].uv, &disk->request, app->config.data_dir, answered) !=
-        0) {
+    if (uv_queue_work(&app->loops[0].uv, &disk->look, look, looked) != 0) {
         check_later(app);
         return;
     }
@@ -98,9 +106,14 @@ static void ask(struct timer *timer)
 
 void app_disk_start(struct app *app)
 {
+    static const char *const names[DISK_PLACES] = {NULL, "reports.sqlite", "layers/held",
+                                                   "jobs"};
+
     timer_init(&app->disk.timer, ask);
+    for (size_t i = 0; i < DISK_PLACES; i++)
+        held_path_note(&app->disk.places[i], app->config.data_dir, names[i]);
     app->disk.free = UINT64_MAX;
-    if (app->config.data_dir)
+    if (app->disk.places[0].path)
         ask(&app->disk.timer);
 }
 
@@ -109,6 +122,12 @@ void app_disk_stop(struct app *app)
     app->disk.stopped = true;
     if (app->loops && app->loops[0].timers)
         timer_disarm(app->loops[0].timers, &app->disk.timer);
+}
+
+void app_disk_close(struct app *app)
+{
+    for (size_t i = 0; i < DISK_PLACES; i++)
+        held_path_forget(&app->disk.places[i]);
 }
 
 bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
@@ -128,7 +147,8 @@ bool app_disk_suffices(const struct app *app, char *why, size_t bytes)
     case DISK_MISSING:
         snprintf(
             why, bytes,
-            "--data-dir \"%.120s\" was moved or deleted; put it back, or restart tritd",
+            "--data-dir \"%.120s\", or what is in it, was moved, replaced or deleted; put it "
+            "back, or restart tritd",
             app->config.data_dir);
         return false;
     case DISK_GOOD:

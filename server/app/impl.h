@@ -12,14 +12,22 @@
 #include "app/state.h"
 #include "async/loop.h"
 #include "base/budget.h"
+#include "base/held_path.h"
 
 enum { METHODS_MAX = 64, SIGNALS = 3 };
+
+enum { DISK_PLACES = 4 };
 
 enum disk_state { DISK_GOOD, DISK_FULL, DISK_HANGS, DISK_MISSING };
 
 struct disk { /* see disk.c; without a data directory it is always good */
     struct timer timer;
-    uv_fs_t request;
+    uv_work_t look;
+    /* What it finds: */
+    struct held_path places[DISK_PLACES]; /* of the data directory, and of files in it */
+    bool missing;                     /* one of them does not hold */
+    int error;                        /* errno; 0: the next are known */
+    uint64_t found_free;
     bool asking, stopped;
     _Atomic unsigned state; /* enum disk_state; the loop writes it, the web reads it */
     _Atomic uint64_t free;  /* bytes */
@@ -152,6 +160,8 @@ void app_disk_start(struct app *app);
 
 /* Asks no more; before the timers are closed. */
 void app_disk_stop(struct app *app);
+/* After the loop has ended. */
+void app_disk_close(struct app *app);
 
 /* False: the disk is nearly full, does not answer, or the store's last commit failed;
  * `why` says so. Any thread. */

@@ -125,6 +125,8 @@ static int new_create(struct layers *layers, char path[NEW_PATH_BYTES],
 {
     int fd;
 
+    if (held_path_check(&layers->place, "layers", failure) < 0)
+        return -1;
     snprintf(path, NEW_PATH_BYTES, "%" PRIu64, atomic_fetch_add(&layers->files, 1));
     fd = openat(layers->folders[FOLDER_NEW], path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
                 0600);
@@ -137,6 +139,8 @@ static int new_name(const struct layers *layers, int fd, const char *path,
 {
     if (fsync(fd))
         return fail_errno(failure, "sync the file of", name);
+    if (held_path_check(&layers->place, "layers", failure) < 0)
+        return -1;
     if (renameat(layers->folders[FOLDER_NEW], path, layers->folders[folder], name))
         return fail_errno(failure, "name the file of", name);
     if (fsync(layers->folders[folder])) {
@@ -253,6 +257,8 @@ int layer_remove(const struct layer *layer, struct failure *failure)
 
     if (!layers->durable)
         return 0;
+    if (held_path_check(&layers->place, "layers", failure) < 0)
+        return -1;
     (void)file_name(layer->spec.name, name);
     if (unlinkat(layers->folders[FOLDER_HELD], name, 0) && errno != ENOENT)
         return fail_errno(failure, "remove the file of", name);

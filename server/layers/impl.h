@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/held_path.h"
 #include "base/status.h"
 
 struct budget;
@@ -32,6 +33,7 @@ struct layers {
     size_t count, capacity;
     bool durable;
     int folders[FOLDER_COUNT]; /* descriptors, where durable */
+    struct held_path place;        /* of layers/held: what is written elsewhere is lost */
     _Atomic uint64_t files;    /* names given so far to files under layers/new */
 };
 

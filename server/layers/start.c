@@ -118,6 +118,7 @@ static int files_open(struct layers *layers, const char *directory,
     if (open_folders(layers, directory, failure) < 0)
         return -1;
     layers->durable = true;
+    held_path_note(&layers->place, directory, "layers/held");
     if (each_file(layers, FOLDER_NEW, remove_new, failure) < 0 ||
         each_file(layers, FOLDER_HELD, load, failure) < 0 ||
         each_file(layers, FOLDER_LATENTS, remove_orphan, failure) < 0)
@@ -178,6 +179,7 @@ void layers_close(struct layers *layers)
     while (layers->count > 0)
         layer_unregister(layers->sorted[layers->count - 1]);
     files_close(layers);
+    held_path_forget(&layers->place);
     free(layers->sorted);
     pthread_mutex_destroy(&layers->lock);
     free(layers);

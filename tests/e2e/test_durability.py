@@ -2,6 +2,7 @@
 """BEST_EFFORT: the answer does not fail with its report, and says whether it is stored. A disk
 that fails or fills up is told by readiness, health and metrics."""
 import resource
+import shutil
 import signal
 import time
 import urllib.error
@@ -13,8 +14,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import claims
+import held
 import reference as ref
+from checkpoints import save
 from failing import LIBRARY
+from jobs import Checkpoints
+from test_checkpoints import tensors
 from tritd import CALL_SECONDS, VARIANT, refused, report_pb2, tensor_pb2, ternary_pb2
 
 BEST_EFFORT = tensor_pb2.BEST_EFFORT
@@ -239,7 +244,7 @@ def test_a_data_directory_that_moves_takes_no_report(start, run, values):
     assert not verify(own, values, layer(run, step=2), durability=BEST_EFFORT).stored
     assert probe(own)[0] == 503
     own.wait_log("data_dir_missing", str(data))
-    assert "moved or deleted" in probe(own)[1] and metric(own, "tritd_disk_free_bytes") == 0
+    assert "replaced or deleted" in probe(own)[1] and metric(own, "tritd_disk_free_bytes") == 0
     moved.rename(data)
     assert verify(own, values, layer(run, step=2)).stored
     own.wait_log("disk_recovered")
@@ -273,3 +278,36 @@ def test_best_effort_of_many_layers_at_the_same_time(start, run, random):
     for call in calls:
         assert call.cancelled() or call.result().report.stored
     assert own.stop(how=signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("how", ["copied", "empty"])
+def test_a_data_directory_that_is_replaced_takes_nothing(start, run, values, tmp_path, how):
+    """Readiness notices by itself. Reports, held layers and job files would go to the old directory, so
+    none is accepted, and nothing in either directory changes. When it is back, all are."""
+    root = tmp_path / "root"
+    root.mkdir()
+    save(root / "a.safetensors", tensors(np.random.default_rng(1), 1))
+    own = start("--checkpoint-root", root)
+    layers = held.Service(own)
+    held.load(layers, "first", held.normal(np.random.default_rng(2), 4, 128))
+    jobs = Checkpoints(own)
+    jobs.run("Inspect", "a.safetensors")
+    assert verify(own, values, layer(run)).stored
+    data, moved = own.folder / "data", own.folder / "moved"
+    data.rename(moved)
+    shutil.copytree(moved, data) if how == "copied" else data.mkdir()
+    before = sorted(moved.rglob("*"))
+    eventually(lambda: probe(own)[0] == 503)
+    assert "replaced" in probe(own)[1]
+    for call in (lambda: held.load(layers, "second", held.normal(np.random.default_rng(3), 4, 128)),
+                 lambda: layers.Delete(name="first"), lambda: verify(own, values, layer(run, step=2))):
+        refused(call, grpc.StatusCode.UNAVAILABLE, data, "replaced")
+    jobs.run("Inspect", "a.safetensors")
+    own.wait_log("job_not_kept", "replaced")
+    assert sorted(moved.rglob("*")) == before
+    shutil.rmtree(data)
+    moved.rename(data)
+    eventually(lambda: probe(own)[0] == 200)
+    layers.Delete(name="first")
+    assert verify(own, values, layer(run, step=2)).stored
+    assert own.stop() == 0

@@ -76,19 +76,20 @@ static void remove_unfinished(const struct kept *kept)
 
 int kept_open(struct kept *kept, const char *directory, struct failure *failure)
 {
-    kept->fd = -1;
+    *kept = (struct kept){.fd = -1};
     if (!directory)
         return 0;
     kept->fd = open_folder(directory, true);
     if (kept->fd < 0)
         return kept_fail(failure, "open", "the folder jobs");
+    held_path_note(&kept->place, directory, "jobs");
     remove_unfinished(kept);
     return 0;
 }
 
 int kept_find(struct kept *kept, const char *directory, struct failure *failure)
 {
-    kept->fd = open_folder(directory, false);
+    *kept = (struct kept){.fd = open_folder(directory, false)};
     return kept->fd >= 0 || errno == ENOENT
                ? 0
                : kept_fail(failure, "open", "the folder jobs");
@@ -99,6 +100,7 @@ void kept_close(struct kept *kept)
     if (kept->fd >= 0)
         close(kept->fd);
     kept->fd = -1;
+    held_path_forget(&kept->place);
 }
 
 static void name_of(char name[FILE_NAME_BYTES], const char *id, const char *end)
@@ -201,6 +203,8 @@ int kept_write(const struct kept *kept, struct checkpoint_job *job,
 
     if (kept->fd < 0)
         return 0;
+    if (held_path_check(&kept->place, "jobs", failure) < 0)
+        return -1;
     name_of(name, job->id, ending);
     name_of(temporary, job->id, unfinished);
     errno = ENOMEM;
@@ -253,7 +257,7 @@ void kept_remove(const struct kept *kept, const struct checkpoint_job *job)
 {
     char name[FILE_NAME_BYTES];
 
-    if (kept->fd < 0)
+    if (kept->fd < 0 || !held_path_is_same(&kept->place))
         return;
     name_of(name, job->id, ending);
     unlinkat(kept->fd, name, 0);

@@ -5,12 +5,14 @@
 #ifndef CHECKPOINTS_KEPT_H
 #define CHECKPOINTS_KEPT_H
 
+#include "base/held_path.h"
 #include "services/checkpoints/job.h"
 
 struct dirent;
 
 struct kept {
     int fd; /* of the folder; -1: nothing is kept */
+    struct held_path place;
 };
 
 /* `directory` is the data directory; NULL: nothing is kept. UNAVAILABLE: the folder cannot be
