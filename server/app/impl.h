@@ -25,8 +25,8 @@ struct disk { /* see disk.c; without a data directory it is always good */
     uv_work_t look;
     /* What it finds: */
     struct held_path places[DISK_PLACES]; /* of the data directory, and of files in it */
-    bool missing;                     /* one of them does not hold */
-    int error;                        /* errno; 0: the next are known */
+    bool missing;                         /* one of them does not hold */
+    int error;                            /* errno; 0: the next are known */
     uint64_t found_free;
     bool asking, stopped;
     _Atomic unsigned state; /* enum disk_state; the loop writes it, the web reads it */

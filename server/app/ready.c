@@ -43,6 +43,8 @@ static void look(struct timer *timer)
     struct app *app = LIST_OWNER(timer, struct app, ready);
     const bool ready = app_is_ready(app);
 
+    services_forget_jobs(app->loops[0].services);
+
     if (ready != app->was_ready) {
         app->was_ready = ready;
         services_status_changed(app->loops[0].services);

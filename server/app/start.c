@@ -235,6 +235,7 @@ static int start_net(struct app *app, struct loop *loop, struct failure *failure
         .limits = &loop->limits,
         .events = grpc_events(),
         .events_owner = loop->grpc,
+        .cut = grpc_cut,
         .budget = &app->budget,
         .unix_mode = app->config.unix_mode,
         .memory = app->memory,

@@ -45,12 +45,14 @@ bool held_path_is_same(const struct held_path *held)
     return found.st_dev == held->device && found.st_ino == held->inode;
 }
 
-int held_path_check(const struct held_path *held, const char *what, struct failure *failure)
+int held_path_check(const struct held_path *held, const char *what,
+                    struct failure *failure)
 {
     if (held_path_is_same(held))
         return 0;
-    return fail(failure, TRIT_UNAVAILABLE, NULL,
-                "%s: \"%.300s\" was moved, replaced or deleted while the daemon runs; put it "
-                "back, or restart tritd",
-                what, held->path);
+    return fail(
+        failure, TRIT_UNAVAILABLE, NULL,
+        "%s: \"%.300s\" was moved, replaced or deleted while the daemon runs; put it "
+        "back, or restart tritd",
+        what, held->path);
 }

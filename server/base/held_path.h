@@ -25,6 +25,7 @@ void held_path_forget(struct held_path *held);
 bool held_path_is_same(const struct held_path *held);
 
 /* The same, or UNAVAILABLE with the path; `what` begins the message. */
-int held_path_check(const struct held_path *held, const char *what, struct failure *failure);
+int held_path_check(const struct held_path *held, const char *what,
+                    struct failure *failure);
 
 #endif

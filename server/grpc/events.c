@@ -275,6 +275,11 @@ static int check_request(const struct grpc_config *config, struct asked *asked,
     if (asked->timeout && timeout_parse(asked->timeout, &asked->timeout_ns) < 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                     "grpc-timeout: not up to 8 digits and a unit");
+    /* Its client waits no more, so nothing is computed or stored for it. */
+    if (asked->timeout && asked->timeout_ns <= clock_monotonic_ns() - asked->started_ns)
+        return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
+                    "the deadline had passed when the request came: grpc-timeout is %s",
+                    asked->timeout);
     return 0;
 }
 

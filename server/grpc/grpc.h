@@ -64,6 +64,10 @@ bool grpc_draining(const struct grpc *grpc);
 void grpc_finish(struct grpc *grpc);
 bool grpc_finishing(const struct grpc *grpc);
 
+/* The time of the drain is over: calls that are still open end as UNAVAILABLE. `grpc` is the
+ * owner of the events (net_config.cut). */
+void grpc_cut(void *grpc);
+
 /* Calls method->notice of each call whose method has one: a state that it shows to its
  * peer may have changed. grpc_drain and grpc_finish do it too. */
 void grpc_notify(struct grpc *grpc);

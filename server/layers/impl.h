@@ -33,7 +33,7 @@ struct layers {
     size_t count, capacity;
     bool durable;
     int folders[FOLDER_COUNT]; /* descriptors, where durable */
-    struct held_path place;        /* of layers/held: what is written elsewhere is lost */
+    struct held_path place;    /* of layers/held: what is written elsewhere is lost */
     _Atomic uint64_t files;    /* names given so far to files under layers/new */
 };
 

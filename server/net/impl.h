@@ -65,6 +65,7 @@ struct net {
     struct tls_buffer cipher; /* ciphertext on its way out; empty between calls */
     struct timer drain_timer;
     uint64_t drain_from_ns, drain_until_ns;
+    bool cut;        /* the drain's time was over */
     uint64_t jitter; /* state of the generator for ages */
     void (*drained)(void *arg);
     void *drained_arg;

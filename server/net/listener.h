@@ -39,6 +39,7 @@ struct net_config {          /* everything borrowed for the life of the net */
     const struct limits *limits;
     const struct h2_events *events;
     void *events_owner;
+    void (*cut)(void *events_owner); /* a drain's time is over: open calls get a status */
     struct budget *budget;   /* for connections and their calls; NULL: none is charged.
                                   The group's, where there is one */
     unsigned unix_mode;      /* of the files of Unix sockets */

@@ -12,7 +12,8 @@
  * session says its second GOAWAY when the peer has answered its PING. Every
  * DRAIN_PING_MS those that have not, and that conn_is_awaited does not wait for, are
  * made to. Connections close as their
- * last stream does. What is left at drain_ms_max, or at net_abort, is closed.
+ * last stream does. Calls that are left at drain_ms_max get a
+ * status (net_config.cut). What is left DRAIN_CUT_MS later, or at net_abort, is closed.
  * Whenever a listener or connection has gone, net_close_if_idle looks: with none left,
  * the two handles are closed, and in the last close callback `drained` is
  * called. So it is never called from within net_drain or net_abort. */
@@ -29,6 +30,8 @@
 enum {
     /* A round trip anywhere on earth, with margin. */
     DRAIN_PING_MS = 1000,
+    /* For the last bytes of calls that the end of a drain cuts off. */
+    DRAIN_CUT_MS = 500,
 };
 
 static struct conn *conn_of(struct list *node)
@@ -52,6 +55,19 @@ static void on_flush(uv_check_t *check)
         uv_idle_stop(&net->keep_polling);
 }
 
+/* Calls that have not ended get a status, and a moment to reach their clients. */
+static void cut(struct net *net)
+{
+    log_event(net->config.log, LOG_WARN, "drain_timeout",
+              LOG_FIELDS(LOG_U64("connections", net->conn_count)));
+    net->cut = true;
+    if (net->config.cut)
+        net->config.cut(net->config.events_owner);
+    for (struct list *node = net->conns.next; node != &net->conns; node = node->next)
+        conn_drain_finish(conn_of(node));
+    timer_arm(net->config.timers, &net->drain_timer, after_ms(DRAIN_CUT_MS));
+}
+
 static void on_drain_timer(struct timer *timer)
 {
     struct net *net = LIST_OWNER(timer, struct net, drain_timer);
@@ -59,9 +75,10 @@ static void on_drain_timer(struct timer *timer)
     struct list *node;
 
     if (now >= net->drain_until_ns) {
-        log_event(net->config.log, LOG_WARN, "drain_timeout",
-                  LOG_FIELDS(LOG_U64("connections", net->conn_count)));
-        net_abort(net);
+        if (net->cut)
+            net_abort(net);
+        else
+            cut(net);
         return;
     }
     for (node = net->conns.next; node != &net->conns; node = node->next)

@@ -176,6 +176,13 @@ uint64_t services_jobs_version(const struct services *services)
     return atomic_load(&services->jobs->version);
 }
 
+void services_forget_jobs(struct services *services)
+{
+    jobs_lock(services->jobs);
+    jobs_forget_old(services->jobs);
+    jobs_unlock(services->jobs);
+}
+
 void services_stop_jobs(struct services *services)
 {
     if (services)

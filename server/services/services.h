@@ -36,6 +36,9 @@ int services_visit_jobs(struct services *services,
 /* A number that changes with what is shown of these jobs. Any thread. */
 uint64_t services_jobs_version(const struct services *services);
 
+/* Forgets ended jobs that are kept no longer. The first services; any thread. */
+void services_forget_jobs(struct services *services);
+
 /* Ends all jobs over checkpoints and waits for them. Before pool_stop. NULL is harmless. */
 void services_stop_jobs(struct services *services);
 

@@ -71,6 +71,12 @@ def test_a_malformed_timeout_is_refused(raw, timeout):
     assert raw.wait(stream).status == "3"
 
 
+@pytest.mark.parametrize("timeout", ["0S", "00000000H", "0n", "1n"])
+def test_a_deadline_that_has_passed_computes_nothing(raw, timeout):
+    reply = raw.call(PROJECT, SMALL, [("grpc-timeout", timeout)])
+    assert reply.status == "4" and timeout in reply.headers["grpc-message"]
+
+
 @pytest.mark.parametrize("timeout", ["99999999H", "99999999M", "00001000S"])
 def test_the_longest_timeouts_are_no_deadline(raw, timeout):
     """99999999 hours are more nanoseconds than 64 bits hold."""

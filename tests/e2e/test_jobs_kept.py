@@ -330,6 +330,30 @@ def test_a_stop_interrupts_a_job_that_waits(start, root):
     assert [service.job(name).state for name in names] == ["interrupted"] * 2
 
 
+def test_a_stop_waits_for_no_job_that_has_not_begun(start, root):
+    """It waits behind one that goes on without a client. Its client is told to ask again."""
+    save_endless(root / ENDLESS)
+    own = daemon(start, root, "--jobs-max", 1, "--drain-ms", 600000)
+    service = Checkpoints(own)
+    first = service.stream("Verify", ENDLESS, detach=True)
+    next(iter(first))
+    waits = service.stream("Verify", ENDLESS)
+    assert next(iter(waits)).job
+    own.process.send_signal(signal.SIGTERM)
+    refused(lambda: list(waits), grpc.StatusCode.UNAVAILABLE, "draining")
+    assert own.process.wait(CALL_SECONDS) == 0
+
+
+def test_what_the_end_of_a_drain_cuts_off_gets_a_status(start, root):
+    save_endless(root / ENDLESS)
+    own = daemon(start, root, "--drain-ms", 1)
+    stream = Checkpoints(own).stream("Verify", ENDLESS)
+    assert next(iter(stream)).job
+    own.process.send_signal(signal.SIGTERM)
+    refused(lambda: list(stream), grpc.StatusCode.UNAVAILABLE, "drain_ms_max = 1 ms")
+    assert own.process.wait(CALL_SECONDS) == 0
+
+
 def test_a_root_that_is_replaced_serves_no_job(start, root):
     """The daemon would read and write files that its path does not lead to."""
     own = daemon(start, root)
@@ -354,6 +378,7 @@ def test_ended_jobs_are_forgotten_after_a_time(start, root, tmp_path):
     service.run("Inspect", "a.safetensors")
     assert len(service.jobs()) == 2 and len(files(own)) == 2 and len(leftovers(root)) == 2
     clock.ahead(3601)
+    wait_for(lambda: metric(own, "tritd_jobs_kept") == 0)  # nobody has listed them
     with urllib.request.urlopen(f"http://{own.http}/v1/jobs", timeout=CALL_SECONDS) as reply:
         assert not json.load(reply)["jobs"]
     assert not service.jobs() and not files(own) and not leftovers(root)

@@ -42,6 +42,16 @@ bool job_has_ended(enum job_state state)
     return state != JOB_WAITING && state != JOB_RUNNING;
 }
 
+bool job_waits(struct checkpoint_job *job)
+{
+    bool waits;
+
+    pthread_mutex_lock(&job->lock);
+    waits = job->state == JOB_WAITING;
+    pthread_mutex_unlock(&job->lock);
+    return waits;
+}
+
 /* ---- progress -------------------------------------------------------------------------- */
 
 void job_tell(struct checkpoint_job *job)

@@ -114,6 +114,7 @@ void job_hold(struct checkpoint_job *job);
 void job_release(struct checkpoint_job *job); /* NULL is harmless */
 
 bool job_has_ended(enum job_state state);
+bool job_waits(struct checkpoint_job *job);       /* it is JOB_WAITING. Any thread */
 const char *job_state_name(enum job_state state); /* "waiting" */
 
 /* Tells the loop that there is something to show. On the job's thread. */

@@ -124,6 +124,7 @@ static void forget_oldest(struct jobs *jobs)
 void jobs_forget_old(struct jobs *jobs)
 {
     const int64_t oldest = clock_unix_ns() - (int64_t)jobs->limits.kept_s * 1000000000;
+    const size_t kept = jobs->kept;
     struct list *next;
 
     for (struct list *node = jobs->list.next; node != &jobs->list; node = next) {
@@ -132,6 +133,8 @@ void jobs_forget_old(struct jobs *jobs)
             job_of(node)->ended_ns < oldest)
             expire(jobs, job_of(node));
     }
+    if (jobs->kept != kept)
+        atomic_fetch_add(&jobs->version, 1);
     show_counts(jobs);
 }
 

@@ -20,23 +20,28 @@ static size_t encode_one(struct checkpoint_job *job, uint8_t *out, size_t capaci
 static int list_jobs(struct call *call)
 {
     struct jobs *jobs = services_of(call)->jobs;
-    size_t used = 0;
-    uint8_t *reply;
+    size_t used = 0, capacity = 0;
+    uint8_t *reply = NULL;
     int result;
 
     if (jobs_check(jobs, &call->failure) < 0)
         return -1;
     jobs_forget_old(jobs);
-    const size_t count = jobs->running + jobs->waiting + jobs->kept;
-    const size_t capacity = (count + 1) * JOB_BYTES_MAX;
-    reply = account_alloc(call->account, capacity);
-    if (!reply)
-        return memory_spent(call);
+    /* Most jobs take a small part of JOB_BYTES_MAX, so no more than that is held ahead. */
     for (const struct list *node = jobs->list.prev; node != &jobs->list;
-         node = node->prev)
+         node = node->prev) {
+        uint8_t *grown = account_grow(call->account, reply, &capacity,
+                                      used + JOB_BYTES_MAX, sizeof(*reply));
+
+        if (!grown) {
+            account_free(call->account, reply);
+            return memory_spent(call);
+        }
+        reply = grown;
         used += encode_one(LIST_OWNER(node, struct checkpoint_job, link), reply + used,
                            capacity - used);
-    result = call_write_message(call, reply, used);
+    }
+    result = call_write_message(call, reply ? (const void *)reply : "", used);
     account_free(call->account, reply);
     if (result == 0)
         call_end(call);

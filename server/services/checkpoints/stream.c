@@ -180,14 +180,14 @@ static void leave(struct call *call)
     job_release(job);
 }
 
-/* A drain waits for jobs that have a client; it does not wait for those that go on
- * without one. */
+/* A drain waits for jobs that have a client and have begun. It does not wait for those that go
+ * on without one, nor for those that wait for them. */
 static void notice(struct call *call)
 {
     const struct stream *stream = stream_of(call);
 
     if (!stream->job || call->state != CALL_WORKING || !grpc_finishing(call->grpc) ||
-        (!stream->attached && !stream->job->asked.detach))
+        (!stream->attached && !stream->job->asked.detach && !job_waits(stream->job)))
         return;
     fail(&call->failure, TRIT_UNAVAILABLE, NULL, "the daemon is draining");
     call_end(call);

@@ -9,7 +9,8 @@
 
 #include "tests/lib/check.h"
 
-CASE(moved, "a path that leads to another folder, or nowhere, is not the one that was noted")
+CASE(moved,
+     "a path that leads to another folder, or nowhere, is not the one that was noted")
 {
     char directory[] = "/tmp/held_path.XXXXXX", folder[64], moved[64];
     struct failure failure = {0};
