@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import trit  # noqa: E402
 import trit.torch as tt  # noqa: E402
+from trit import _torch_projection  # noqa: E402
 
 
 class Counting(trit.Client):
@@ -206,8 +207,13 @@ def test_a_pass_that_fails_leaves_nothing(counting):
 def test_a_projection_is_kept_without_gradients(counting, monkeypatch, by_rpc, mode):
     model, plain = made(counting if by_rpc else None), made()
     local = []
-    project = tt._local
-    monkeypatch.setattr(tt, "_local", lambda *args: local.append(1) or project(*args))
+    project = _torch_projection.project
+
+    def counted(*args):
+        local.append(1)
+        return project(*args)
+
+    monkeypatch.setattr(_torch_projection, "project", counted)
 
     def projected():
         calls, here = counting.since(), len(local)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from .torch import _read, _remove, _Ternary, _write
+from ._torch_layers import Ternary, weight_property
 
 __all__ = ["Conv1D", "TernaryConv1D"]
 
 
-class TernaryConv1D(_Ternary, Conv1D):
+class TernaryConv1D(Ternary, Conv1D):
     """Computes y = x @ Wt + bias, where Wt is the projection of the latent `weight`.
 
     `convert` makes it of a Conv1D.
@@ -36,7 +36,7 @@ class TernaryConv1D(_Ternary, Conv1D):
         torch.Size([2, 10])
     """
 
-    weight = property(_read, _write, _remove)
+    weight = weight_property
     turned = True
 
     def forward(self, x: Tensor) -> Tensor:

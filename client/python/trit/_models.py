@@ -21,7 +21,7 @@ def of_model(source: Any, options: Options) -> Tuple[Any, Options]:
     if torch is None or not isinstance(source, torch.nn.Module):
         return source, options
     from ._export import group_size_of, layers_of, patterns, turned
-    from .torch import _Ternary
+    from ._torch_layers import Ternary
 
     for name in ("include", "exclude", "group_size", "transposed"):
         if getattr(options, name) is not None:
@@ -30,7 +30,7 @@ def of_model(source: Any, options: Options) -> Tuple[Any, Options]:
                 "groups; leave it out",
                 name,
             )
-    layers = layers_of(source, (_Ternary,))
+    layers = layers_of(source, (Ternary,))
     # Latents that look ternary are latents nevertheless.
     chosen = options._replace(
         include=patterns(layers), transposed=patterns(turned(layers)) or None, again=True

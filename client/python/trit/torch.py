@@ -21,23 +21,22 @@ Example:
 
 from __future__ import annotations
 
-import functools
 import sys
-import warnings
-from typing import Any, Callable, Dict, Iterator, Literal, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import _export, _passes
+from . import _export, _passes, _torch_projection
 from ._arguments import PathLike, flag, member, positive, wrong_type
 from ._arrays import memory_is_freed
 from ._retry import Fallback, check_fallback, projected
 from ._selection import Patterns
-from ._weight import TernaryParameter, adopt, plain, uncompiled
+from ._torch_candidates import find
+from ._torch_layers import OnNaN, Ternary, project_all, turn, weight_property
+from ._weight import plain, uncompiled
 from .client import Client
-from .conversion import ALREADY, LORA_STAYS, Candidate, Conversion, Plan, is_lora
+from .conversion import Conversion, Plan
 from .errors import InvalidArgument
 from .reports import Report, Shard
 from .types import (
@@ -68,9 +67,6 @@ __all__ = [
     "verify_every",
     "verify_ternary_weights",
 ]
-
-
-OnNaN = Literal["raise", "warn"]
 
 
 def _on_nan(nan: OnNaN) -> OnNaN:
@@ -110,73 +106,12 @@ def project_local(
         raise wrong_type("latent", "a torch.Tensor", latent)
     group_size = positive(group_size, "group_size")
     exact = member(PartialGroup, partial_group, "partial_group") == PartialGroup.EXACT
-    return _local(latent, group_size, exact)[0]
-
-
-_LANES = 16  # kernels/NUMERICS.md: the sum of a group has 16 lanes
-
-
-def _sum_of_lanes(values: Tensor) -> Tensor:
-    """f64 [..., elements] to [...], in the order of the numeric contract."""
-    padded = F.pad(values, (0, -values.shape[-1] % _LANES))
-    lanes = padded.reshape(*values.shape[:-1], -1, _LANES)
-    total = lanes[..., 0, :]
-    for i in range(1, lanes.shape[-2]):
-        total = total + lanes[..., i, :]
-    half = _LANES // 2
-    while half:
-        total = total[..., :half] + total[..., half:]
-        half //= 2
-    return total[..., 0]
-
-
-def _local(latent: Tensor, group_size: int, exact: bool = False) -> Tuple[Tensor, Tensor]:
-    """The projection in torch, and its scales in f32."""
-    columns = latent.shape[-1]
-    # Contiguous, as the daemon's results are; see below.
-    rows = plain(latent).detach().reshape(-1, columns).contiguous().double()
-    width = min(group_size, columns)  # zeros beyond a row do not change its sums
-    short = -columns % width
-    padded = F.pad(rows, (0, short)).reshape(rows.shape[0], -1, width)
-    divisor = torch.full(
-        padded.shape[1:2], float(group_size), dtype=torch.float64, device=rows.device
-    )
-    if exact and columns % group_size:
-        divisor[-1] = columns % group_size
-    scales = (_sum_of_lanes(padded.abs()) / divisor).float()
-    s = scales.double().unsqueeze(-1)
-    nonzero = (2 * padded.abs() > s).float()
-    # The scale is rounded once to the output's type; a zero keeps its weight's sign.
-    rounded = scales.to(latent.dtype).float().unsqueeze(-1)
-    dense = torch.copysign(nonzero * rounded, padded.float()).reshape(rows.shape[0], -1)
-    if short:
-        # Without a clone the rows would keep their padding. For such a stride a matrix
-        # product may use another kernel, whose last bits differ.
-        dense = dense[:, :columns].clone(memory_format=torch.contiguous_format)
-    return dense.to(latent.dtype).reshape(latent.shape), scales
-
-
-class _Projection(torch.autograd.Function):
-    """Forward is the projection. Backward returns the gradient unchanged."""
-
-    @staticmethod
-    def forward(*args: Any) -> Tensor:
-        latent, project = args[-2:]  # torch 1.13 passes the context before them
-        ternary: Tensor = project(latent)
-        return ternary
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Does nothing, but torch.func requires it."""
-
-    @staticmethod
-    def backward(ctx: Any, grad_ternary: Tensor) -> Tuple[Tensor, None]:
-        return grad_ternary, None
+    return _torch_projection.project(latent, group_size, exact)[0]
 
 
 @uncompiled
 def _apply_uncompiled(latent: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
-    ternary: Tensor = _Projection.apply(latent, project)
+    ternary: Tensor = _torch_projection.StraightThrough.apply(latent, project)
     return ternary
 
 
@@ -223,7 +158,7 @@ def ternary_projection(
             client, lambda: by_daemon(w), lambda: project_local(w, group_size, partial_group)
         )
 
-    apply = _Projection.apply if client is None else _apply_uncompiled
+    apply = _torch_projection.StraightThrough.apply if client is None else _apply_uncompiled
     result: Tensor = apply(plain(latent), project)
     return result
 
@@ -231,162 +166,7 @@ def ternary_projection(
 # ---- layers ---------------------------------------------------------------------------
 
 
-class _Ternary(nn.Module):
-    """What both layers share.
-
-    `weight` is the latent Parameter. A product with it uses the ternary weights, whoever
-    multiplies; see trit._weight.
-    """
-
-    group_size: int
-    client: Optional[Client]
-    nan: OnNaN = "raise"
-    fallback: Fallback = None
-    dotted_name: str = ""  # in the model that was converted, for messages
-    turned: bool = False  # the weight is [in, out], so that groups lie along its columns
-
-    def _latent(self) -> Tensor:
-        latent = self._parameters.get("weight")
-        if latent is None:
-            latent = self.__dict__.get("weight")  # of torch.nn.utils.prune and the like
-        return self.weight if latent is None else latent  # None: a parametrization's
-
-    def ternary_weight(self) -> Tensor:
-        """Projects the latents, as each forward pass does.
-
-        Returns:
-            The ternary weights, of the shape and dtype of `weight`.
-
-        Raises:
-            Error: The call to the daemon failed.
-
-        Example:
-            >>> layer = trit.torch.TernaryLinear(256, 10, client=client)
-            >>> client.verify(layer.ternary_weight()).is_ternary
-            True
-        """
-        if self.client is None and _passes.compiling():
-            rows = _rows(self, self._latent())
-            return _rows(self, ternary_projection(rows, group_size=self.group_size))
-        return _projected(self)
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if not keep_vars and f"{prefix}weight" in destination:
-            destination[f"{prefix}weight"] = plain(destination[f"{prefix}weight"])
-
-    def extra_repr(self) -> str:
-        """The line that torch shows for the layer.
-
-        Returns:
-            The sizes and the group size.
-
-        Example:
-            >>> trit.torch.TernaryLinear(256, 10).extra_repr()
-            'in_features=256, out_features=10, bias=True, group_size=128'
-        """
-        return f"{super().extra_repr()}, group_size={self.group_size}"
-
-
-def _rows(layer: _Ternary, weight: Tensor) -> Tensor:
-    """A layer's weight as [out, in], or back.
-
-    Either way the result of a projection is contiguous as [out, in], because the kernel that a
-    matrix product chooses may depend on it.
-    """
-    return weight.t() if layer.turned else weight
-
-
-@uncompiled
-def _projected(layer: _Ternary) -> Tensor:
-    """The projection of a layer's latents: one that is kept, or a new one."""
-    latent = layer._latent()
-    if type(latent) is nn.Parameter:
-        adopt(latent, layer)
-
-    def project(w: Tensor) -> Tensor:
-        return _project(layer, w) if ternary is None else ternary
-
-    ternary = None
-    if torch.jit.is_tracing():
-        warnings.warn(
-            f"{layer.dotted_name or type(layer).__name__}: the trace keeps the ternary weights "
-            "of now, whatever becomes of the latents; trit.torch.materialize(model) is made for "
-            "tracing and export",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    if _passes.keepable(latent):
-        size, recorded = layer.group_size, _passes.tracked(latent)
-        ternary = _passes.recall(latent, size, recorded)
-        if ternary is None and recorded and layer.client is not None:
-            root = _passes.start_backward(latent)
-            if root is not None:
-                _project_all(root, again=True)
-                ternary = _passes.recall(latent, size, recorded)
-        if ternary is None:
-            # Inference tensors have no version counter and cannot be used while training.
-            with torch.inference_mode(False), torch.no_grad():
-                ternary = _project(layer, plain(latent).detach())
-                ternary = _passes.remember(latent, size, recorded, ternary)
-        if not recorded:
-            return ternary
-    result: Tensor = _Projection.apply(plain(latent), project)
-    return result
-
-
-def _project(layer: _Ternary, w: Tensor) -> Tensor:
-    """Projects as the layer says; latents that are not finite raise or warn."""
-    client, size, rows = layer.client, layer.group_size, _rows(layer, w)
-
-    def by_daemon() -> Optional[Tensor]:
-        assert client is not None
-        made: Tensor = client.project(rows, group_size=size, report=ReportDetail.NONE).data
-        return made
-
-    refused = None
-    try:
-        made = projected(client, by_daemon, lambda: None, layer.fallback)
-    except InvalidArgument as error:
-        made, refused = None, error
-    if made is not None:
-        return _rows(layer, made)
-    ternary, scales = _local(rows, size)
-    ternary = _rows(layer, ternary)
-    if type(w) is not Tensor or w.is_meta or bool(torch.isfinite(scales).all()):
-        if refused is not None:
-            raise refused
-        return ternary
-    wrong = torch.isfinite(w.reshape(-1)).logical_not().nonzero()
-    text = (
-        f"{layer.dotted_name or type(layer).__name__}.weight: {len(wrong)} of {w.numel()} "
-        f"latents are NaN or infinite, the first at flat index {int(wrong[0])}"
-    )
-    if layer.nan == "raise":
-        raise InvalidArgument(text, "weight") from refused
-    warnings.warn(f"{text}; their groups are NaN", RuntimeWarning, stacklevel=2)
-    return ternary
-
-
-def _read(self: _Ternary) -> Tensor:
-    latent = self._parameters.get("weight")
-    if latent is None:
-        latent = self.__dict__.get("weight")
-    if latent is None:
-        raise AttributeError(f"{type(self).__name__} has no weight")
-    return adopt(latent, self)
-
-
-def _write(self: _Ternary, computed: Tensor) -> None:
-    """Stores what a hook computes; torch stores a Parameter itself."""
-    self.__dict__["weight"] = computed
-
-
-def _remove(self: _Ternary) -> None:
-    self.__dict__.pop("weight", None)
-
-
-class TernaryLinear(_Ternary, nn.Linear):
+class TernaryLinear(Ternary, nn.Linear):
     """Computes y = x @ Wt.T + bias, where Wt is the projection of the latent `weight`.
 
     Attributes:
@@ -405,7 +185,7 @@ class TernaryLinear(_Ternary, nn.Linear):
         torch.Size([2, 10])
     """
 
-    weight = property(_read, _write, _remove)
+    weight = weight_property
 
     def __init__(
         self,
@@ -474,7 +254,7 @@ class TernaryLinear(_Ternary, nn.Linear):
         return F.linear(x, self.ternary_weight(), self.bias)
 
 
-class TernaryEmbedding(_Ternary, nn.Embedding):
+class TernaryEmbedding(Ternary, nn.Embedding):
     """Gives rows of the projection of the latent `weight` by id.
 
     Attributes:
@@ -492,7 +272,7 @@ class TernaryEmbedding(_Ternary, nn.Embedding):
         torch.Size([3, 256])
     """
 
-    weight = property(_read, _write, _remove)
+    weight = weight_property
 
     def __init__(
         self,
@@ -596,101 +376,6 @@ def _kinds() -> Dict[type, type]:
     return {**_KINDS, Conv1D: TernaryConv1D}
 
 
-def _find(model: nn.Module) -> Iterator[Candidate]:
-    """The modules that hold a matrix of weights."""
-    kinds = tuple(_kinds())
-    for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, nn.utils.parametrize.ParametrizationList):
-            continue  # the layer whose weight it computes is reported instead
-        matrices = [
-            key
-            for key, one in module._parameters.items()
-            if one is not None and not _is_vector(one)
-        ]
-        if isinstance(module, _Ternary):
-            yield Candidate(name, ALREADY, quiet=True)
-        elif is_lora(name) and matrices:
-            yield Candidate(name, LORA_STAYS)
-        elif type(module) is nn.Embedding and (
-            module.max_norm is not None or module.scale_grad_by_freq or module.sparse
-        ):
-            yield Candidate(
-                name,
-                "an embedding with max_norm, scale_grad_by_freq or sparse has no ternary equal",
-                refused=True,
-            )
-        elif isinstance(module, kinds):
-            yield Candidate(name, _why_not(module))
-        elif isinstance(module, nn.MultiheadAttention):
-            yield Candidate(
-                name,
-                f"nn.MultiheadAttention multiplies by its own {', '.join(matrices)}: "
-                "to have it ternary, write it with nn.Linear layers",
-            )
-        elif matrices:
-            yield Candidate(
-                name,
-                f"{type(module).__name__} holds {', '.join(matrices)} itself: only "
-                "nn.Linear, nn.Embedding and Conv1D of transformers are converted",
-            )
-        elif _is_quantized(module):
-            yield Candidate(
-                name,
-                f"{type(module).__name__} holds its weight quantized: convert the "
-                "model before that is done",
-            )
-
-
-def _is_quantized(module: nn.Module) -> bool:
-    """Whether its weight is a buffer, as in GPTQ's layers, or packed behind a method.
-
-    The latter is what torch's own quantized layers have.
-    """
-    return callable(getattr(type(module), "weight", None)) or any(
-        "weight" in key and one is not None and one.ndim > 1
-        for key, one in module._buffers.items()
-    )
-
-
-def _is_vector(parameter: Tensor) -> bool:
-    return not isinstance(parameter, nn.parameter.UninitializedParameter) and parameter.ndim < 2
-
-
-def _why_not(module: nn.Module) -> Optional[str]:
-    """Why a linear layer or an embedding cannot be converted; None if it can."""
-    kind, weight = type(module), module._parameters.get("weight")
-    if nn.utils.parametrize.is_parametrized(module) or weight is None:
-        return (
-            "its weight is computed by a parametrization, weight_norm or the like: remove "
-            "that first, or make its factors nn.Linear layers"
-        )
-    if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear):
-        return (
-            "it belongs to nn.MultiheadAttention, which multiplies by its weight itself: to "
-            "have it ternary, write the attention with nn.Linear layers"
-        )
-    if isinstance(weight, nn.parameter.UninitializedParameter):
-        return f"{kind.__name__} has no weight yet: run the model once, then convert"
-    if kind not in _kinds():
-        base = next(one.__name__ for one in _kinds() if isinstance(module, one))
-        base = f"nn.{base}" if base in ("Linear", "Embedding") else base
-        return (
-            f"{kind.__name__} is a subclass of {base} and may use its weight in its own way: "
-            f"replace it by {base}"
-            + (f", or by trit.torch.Ternary{base[3:]}" if base.startswith("nn.") else "")
-        )
-    if type(weight) not in (nn.Parameter, TernaryParameter):
-        return f"its weight is a {type(weight).__name__}, not an nn.Parameter"
-    if weight.dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        return f"its weight is {weight.dtype}: only float32, float16 and bfloat16 are projected"
-    if "forward" in module.__dict__:
-        return (
-            "its forward was replaced on the object, and would go on using the latents: "
-            "convert before that is done"
-        )
-    return None
-
-
 def convert(
     model: nn.Module,
     include: Patterns = None,
@@ -756,18 +441,18 @@ def convert(
     group_size, nan = positive(group_size, "group_size"), _on_nan(nan)
     fallback = check_fallback(fallback)
     modules = dict(model.named_modules(remove_duplicate=False))
-    plan = Plan(_find(model), modules, include, exclude)
+    plan = Plan(find(model, tuple(_kinds())), modules, include, exclude)
     owners: Dict[int, str] = {}
     for name in plan.chosen:
         module = modules[name]
-        if not isinstance(module, _Ternary):  # else it occurs twice in the model
+        if not isinstance(module, Ternary):  # else it occurs twice in the model
             module.__class__ = _kinds()[type(module)]
             module.group_size, module.client = group_size, client
             module.nan, module.fallback = nan, fallback
         owners.setdefault(id(module.weight), name)
     for module in modules.values():
         if isinstance(module, nn.TransformerEncoder) and any(
-            isinstance(one, _Ternary) for one in module.modules()
+            isinstance(one, Ternary) for one in module.modules()
         ):
             # Nested tensors need torch's fast path in all layers of the encoder.
             module.enable_nested_tensor = module.use_nested_tensor = False
@@ -794,9 +479,9 @@ def _check_model(model: nn.Module) -> None:
 def _watch(model: nn.Module) -> None:
     """Gives layers their names, and makes each call of the model a pass."""
     for name, module in model.named_modules():
-        if isinstance(module, _Ternary):
+        if isinstance(module, Ternary):
             module.dotted_name = name
-    if not isinstance(model, _Ternary):
+    if not isinstance(model, Ternary):
         _passes.hook(model, _before, _after)
 
 
@@ -813,14 +498,14 @@ def _after(model: nn.Module, _args: Any, _output: Any) -> None:
 
 
 def _by_rpc(model: nn.Module) -> bool:
-    return any(isinstance(one, _Ternary) and one.client is not None for one in model.modules())
+    return any(isinstance(one, Ternary) and one.client is not None for one in model.modules())
 
 
 @uncompiled
 def _begin(model: nn.Module) -> None:
     _passes.start(model)
     try:
-        _project_all(model)
+        project_all(model)
     except BaseException:
         _passes.stop(model)
         raise
@@ -829,47 +514,6 @@ def _begin(model: nn.Module) -> None:
 @uncompiled
 def _end(model: nn.Module) -> None:
     _passes.stop(model)
-
-
-def _project_all(model: nn.Module, again: bool = False) -> None:
-    """Projects by RPC what is not kept, in one call for each client and group size.
-
-    With `again`, only what backward passes have computed again before.
-    """
-    batches: Dict[Any, Tuple[Client, Dict[int, Tensor]]] = {}
-    owners: Dict[int, _Ternary] = {}
-    for layer in model.modules():
-        if not isinstance(layer, _Ternary) or layer.client is None:
-            continue
-        latent = layer._parameters.get("weight")
-        if type(latent) is nn.Parameter:
-            adopt(latent, layer)
-        # FSDP keeps parts of latents, of rank 1, between its own calls.
-        if not _passes.keepable(latent) or plain(latent).ndim != 2 or plain(latent).is_meta:
-            continue
-        _passes.belongs(latent, model)
-        if again and not _passes.is_recomputed(latent):
-            continue
-        if _passes.recall(latent, layer.group_size, _passes.tracked(latent)) is None:
-            key = id(layer.client), layer.group_size, layer.fallback
-            batches.setdefault(key, (layer.client, {}))[1][id(latent)] = latent
-            owners[id(latent)] = layer
-    for (_, size, fallback), (client, latents) in batches.items():
-        if len(latents) < 2:
-            continue  # the layer calls
-        recorded = {place: _passes.tracked(one) for place, one in latents.items()}
-        with torch.inference_mode(False), torch.no_grad():
-            try:
-                these = [_rows(owners[place], plain(one)) for place, one in latents.items()]
-                call = functools.partial(client.project_batch, these, group_size=size)
-                made = projected(client, call, lambda: None, fallback)
-            except InvalidArgument:
-                continue  # the layer whose latents are at fault calls, and says so
-            if made is None:
-                continue  # the layers project in torch
-            for (place, latent), ternary in zip(latents.items(), made):
-                ternary = _rows(owners[place], ternary)
-                _passes.remember(latent, size, recorded[place], ternary)
 
 
 def invalidate(model: nn.Module) -> None:
@@ -897,7 +541,7 @@ def invalidate(model: nn.Module) -> None:
     """
     _check_model(model)
     for module in model.modules():
-        if isinstance(module, _Ternary):
+        if isinstance(module, Ternary):
             _passes.forget(module._latent())
 
 
@@ -946,7 +590,7 @@ def export(
     _check_model(model)
     check_client(client)
     kind = member(Encoding, encoding, "encoding")
-    layers = _export.layers_of(model, (_Ternary,))
+    layers = _export.layers_of(model, (Ternary,))
     daemon = client or next((one.module.client for one in layers if one.module.client), None)
     if daemon is None:
         _export.export_locally(model, path, layers, kind, flag(force, "force"))
@@ -986,8 +630,8 @@ def load(model: nn.Module, path: PathLike, *, client: Optional[Client] = None) -
     """
     _check_model(model)
     check_client(client)
-    own = (one.client for one in model.modules() if isinstance(one, _Ternary) and one.client)
-    _export.load(model, path, client or next(own, None), (_Ternary,), project_local)
+    own = (one.client for one in model.modules() if isinstance(one, Ternary) and one.client)
+    _export.load(model, path, client or next(own, None), (Ternary,), project_local)
     return model
 
 
@@ -1024,7 +668,7 @@ def materialize(model: nn.Module) -> nn.Module:
 
 def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
     for name, module in model.named_modules():
-        if not isinstance(module, _Ternary):
+        if not isinstance(module, Ternary):
             continue
         latent = plain(module.weight).detach()
         shard, refused = None, ""
@@ -1040,7 +684,7 @@ def _ternary_layers(model: nn.Module) -> Iterator[Latents]:
                 "FSDP.summon_full_params(model), or use fully_shard"
             )
         if not refused:
-            latent = _rows(module, latent)
+            latent = turn(module, latent)
         yield Latents(name, latent, module.group_size, module.client, shard, refused)
 
 
@@ -1073,7 +717,7 @@ def set_client(model: nn.Module, client: Optional[Client]) -> None:
     """
     check_client(client)
     for module in model.modules():
-        if isinstance(module, _Ternary):
+        if isinstance(module, Ternary):
             module.client = client
     _watch(model)
 

@@ -23,9 +23,9 @@ from . import torch as _torch
 from ._arguments import c_text, flag, positive, wrong_type
 from ._retry import Fallback
 from ._selection import Patterns, patterns_of
+from ._torch_layers import OnNaN
 from .client import Client
 from .reports import Report
-from .torch import OnNaN
 from .types import GROUP_SIZE
 from .verification import VerifyEvery, check_client
 
