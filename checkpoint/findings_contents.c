@@ -151,6 +151,12 @@ static void add_unknown(struct file_findings *findings, const struct contents *c
                          "has it; --exclude leaves it out");
         return;
     }
+    if (type_holds(entry->type, TRIT_ENCODING_DENSE)) {
+        finding_set_hint(added,
+                         "a vector that may hold flattened weights, as FSDP's shards do; "
+                         "save them in their own shapes, or --exclude leaves it out");
+        return;
+    }
     list_encodings(encodings, sizeof(encodings), entry);
     snprintf(
         text, sizeof(text),

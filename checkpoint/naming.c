@@ -411,17 +411,24 @@ static const char *const integer_leaves[] = {
     NULL,
 };
 
+/* Weights that were flattened, as FSDP shards them, are a vector. Other vectors have a value for
+ * each feature, or for each token of a vocabulary. */
+enum { VECTOR_VALUES_MAX = 1 << 18 };
+
 bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
 {
     struct name name;
 
-    if (type_is_float(entry->type) || entry->bytes == 0)
+    if (entry->bytes == 0)
         return false;
     name_split(&name, entry->name);
     if (strcmp(entry->type->name, "BOOL") == 0 && !matches(name.leaf, weight_leaves))
         return false;
     if (matches(name.leaf, integer_leaves) || matches(name.leaf, other_leaves))
         return false;
+    if (type_is_float(entry->type))
+        return role == ROLE_OTHER && entry->rank == 1 &&
+               entry->shape[0] > VECTOR_VALUES_MAX && !name_is_packing_table(entry->name);
     switch (role) {
     case ROLE_LINEAR:
     case ROLE_EMBEDDING:

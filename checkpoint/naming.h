@@ -30,9 +30,10 @@ enum tensor_role tensor_role(const struct tensor_table *table,
 /* True for the roles whose tensors are layers by default: linear, embedding, head. */
 bool role_is_layer(enum tensor_role role);
 
-/* Can a tensor of this role that is not F32, F16 or BF16 hold weights of a layer? True for
- * packed and small types unless the name says what else they are for: masks, indices and
- * counters. Truth values (BOOL) and tensors of rank 1 do if they are called "weight". */
+/* Can a tensor of this role hold weights of a layer, though it is none? True for packed and
+ * small types unless the name says what else they are for: masks, indices and counters. Truth
+ * values (BOOL) and tensors of rank 1 do if they are called "weight". Of F32, F16 and BF16 it
+ * is true for vectors that are as long as flattened weights. */
 bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
 
 /* Why a tensor with the name or the size of layers is none that can be read: it is called like

@@ -118,7 +118,12 @@ CASE(
         {"b.blocks", "U8", 4, 2, 34, true},
         {"c.weight", "U8", 4096, 0, 0, true}, /* a matrix, flattened */
         {"c.w", "F64", 4, 4, 0, true},
-        {"d.qzeros", "I32", 4, 4, 0, true}, /* a table without a weight */
+        {"d.qzeros", "I32", 4, 4, 0, true},           /* a table without a weight */
+        {"d.fc1.weight", "BF16", 262145, 0, 0, true}, /* flattened by FSDP */
+        {"e.fc1.weight", "BF16", 262144, 0, 0, false},
+        {"d.norm.weight", "BF16", 262145, 0, 0, false},
+        {"d.fc1.bias", "BF16", 262145, 0, 0, false},
+        {"d.scales", "F32", 262145, 0, 0, false},
     };
     struct file file;
 
