@@ -62,6 +62,8 @@ static const struct {
     {"q_invperm", HAS_OTHER},
     {"q_perm", HAS_OTHER},
     {"codebooks", HAS_OTHER},
+    {"tables", HAS_OTHER}, /* HIGGS */
+    {"tables2", HAS_OTHER},
     {"s", HAS_OTHER},   /* Marlin */
     {"suh", HAS_OTHER}, /* EXL3 */
     {"svh", HAS_OTHER},

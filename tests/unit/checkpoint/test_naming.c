@@ -77,7 +77,7 @@ CASE(knows_what_stays,
         "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
-        "l.SCB", "scales", "l.scale_packed", "l.wscales");
+        "l.SCB", "scales", "l.scale_packed", "l.wscales", "l.tables", "l.tables2");
     ALL(ROLE_OTHER, "mamba.A_log", "blk.0.ssm_a", "attn.causal_mask", "position.x_ids");
     expect(ROLE_OTHER, "vector", 8, 0, 0);
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
