@@ -11,7 +11,7 @@ static void job_run(struct job *pool_job)
     uint64_t begin_ns = clock_monotonic_ns();
 
     job->run(job);
-    job->ns = clock_monotonic_ns() - begin_ns;
+    job->ns = job->spent_ns + clock_monotonic_ns() - begin_ns;
 }
 
 static void job_done(struct job *pool_job)

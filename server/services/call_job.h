@@ -18,7 +18,8 @@ struct call_job {
     struct job job;       /* do not touch it before done() */
     struct ticket ticket; /* of call_submit */
     uint64_t units;       /* likewise */
-    uint64_t ns;          /* valid in done(): what run() took */
+    uint64_t spent_ns;    /* on the job before run() */
+    uint64_t ns;          /* valid in done(): what the job took */
 };
 
 /* The flow of the call's connection for work of this cost. NULL: it has none. */

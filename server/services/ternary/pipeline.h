@@ -2,8 +2,8 @@
 /* The path of a tensor through a call: bytes, tiles, pool, merge, reply.
  *
  * Each byte is copied once, into its tile; of memory that the client shares, by the tile's
- * worker (regions.h). A full tile goes to the pool while the upload
- * continues. Tiles come back in any order and are merged in tile order. At most
+ * worker (regions.h); small projections are not copied (pipeline_direct.c). A full tile goes
+ * to the pool while the upload continues. Tiles come back in any order and are merged in tile order. At most
  * in_flight_max tiles are between the pool and the socket; above that the peer gets no
  * credit. */
 #ifndef TERNARY_PIPELINE_H
@@ -48,6 +48,8 @@ struct input {
     /* Takes bytes that are counted already, in place of tiles that are filled; reads each
      * byte once. NULL: tiles are filled. May end the call. -1: call->failure. */
     int (*fill)(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
+    /* The same for bytes that have arrived, which nobody else changes. NULL: none such. */
+    int (*direct)(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
 };
 
 /*   PLANNING --pipeline_start--> FILLING --pipeline_request_done--> MERGING
@@ -112,6 +114,10 @@ const struct input *pipeline_latents(const struct pipeline *pipeline);
 /* With pipeline->task filled: prepares the merge and the inputs, and opens the write of
  * the report if it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
+
+/* After pipeline_start of a unary call: a small projection is computed where its bytes were
+ * received, if that gives the same. */
+void pipeline_direct_start(struct pipeline *pipeline);
 
 /* The tensor's own header came after its reference. The shape is the same; the element
  * type may differ. */

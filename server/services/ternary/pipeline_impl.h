@@ -8,6 +8,14 @@
 /* The tile that the input fills next. NULL: no memory. */
 struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
 
+/* Whether the loop computes tiles of so many elements by itself; whether it does so because
+ * the tensor is tiny. */
+bool pipeline_computes_here(const struct pipeline *pipeline, uint64_t elements);
+bool pipeline_is_tiny(const struct pipeline *pipeline);
+
+/* The input's part of a tile is complete. */
+int pipeline_filled(struct pipeline *pipeline, struct input *input, struct tile *tile);
+
 /* Gives a full tile to the pool, or computes it here. A tile whose bytes the worker copies may
  * wait for more of them, until pipeline_submit_bundle. -1: no memory. */
 int pipeline_submit(struct pipeline *pipeline, struct tile *tile);

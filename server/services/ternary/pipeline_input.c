@@ -100,11 +100,11 @@ bool pipeline_tile_is_empty(struct pipeline *pipeline, const struct input *input
     return *fill_target_of(pipeline, input, tile).filled == 0;
 }
 
-/* The input's part of a tile is complete. */
-static int filled(struct pipeline *pipeline, struct input *input, struct tile *tile)
+int pipeline_filled(struct pipeline *pipeline, struct input *input, struct tile *tile)
 {
     advance(pipeline, input);
-    return tile_full(pipeline, tile) ? pipeline_submit(pipeline, tile) : 0;
+    return tile->direct || tile_full(pipeline, tile) ? pipeline_submit(pipeline, tile)
+                                                     : 0;
 }
 
 int pipeline_fill_from(struct pipeline *pipeline, struct input *input, struct tile *tile,
@@ -117,7 +117,7 @@ int pipeline_fill_from(struct pipeline *pipeline, struct input *input, struct ti
     else
         tile->reference_source = source;
     *target.filled = target.bytes;
-    return filled(pipeline, input, tile);
+    return pipeline_filled(pipeline, input, tile);
 }
 
 void pipeline_received(struct pipeline *pipeline, struct input *input, uint64_t count)
@@ -130,8 +130,10 @@ int pipeline_feed(struct pipeline *pipeline, struct input *input, const uint8_t 
                   size_t count)
 {
     pipeline_received(pipeline, input, count);
-    return input->fill ? input->fill(pipeline, bytes, count)
-                       : pipeline_fill(pipeline, input, bytes, count);
+    if (input->fill)
+        return input->fill(pipeline, bytes, count);
+    return input->direct ? input->direct(pipeline, bytes, count)
+                         : pipeline_fill(pipeline, input, bytes, count);
 }
 
 int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t *bytes,
@@ -159,7 +161,7 @@ int pipeline_fill(struct pipeline *pipeline, struct input *input, const uint8_t 
         count -= taken;
         if (*fill_target.filled < fill_target.bytes)
             continue;
-        if (filled(pipeline, input, tile) < 0)
+        if (pipeline_filled(pipeline, input, tile) < 0)
             return -1;
         if (call->state == CALL_ENDED || call->state == CALL_CLOSED)
             return 0;

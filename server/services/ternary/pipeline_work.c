@@ -337,7 +337,7 @@ static void tiles_computed(struct call_job *job)
 }
 
 /* What it takes says little about the cost of an element. */
-static bool is_tiny(const struct pipeline *pipeline)
+bool pipeline_is_tiny(const struct pipeline *pipeline)
 {
     return pipeline->task.op == TASK_PASS ||
            pipeline->task.plan.in_bytes <= INLINE_TINY_BYTES_MAX;
@@ -345,16 +345,16 @@ static bool is_tiny(const struct pipeline *pipeline)
 
 /* Too little work for the pool: the tile is in the cache of the loop's core, and to wake a
  * worker and be woken by it takes about as long as the work. */
-static bool computed_here(const struct pipeline *pipeline, const struct tile *tile)
+bool pipeline_computes_here(const struct pipeline *pipeline, uint64_t elements)
 {
     const struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
 
-    if (is_tiny(pipeline))
+    if (pipeline_is_tiny(pipeline))
         return true;
     return pipeline->task.plan.in_bytes <= config->inline_bytes_max &&
-           turns_cost_ns(pool_turns(config->pool), call->method_id,
-                         tile->span.elements) <= INLINE_TILE_NS_MAX;
+           turns_cost_ns(pool_turns(config->pool), call->method_id, elements) <=
+               INLINE_TILE_NS_MAX;
 }
 
 /* The output of a unary call has its place in the region of the reply. */
@@ -405,7 +405,8 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
 {
     struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
-    const bool here = computed_here(pipeline, tile);
+    const bool here =
+        tile->direct || pipeline_computes_here(pipeline, tile->span.elements);
 
     if (!here && call_admit(call, tile->span.elements) < 0)
         return -1;
@@ -422,8 +423,10 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     if (pipeline->in_flight >= pipeline->in_flight_max)
         call_throttle(call, THROTTLE_TILES, true);
     tile->behind = NULL;
-    tile->job =
-        (struct call_job){.call = call, .run = compute_tiles, .done = tiles_computed};
+    tile->job = (struct call_job){.call = call,
+                                  .run = compute_tiles,
+                                  .done = tiles_computed,
+                                  .spent_ns = tile->direct_ns};
     if (!here && tile->in_source && pipeline->regions->taking) {
         bundle_add(pipeline, tile);
         return 0;
@@ -431,7 +434,7 @@ int pipeline_submit(struct pipeline *pipeline, struct tile *tile)
     state_move(&tile_states, &tile->state, TILE_RUNNING);
     if (here)
         call_submit_inline(&tile->job, config->pool,
-                           is_tiny(pipeline) ? 0 : tile->span.elements);
+                           pipeline_is_tiny(pipeline) ? 0 : tile->span.elements);
     else
         call_submit(&tile->job, config->pool, tile->span.elements);
     return 0;

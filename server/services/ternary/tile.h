@@ -62,6 +62,10 @@ struct tile {
     struct block in, reference, out, side;
     bool shares_in; /* `out` and `side` are in the block of `in`, behind its bytes */
     size_t in_filled, reference_filled;
+    /* The loop computes groups as they arrive (pipeline_direct.c), and `in` has at most one of
+     * them. */
+    bool direct;
+    uint64_t direct_groups, direct_ns; /* computed already, and what it took */
     /* Memory of the client (regions.h) that the worker copies to `in` and `reference` first;
      * NULL: they are filled. */
     const uint8_t *in_source, *reference_source;

@@ -23,8 +23,8 @@ static const uint8_t *next_source(const struct tile *tile,
                : NULL;
 }
 
-static void range_ternarize(struct tile *tile, const struct task *task,
-                            const struct group_range *range)
+void tile_ternarize(struct tile *tile, const struct task *task,
+                    const struct group_range *range, const uint8_t *in)
 {
     bool has_out = task->plan.spec.has_out && !task_interleaves(task);
     struct ternary_counts counts;
@@ -33,7 +33,7 @@ static void range_ternarize(struct tile *tile, const struct task *task,
         .count = (size_t)range->count,
         .group_len = range->group_len,
         .divisor = range->divisor,
-        .in = tile->in.bytes + range->in_offset,
+        .in = in,
         .encoding = has_out ? task->plan.spec.out : TRIT_ENCODING_DENSE,
         .scales = tile->scales + range->first_group,
         .codes = tile->codes ? tile->codes + range->code_offset : NULL,
@@ -222,11 +222,12 @@ void tile_compute(struct tile *tile, const struct task *task)
         compute_pieces(tile, task);
     else
         tile_read_trits(tile, task, 0, (size_t)tile->span.elements);
-    while (task->op != TASK_PASS && !task->in_pieces && !task_cancelled(task) &&
+    while (task->op != TASK_PASS && !task->in_pieces && !tile->direct &&
+           !task_cancelled(task) &&
            plan_next_range(&task->plan, &tile->span, &at, &range)) {
         switch (task->op) {
         case TASK_TERNARIZE:
-            range_ternarize(tile, task, &range);
+            tile_ternarize(tile, task, &range, tile->in.bytes + range.in_offset);
             break;
         case TASK_VERIFY:
             check_block_scales(tile, task, &range);
@@ -244,5 +245,5 @@ void tile_compute(struct tile *tile, const struct task *task)
     }
     if (!task_cancelled(task))
         finish(tile, task);
-    tile->kernel_ns = clock_monotonic_ns() - begin;
+    tile->kernel_ns = tile->direct_ns + clock_monotonic_ns() - begin;
 }
