@@ -212,6 +212,8 @@ static void read_head(struct model_config *config, const json_t *root)
     for (i = 0; i < sizeof(headed_types) / sizeof(headed_types[0]); i++)
         known |= strcmp(headed_types[i], config->model_type) == 0;
     json_array_foreach((json_t *)architectures, i, one) causal &= is_causal(one);
+    if (known)
+        config->blocks = small_number(json_object_get(root, "num_hidden_layers"));
     config->has_head =
         known && causal && json_is_false(json_object_get(root, "tie_word_embeddings"));
 }

@@ -51,6 +51,7 @@ struct model_config {
     /* It has lm_head.weight: a causal language model of a known architecture, and
      * tie_word_embeddings is false. */
     bool has_head;
+    unsigned blocks; /* of such a model, as model.layers.0 and so on; 0: not known */
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
     bool dbrx;    /* w2 of the experts, all in one matrix, is stored [in, out] */

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "checkpoint/blocks.h"
 #include "checkpoint/findings_gguf.h"
 #include "checkpoint/head.h"
 #include "checkpoint/renamed.h"
@@ -108,8 +109,13 @@ static int verification_read(struct trit_verification *v,
     if (claim->has_config && reader_is_folder(claim->reader))
         findings_add_head(&v->findings, rules, &claim->config, &v->claim,
                           latents ? &v->of_latents : NULL);
-    if (!latents)
+    if (!latents) {
+        findings_add_blocks(
+            &v->findings,
+            claim->has_config && reader_is_folder(claim->reader) ? &claim->config : NULL,
+            v->table);
         return 0;
+    }
     findings_add_match(&v->findings, &v->match, &v->claim, &v->of_latents);
     findings_add_gguf(&v->findings, v->table, v->latents,
                       latents->has_config && reader_is_folder(latents->reader)

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "checkpoint/blocks.h"
 #include "checkpoint/compare.h"
 #include "checkpoint/findings_gguf.h"
 #include "checkpoint/head.h"
@@ -122,6 +123,8 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
     if (config_of_folder(&v->file))
         findings_add_head(&v->findings, &v->rules, &v->file.config, &v->claim,
                           against ? &v->latents : NULL);
+    if (!against)
+        findings_add_blocks(&v->findings, config_of_folder(&v->file), v->claim.table);
     verify_note_rotation(v);
     if (!against)
         return 0;

@@ -8,6 +8,7 @@ import pytest
 import schemas
 from checkpoints import header_of, load, save
 from folders import INDEX, load_folder, save_folder, shard_name
+from gguf_files import F32, gguf
 from tritd import cli
 
 
@@ -302,3 +303,33 @@ def test_a_whole_file_beside_the_index(daemon, tmp_path, shards):
     assert not (tmp_path / "out").exists()
     done = cli(daemon, "verify", source / INDEX, "--json", "--mode", "latent")
     assert done.returncode == 0 and not findings(done, "duplicate"), done.stdout
+
+
+def test_missing_blocks(daemon, tmp_path, random):
+    """A model that lacks blocks which its config.json or its keys count fails; a part of a model, and a
+    file without such a number, are not accused."""
+    def trits(rows):
+        return random.integers(-1, 2, (rows, 128)).astype(np.float32)
+
+    table = trits(16)
+    for number, (blocks, counted, whole, missing) in enumerate((
+            ((0, 1), 2, True, None), ((0, 2), 4, True, (1, 2)), ((0,), None, True, None), ((1,), 2, False, None))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        embeddings = {"model.embed_tokens.weight": table} if whole else {}
+        save(folder / "model.safetensors", embeddings | {
+            f"model.layers.{block}.mlp.up_proj.weight": trits(8) for block in blocks})
+        config = {"model_type": "llama", "tie_word_embeddings": True}
+        values = {"general.architecture": "llama"}
+        if counted:
+            config["num_hidden_layers"] = values["llama.block_count"] = counted
+        (folder / "config.json").write_text(json.dumps(config))
+        file = tmp_path / f"{number}.gguf"
+        file.write_bytes(gguf(
+            [("token_embd.weight", F32, table.shape, table.tobytes())] * whole +
+            [(f"blk.{block}.ffn_up.weight", F32, (8, 128), trits(8).tobytes()) for block in blocks], values))
+        for path, stem in ((folder, "model.layers."), (file, "blk.")):
+            done = cli(daemon, "verify", path, "--json")
+            found = [(one["kind"], one["tensor"], one["count"]) for one in schemas.read(done.stdout)["findings"]]
+            assert found == ([("missing_tensor", f"{stem}{missing[0]}", missing[1])] if missing else [])
+            assert done.returncode == (1 if missing else 0)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/blocks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint/config.h"
+#include "checkpoint/gguf_names.h"
+
+enum { BLOCKS_MAX = 1 << 20, PREFIX_BYTES = 48 };
+
+/* How many blocks a model has, and how the names of their tensors begin. */
+struct blocks {
+    uint64_t count;
+    const char *stem, *said_by;
+};
+
+static uint64_t gguf_blocks(const struct tensor_table *table)
+{
+    char key[128];
+    const char *architecture = table_pair(table, "general.architecture");
+    const int length =
+        snprintf(key, sizeof(key), "%s.block_count", architecture ? architecture : "");
+    const char *text =
+        length > 0 && (size_t)length < sizeof(key) ? table_pair(table, key) : NULL;
+    const unsigned long long count = text ? strtoull(text, NULL, 10) : 0;
+
+    return count <= BLOCKS_MAX ? count : 0;
+}
+
+static struct blocks blocks_of(const struct model_config *config,
+                               const struct tensor_table *table)
+{
+    if (table_is_gguf(table))
+        return gguf_is_known(table) && table_find(table, "token_embd.weight")
+                   ? (struct blocks){gguf_blocks(table), "blk.", "the key block_count"}
+                   : (struct blocks){.count = 0};
+    return config && table_find(table, "model.embed_tokens.weight")
+               ? (struct blocks){config->blocks, "model.layers.",
+                                 "config.json (num_hidden_layers)"}
+               : (struct blocks){.count = 0};
+}
+
+static bool has_block(const struct tensor_table *table, const char *prefix)
+{
+    const size_t length = strlen(prefix), first = table_first_of(table, prefix, length);
+
+    return first < table->count &&
+           strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
+}
+
+static bool is_told(const struct file_findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        switch (findings->list[i].finding.kind) {
+        case TRIT_FINDING_INDEX_DISAGREES:
+        case TRIT_FINDING_MISSING_LAYER:
+        case TRIT_FINDING_TRUNCATED:
+            return true;
+        default:
+            break;
+        }
+    return false;
+}
+
+void findings_add_blocks(struct file_findings *findings,
+                         const struct model_config *config,
+                         const struct tensor_table *claim)
+{
+    const struct blocks blocks = blocks_of(config, claim);
+    char prefix[PREFIX_BYTES], first[PREFIX_BYTES] = "", hint[160];
+    uint64_t missing = 0;
+
+    if (is_told(findings))
+        return;
+    for (uint64_t i = 0; i < blocks.count; i++) {
+        snprintf(prefix, sizeof(prefix), "%s%" PRIu64 ".", blocks.stem, i);
+        if (has_block(claim, prefix))
+            continue;
+        if (missing++ == 0)
+            snprintf(first, sizeof(first), "%s%" PRIu64, blocks.stem, i);
+    }
+    struct trit_finding *added =
+        missing ? findings_add(findings, TRIT_FINDING_MISSING_TENSOR, NULL, first) : NULL;
+    if (!added)
+        return;
+    added->has_count = true;
+    added->count = missing;
+    snprintf(hint, sizeof(hint),
+             "%s says that the model has %" PRIu64
+             " blocks, but the file has no tensor of this one",
+             blocks.said_by, blocks.count);
+    finding_set_hint(added, hint);
+}
