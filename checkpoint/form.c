@@ -105,6 +105,10 @@ int terms_check(const struct layer_terms *terms, struct failure *failure)
     if (terms->group_size == 1)
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
                     "a group of 1 weight is always ternary; use groups of 2 or more");
+    if (terms->group_size > GROUP_SIZE_MAX)
+        return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",
+                    "a group has at most %u weights, not %u", (unsigned)GROUP_SIZE_MAX,
+                    terms->group_size);
     if (layout && layout->scales == SCALES_IN_BLOCK &&
         terms->group_size % layout->block_elements != 0)
         return fail(failure, TRIT_INVALID_ARGUMENT, "group_size",

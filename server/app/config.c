@@ -482,19 +482,21 @@ void config_fini(struct config *config)
     config->file_text = config->listen_text = NULL;
 }
 
-void config_help(int fd)
+int config_help(int fd)
 {
-    dprintf(
+    int result = dprintf(
         fd,
         "usage: tritd [options]\n\n"
         "Ternarizes and validates neural-network weights over gRPC.\n"
         "Each option has an environment variable: --data-dir is TRITD_DATA_DIR.\n"
         "SIGHUP reads the configuration again; SIGTERM finishes calls and exits.\n\n");
-    for (size_t i = 0; i < ROW_COUNT; i++) {
+
+    for (size_t i = 0; i < ROW_COUNT && result >= 0; i++) {
         char left[48];
 
         snprintf(left, sizeof(left), "--%s %s", rows[i].name,
                  rows[i].value ? rows[i].value : "");
-        dprintf(fd, "  %-24s %s\n", left, rows[i].help);
+        result = dprintf(fd, "  %-24s %s\n", left, rows[i].help);
     }
+    return result < 0 ? -1 : 0;
 }

@@ -68,6 +68,6 @@ int config_reload(struct config *config,
                   struct failure *failure);
 
 /* Writes the help text, made from the table of options. */
-void config_help(int fd);
+int config_help(int fd); /* -1: errno */
 
 #endif

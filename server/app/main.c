@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "app/notify.h"
 
 /* Exit codes: 0 served and drained, or --version and the like; 1 could not start,
- * or --check-data found damage; 2 the options are not valid. */
+ * or --check-data found damage, or what was asked for could not be written; 2 the options are not valid. */
 
 static int complain(const struct failure *failure, int code)
 {
@@ -32,12 +33,22 @@ static int serve(const struct config *config)
     notify_extension_end(&extension);
     if (started < 0)
         return complain(&failure, 1);
-    printf("tritd ready %s\n", app_addresses(app));
-    fflush(stdout);
+    if (printf("tritd ready %s\n", app_addresses(app)) < 0 || fflush(stdout) != 0)
+        fprintf(stderr, "tritd: cannot write the ready line to standard output: %s\n",
+                strerror(errno));
     notify("READY=1");
     app_run(app);
     app_destroy(app);
     return 0;
+}
+
+/* What was asked for is lost if it is not written. */
+static int end_output(int written, int code)
+{
+    if (written >= 0 && fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "tritd: cannot write to standard output: %s\n", strerror(errno));
+    return code ? code : 1;
 }
 
 int main(int argc, char **argv)
@@ -46,7 +57,7 @@ int main(int argc, char **argv)
     enum config_action action;
     struct config config;
     int64_t faults;
-    int code = 0;
+    int code = 0, written = 0;
 
     app_hold_hangups();
     if (config_read(&config, &action, argc, argv, &failure) < 0)
@@ -69,9 +80,9 @@ int main(int argc, char **argv)
         printf("tritd %s\n", TRITD_VERSION);
         break;
     case CONFIG_HELP:
-        config_help(1);
+        written = config_help(1);
         break;
     }
     config_fini(&config);
-    return code;
+    return action == CONFIG_SERVE ? code : end_output(written, code);
 }

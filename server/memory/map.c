@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 enum {
     TMPFS_TYPE = 0x01021994, /* of files of memfd_create without huge pages */
@@ -17,6 +18,19 @@ enum {
 static int refuse(struct failure *failure, const char *why)
 {
     return fail_field(failure, TRIT_INVALID_ARGUMENT, "register_bytes", "%s", why);
+}
+
+bool map_pages_can_run_out(const char *overcommit)
+{
+    const int fd = open(overcommit, O_RDONLY | O_CLOEXEC);
+    char mode = '0';
+
+    if (fd < 0)
+        return false;
+    if (read(fd, &mode, 1) != 1)
+        mode = '0';
+    close(fd);
+    return mode == '2';
 }
 
 /* Files of a mounted tmpfs cannot be sealed so; their pages can run out. */
@@ -57,6 +71,11 @@ int map_file(int fd, uint64_t bytes, uint8_t **out, struct failure *failure)
 {
     void *mapped;
 
+    if (map_pages_can_run_out("/proc/sys/vm/overcommit_memory"))
+        return fail_field(failure, TRIT_FAILED_PRECONDITION, "register_bytes",
+                          "this machine has vm.overcommit_memory = 2: a page that its "
+                          "owner gives back may not come again, and would end the "
+                          "daemon; send bytes");
     if (check_kind(fd, failure) < 0 || check_size(fd, bytes, failure) < 0)
         return -1;
     mapped = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

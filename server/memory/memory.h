@@ -8,7 +8,8 @@
  * What makes it safe to read and write this memory:
  * - The file has the seals F_SEAL_SHRINK and F_SEAL_GROW, so every mapped page stays within
  *   it: no access raises SIGBUS. It is of memfd_create without huge pages, so that a page
- *   that its owner gives back is there again, zeroed, at the next access.
+ *   that its owner gives back is there again, zeroed, at the next access. Under strict
+ *   overcommit (vm.overcommit_memory = 2) it may not be, so nothing is registered there.
  * - All its pages are allocated when it is registered. So who registers much memory has
  *   paid for it, and the daemon does not allocate on a client's behalf.
  * - Its bytes are charged to the account of its client as long as they are mapped.

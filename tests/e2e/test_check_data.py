@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tritd --check-data reads everything in the data directory and names what is damaged."""
+import os
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -174,3 +175,11 @@ def test_a_database_that_is_gone_is_no_new_store(data, size, tmp_path):
     assert done.returncode == 2 and "missing or empty" in done.stderr, done
     (data / "tritd.lock").unlink()
     assert Daemon(tmp_path / "anew", "--data-dir", data, durable=False).stop() == 0
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["--check-config"], ["--check-data"]])
+def test_output_that_cannot_be_written_is_no_success(data, words):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([*RUNNER, str(BINARIES / "tritd"), *words], stdout=full, stderr=subprocess.PIPE,
+                              env={**os.environ, "TRITD_DATA_DIR": str(data)}, text=True, timeout=CALL_SECONDS)
+    assert done.returncode == 1 and "cannot write to standard output: No space" in done.stderr

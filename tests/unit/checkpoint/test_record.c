@@ -360,6 +360,7 @@ CASE(contradicting_terms, "group sizes that an encoding does not support are ref
         {TRIT_ENCODING_HF_BITNET, 128, -1}, {TRIT_ENCODING_HF_BITNET, 0, 0},
         {TRIT_ENCODING_INT8, 1, -1},        {TRIT_ENCODING_INT8, 2, 0},
         {TRIT_ENCODING_PQ2_0, 128, 0},      {TRIT_ENCODING_PQ2_0, 100, -1},
+        {TRIT_ENCODING_DENSE, 65536, 0},    {TRIT_ENCODING_DENSE, 65537, -1},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

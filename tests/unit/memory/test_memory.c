@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/account.h"
 #include "base/budget.h"
 #include "base/limits.h"
+#include "memory/map.h"
 #include "memory/memory.h"
 #include "proto/codec/memory.h"
 #include "tests/lib/check.h"
@@ -347,4 +349,21 @@ CASE(no_memory, "a client or buffer for which there is no memory changes nothing
     CHECK(!memory_create(&f.limits, NULL));
     fault_disarm();
     fixture_fini(&f);
+}
+
+CASE(strict_overcommit, "pages of a hole can run out under strict overcommit only")
+{
+    static const char *const modes[] = {"0\n", "1\n", "2\n", ""};
+    char path[] = "/tmp/overcommit.XXXXXX";
+    const int fd = mkstemp(path);
+
+    CHECK(fd >= 0);
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        CHECK(ftruncate(fd, 0) == 0);
+        CHECK(pwrite(fd, modes[i], strlen(modes[i]), 0) == (ssize_t)strlen(modes[i]));
+        CHECK_EQ(map_pages_can_run_out(path), i == 2);
+    }
+    close(fd);
+    unlink(path);
+    CHECK(!map_pages_can_run_out(path));
 }
