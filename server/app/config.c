@@ -491,12 +491,9 @@ int config_help(int fd)
         "Each option has an environment variable: --data-dir is TRITD_DATA_DIR.\n"
         "SIGHUP reads the configuration again; SIGTERM finishes calls and exits.\n\n");
 
-    for (size_t i = 0; i < ROW_COUNT && result >= 0; i++) {
-        char left[48];
-
-        snprintf(left, sizeof(left), "--%s %s", rows[i].name,
-                 rows[i].value ? rows[i].value : "");
-        result = dprintf(fd, "  %-24s %s\n", left, rows[i].help);
-    }
+    for (size_t i = 0; i < ROW_COUNT && result >= 0; i++)
+        result = dprintf(fd, "  --%s %-*s %s\n", rows[i].name,
+                         strlen(rows[i].name) < 21 ? 21 - (int)strlen(rows[i].name) : 0,
+                         rows[i].value ? rows[i].value : "", rows[i].help);
     return result < 0 ? -1 : 0;
 }

@@ -25,9 +25,22 @@ bool retain_due(const struct retain *retain, uint64_t now_ns)
            now_ns - retain->begun_ns >= (retain->filed ? pause : 6 * pause);
 }
 
-void retain_failed(struct retain *retain)
+int retain_failed(struct retain *retain, const struct failure *failure)
 {
-    retain->running = false;
+    if (failure->status != TRIT_DATA_LOSS || retain->layers_done || retain->layers == 0) {
+        retain->running = false;
+        return 0;
+    }
+    retain->stops = retain->layers > 1;
+    if (retain->stops) {
+        retain->stop = retain->at;
+        retain->at = retain->begun_at;
+        retain->step = retain->begun_step;
+    } else {
+        retain->at.attempt++;
+        retain->step = 0;
+    }
+    return 1;
 }
 
 /* Deletes steps of a layer. The layer may be gone then: layer->reports is 0. */
@@ -207,8 +220,10 @@ static int tidy_layers(struct tidy *tidy, struct failure *failure)
         struct layer_row layer;
 
         tidy->left--;
-        if (find_layer(tidy->db, &retain->at, &layer, failure) < 0)
+        if (find_layer(tidy->db, &retain->at, &layer, failure) < 0) {
+            retain->layers = 0; /* which one is next is not known */
             return -1;
+        }
         if (layer.key.run[0] == '\0') {
             int dropped = retain_waiting(tidy->db, &retain->rules, tidy->left, failure);
 
@@ -218,6 +233,10 @@ static int tidy_layers(struct tidy *tidy, struct failure *failure)
         if (layer_key_compare(&layer.key, &retain->at) != 0)
             retain->step = 0;
         retain->at = layer.key;
+        if (retain->stops && retain->layers > 0 &&
+            layer_key_compare(&retain->stop, &layer.key) == 0)
+            return 0;
+        retain->layers++;
         if (apply_rules(tidy, &layer, failure))
             return -1;
         if (tidy->left == 0)
@@ -298,7 +317,11 @@ int retain_step(struct db *db, struct retain *retain, int64_t sequence,
         retain->begun_ns = clock_monotonic_ns();
         retain->at = (struct layer_key){.run = ""};
         retain->step = 0;
+        retain->stops = false;
     }
+    retain->begun_at = retain->at;
+    retain->begun_step = retain->step;
+    retain->layers = 0;
     retain->deleted = 0;
     if (!retain->layers_done ? tidy_layers(&tidy, failure)
                              : (more = tidy_sizes(&tidy, failure)) < 0)

@@ -22,6 +22,12 @@ struct retain {
     bool layers_done;
     int64_t step;     /* thinning: its step to go on with */
     uint64_t deleted; /* by the last step */
+    /* The last step, to be done again where a layer is damaged: */
+    struct layer_key begun_at;
+    int64_t begun_step;
+    unsigned layers;       /* that it came to */
+    bool stops;            /* the next step ends before this layer: */
+    struct layer_key stop; /* it failed, and what came before it was undone */
 };
 
 /* Whether a step is to be done now. */
@@ -32,7 +38,8 @@ bool retain_due(const struct retain *retain, uint64_t now_ns);
 int retain_step(struct db *db, struct retain *retain, int64_t sequence,
                 struct failure *failure);
 
-/* A step failed: the pass ends. */
-void retain_failed(struct retain *retain);
+/* A step failed, and was undone. If a layer is damaged, the pass goes on without it: 1. The step
+ * is done again up to that layer, and the next one begins behind it. 0: the pass ends. */
+int retain_failed(struct retain *retain, const struct failure *failure);
 
 #endif

@@ -251,7 +251,7 @@ static bool run_upkeep(struct store *store)
             &failure);
 
         if (more < 0)
-            retain_failed(&writer->retain);
+            more = retain_failed(&writer->retain, &failure);
         else
             metric_add(store->config.metrics, M_STORE_RETIRED, writer->retain.deleted);
         busy = busy || more > 0;

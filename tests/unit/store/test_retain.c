@@ -114,6 +114,26 @@ CASE(by_count, "of each layer the newest reports stay")
     store_fixture_fini(&fixture);
 }
 
+CASE(beside_damage, "layers that are damaged stay, and the rules hold for all others")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "count=3");
+    for (char layer[] = "a"; layer[0] <= 'h'; layer[0]++)
+        for (uint64_t step = 1; step <= 9; step++)
+            file(&fixture, layer, step);
+    store_fixture_close_store(&fixture);
+    /* The first, two in a row, the last. */
+    store_sql(&fixture, "UPDATE reports SET digest = zeroblob(32)"
+                        " WHERE step = 1 AND layer IN ('a', 'd', 'e', 'h')");
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    store_sql_until(
+        &fixture, "SELECT COUNT(*) FROM reports WHERE layer IN ('b', 'c', 'f', 'g')", 12);
+    store_fixture_close_store(&fixture);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 12 + 4 * 9);
+    store_fixture_fini(&fixture);
+}
+
 CASE(by_age, "old reports are deleted, and layers that have no others")
 {
     const int64_t day = 86400ll * 1000000000, now = clock_unix_ns();
