@@ -10,6 +10,8 @@
 
 enum { VECTOR_BYTES = 32 };
 
+#define F64V_WIDEN_AT(p) ((f64v)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+
 #include "kernels/simd/vector_masks.h"
 
 typedef struct {

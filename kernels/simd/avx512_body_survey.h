@@ -10,15 +10,17 @@
 enum { SURVEY_UNITS = BLOCK_BYTES / 4 / UNIT }; /* most units in a block */
 
 /* What a block's survey leaves: a bit an element, and of each group the sum of what is
- * beyond the threshold, in exact parts: two of f32, one of a 16-bit type. */
+ * beyond the threshold, in exact parts: two of f32, one of a 16-bit type. A sum of integers
+ * is in `high`; magnitudes times `factors` are integers. */
 struct survey {
     _Alignas(64) uint16_t beyond[SURVEY_UNITS * 4], minus[SURVEY_UNITS * 4],
         near[SURVEY_UNITS * 4];
     _Alignas(64) uint8_t codes[SURVEY_UNITS * PACKED_BYTES];
     f32v high[BLOCK_GROUPS], low[BLOCK_GROUPS];
+    float factors[BLOCK_GROUPS];
 };
 
-enum survey_detail { SURVEY_CODES, SURVEY_NEAR, SURVEY_SUMS };
+enum survey_detail { SURVEY_CODES, SURVEY_NEAR, SURVEY_SUMS, SURVEY_INTEGERS };
 
 /* Else gcc joins masks in general registers. */
 static inline void store_mask16(uint16_t *to, __mmask16 mask)
@@ -37,29 +39,6 @@ static inline void survey_end(struct survey *to, size_t units)
     const size_t bytes = (8 - units % 8) % 8 * 8;
     memset(to->beyond + units * 4, 0, bytes);
     memset(to->near + units * 4, 0, bytes);
-}
-
-/* The total of each of 16 vectors, in their order, where no addition rounds. */
-static inline f32v exact_totals(f32v v[16])
-{
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24,
-                                           26, 28, 30),
-                  odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    for (size_t count = 16; count > 1; count /= 2)
-        for (size_t i = 0; i < count; i += 2)
-            v[i / 2] = _mm512_permutex2var_ps(v[i], even, v[i + 1]) +
-                       _mm512_permutex2var_ps(v[i], odd, v[i + 1]);
-    return v[0];
-}
-
-/* The sum of what is beyond the threshold, for each group; `has_low`: in two parts. */
-static inline void survey_totals(double to[BLOCK_GROUPS], struct survey *survey,
-                                 bool has_low)
-{
-    const f32v high = exact_totals(survey->high),
-               low = has_low ? exact_totals(survey->low) : (f32v){0};
-    f64v_store(to, f64v_widen_low(high) + f64v_widen_low(low));
-    f64v_store(to + 8, f64v_widen_high(high) + f64v_widen_high(low));
 }
 
 /* Adds the block's counts; *found: how many are beyond the threshold in each unit. */

@@ -13,6 +13,7 @@
 enum { VECTOR_BYTES = 64 };
 
 #define F64V_ADD_PRODUCT(sum, a, b) ((f64v)_mm512_fmadd_pd((a), (b), (sum)))
+#define F64V_WIDEN_AT(p) ((f64v)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
 
 #include "kernels/simd/vectors.h"
 

@@ -19,7 +19,8 @@ enum {
     PACKED_BYTES = UNIT / 4,  /* of 2-bit codes per unit */
     /* Magnitudes kept as f64 between the passes of a report's sums: 16 KB of L1. */
     WIDENED_MAX = 2048,
-    SURVEY_MAX = 512, /* elements of a group, and its divisor, where a survey is exact */
+    SURVEY_MAX = 512,  /* elements of a group, and its divisor, where a survey is exact */
+    INTEGER_MAX = 128, /* the same where it may sum f32 as integers of 32 bits */
 };
 
 /* The lanes of a group's sum, in the vocabulary's own order and scale. */

@@ -30,6 +30,8 @@ typedef u16v ukeyv_f16, ukeyv_bf16;
  * variable in memory. */
 typedef u64v u64v_unaligned __attribute__((aligned(1), may_alias));
 typedef f64v f64v_unaligned __attribute__((aligned(1), may_alias));
+typedef float f32h __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef f32h f32h_unaligned __attribute__((aligned(1), may_alias));
 
 /* Hides from the compiler how a vector was computed, where what it would do with that
  * knowledge is slower. */
@@ -102,6 +104,12 @@ static inline f64v f64v_splat(double x)
  * changes nothing. A machine may have one instruction for it. */
 #ifndef F64V_ADD_PRODUCT
 #define F64V_ADD_PRODUCT(sum, a, b) ((sum) + (a) * (b))
+#endif
+
+/* Half of a vector of f32 in memory as f64. */
+#ifndef F64V_WIDEN_AT
+#define F64V_WIDEN_AT(p)                                                                 \
+    __builtin_convertvector(*(const f32h_unaligned *)(const void *)(p), f64v)
 #endif
 
 /* x where m, else 0. */

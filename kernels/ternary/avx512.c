@@ -81,7 +81,7 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#include "kernels/simd/avx512_body_survey.h"
+#include "kernels/simd/avx512_body_survey_totals.h"
 
 #define VOCABULARY "kernels/simd/avx512_typed.h"
 #include "kernels/ternary/body.h"

@@ -66,11 +66,15 @@
  * An ISA may define SURVEYS as 1, and then, for a block (body_survey.h):
  *   survey, SURVEY_UNITS        what is kept of a block; most units in one
  *   survey_detail               SURVEY_CODES: only what codes need; SURVEY_NEAR: also what
- *                               is near the threshold; SURVEY_SUMS: also sums
- *   survey_group*(s, g, units, p, keys, detail)   surveys group g
+ *                               is near the threshold; SURVEY_SUMS: also sums, of f32 or,
+ *                               SURVEY_INTEGERS, of integers
+ *   survey_find_factors(s, half)   before a survey with SURVEY_INTEGERS
+ *   survey_group*(s, g, units, p, singles, keys, detail)   surveys group g; for sums,
+ *                               `singles` are the magnitudes of f32, as f32
  *   survey_end(s, units)        after the last group of a block of so many units
  *   survey_totals(to, s, two)   of each group, the sum beyond the threshold, `two`:
  *                               of two parts
+ *   survey_integer_totals(to, s, half)   the same of integers
  *   survey_count(s, units, tally, near, found, detail)   adds all counts; of each unit,
  *                               how many elements are beyond the threshold
  *   survey_codes(s, u)          the codes of unit u

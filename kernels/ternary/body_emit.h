@@ -40,16 +40,19 @@ struct first_pass {
     struct widened widened;
 };
 
-/* `kept`: the sums of what is beyond the threshold will need the magnitudes. */
+/* `doubles`: the sums of what is beyond the threshold will need the magnitudes as f64. */
 INLINE void first_pass_init(struct first_pass *to, const struct ternarize_job *job,
-                            bool kept)
+                            bool doubles)
 {
     struct widened *widened = &to->widened;
     memset(to->partials, 0, sizeof(to->partials));
     if (!job->sums)
         return;
     widened->stride = widened_stride(job->group_len);
-    widened->kept = kept && widened->stride <= WIDENED_MAX;
+    widened->kept = widened->stride > WIDENED_MAX ? KEPT_NONE
+                    : doubles                     ? KEPT_F64
+                    : VECTOR_BYTES > 16           ? KEPT_F32
+                                                  : KEPT_NONE;
     memset(widened->sums, 0, sizeof(widened->sums));
     memset(widened->energies, 0, sizeof(widened->energies));
 }

@@ -43,13 +43,20 @@ INLINE struct group_sums sums_total(const struct sums *sums)
  * where terms cancel; it is then summed directly. */
 #define ERROR_LEAST 0x1p-10
 
+/* Which magnitudes the first pass keeps. Those of f32 serve a survey, and it is faster to
+ * widen them from memory than from a register, whose upper half has to be moved first. */
+enum kept { KEPT_NONE, KEPT_F64, KEPT_F32 };
+
 /* Of a block: what the first pass leaves for the sums. The magnitudes are those of groups
  * of `stride` <= WIDENED_MAX elements, padded with 0 to whole lanes. */
 struct widened {
     size_t stride;
-    bool kept; /* whether there are magnitudes */
+    enum kept kept;
     struct partial sums[BLOCK_GROUPS], energies[BLOCK_GROUPS];
-    _Alignas(64) double magnitudes[WIDENED_MAX];
+    union {
+        _Alignas(64) double magnitudes[WIDENED_MAX];
+        float singles[WIDENED_MAX];
+    };
 };
 
 INLINE size_t widened_stride(size_t len)
@@ -79,6 +86,17 @@ INLINE f64x16 f64x16_of_f32x16(f32x16 w)
         a.v[2 * k] = f64v_widen_low(w.v[k]);
         a.v[2 * k + 1] = f64v_widen_high(w.v[k]);
     }
+    return a;
+}
+
+/* Stores 16 f32 and widens them from there. */
+INLINE f64x16 f64x16_stored(float to[LANES], f32x16 w)
+{
+    f64x16 a;
+    f32x16_store_f32((uint8_t *)to, w);
+    __asm__("" : "+m"(*(float(*)[LANES])to)); /* else compilers widen the register */
+    for (size_t k = 0; k < EXACT_VECTORS; k++)
+        a.v[k] = F64V_WIDEN_AT(to + k * VECTOR_BYTES / 8);
     return a;
 }
 

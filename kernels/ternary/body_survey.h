@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of body.h: the second pass of a full report on 2-bit codes in sequence or int8, and of
- * groups of 128 to 2-bit codes (typed_frequent.h), where an ISA has SURVEYS. A block is
+/* Part of body.h: the second pass of a full report on 2-bit codes in sequence, int8 or dense,
+ * and of groups of 128 to 2-bit codes (typed_frequent.h), where an ISA has SURVEYS. A block is
  * surveyed before anything is emitted: the outcomes of its comparisons are kept, a bit an
  * element, and for a report what is beyond the thresholds is summed. Then counts and codes
  * of several groups are computed from these bits together. */
@@ -15,8 +15,8 @@ INLINE bool survey_suits(const struct ternarize_job *job, const struct packing *
                          size_t group_bytes)
 {
     return SURVEYS && job->sums && job->tally == TALLY_ALL && sums_exactly(job) &&
-           job->count * group_bytes <= DRAM_RUN_BYTES && job->out && packing &&
-           (packing->order == ORDER_LSB || packing->order == ORDER_BYTES) &&
+           job->count * group_bytes <= DRAM_RUN_BYTES && job->out &&
+           (!packing || packing->order == ORDER_LSB || packing->order == ORDER_BYTES) &&
            job->group_len % UNIT == 0;
 }
 
@@ -59,21 +59,23 @@ INLINE void emit_surveyed_lsb(const struct emitter *emitter, const struct scales
         copy_codes(emitter, scales, begin, codes, len, elements);
 }
 
-/* What a survey emits for a block. */
+/* What a survey emits for a block: everything but dense output, which may overwrite what the
+ * sums still read. */
 INLINE void emit_surveyed(const struct emitter *emitter, const struct scales *scales,
                           size_t begin, struct survey *survey)
 {
     const struct ternarize_job *job = emitter->job;
     const size_t len = job->group_len, bytes = code_bytes(len),
                  units = scales->count * len / UNIT;
-    const bool lsb = emitter->packing->order == ORDER_LSB;
+    const bool lsb = emitter->packing && emitter->packing->order == ORDER_LSB,
+               trits = emitter->packing && !lsb;
     if (lsb || job->codes)
         survey_pack(survey, units);
     if (job->codes)
         memcpy(job->codes + begin * bytes, survey->codes, scales->count * bytes);
     if (lsb)
         emit_surveyed_lsb(emitter, scales, begin, survey->codes);
-    for (size_t i = 0; !lsb && i < units; i++)
+    for (size_t i = 0; trits && i < units; i++)
         emit_trits((uint8_t *)job->out + begin * len + i * UNIT, survey_codes(survey, i),
                    UNIT);
 }

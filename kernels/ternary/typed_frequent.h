@@ -27,7 +27,7 @@ ALWAYS_INLINE void emit_frequent(const struct emitter *emitter,
         return;
     for (size_t g = begin; g < end; g++, key++, in += bytes) {
         prefetch_ahead(&job, g * bytes, job.sums ? bytes / 2 : 0, bytes);
-        survey_group(survey, key, units, in, &scales->keys,
+        survey_group(survey, key, units, in, NULL, &scales->keys,
                      detail == TALLY_ALL ? SURVEY_NEAR : SURVEY_CODES);
     }
     if (key < count)

@@ -59,6 +59,7 @@
 #define sum_latents TYPED(sum_latents)
 #define sum_neighbours TYPED(sum_neighbours)
 #define survey_block TYPED(survey_block)
+#define survey_groups TYPED(survey_groups)
 #define tally_exact TYPED(tally_exact)
 #define tally_unit TYPED(tally_unit)
 #define tally_units TYPED(tally_units)

@@ -35,27 +35,28 @@ static __attribute__((noinline)) double error_of(const uint8_t *in, size_t len,
     return f64x16_total(error);
 }
 
-/* Sums the magnitudes of a group and their squares, and keeps them in `kept`; NULL:
- * does not. */
+/* Sums the magnitudes of a group and their squares, and keeps them in `doubles` or in
+ * `singles`, where one is not NULL. */
 ALWAYS_INLINE void widen_group(struct partial *sums, struct partial *energies,
-                               double *kept, const uint8_t *in, size_t len,
-                               struct prefetch_policy policy)
+                               double *doubles, float *singles, const uint8_t *in,
+                               size_t len, struct prefetch_policy policy)
 {
     f64x16 sum = f64x16_zero(), energy = f64x16_zero();
     size_t i = 0;
     for (; i + LANES <= len; i += LANES) {
-        const f64x16 a = f64x16_of_f32x16(load_magnitudes(in + i * ELEMENT_BYTES, LANES));
+        const f32x16 w = load_magnitudes(in + i * ELEMENT_BYTES, LANES);
+        const f64x16 a = singles ? f64x16_stored(singles + i, w) : f64x16_of_f32x16(w);
         prefetch_lines(in + i * ELEMENT_BYTES, LANES * ELEMENT_BYTES, policy);
         add_magnitudes(&sum, &energy, a);
-        if (kept)
-            f64x16_store(kept + i, a);
+        if (doubles)
+            f64x16_store(doubles + i, a);
     }
     if (i < len) {
-        const f64x16 a =
-            f64x16_of_f32x16(load_magnitudes(in + i * ELEMENT_BYTES, len - i));
+        const f32x16 w = load_magnitudes(in + i * ELEMENT_BYTES, len - i);
+        const f64x16 a = singles ? f64x16_stored(singles + i, w) : f64x16_of_f32x16(w);
         add_magnitudes(&sum, &energy, a);
-        if (kept)
-            f64x16_store(kept + i, a);
+        if (doubles)
+            f64x16_store(doubles + i, a);
     }
     abs_sum_store(sums, sum);
     abs_sum_store(energies, energy);
@@ -69,11 +70,14 @@ static __attribute__((noinline)) void widen_groups(struct widened *to, size_t fi
 {
     const size_t bytes = len * ELEMENT_BYTES, stride = to->stride;
     for (size_t g = first; g < first + count; g++, in += bytes) {
-        if (to->kept)
-            widen_group(&to->sums[g], &to->energies[g], to->magnitudes + g * stride, in,
-                        len, policy);
+        struct partial *sums = &to->sums[g], *energies = &to->energies[g];
+        if (to->kept == KEPT_F64)
+            widen_group(sums, energies, to->magnitudes + g * stride, NULL, in, len,
+                        policy);
+        else if (to->kept == KEPT_F32)
+            widen_group(sums, energies, NULL, to->singles + g * stride, in, len, policy);
         else
-            widen_group(&to->sums[g], &to->energies[g], NULL, in, len, policy);
+            widen_group(sums, energies, NULL, NULL, in, len, policy);
     }
 }
 
@@ -175,6 +179,7 @@ INLINE void sum_block(const struct ternarize_job *job, size_t begin,
 {
     const size_t len = job->group_len, bytes = len * ELEMENT_BYTES;
     const size_t stride = widened->stride;
+    const bool kept = widened->kept == KEPT_F64;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
     struct partial sums[BLOCK_GROUPS];
     double totals[BLOCK_GROUPS] = {0}, counts[BLOCK_GROUPS] = {0};
@@ -189,9 +194,9 @@ INLINE void sum_block(const struct ternarize_job *job, size_t begin,
         const f64v bar = f64v_splat((double)scales->half[g]);
         const double *lanes = widened->magnitudes + g * stride;
         beyond_sum beyond = beyond_sum_zero();
-        if (widened->kept)
+        if (kept)
             prefetch_ahead(job, (begin + g) * bytes, 0, bytes / 2);
-        if (!widened->kept)
+        if (!kept)
             beyond = sum_beyond_again(in + g * bytes, len, bar);
         else
             for (size_t i = 0; i < stride; i += LANES)

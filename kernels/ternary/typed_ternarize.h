@@ -138,7 +138,7 @@ INLINE void sum_pass(struct first_pass *to, const struct ternarize_job *job, siz
 {
     const size_t len = job->group_len;
     const uint8_t *in = (const uint8_t *)job->in + (begin + k) * len * ELEMENT_BYTES;
-    if (job->sums && job->ahead && !to->widened.kept)
+    if (job->sums && job->ahead && to->widened.kept != KEPT_F64)
         for (size_t g = 0; g < count; g++) { /* half of what is ahead, in small parts */
             const size_t bytes = len * ELEMENT_BYTES;
             prefetch_ahead(job, (begin + k + g) * bytes, 0, bytes / 2);
@@ -261,26 +261,46 @@ static emit_fn *const emitters[3][3] = {EMITTERS(DENSE), EMITTERS(LSB), EMITTERS
 
 #if SURVEYS
 
-/* Emits a block and adds to its tally; also the sum and the number of the elements beyond
- * the threshold, for each group. */
-static __attribute__((noinline)) void survey_block(const struct emitter *emitter,
-                                                   const struct scales *scales,
-                                                   size_t begin, struct tally *tally,
-                                                   double beyond[BLOCK_GROUPS],
-                                                   double numbers[BLOCK_GROUPS])
+/* Surveys the groups of a block; `len`: their length. */
+ALWAYS_INLINE void survey_groups(const struct emitter *emitter,
+                                 const struct scales *scales, size_t begin,
+                                 const float *singles, size_t len,
+                                 enum survey_detail detail)
 {
     const struct ternarize_job *job = emitter->job;
-    const size_t len = job->group_len, units = len / UNIT, count = scales->count,
-                 bytes = emitter->in_bytes;
+    const size_t bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)job->in + begin * bytes;
+    if (detail == SURVEY_INTEGERS)
+        survey_find_factors(emitter->survey, scales->half);
+    for (size_t g = 0; g < scales->count; g++, in += bytes, singles += len) {
+        if (emitter->packing) /* else dense output does */
+            prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
+        survey_group(emitter->survey, g, len / UNIT, in, singles, &scales->keys, detail);
+    }
+}
+
+/* Emits a block, but nothing dense, and adds to its tally; also the sum and the number of the
+ * elements beyond the threshold, for each group. */
+static __attribute__((noinline)) void
+survey_block(const struct emitter *emitter, const struct scales *scales, size_t begin,
+             const float *singles, struct tally *tally, double beyond[BLOCK_GROUPS],
+             double numbers[BLOCK_GROUPS])
+{
+    const struct ternarize_job *job = emitter->job;
+    const size_t len = job->group_len, units = len / UNIT, count = scales->count;
+    const bool integers =
+        ELEMENT_BYTES == 4 && len == FREQUENT_LEN && job->divisor <= INTEGER_MAX;
     struct survey *survey = emitter->survey;
     uint64_t found[SURVEY_UNITS] = {0};
-    for (size_t g = 0; g < count; g++) {
-        prefetch_ahead(job, (begin + g) * bytes, bytes / 2, bytes);
-        survey_group(survey, g, units, in + g * bytes, &scales->keys, SURVEY_SUMS);
-    }
+    if (integers)
+        survey_groups(emitter, scales, begin, singles, FREQUENT_LEN, SURVEY_INTEGERS);
+    else
+        survey_groups(emitter, scales, begin, singles, len, SURVEY_SUMS);
     survey_end(survey, count * units);
-    survey_totals(beyond, survey, ELEMENT_BYTES == 4);
+    if (integers)
+        survey_integer_totals(beyond, survey, scales->half);
+    else
+        survey_totals(beyond, survey, ELEMENT_BYTES == 4);
     survey_count(survey, count * units, &tally->codes, &tally->near, found, SURVEY_SUMS);
     number_groups(numbers, beyond, scales, units, found);
     emit_surveyed(emitter, scales, begin, survey);
@@ -291,10 +311,11 @@ static __attribute__((noinline)) void survey_block(const struct emitter *emitter
 #else
 
 INLINE void survey_block(const struct emitter *emitter, const struct scales *scales,
-                         size_t begin, struct tally *tally, double beyond[BLOCK_GROUPS],
-                         double numbers[BLOCK_GROUPS])
+                         size_t begin, const float *singles, struct tally *tally,
+                         double beyond[BLOCK_GROUPS], double numbers[BLOCK_GROUPS])
 {
-    (void)emitter, (void)scales, (void)begin, (void)tally, (void)beyond, (void)numbers;
+    (void)emitter, (void)scales, (void)begin, (void)singles, (void)tally, (void)beyond,
+        (void)numbers;
 }
 
 #endif
@@ -322,9 +343,12 @@ static void ternarize_cached(const struct emitter *emitter, emit_fn *emit,
         finish_block(emitter, &first, begin, &scales, counts);
         if (SURVEYS && emitter->surveyed) {
             double beyond[BLOCK_GROUPS], numbers[BLOCK_GROUPS];
-            survey_block(emitter, &scales, begin, tally, beyond, numbers);
+            survey_block(emitter, &scales, begin, first.widened.singles, tally, beyond,
+                         numbers);
             sum_overflows(beyond, job, begin, &scales);
             end_sums(job, begin, &scales, &first.widened, beyond, numbers);
+            if (!emitter->packing)
+                emitters[FORM_DENSE][TALLY_NONE](emitter, &scales, begin, end, 0, tally);
         } else {
             emit(emitter, &scales, begin, end, 0, tally);
         }

@@ -54,6 +54,10 @@ static float input_value(enum input_kind kind, size_t i, size_t len, float base,
         return r % 3 ? sign * base : sign * 0.0f;
     case INPUT_NEARLY_TERNARY:
         return (r % 3 ? sign * base : 0.0f) * (r % 64 ? 1.0f : 0.999f);
+    case INPUT_LONE:
+        return i == len / 2 ? base : 0.0f;
+    case INPUT_TINY:
+        return ldexpf(base * input_uniform(seed), -104);
     case INPUT_NON_FINITE:
         return r % 97 == 0 ? NAN : r % 89 == 0 ? sign * INFINITY : u * base;
     case INPUT_KINDS:

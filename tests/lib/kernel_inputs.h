@@ -19,6 +19,8 @@ enum input_kind {
     INPUT_MIXED, /* any finite bits */
     INPUT_TERNARY,
     INPUT_NEARLY_TERNARY,
+    INPUT_LONE,       /* one element a group, the others are 0 */
+    INPUT_TINY,       /* about where 2^23 divided by half of the scale is beyond f32 */
     INPUT_NON_FINITE, /* plain, with some NaN and infinities */
     INPUT_KINDS,
 };
