@@ -8,6 +8,9 @@
 #if defined(__x86_64__)
 
 #include <cpuid.h>
+#if __has_include(<sys/platform/x86.h>)
+#include <sys/platform/x86.h>
+#endif
 
 /* clang's __builtin_cpu_supports does not know the name "f16c". */
 static bool cpu_has_f16c(void)
@@ -28,6 +31,17 @@ bool cpu_has_avx512(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
            __builtin_cpu_supports("avx512vbmi2") &&
            __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("bmi2");
+}
+
+/* Asked for each product: glibc keeps the answer, while the instruction CPUID takes
+ * microseconds in a virtual machine. clang 14's __builtin_cpu_supports does not know it. */
+bool cpu_has_avx_vnni(void)
+{
+#ifdef CPU_FEATURE_ACTIVE
+    return CPU_FEATURE_ACTIVE(AVX_VNNI);
+#else
+    return false;
+#endif
 }
 
 bool cpu_has_crc32c(void)
@@ -67,6 +81,11 @@ bool cpu_has_avx2(void)
 }
 
 bool cpu_has_avx512(void)
+{
+    return false;
+}
+
+bool cpu_has_avx_vnni(void)
 {
     return false;
 }

@@ -89,6 +89,7 @@ $(O)/kernels/ternary/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl
 # Products name their fused multiply-adds; contraction stays off. Their inner loops are
 # aligned.
 $(O)/kernels/linear/avx2.o: ISA := -mavx2 -mf16c -mfma $(ALIGNED) -falign-loops=64
+$(O)/kernels/linear/avx2_vnni.o: ISA := -mavx2 -mf16c -mfma -mavxvnni $(ALIGNED) -falign-loops=64
 $(O)/kernels/linear/avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi \
   -mavx512vnni -mf16c -mfma $(ALIGNED) -falign-loops=64
 endif

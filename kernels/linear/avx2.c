@@ -10,24 +10,12 @@
 #include "kernels/simd/vector_transpose.h"
 
 enum {
-    F32_TILES = 1,
-    F32_MANY_TILES = 1,
-    F32_MANY = 4,
-    INT8_MANY_TILES = 1,
-    INT8_MANY = 4,
-
     /* How many units a sum of 16 bits can hold: a unit adds at most 4 * 2 * 2 * 127 in
      * magnitude. If the codes are multiplied by 4, it adds two products of twice 4 * 2 *
      * 127. */
     UNITS_MAX = 32767 / (4 * 2 * 2 * 127),
     ROW_UNITS_MAX = 32767 / (2 * 2 * 4 * 2 * 127),
 };
-
-static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
-{
-    EACH_VECTOR(c.v[i] = _mm256_fmadd_ps(a.v[i], b.v[i], c.v[i]))
-    return c;
-}
 
 /* Four columns of q in every lane. */
 static inline __m256i four_of(const int8_t *q)

@@ -2,19 +2,21 @@
 /* Calls the products of the table that belongs to a table of kernels.h. */
 #include "kernels/linear/linear.h"
 
+#include "kernels/cpu.h"
 #include "kernels/linear/table.h"
 #include "kernels/ternary/table.h"
 
 #if defined(__x86_64__)
 
 /* Products need FMA in addition to AVX2, and VNNI in addition to AVX-512. A processor
- * without them gets the next lower table, which gives the same bits. */
+ * without them gets the next lower table, which gives the same bits. With AVX2, AVX-VNNI
+ * is used where the processor has it. */
 static const struct linear_table *table_of(const struct kernels *kernels)
 {
     if (kernels == &kernels_portable || !__builtin_cpu_supports("fma"))
         return &linear_portable;
     if (kernels == &kernels_avx2 || !__builtin_cpu_supports("avx512vnni"))
-        return &linear_avx2;
+        return cpu_has_avx_vnni() ? &linear_avx2_vnni : &linear_avx2;
     return &linear_avx512;
 }
 

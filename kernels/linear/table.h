@@ -57,7 +57,7 @@ struct linear_table {
 
 extern const struct linear_table linear_portable;
 #if defined(__x86_64__)
-extern const struct linear_table linear_avx2, linear_avx512;
+extern const struct linear_table linear_avx2, linear_avx2_vnni, linear_avx512;
 #elif defined(__aarch64__)
 extern const struct linear_table linear_neon;
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of linear/avx2.c: lookups in tables of floats. A permute within 128 bits takes the
+/* Part of linear/avx2.c and linear/avx2_vnni.c: all but dot products of int8. A permute within 128 bits takes the
  * two bits of one code. So a table of two columns has a half for each of them. */
 #ifndef KERNELS_AVX2_LOOKUP_H
 #define KERNELS_AVX2_LOOKUP_H
@@ -11,6 +11,20 @@
 #include "kernels/simd/vector_f32x16.h"
 
 #define OWN_PAIRS
+
+enum {
+    F32_TILES = 1,
+    F32_MANY_TILES = 1,
+    F32_MANY = 4,
+    INT8_MANY_TILES = 1,
+    INT8_MANY = 4,
+};
+
+static inline f32x16 f32x16_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    EACH_VECTOR(c.v[i] = _mm256_fmadd_ps(a.v[i], b.v[i], c.v[i]))
+    return c;
+}
 
 /* table[word & 3]. */
 static inline f32x16 f32x16_lookup(f32x16 table, i32x16 words)

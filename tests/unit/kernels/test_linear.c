@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu.h"
 #include "kernels/linear/linear.h"
+#include "kernels/linear/table.h"
 #include "tests/lib/check.h"
 #include "tests/lib/linear_work.h"
 
@@ -296,6 +298,37 @@ CASE(largest_sums, "int8 products are exact for the largest sums")
     }
     work_fini(&work);
 }
+
+#if defined(__x86_64__)
+
+static float *run_int8(const struct linear_table *table, const struct work *work)
+{
+    const struct linear_int8 x = {work->q, work->sums, work->absmax};
+    float *y = linear_floats(work->batch * work->c.matrix.rows);
+    const struct linear_part part = {work->batch, work->bias, 0, work->c.matrix.rows, y};
+    table->forward_int8(&work->c.matrix, &x, &part);
+    return y;
+}
+
+/* The processor decides which of the two a product takes, so the other cases test one. */
+CASE(avx_vnni, "int8 products by AVX2 have the same bits with AVX-VNNI and without")
+{
+    uint64_t state = check_seed();
+    for (int round = 0; cpu_has_avx_vnni() && round < ROUNDS; round++) {
+        struct work work;
+        work_random(&work, &state);
+        work_quantize(kernels_select("avx2"), &work);
+        float *with = run_int8(&linear_avx2_vnni, &work),
+              *without = run_int8(&linear_avx2, &work);
+        CHECK_MEM(with, without,
+                  (size_t)(work.batch * work.c.matrix.rows) * sizeof(*with));
+        free(with);
+        free(without);
+        work_fini(&work);
+    }
+}
+
+#endif
 
 CASE(int8_near_f32, "int8 activations cost little precision")
 {
