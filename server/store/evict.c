@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/evict.h"
 
+#include "store/rebuild.h"
 #include "store/statements.h"
 #include "store/walk.h"
 
@@ -31,6 +32,8 @@ static int read_rows(struct db *db, int64_t from, struct kept_row *rows, size_t 
     db_bind_i64(select, 1, from);
     while (*count < EVICT_ROWS_MAX && (found = db_step(db, select, failure)) == 1) {
         if (kept_row_read(select, &rows[*count], failure)) {
+            if (damage_is_of_rows(db, failure))
+                continue;
             found = -1;
             break;
         }
@@ -53,7 +56,8 @@ static int has_later(struct db *db, const struct layer_row *layer,
     return layer_key_same_replica(&next.key, &layer->key);
 }
 
-/* Deletes what is kept of a report, unless it is the newest of its layer. */
+/* Deletes what is kept of a report, unless it is the newest of its layer. What belongs to a
+ * damaged report stays: it must not keep all others. */
 static int evict_row(struct db *db, const struct kept_row *row, struct failure *failure)
 {
     struct layer_row layer;
@@ -61,12 +65,14 @@ static int evict_row(struct db *db, const struct kept_row *row, struct failure *
     int found = find_filed(db, ST_REPORT_AT, row->sequence, &layer, &step, failure);
 
     if (found < 0)
-        return -1;
+        return damage_is_of_rows(db, failure) ? 0 : -1;
     if (found == 1 && layer.upload == row->upload) {
         int later = has_later(db, &layer, failure);
 
-        if (later <= 0)
-            return later;
+        if (later < 0)
+            return damage_is_of_rows(db, failure) ? 0 : -1;
+        if (later == 0)
+            return 0;
         layer.upload = 0;
         if (layer_row_update(db, &layer, failure))
             return -1;

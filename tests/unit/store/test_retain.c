@@ -271,6 +271,24 @@ CASE(codes_bound,
     store_fixture_fini(&fixture);
 }
 
+CASE(codes_beside_damage, "codes of a damaged report stay, and do not keep all others")
+{
+    struct store_fixture fixture;
+
+    store_fixture_init_fast(&fixture);
+    for (uint64_t step = 1; step <= 3; step++)
+        file(&fixture, "x", step);
+    store_fixture_close_store(&fixture);
+    store_sql(&fixture, "UPDATE reports SET digest = zeroblob(32) WHERE step = 1");
+    fixture.codes_max = 2 * CODES_BYTES;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    for (uint64_t step = 4; step <= 9; step++)
+        file(&fixture, "x", step);
+    wait_kept(&fixture, 2);
+    CHECK_EQ(kept(&fixture), 2);
+    store_fixture_fini(&fixture);
+}
+
 CASE(measured, "the gauges tell size, codes, and the oldest and newest report")
 {
     const int64_t second = 1000000000;
