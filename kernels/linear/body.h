@@ -10,6 +10,7 @@
  *   f32x16_zero(), f32x16_splat(value), f32x16_add(a, b), f32x16_mul(a, b)
  *   f32x16_of_i32(words)        signed integers, rounded to nearest even
  *   f32x16_transpose(v)         transposes the 16x16 table v[0..16)
+ *   f32x16_transpose_quads(to, to_row, from, from_row)   four columns of 16 rows
  *   i32x16_load(p)              64 bytes, aligned to a vector
  *   i32x16_splat(value)
  *   i32x16_shr(words, n)        each word >> n, unsigned
@@ -106,7 +107,11 @@ INLINE void transpose_scales(float *to, const struct strip *strip, uint64_t grou
         for (uint64_t row = 0; row < to_row; row += LANES)
             transpose_block(to + done * to_row + row, to_row,
                             from + row * from_row + done, from_row);
-    for (uint64_t row = 0; row < to_row; row++)
+    for (; known == to_row && done + 4 <= count; done += 4)
+        for (uint64_t row = 0; row < to_row; row += LANES)
+            f32x16_transpose_quads(to + done * to_row + row, to_row,
+                                   from + row * from_row + done, from_row);
+    for (uint64_t row = 0; done < count && row < to_row; row++)
         for (uint64_t g = done; g < count; g++)
             to[g * to_row + row] = row < known ? from[row * from_row + g] : 0.0f;
 }

@@ -49,6 +49,46 @@ static inline f32v f32v_odd(f32v a, f32v b)
 }
 #endif
 
+typedef float quad __attribute__((vector_size(16)));
+typedef quad quad_unaligned __attribute__((aligned(4), may_alias));
+
+/* Four floats of each of as many rows as a vector has quads. */
+static inline f32v f32v_load_quads(const float *from, size_t row)
+{
+    const quad a = *(const quad_unaligned *)(const void *)from;
+#if VECTOR_BYTES == 16
+    (void)row;
+    return a;
+#else
+    const quad b = *(const quad_unaligned *)(const void *)(from + row);
+#if VECTOR_BYTES == 32
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+#elif VECTOR_BYTES == 64
+    const quad c = *(const quad_unaligned *)(const void *)(from + 2 * row),
+               d = *(const quad_unaligned *)(const void *)(from + 3 * row);
+    return __builtin_shufflevector(__builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7),
+                                   __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7),
+                                   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#endif
+#endif
+}
+
+/* Four columns of 16 rows. Rows of `from` and of `to` are from_row and to_row floats
+ * apart. */
+static inline void f32x16_transpose_quads(float *to, size_t to_row, const float *from,
+                                          size_t from_row)
+{
+    enum { ROWS = F32V_LANES };
+    for (size_t i = 0; i < F32X16_VECTORS; i++) {
+        f32v v[4];
+        for (size_t j = 0; j < 4; j++)
+            v[j] = f32v_load_quads(from + (i * ROWS + j) * from_row, 4 * from_row);
+        f32v_transpose_4x4(&v[0], &v[1], &v[2], &v[3]);
+        for (size_t j = 0; j < 4; j++)
+            *(f32v_unaligned *)(void *)(to + j * to_row + i * ROWS) = v[j];
+    }
+}
+
 static inline void f32v_swap(f32v *a, f32v *b)
 {
     const f32v kept = *a;
