@@ -10,7 +10,9 @@
 #include "checkpoint/explained.h"
 #include "checkpoint/findings.h"
 
-enum { EXPLAINED_MAX = 16 }; /* matrices of a file; each costs several projections */
+/* Matrices of a file; each costs several projections. Those with one scale cost a mean, and are
+ * all explained. */
+enum { EXPLAINED_MAX = 16 };
 
 /* Describes the difference in the hints of the layer's findings codes_differ and
  * scales_differ. Adds a finding for each reason that explains the whole difference:

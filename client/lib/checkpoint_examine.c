@@ -114,7 +114,8 @@ static int explain(struct trit_verification *v, size_t index, const char *name,
     if ((!examined->data && !examined->data_matrix) ||
         (!examined->latents && !examined->latents_matrix) ||
         (scales && !examined->scales) ||
-        (v->explained >= EXPLAINED_MAX && !v->reciprocal))
+        (v->explained >= EXPLAINED_MAX && !v->reciprocal &&
+         !matrix_is_whole(item->terms.encoding)))
         return 0;
     v->explained++;
     data.failure = latents.failure = failure;

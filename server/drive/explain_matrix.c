@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "checkpoint/explain.h"
+#include "drive/explain_order.h"
 #include "kernels/lanes.h"
 
 enum {
@@ -97,7 +98,7 @@ static int explain_scale(struct file_findings *findings,
     if (measure(parts->latents, what.latents_dtype, &mean) < 0)
         return -1;
     findings_explain(findings, parts->name, &what);
-    return 0;
+    return explain_order(findings, parts, mean);
 }
 
 int explain_matrix(struct file_findings *findings, const struct explain_parts *parts,

@@ -4,19 +4,7 @@
 #define DRIVE_EXPLAIN_MATRIX_H
 
 #include "checkpoint/findings.h"
-#include "drive/matrix.h"
-
-struct explain_parts {
-    const char *name; /* of the matrix */
-    const struct content *content;
-    enum trit_dtype dtype, latents_dtype;
-    struct matrices matrices;
-    struct matrix *data, *latents;
-    const void *scales; /* of the matrix; NULL: none */
-    uint64_t scale_bytes;
-    enum trit_dtype scales_dtype;
-    bool reciprocal; /* as in struct explained */
-};
+#include "drive/explain_parts.h"
 
 /* Adds the reasons to the findings. Of a large matrix that is not in memory it looks at some
  * rows only, from the first mismatch on, and the hints say so. -1: a matrix could not be

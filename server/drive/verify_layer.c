@@ -195,7 +195,8 @@ static int explain(struct verifying *v, struct verify_piece *piece,
     struct subject subject = subject_of(v, piece);
     int result;
 
-    if (v->explained >= EXPLAINED_MAX && !verify_has_reciprocals(v))
+    if (v->explained >= EXPLAINED_MAX && !verify_has_reciprocals(v) &&
+        !matrix_is_whole(subject.content->terms.encoding))
         return 0;
     v->explained++;
     pthread_mutex_lock(&v->whole);

@@ -129,6 +129,32 @@ def test_a_changed_scale_is_explained(daemon, tmp_path, latents):
     assert done.returncode == 1 and "scales_differ" in done.stdout
 
 
+@pytest.mark.parametrize("build", ["ARM", "x86 without ACT_PARALLEL"])
+def test_codes_in_the_order_of_another_build(daemon, tmp_path, latents, build):
+    """Nothing in a file tells that bitnet.cpp wrote the codes in another order. Where the latents show it,
+    the comparison is open, unless a code differs in that order too."""
+    codes, scale = whole(latents["a.weight"])
+    places = (codes.reshape(-1, 4, 16) if build == "ARM" else codes.reshape(-1, 4, codes.shape[1])) + 1
+    places = places.astype(np.uint8)
+    data = places[:, 0] << 6 | places[:, 1] << 4 | places[:, 2] << 2 | places[:, 3]
+    names = [f"a{number}.weight" for number in range(18)]  # more than are explained of other encodings
+    save(tmp_path / "all.safetensors", {name: latents["a.weight"] for name in names})
+    for change, code in ((0, 4), (1, 1)):
+        tail = struct.pack("<f", scale) + bytes(28)
+        last = data.copy()
+        last.reshape(-1)[700] = 0x55 if change else last.reshape(-1)[700]  # zeros
+        (tmp_path / "m.gguf").write_bytes(gguf([
+            (name, I2_S, (24, 256), (last if name == names[-1] else data).tobytes() + tail) for name in names]))
+        done = cli(daemon, "verify", tmp_path / "m.gguf", "--against", tmp_path / "all.safetensors", "--json")
+        assert done.returncode == code, done.stdout
+        found = {one["layer"]: one for one in json.loads(done.stdout)["findings"]}
+        assert set(found) == set(names)
+        for name, one in found.items():
+            right = not change or name != names[-1]
+            assert (one["kind"], one["severity"]) == ("codes_differ", "undecided" if right else "error")
+            assert (f"builds for {build}," in one["hint"]) == right
+
+
 def test_what_would_lose_is_refused(daemon, random, tmp_path):
     """Groups with scales of their own, rows that are no blocks and other containers are refused by name."""
     save(tmp_path / "in.safetensors", {"a.weight": random.standard_normal((8, 256)).astype(np.float32)})
