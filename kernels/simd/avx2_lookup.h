@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part of linear/avx2.c and linear/avx2_vnni.c: all but dot products of int8. A permute within 128 bits takes the
- * two bits of one code. So a table of two columns has a half for each of them. */
+/* Part of linear/avx2.c and linear/avx2_vnni.c: all but dot products of int8. A permute within
+ * 128 bits takes the two bits of one code. So a table of two columns has a half for each. */
 #ifndef KERNELS_AVX2_LOOKUP_H
 #define KERNELS_AVX2_LOOKUP_H
 

@@ -18,7 +18,8 @@ static inline __m512i powers_below(const float half[BLOCK_GROUPS])
 
 static inline void survey_find_factors(struct survey *to, const float half[BLOCK_GROUPS])
 {
-    const __m512i bits = _mm512_set1_epi32((127 + 127 + 23) << 23); /* of 2^23 / 2^e */
+    const __m512i bits =
+        _mm512_set1_epi32((int)((127u + 127 + 23) << 23)); /* of 2^23 / 2^e */
     _mm512_storeu_si512(to->factors, _mm512_sub_epi32(bits, powers_below(half)));
 }
 

@@ -34,7 +34,8 @@ dots_in_place(i32x16 *dots, const uint8_t *codes, uint64_t tile_bytes, const int
             __builtin_prefetch(codes + t * tile_bytes + 4096);
         }
         for (size_t k = 0; k < 4; k++) {
-            const i32v x = four_of(q + 4 * k), mask = (0x03030303 << 2 * k) - (i32v){0};
+            const i32v x = four_of(q + 4 * k),
+                       mask = (int32_t)(0x03030303u << 2 * k) - (i32v){0};
             for (size_t t = 0; t < tiles; t++) {
                 EACH_VECTOR(sums[t][k].v[i] =
                                 i32v_dot(sums[t][k].v[i], words[t].v[i] & mask, x))

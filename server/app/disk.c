@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much space is free on the disk of the data directory, whether it answers, and whether the
- * directory is the one that was opened. libuv
- * asks on a thread of its own, because a disk that hangs would hold up the loop. The system
- * may know the space of a disk that does not write any more, so a write of the store that
- * does not return counts, too. */
+ * directory is the one that was opened. libuv asks on a thread of its own, because a disk that
+ * hangs would hold up the loop. The system may know the space of a disk that does not write any
+ * more, so a write of the store that does not return counts, too. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,11 +55,11 @@ static void look(uv_work_t *work)
 {
     struct app *app = LIST_OWNER(work, struct app, disk.look);
     struct disk *disk = &app->disk;
-    struct statfs found;
+    struct statfs found = {0};
 
     disk->error = statfs(disk->places[0].path, &found) == 0 ? 0 : errno;
     disk->missing = disk->error == ENOENT || disk->error == ENOTDIR;
-    disk->found_free = disk->missing ? 0 : found.f_bavail * (uint64_t)found.f_bsize;
+    disk->found_free = disk->error ? 0 : found.f_bavail * (uint64_t)found.f_bsize;
     for (size_t i = 0; i < DISK_PLACES && disk->error == 0; i++)
         disk->missing = disk->missing || !held_path_is_same(&disk->places[i]);
 }

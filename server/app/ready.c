@@ -44,7 +44,6 @@ static void look(struct timer *timer)
     const bool ready = app_is_ready(app);
 
     services_forget_jobs(app->loops[0].services);
-
     if (ready != app->was_ready) {
         app->was_ready = ready;
         services_status_changed(app->loops[0].services);

@@ -11,28 +11,47 @@
 
 static const char ARCHITECTURE[] = "general.architecture";
 
-static const struct tensor_pair *find_pair(const struct tensor_table *table,
-                                           const char *key)
-{
-    for (size_t i = 0; i < table->pair_count; i++)
-        if (strcmp(table->pairs[i].key, key) == 0)
-            return &table->pairs[i];
-    return NULL;
-}
+/* The keys of a file that say what its weights mean, sorted. */
+struct keys {
+    const struct tensor_pair **pairs;
+    size_t count;
+};
 
 static bool is_of_basis(const char *key)
 {
     return strstr(key, "hadamard") != NULL;
 }
 
-/* Does the key say what the weights mean? Hyperparameters are behind "llama." and the like. */
-static bool is_compared(const struct tensor_table *table, const char *key)
+/* Hyperparameters are behind "llama." and the like. */
+static bool is_compared(const char *key, const char *architecture)
 {
-    const char *architecture = table_pair(table, ARCHITECTURE);
     const size_t length = architecture ? strlen(architecture) : 0;
 
     return strcmp(key, ARCHITECTURE) == 0 || is_of_basis(key) ||
            (length > 0 && strncmp(key, architecture, length) == 0 && key[length] == '.');
+}
+
+static int compare_pair_keys(const void *a, const void *b)
+{
+    const struct tensor_pair *const *left = a, *const *right = b;
+
+    return strcmp((*left)->key, (*right)->key);
+}
+
+static int read_keys(struct keys *keys, const struct tensor_table *table,
+                     struct failure *failure)
+{
+    const char *architecture = table_pair(table, ARCHITECTURE);
+
+    *keys =
+        (struct keys){.pairs = malloc((table->pair_count + 1) * sizeof(keys->pairs[0]))};
+    if (!keys->pairs)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
+    for (size_t i = 0; i < table->pair_count; i++)
+        if (is_compared(table->pairs[i].key, architecture))
+            keys->pairs[keys->count++] = &table->pairs[i];
+    qsort(keys->pairs, keys->count, sizeof(keys->pairs[0]), compare_pair_keys);
+    return 0;
 }
 
 /* The bytes of a value; NULL: *failure says why. */
@@ -94,26 +113,53 @@ static int add_key(struct diffing *d, const char *key, const struct tensor_pair 
 
 /* A key of one side alone counts if it is of the basis. Writers leave out hyperparameters that
  * have the reader's default. */
+static int add_lone_key(struct diffing *d, const struct tensor_pair *a,
+                        const struct tensor_pair *b)
+{
+    const char *key = a ? a->key : b->key;
+
+    return is_of_basis(key) ? add_key(d, key, a, b) : 0;
+}
+
+static int add_if_different(struct diffing *d, const struct tensor_pair *a,
+                            const struct tensor_pair *b)
+{
+    const int differ = compare_pairs(d, a, b);
+
+    return differ > 0 ? add_key(d, a->key, a, b) : differ;
+}
+
+static int compare_sorted(struct diffing *d, const struct keys *a, const struct keys *b)
+{
+    size_t i = 0, j = 0;
+    int result = 0;
+
+    while (result == 0 && (i < a->count || j < b->count)) {
+        const int order = i == a->count   ? 1
+                          : j == b->count ? -1
+                                          : strcmp(a->pairs[i]->key, b->pairs[j]->key);
+
+        if (order < 0)
+            result = add_lone_key(d, a->pairs[i++], NULL);
+        else if (order > 0)
+            result = add_lone_key(d, NULL, b->pairs[j++]);
+        else
+            result = add_if_different(d, a->pairs[i++], b->pairs[j++]);
+    }
+    return result;
+}
+
 int diff_keys(struct diffing *d)
 {
     const struct tensor_table *left = d->a.contents.table, *right = d->b.contents.table;
+    struct keys a, b = {.pairs = NULL};
+    int result = -1;
 
     if (!table_is_gguf(left) || !table_is_gguf(right))
         return 0;
-    for (size_t i = 0; i < left->pair_count; i++) {
-        const struct tensor_pair *a = &left->pairs[i], *b = find_pair(right, a->key);
-        const int differ = b ? compare_pairs(d, a, b) : is_of_basis(a->key);
-
-        if (differ < 0 ||
-            (differ && is_compared(left, a->key) && add_key(d, a->key, a, b) < 0))
-            return -1;
-    }
-    for (size_t i = 0; i < right->pair_count; i++) {
-        const struct tensor_pair *b = &right->pairs[i];
-
-        if (is_of_basis(b->key) && !find_pair(left, b->key) &&
-            add_key(d, b->key, NULL, b) < 0)
-            return -1;
-    }
-    return 0;
+    if (read_keys(&a, left, &d->failure) == 0 && read_keys(&b, right, &d->failure) == 0)
+        result = compare_sorted(d, &a, &b);
+    free(a.pairs);
+    free(b.pairs);
+    return result;
 }

@@ -40,8 +40,7 @@ struct net_config {          /* everything borrowed for the life of the net */
     const struct h2_events *events;
     void *events_owner;
     void (*cut)(void *events_owner); /* a drain's time is over: open calls get a status */
-    struct budget *budget;   /* for connections and their calls; NULL: none is charged.
-                                  The group's, where there is one */
+    struct budget *budget;   /* for connections and calls; that of the group; or NULL */
     unsigned unix_mode;      /* of the files of Unix sockets */
     struct memory *memory;   /* served at PATH.memory of each Unix socket; NULL: not */
     struct tls_context *tls; /* TCP is served over TLS; NULL: plain */

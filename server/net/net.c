@@ -11,12 +11,11 @@
  * every session to drain; one whose preface is still on its way does so when it comes. A
  * session says its second GOAWAY when the peer has answered its PING. Every
  * DRAIN_PING_MS those that have not, and that conn_is_awaited does not wait for, are
- * made to. Connections close as their
- * last stream does. Calls that are left at drain_ms_max get a
- * status (net_config.cut). What is left DRAIN_CUT_MS later, or at net_abort, is closed.
- * Whenever a listener or connection has gone, net_close_if_idle looks: with none left,
- * the two handles are closed, and in the last close callback `drained` is
- * called. So it is never called from within net_drain or net_abort. */
+ * made to. Connections close as their last stream does. Calls that are left at
+ * drain_ms_max get a status (net_config.cut). What is left DRAIN_CUT_MS later, or at
+ * net_abort, is closed. Whenever a listener or connection has gone, net_close_if_idle
+ * looks: with none left, the two handles are closed, and in the last close callback
+ * `drained` is called. So it is never called from within net_drain or net_abort. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

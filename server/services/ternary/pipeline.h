@@ -3,9 +3,9 @@
  *
  * Each byte is copied once, into its tile; of memory that the client shares, by the tile's
  * worker (regions.h); small projections are not copied (pipeline_direct.c). A full tile goes
- * to the pool while the upload continues. Tiles come back in any order and are merged in tile order. At most
- * in_flight_max tiles are between the pool and the socket; above that the peer gets no
- * credit. */
+ * to the pool while the upload continues. Tiles come back in any order and are merged in tile
+ * order. At most in_flight_max tiles are between the pool and the socket; above that the peer
+ * gets no credit. */
 #ifndef TERNARY_PIPELINE_H
 #define TERNARY_PIPELINE_H
 
