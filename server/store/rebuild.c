@@ -63,16 +63,16 @@ static int add_report(struct rebuild *rebuild, struct trit_report *report,
     return add_cell(rebuild, &cell, failure);
 }
 
-/* One cell for the reports between two intact ones. */
-static int add_damage(struct rebuild *rebuild, int64_t first, int64_t last,
+/* One cell for the reports between two intact ones: behind step `before`, up to `last`. */
+static int add_damage(struct rebuild *rebuild, int64_t before, int64_t last,
                       struct failure *failure)
 {
     struct past_row *row = rebuild->row;
     struct cell cell;
 
-    if (first > last)
+    if (before >= last)
         return 0;
-    cell_of_damage(&cell, first, last);
+    cell_of_damage(&cell, before + 1, last);
     row->step = row->damaged = last;
     row->health = cell_health(&cell);
     return add_cell(rebuild, &cell, failure);
@@ -101,7 +101,8 @@ static int add_from(struct rebuild *rebuild, const struct layer_row *layer, int6
 {
     struct db *db = rebuild->db;
     sqlite3_stmt *select = statement(db, ST_REPORTS_FROM, failure);
-    int64_t next = from > layer->step_min ? from : layer->step_min;
+    const int64_t first = from > layer->step_min ? from : layer->step_min;
+    int64_t before = first - 1; /* the steps up to it are done */
     struct trit_report report;
     struct report_row row;
     bool damaged = false;
@@ -109,7 +110,7 @@ static int add_from(struct rebuild *rebuild, const struct layer_row *layer, int6
 
     if (!select)
         return -1;
-    int bound = bind_key(select, 1, &layer->key) | db_bind_i64(select, 5, next);
+    int bound = bind_key(select, 1, &layer->key) | db_bind_i64(select, 5, first);
 
     if (bound)
         db_fail(db, bound, failure);
@@ -117,20 +118,20 @@ static int add_from(struct rebuild *rebuild, const struct layer_row *layer, int6
         found = read_intact(db, select, layer, &row, &report, failure);
         if (found < 0)
             break;
-        damaged = damaged || found == 0 || row.previous >= next;
+        damaged = damaged || found == 0 || row.previous > before;
         if (found == 0)
             continue;
         report.step = (uint64_t)row.step;
-        if ((damaged && add_damage(rebuild, next, row.previous, failure)) ||
+        if ((damaged && add_damage(rebuild, before, row.previous, failure)) ||
             add_report(rebuild, &report, failure)) {
             found = -1;
             break;
         }
-        next = row.step + 1;
+        before = row.step;
         damaged = false;
     }
     db_reset(select);
-    return found < 0 ? -1 : add_damage(rebuild, next, layer->step_max, failure);
+    return found < 0 ? -1 : add_damage(rebuild, before, layer->step_max, failure);
 }
 
 /* ---- reading ------------------------------------------------------------------------ */

@@ -177,6 +177,7 @@ def test_a_history_has_steps_and_times_that_no_double_holds(daemon, run):
     reports = get(daemon, f"/v1/runs/{run}/layers/a?from=0")["reports"]
     for field in ("previous_step", "time_unix_ns"):
         assert layer[field] == [report[field] for report in reports], field
+    assert "damaged" not in get(daemon, f"/v1/runs/{run}/history", "http-run-history")["layers"][0]
 
 
 def test_a_history_has_null_where_a_report_is_missing(daemon, run, random):
