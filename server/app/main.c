@@ -10,7 +10,8 @@
 #include "app/notify.h"
 
 /* Exit codes: 0 served and drained, or --version and the like; 1 could not start,
- * or --check-data found damage, or what was asked for could not be written; 2 the options are not valid. */
+ * or --check-data found damage, or what was asked for could not be written; 2 the options
+ * are not valid. */
 
 static int complain(const struct failure *failure, int code)
 {

@@ -5,12 +5,12 @@
 bool commit_does_without(struct commit *commit, struct failure *failure)
 {
     struct db *db = commit->db;
+    const struct failure damage = *failure;
 
-    if (failure->status != TRIT_DATA_LOSS || db->damaged)
+    if (!damage_is_of_rows(db, failure))
         return false;
     if (db->passed && db->passed->status == TRIT_OK)
-        *db->passed = *failure;
+        *db->passed = damage;
     commit->met_damage = true;
-    *failure = (struct failure){0};
     return true;
 }

@@ -62,6 +62,14 @@ int db_fail(struct db *db, int result, struct failure *failure)
     return fail(failure, status, NULL, "%s", text);
 }
 
+bool damage_is_of_rows(const struct db *db, struct failure *failure)
+{
+    if (failure->status != TRIT_DATA_LOSS || db->damaged)
+        return false;
+    *failure = (struct failure){0};
+    return true;
+}
+
 /* Turns off features that a manipulated file could abuse; no query here needs them. */
 static int harden(sqlite3 *sqlite)
 {

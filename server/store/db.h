@@ -70,6 +70,10 @@ void db_close(struct db *db);
  * DATA_LOSS: the file is damaged. UNAVAILABLE: any other cause. Returns -1. */
 int db_fail(struct db *db, int result, struct failure *failure);
 
+/* Whether a failure says that rows are damaged, in a file that SQLite can read. Then clears
+ * it: other rows can be used. */
+bool damage_is_of_rows(const struct db *db, struct failure *failure);
+
 /* UNAVAILABLE: the path of the file leads to another file or to none, so that what is written
  * would be lost. Returns -1 then; otherwise 0, also of a store in memory. */
 int db_check_place(struct db *db, struct failure *failure);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/evict.h"
 
-#include "store/rebuild.h"
 #include "store/statements.h"
 #include "store/walk.h"
 

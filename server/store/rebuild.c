@@ -89,7 +89,7 @@ static int read_intact(struct db *db, sqlite3_stmt *select, const struct layer_r
     if (report_row_read(db, select, &layer->key, row, &reason) == 0 &&
         report_row_decode(row, report, &reason) == 0)
         return row->step <= layer->step_max;
-    return reason.status == TRIT_DATA_LOSS && !db->damaged
+    return damage_is_of_rows(db, &reason)
                ? 0
                : fail(failure, reason.status, NULL, "%s", reason.message);
 }
@@ -163,14 +163,6 @@ int past_of_reports(struct db *db, const struct layer_row *layer, struct past_ro
 
     past_row_init(row, &layer->key);
     return add_from(&rebuild, layer, layer->step_min, failure);
-}
-
-bool damage_is_of_rows(const struct db *db, struct failure *failure)
-{
-    if (failure->status != TRIT_DATA_LOSS || db->damaged)
-        return false;
-    *failure = (struct failure){0};
-    return true;
 }
 
 static int ignore_cell(void *arg, const struct cell *cell, struct failure *failure)

@@ -26,10 +26,6 @@ int past_of_reports(struct db *db, const struct layer_row *layer, struct past_ro
                                  struct failure *failure),
                     void *arg, struct failure *failure);
 
-/* Whether a failure says that rows are damaged, in a file that SQLite can read. Then clears
- * it: other rows can be used. */
-bool damage_is_of_rows(const struct db *db, struct failure *failure);
-
 /* The past alone, without the history: as past_read, or from the reports. */
 int past_read_or_make(struct db *db, const struct layer_row *layer, struct past_row *row,
                       struct failure *failure);

@@ -60,7 +60,7 @@ def find(model: nn.Module, kinds: Tuple[type, ...]) -> Iterator[Candidate]:
 def _is_quantized(module: nn.Module) -> bool:
     """Whether its weight is a buffer, as in GPTQ's layers, or packed behind a method.
 
-    The latter is what torch's own quantized layers have.
+    torch's own quantized layers have such a method.
     """
     return callable(getattr(type(module), "weight", None)) or any(
         "weight" in key and one is not None and one.ndim > 1

@@ -48,7 +48,7 @@ struct input {
     /* Takes bytes that are counted already, in place of tiles that are filled; reads each
      * byte once. NULL: tiles are filled. May end the call. -1: call->failure. */
     int (*fill)(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
-    /* The same for bytes that have arrived, which nobody else changes. NULL: none such. */
+    /* The same, for bytes that the client can no longer change. NULL: there is no such way. */
     int (*direct)(struct pipeline *pipeline, const uint8_t *bytes, size_t count);
 };
 
