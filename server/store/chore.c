@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "store/erase.h"
+#include "store/mend.h"
+#include "store/scan.h"
 #include "store/waiting.h"
 #include "store/walk.h"
 #include "store/writer.h"
@@ -42,9 +44,47 @@ static int rewind_run(struct writer *writer, struct chore *chore, struct failure
 
 /* What a deletion is about. */
 struct range {
-    const char *run, *layer; /* layer NULL: all */
+    const char *run, *layer; /* layer "": all */
     int64_t from, to;
 };
+
+static bool has_layer(const struct range *range, const struct layer_key *key)
+{
+    return strcmp(key->run, range->run) == 0 &&
+           (!range->layer[0] || strcmp(key->layer, range->layer) == 0);
+}
+
+static bool has_all_steps(const struct range *range)
+{
+    return range->from <= 0 && range->to == INT64_MAX;
+}
+
+/* The same where a row of the table of layers is damaged and cannot be made again. The row
+ * goes with all of its reports, but not with some. */
+static int pass_damaged(struct db *db, const struct range *range, struct chore *chore,
+                        struct layer_row *layer, struct failure *failure)
+{
+    struct layer_key key;
+
+    for (;;) {
+        if (scan_layer_key(db, &chore->at, &key, failure))
+            return -1;
+        if (!has_layer(range, &key))
+            return 0;
+        if (scan_layer(db, &key, layer, failure))
+            return -1;
+        if (layer_key_compare(&layer->key, &key) == 0)
+            return 1;
+        if (!has_all_steps(range))
+            return fail(
+                failure, TRIT_DATA_LOSS, NULL,
+                "the row of layer \"%s\", run \"%s\", is damaged; delete the layer "
+                "as a whole, without a range of steps",
+                key.layer, key.run);
+        if (erase_layer_row(db, &key, failure))
+            return -1;
+    }
+}
 
 /* Finds the next layer of the range at or after chore->at. 1: found. 0: no more. */
 static int next_layer(struct db *db, const struct range *range, struct chore *chore,
@@ -52,18 +92,43 @@ static int next_layer(struct db *db, const struct range *range, struct chore *ch
 {
     int found = find_layer(db, &chore->at, layer, failure);
 
-    if (found < 0)
+    if (found >= 0)
+        return has_layer(range, &layer->key);
+    if (!damage_is_of_rows(db, failure) || layers_mend(db, failure) < 0)
         return -1;
-    return strcmp(layer->key.run, range->run) == 0 &&
-           (!range->layer || strcmp(layer->key.layer, range->layer) == 0);
+    if (find_layer(db, &chore->at, layer, failure) >= 0)
+        return has_layer(range, &layer->key);
+    return damage_is_of_rows(db, failure) ? pass_damaged(db, range, chore, layer, failure)
+                                          : -1;
+}
+
+/* Rows of reports that damage left without a layer, and that of the run. 1: there are more. */
+static int sweep(struct db *db, const struct range *range, struct chore *chore,
+                 struct failure *failure)
+{
+    struct layer_key first, next;
+    size_t deleted = 0;
+
+    if (erase_strays(db, range->run, range->layer, &deleted, failure))
+        return -1;
+    chore->reports += deleted;
+    if (deleted == ERASE_REPORTS_MAX)
+        return 1;
+    layer_key_set(&first, range->run, "");
+    first.attempt = 0;
+    if (scan_layer_key(db, &first, &next, failure))
+        return -1;
+    return strcmp(next.run, range->run) != 0 ? run_row_delete(db, range->run, failure)
+                                             : 0;
 }
 
 static int delete_some(struct writer *writer, struct chore *chore,
                        const struct range *range, struct failure *failure)
 {
     struct db *db = &writer->db;
+    const struct layer_key begun_at = chore->at;
+    const uint64_t begun_with = chore->reports;
     size_t left = ERASE_REPORTS_MAX, deleted = 0;
-    struct layer_key begun_at = chore->at;
     struct layer_row layer;
     int found = 0;
 
@@ -75,19 +140,22 @@ static int delete_some(struct writer *writer, struct chore *chore,
             found = -1;
             break;
         }
-        left -= deleted;
+        left -= deleted < left ? deleted : left;
         chore->reports += deleted;
         /* A layer whose range is not empty yet uses up the step. */
         if (left > 0)
             chore->at.attempt++;
         deleted = 0;
     }
-    if (found >= 0 && left < ERASE_REPORTS_MAX &&
-        erase_note_sequence(db, writer->next.sequence - 1, failure))
+    if (found == 0 && has_all_steps(range))
+        found = sweep(db, range, chore, failure);
+    if (found >= 0 && chore->reports > begun_with &&
+        erase_note_sequence(db, writer->next.sequence - 1, failure) &&
+        !damage_is_of_rows(db, failure))
         found = -1;
     if (found < 0) {
         chore->at = begun_at;
-        chore->reports -= ERASE_REPORTS_MAX - left;
+        chore->reports = begun_with;
     }
     return found;
 }
@@ -96,29 +164,59 @@ static bool in_range(void *arg, const struct waiting *waiting)
 {
     const struct range *range = arg;
 
-    return strcmp(waiting->key.run, range->run) == 0 &&
-           (!range->layer || strcmp(waiting->key.layer, range->layer) == 0) &&
-           waiting->step >= range->from && waiting->step <= range->to;
+    return has_layer(range, &waiting->key) && waiting->step >= range->from &&
+           waiting->step <= range->to;
 }
 
 /* Shards that wait go first. 1: there are more. */
-static int drop_waiting(struct writer *writer, struct chore *chore, struct range *range,
+static int drop_waiting(struct db *db, struct chore *chore, struct range *range,
                         struct failure *failure)
 {
-    int dropped = waiting_drop(&writer->db, ERASE_REPORTS_MAX, in_range, range, failure);
+    int dropped = waiting_drop(db, ERASE_REPORTS_MAX, in_range, range, failure);
 
+    if (dropped < 0 && damage_is_of_rows(db, failure))
+        dropped = waiting_drop_damaged(db, range->run, range->layer, range->from,
+                                       range->to, failure);
     if (dropped < 0)
         return -1;
     chore->dropped = chore->dropped || dropped > 0;
     return dropped == ERASE_REPORTS_MAX;
 }
 
-/* Nothing to delete is an error, unless shards that waited were deleted. */
-static int nothing_found(const struct chore *chore, const struct failure *reason,
-                         struct failure *failure)
+/* Whether there is such a run and layer; a damaged one is there. 0: *reason says what is
+ * missing. */
+static int is_there(struct db *db, struct chore *chore, const struct range *range,
+                    struct failure *reason, struct failure *failure)
 {
-    if (chore->dropped && reason->status == TRIT_NOT_FOUND)
-        return 0;
+    struct layer_row layer;
+    struct run_row run;
+
+    if (need_run(db, range->run, &run, failure)) {
+        if (damage_is_of_rows(db, failure))
+            return 1;
+        *reason = *failure;
+        *failure = (struct failure){0};
+        return reason->status == TRIT_NOT_FOUND
+                   ? 0
+                   : fail(failure, reason->status, NULL, "%s", reason->message);
+    }
+    int found = next_layer(db, range, chore, &layer, failure);
+
+    if (found == 0)
+        fail(reason, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
+             range->layer, range->run);
+    return found;
+}
+
+/* Nothing to delete is an error, unless shards that waited were deleted, or what damage left
+ * of such a run or layer. */
+static int nothing_found(struct db *db, struct chore *chore, const struct range *range,
+                         const struct failure *reason, struct failure *failure)
+{
+    int more = has_all_steps(range) ? sweep(db, range, chore, failure) : 0;
+
+    if (more != 0 || chore->dropped || chore->reports > 0)
+        return more;
     return fail(failure, reason->status, NULL, "%s", reason->message);
 }
 
@@ -126,42 +224,36 @@ static int delete_reports(struct writer *writer, struct chore *chore,
                           struct failure *failure)
 {
     const struct store_change *change = chore->change;
+    struct db *db = &writer->db;
     struct failure reason = {.status = TRIT_OK};
     struct range range = {
         .run = change->run,
-        .layer = change->layer[0] ? change->layer : NULL,
+        .layer = change->layer,
         .from = change->step_from > INT64_MAX ? INT64_MAX : (int64_t)change->step_from,
         .to = change->step_to > INT64_MAX ? INT64_MAX : (int64_t)change->step_to,
     };
-    struct layer_row layer;
-    struct run_row run;
 
-    if (chore->begun)
-        return delete_some(writer, chore, &range, failure);
-    int more = drop_waiting(writer, chore, &range, failure);
+    if (!chore->begun) {
+        int more = drop_waiting(db, chore, &range, failure);
 
-    if (more)
-        return more;
-    if (need_run(&writer->db, change->run, &run, &reason))
-        return nothing_found(chore, &reason, failure);
-    layer_key_set(&chore->at, change->run, change->layer);
-    chore->at.attempt = 0;
-    int found = next_layer(&writer->db, &range, chore, &layer, failure);
+        if (more)
+            return more;
+        layer_key_set(&chore->at, change->run, change->layer);
+        chore->at.attempt = 0;
+        int found = is_there(db, chore, &range, &reason, failure);
 
-    if (found < 0)
-        return -1;
-    if (found == 0) {
-        fail(&reason, TRIT_NOT_FOUND, "layer", "no layer \"%s\" in run \"%s\"",
-             change->layer, change->run);
-        return nothing_found(chore, &reason, failure);
+        if (found < 0)
+            return -1;
+        if (found == 0)
+            return nothing_found(db, chore, &range, &reason, failure);
+        chore->begun = true;
     }
-    chore->begun = true;
     return delete_some(writer, chore, &range, failure);
 }
 
 static int clean_run(struct writer *writer, struct chore *chore, struct failure *failure)
 {
-    const struct range range = {.run = chore->clean, .to = INT64_MAX};
+    const struct range range = {.run = chore->clean, .layer = "", .to = INT64_MAX};
 
     struct run_row run;
 

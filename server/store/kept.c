@@ -109,16 +109,26 @@ static int delete_unused(struct db *db, int64_t upload, int64_t bytes,
     return codes_delete(db, upload, failure);
 }
 
+static int delete_row(struct db *db, int64_t sequence, struct failure *failure)
+{
+    sqlite3_stmt *delete = statement(db, ST_KEPT_DELETE, failure);
+
+    return delete ? db_run_bound(db, delete, db_bind_i64(delete, 1, sequence), failure)
+                  : -1;
+}
+
 int kept_release(struct db *db, int64_t sequence, struct failure *failure)
 {
     struct kept_row row;
     int found = find_kept(db, sequence, &row, failure);
 
+    /* A damaged row does not say which uploads it is about. A store that opens deletes those
+     * that nothing refers to. */
+    if (found < 0 && damage_is_of_rows(db, failure))
+        return delete_row(db, sequence, failure) || kept_sum(db, failure) ? -1 : 0;
     if (found <= 0)
         return found;
-    sqlite3_stmt *delete = statement(db, ST_KEPT_DELETE, failure);
-
-    if (!delete || db_run_bound(db, delete, db_bind_i64(delete, 1, sequence), failure))
+    if (delete_row(db, sequence, failure))
         return -1;
     return delete_unused(db, row.upload, row.bytes, failure) ||
                    delete_unused(db, row.scales, 0, failure)

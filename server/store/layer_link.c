@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "store/scan.h"
 #include "store/statements.h"
 #include "store/walk.h"
 
@@ -41,6 +42,47 @@ int layer_link_in(struct db *db, const struct layer_row *row, struct layer_gap *
     return totals_put(db, &gap->totals, failure);
 }
 
+int layer_drop(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    struct layer_key after = *key, before;
+    struct layer_row next;
+    struct totals_row totals;
+
+    after.attempt++;
+    if (scan_layer_before(db, key, &before, failure) ||
+        layer_row_delete(db, key, failure))
+        return -1;
+    if (totals_read(db, &totals, failure) == 0) {
+        totals.layers--;
+        if (layer_key_compare(&totals.last, key) == 0)
+            totals.last = before;
+        if (totals_put(db, &totals, failure))
+            return -1;
+    } else if (!damage_is_of_rows(db, failure)) {
+        return -1;
+    }
+    if (scan_layer(db, &after, &next, failure))
+        return -1;
+    if (next.key.run[0] == '\0' || layer_key_compare(&next.previous, key) != 0)
+        return 0;
+    next.previous = before;
+    return layer_row_update(db, &next, failure);
+}
+
+/* The row after it is damaged, or the totals are. */
+static int link_out_damaged(struct db *db, const struct layer_row *row, bool *last_of_run,
+                            struct failure *failure)
+{
+    struct layer_key after = row->key;
+
+    after.attempt++;
+    if (scan_layer_key(db, &after, &after, failure))
+        return -1;
+    *last_of_run = strcmp(row->previous.run, row->key.run) != 0 &&
+                   strcmp(after.run, row->key.run) != 0;
+    return layer_drop(db, &row->key, failure);
+}
+
 int layer_link_out(struct db *db, const struct layer_row *row, bool *last_of_run,
                    struct failure *failure)
 {
@@ -50,7 +92,9 @@ int layer_link_out(struct db *db, const struct layer_row *row, bool *last_of_run
 
     after.attempt++; /* no key is between these two */
     if (find_layer(db, &after, &next, failure) < 0 || totals_read(db, &totals, failure))
-        return -1;
+        return damage_is_of_rows(db, failure)
+                   ? link_out_damaged(db, row, last_of_run, failure)
+                   : -1;
     *last_of_run = strcmp(row->previous.run, row->key.run) != 0 &&
                    strcmp(next.key.run, row->key.run) != 0;
     totals.layers--;

@@ -25,4 +25,7 @@ int layer_link_in(struct db *db, const struct layer_row *row, struct layer_gap *
 int layer_link_out(struct db *db, const struct layer_row *row, bool *last_of_run,
                    struct failure *failure);
 
+/* Deletes a damaged row. What its neighbours say is put right as far as they are intact. */
+int layer_drop(struct db *db, const struct layer_key *key, struct failure *failure);
+
 #endif

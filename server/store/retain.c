@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "store/erase.h"
 #include "store/retain_waiting.h"
+#include "store/scan.h"
 #include "store/slots.h"
 #include "store/statements.h"
 #include "store/walk.h"
@@ -51,57 +52,113 @@ static int delete_range(struct tidy *tidy, struct layer_row *layer, int64_t from
 
     if (max > tidy->left)
         max = tidy->left;
-    while (max > 0 && layer->reports > 0 && deleted == ERASE_REPORTS_MAX) {
+    while (max > 0 && layer->reports > 0 && deleted >= ERASE_REPORTS_MAX) {
         if (erase_reports(tidy->db, layer, from, to, max, NULL, &deleted, failure))
             return -1;
-        max -= deleted;
-        tidy->left -= deleted;
+        max -= deleted < max ? deleted : max;
+        tidy->left -= deleted < tidy->left ? deleted : tidy->left;
         tidy->retain->deleted += deleted;
     }
     return 0;
 }
 
-/* ---- age and count --------------------------------------------------------- */
+/* ---- age ------------------------------------------------------------------- */
 
-/* The reports at the start of a layer that are too old. */
+/* The reports at the start of a layer that are too old. A damaged one does not say when it
+ * was filed: it goes with an old one behind it. */
 struct ages {
     int64_t before; /* wall time */
-    size_t count, max;
+    size_t seen, count, max;
 };
 
-static int see_age(void *arg, const struct report_row *row, struct failure *failure)
+static int see_age(void *arg, const struct scanned *row, struct failure *failure)
 {
     struct ages *ages = arg;
 
     (void)failure;
-    if (row->time_unix_ns >= ages->before || ages->count == ages->max)
+    if (row->intact && row->intact->time_unix_ns >= ages->before)
         return 0;
-    ages->count++;
-    return 1;
+    ages->seen++;
+    if (row->intact)
+        ages->count = ages->seen;
+    return ages->seen < ages->max;
 }
 
 static int apply_age(struct tidy *tidy, struct layer_row *layer, uint64_t age,
                      struct failure *failure)
 {
     struct ages ages = {.before = clock_unix_ns() - (int64_t)age, .max = tidy->left};
-    const struct report_walk walk = {.layer = layer,
-                                     .from = layer->step_min,
-                                     .to = INT64_MAX,
-                                     .visit = see_age,
-                                     .arg = &ages};
+    const struct scan scan = {.key = &layer->key, .visit = see_age, .arg = &ages};
 
-    if (walk_reports(tidy->db, &walk, failure) < 0)
+    if (scan_reports(tidy->db, &scan, failure))
         return -1;
+    if (layer->time_unix_ns < ages.before)
+        ages.count = ages.seen; /* no report of the layer is newer */
     return delete_range(tidy, layer, 0, INT64_MAX, ages.count, failure);
 }
 
+/* ---- count ----------------------------------------------------------------- */
+
+/* The oldest of the newest steps, which all stay. */
+struct border {
+    int64_t step; /* STEP_NONE: there are not as many */
+    uint64_t newest;
+};
+
+static int pass_newest(void *arg, const struct scanned *row, struct failure *failure)
+{
+    struct border *border = arg;
+
+    (void)failure;
+    if (--border->newest > 0)
+        return 1;
+    border->step = row->step;
+    return 0;
+}
+
+static int find_border(struct tidy *tidy, const struct layer_row *layer, uint64_t newest,
+                       int64_t *step, struct failure *failure)
+{
+    struct border border = {.step = STEP_NONE, .newest = newest};
+    const struct scan scan = {.key = &layer->key,
+                              .from = layer->step_max,
+                              .backwards = true,
+                              .visit = pass_newest,
+                              .arg = &border};
+    int result = scan_reports(tidy->db, &scan, failure);
+
+    *step = border.step;
+    return result;
+}
+
+static int pass_oldest(void *arg, const struct report_row *row, struct failure *failure)
+{
+    (void)row;
+    (void)failure;
+    return --*(size_t *)arg > 0;
+}
+
+/* Reports that are missing are in the number of the layer, but not in the table. So where
+ * the oldest are not intact, the newest are counted instead. */
 static int apply_count(struct tidy *tidy, struct layer_row *layer, uint64_t count,
                        struct failure *failure)
 {
+    int64_t border;
+
     if ((uint64_t)layer->reports <= count)
         return 0;
-    return delete_range(tidy, layer, 0, INT64_MAX,
-                        (size_t)((uint64_t)layer->reports - count), failure);
+    const uint64_t surplus = (uint64_t)layer->reports - count;
+    size_t left = surplus < tidy->left ? (size_t)surplus : tidy->left;
+    const struct report_walk walk = {
+        .layer = layer, .to = INT64_MAX, .visit = pass_oldest, .arg = &left};
+
+    if (walk_reports(tidy->db, &walk, failure) >= 0)
+        return delete_range(tidy, layer, 0, INT64_MAX, (size_t)surplus, failure);
+    if (!damage_is_of_rows(tidy->db, failure))
+        return -1;
+    if (find_border(tidy, layer, count, &border, failure))
+        return -1;
+    return border > 0 ? delete_range(tidy, layer, 0, border - 1, SIZE_MAX, failure) : 0;
 }
 
 /* ---- thinning -------------------------------------------------------------- */
@@ -109,24 +166,17 @@ static int apply_count(struct tidy *tidy, struct layer_row *layer, uint64_t coun
 /* Looks for the first step that has to go. */
 struct thinning {
     struct tidy *tidy;
-    int64_t every, found, last; /* found: STEP_NONE: none; last: that was looked at */
-    uint64_t newest;            /* to be passed, backwards */
+    int64_t every, to;
+    int64_t found, last; /* found: STEP_NONE: none; last: that was looked at */
 };
 
-static int pass_newest(void *arg, const struct report_row *row, struct failure *failure)
+static int see_step(void *arg, const struct scanned *row, struct failure *failure)
 {
     struct thinning *thinning = arg;
 
     (void)failure;
-    thinning->last = row->step;
-    return --thinning->newest > 0;
-}
-
-static int see_step(void *arg, const struct report_row *row, struct failure *failure)
-{
-    struct thinning *thinning = arg;
-
-    (void)failure;
+    if (row->step > thinning->to)
+        return 0;
     if (row->step % thinning->every != 0) {
         thinning->found = row->step;
         return 0;
@@ -135,40 +185,24 @@ static int see_step(void *arg, const struct report_row *row, struct failure *fai
     return --thinning->tidy->left > 0;
 }
 
-/* The oldest of the newest steps, which all stay. */
-static int find_border(struct tidy *tidy, const struct layer_row *layer, uint64_t newest,
-                       int64_t *border, struct failure *failure)
-{
-    struct thinning thinning = {.tidy = tidy, .newest = newest, .last = STEP_NONE};
-    const struct report_walk walk = {.layer = layer,
-                                     .to = INT64_MAX,
-                                     .backwards = true,
-                                     .visit = pass_newest,
-                                     .arg = &thinning};
-
-    if (walk_reports(tidy->db, &walk, failure) < 0)
-        return -1;
-    *border = thinning.last;
-    return 0;
-}
-
 /* Sets retain->step to where it stopped, if it stopped for lack of room. */
 static int apply_thin(struct tidy *tidy, struct layer_row *layer,
                       const struct store_rule *rule, struct failure *failure)
 {
-    struct thinning thinning = {.tidy = tidy, .every = (int64_t)rule->every};
-    struct report_walk walk = {.layer = layer, .visit = see_step, .arg = &thinning};
+    struct thinning thinning = {
+        .tidy = tidy, .every = (int64_t)rule->every, .last = STEP_NONE};
+    struct scan scan = {.key = &layer->key, .visit = see_step, .arg = &thinning};
     int64_t border;
 
     if ((uint64_t)layer->reports <= rule->value)
         return 0;
     if (find_border(tidy, layer, rule->value, &border, failure))
         return -1;
-    walk.from = tidy->retain->step;
-    walk.to = border - 1;
-    while (tidy->left > 0 && walk.from <= walk.to) {
+    scan.from = tidy->retain->step;
+    thinning.to = border - 1;
+    while (tidy->left > 0 && scan.from <= thinning.to) {
         thinning.found = STEP_NONE;
-        if (walk_reports(tidy->db, &walk, failure) < 0)
+        if (scan_reports(tidy->db, &scan, failure))
             return -1;
         if (thinning.found == STEP_NONE && tidy->left > 0)
             return 0;
@@ -177,14 +211,14 @@ static int apply_thin(struct tidy *tidy, struct layer_row *layer,
             int64_t last =
                 next > INT64_MAX - thinning.every ? INT64_MAX : next + thinning.every - 1;
 
-            if (delete_range(tidy, layer, thinning.found, last < walk.to ? last : walk.to,
-                             SIZE_MAX, failure))
+            if (delete_range(tidy, layer, thinning.found,
+                             last < thinning.to ? last : thinning.to, SIZE_MAX, failure))
                 return -1;
-            walk.from = thinning.found;
+            scan.from = thinning.found;
         } else {
-            walk.from = thinning.last + 1;
+            scan.from = thinning.last + 1;
         }
-        tidy->retain->step = walk.from;
+        tidy->retain->step = scan.from;
     }
     return 0;
 }
@@ -220,13 +254,15 @@ static int tidy_layers(struct tidy *tidy, struct failure *failure)
         struct layer_row layer;
 
         tidy->left--;
-        if (find_layer(tidy->db, &retain->at, &layer, failure) < 0) {
+        if (scan_layer(tidy->db, &retain->at, &layer, failure) < 0) {
             retain->layers = 0; /* which one is next is not known */
             return -1;
         }
         if (layer.key.run[0] == '\0') {
             int dropped = retain_waiting(tidy->db, &retain->rules, tidy->left, failure);
 
+            if (dropped < 0 && damage_is_of_rows(tidy->db, failure))
+                dropped = 0; /* the size comes next all the same */
             retain->layers_done = dropped >= 0 && (size_t)dropped < tidy->left;
             return dropped < 0 ? -1 : 0;
         }
@@ -266,9 +302,8 @@ static int used_bytes(struct db *db, uint64_t *bytes, struct failure *failure)
 static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
 {
     while (tidy->left > 0) {
-        struct layer_row layer;
+        size_t deleted = 0;
         uint64_t bytes;
-        int64_t step = 0;
 
         if (used_bytes(tidy->db, &bytes, failure))
             return -1;
@@ -276,18 +311,18 @@ static int tidy_size(struct tidy *tidy, uint64_t max, struct failure *failure)
             return 0;
         int dropped = retain_oldest_waiting(tidy->db, failure);
 
-        if (dropped < 0)
+        if (dropped < 0 && !damage_is_of_rows(tidy->db, failure))
             return -1;
         if (dropped > 0) {
             tidy->left--;
             continue;
         }
-        int found = find_filed(tidy->db, ST_REPORTS_SINCE, 0, &layer, &step, failure);
-
-        if (found <= 0)
-            return found;
-        if (delete_range(tidy, &layer, step, step, 1, failure))
+        if (erase_oldest(tidy->db, &deleted, failure))
             return -1;
+        if (deleted == 0)
+            return 0;
+        tidy->retain->deleted += deleted;
+        tidy->left -= deleted < tidy->left ? deleted : tidy->left;
     }
     return 1;
 }

@@ -2,9 +2,9 @@
 #include "store/retain_waiting.h"
 
 #include "base/clock.h"
+#include "store/scan.h"
 #include "store/statements.h"
 #include "store/waiting.h"
-#include "store/walk.h"
 
 struct judging {
     struct db *db;
@@ -14,7 +14,7 @@ struct judging {
     bool failed;
 };
 
-static int pass_newest(void *arg, const struct report_row *row, struct failure *failure)
+static int pass_later(void *arg, const struct scanned *row, struct failure *failure)
 {
     int64_t *left = arg;
 
@@ -28,19 +28,14 @@ static bool is_behind(struct judging *judging, const struct waiting *waiting,
                       uint64_t count)
 {
     int64_t left = count > INT64_MAX ? INT64_MAX : (int64_t)count;
-    struct layer_row layer;
-    int found = find_layer(judging->db, &waiting->key, &layer, judging->failure);
-    const struct report_walk walk = {.layer = &layer,
-                                     .from = waiting->step + 1,
-                                     .to = INT64_MAX,
-                                     .backwards = true,
-                                     .visit = pass_newest,
-                                     .arg = &left};
+    const struct scan scan = {.key = &waiting->key,
+                              .from = waiting->step + 1,
+                              .visit = pass_later,
+                              .arg = &left};
 
-    if (found == 1 && (uint64_t)layer.reports >= count)
-        found = walk_reports(judging->db, &walk, judging->failure) < 0 ? -1 : 1;
-    judging->failed = judging->failed || found < 0;
-    return found == 1 && left <= 0;
+    judging->failed =
+        judging->failed || scan_reports(judging->db, &scan, judging->failure) < 0;
+    return left <= 0;
 }
 
 static bool has_to_go(void *arg, const struct waiting *waiting)

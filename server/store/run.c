@@ -151,6 +151,53 @@ int find_run(struct db *db, const char *run, struct run_row *row, struct failure
     return found < 0 ? fail_context(failure, "run \"%s\"", row->run) : found;
 }
 
+/* A run of one attempt, which began with its first report. */
+static const uint8_t one_attempt[ATTEMPT_BYTES] = {0xff, 0xff, 0xff, 0xff,          0xff,
+                                                   0xff, 0xff, 0xff, ATTEMPT_BY_PUT};
+
+static bool salvage(sqlite3_stmt *select, int64_t attempts, struct run_row *row)
+{
+    const uint8_t *bytes = sqlite3_column_blob(select, 2);
+    const size_t count = bytes ? (size_t)sqlite3_column_bytes(select, 2) : 0;
+    const int64_t crc = sqlite3_column_int64(select, 3);
+    const bool is_one =
+        count == ATTEMPT_BYTES && memcmp(bytes, one_attempt, ATTEMPT_BYTES) == 0;
+
+    if (count > 0 && count % ATTEMPT_BYTES == 0 &&
+        count <= (size_t)RUN_ATTEMPTS_MAX * ATTEMPT_BYTES &&
+        count >= (size_t)attempts * ATTEMPT_BYTES &&
+        crc == (int64_t)run_row_crc(row->run, row->state, bytes, count)) {
+        decode(row, bytes, count);
+        return true;
+    }
+    if (attempts != 1)
+        return false;
+    decode(row, one_attempt, sizeof(one_attempt));
+    return crc == (int64_t)run_row_crc(row->run, row->state, one_attempt,
+                                       sizeof(one_attempt)) ||
+           (is_one && sqlite3_column_int64(select, 1) == row->state);
+}
+
+int run_row_salvage(struct db *db, const char *run, int64_t state, int64_t attempts,
+                    struct run_row *row, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_RUN_SELECT, failure);
+    struct layer_key key;
+
+    if (!select)
+        return -1;
+    layer_key_set(&key, run, "");
+    memcpy(row->run, key.run, sizeof(row->run));
+    row->state = state;
+    int bound = db_bind_text(select, 1, run);
+    int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
+
+    if (found == 1)
+        found = salvage(select, attempts, row);
+    db_reset(select);
+    return found;
+}
+
 int run_add_attempt(struct db *db, struct run_row *row, int64_t after,
                     enum attempt_start start, struct failure *failure)
 {

@@ -54,6 +54,12 @@ int run_add_attempt(struct db *db, struct run_row *row, int64_t after,
 int run_row_put(struct db *db, const struct run_row *row, struct failure *failure);
 int run_row_delete(struct db *db, const char *run, struct failure *failure);
 
+/* Reads what is left of a damaged row, given what the run's layers show: its state, and its
+ * newest attempt. 1: *row is what it was, as its checksum says, or as all but the checksum
+ * says. 0: that cannot be known. */
+int run_row_salvage(struct db *db, const char *run, int64_t state, int64_t attempts,
+                    struct run_row *row, struct failure *failure);
+
 /* The last step of an attempt that is not superseded; INT64_MAX for the newest attempt.
  * The attempt's steps begin above after[attempt - 1]. */
 int64_t run_until(const struct run_row *row, int64_t attempt);

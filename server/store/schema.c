@@ -8,9 +8,12 @@
 #include "kernels/kernels.h"
 #include "store/codes.h"
 #include "store/joined.h"
+#include "store/mend.h"
 #include "store/past.h"
 #include "store/rebuild.h"
 #include "store/rekey.h"
+#include "store/run.h"
+#include "store/scan.h"
 #include "store/seal.h"
 #include "store/walk.h"
 
@@ -327,27 +330,36 @@ int schema_migrate(struct db *db, int64_t version, int64_t to, struct failure *f
 
 /* ---- checks at open ------------------------------------------------------------ */
 
-static int count_layer(void *arg, const struct layer_row *row, struct failure *failure)
+/* The layers that were seen, and the run of the last one. */
+struct seen {
+    struct db *db;
+    int64_t layers;
+    struct run_row run;
+};
+
+static int see_layer(void *arg, const struct layer_row *row, struct failure *failure)
 {
-    (void)row;
-    (void)failure;
-    ++*(int64_t *)arg;
-    return 1;
+    struct seen *seen = arg;
+
+    seen->layers++;
+    if (strcmp(seen->run.run, row->key.run) == 0)
+        return 1;
+    return find_run(seen->db, row->key.run, &seen->run, failure) < 0 ? -1 : 1;
 }
 
-/* Checks that no layer's row is missing or damaged. */
+/* Checks that no row of a layer or run is missing or damaged. */
 static int check_layers(struct db *db, struct failure *failure)
 {
-    int64_t seen = 0;
-    const struct layer_walk walk = {.visit = count_layer, .arg = &seen};
+    struct seen seen = {.db = db};
+    const struct layer_walk walk = {.visit = see_layer, .arg = &seen};
     struct totals_row totals;
 
     if (walk_layers(db, &walk, failure) < 0 || totals_read(db, &totals, failure))
         return -1;
-    if (seen != totals.layers)
+    if (seen.layers != totals.layers)
         return fail(failure, TRIT_DATA_LOSS, NULL,
                     "the store is damaged: it has %" PRId64 " of %" PRId64 " layers",
-                    seen, totals.layers);
+                    seen.layers, totals.layers);
     return 0;
 }
 
@@ -361,14 +373,53 @@ static int check(struct db *db, struct failure *failure)
     return 0;
 }
 
-/* If anything is damaged, all uploads stay: one that looks like an orphan may not be. */
-static int remove_orphans(struct db *db, struct failure *damage, struct failure *failure)
+/* Makes the totals again, if their checksum then is that of the damaged ones. */
+static int mend_totals(struct db *db, struct failure *failure)
 {
-    struct failure reason = {0};
+    const struct layer_key end = {.run = "\xff\xff"};
+    struct totals_row totals = {0};
+    int64_t crc = 0;
 
-    if (damage->status != TRIT_OK)
-        return 0;
-    if (check_layers(db, &reason) == 0 && codes_remove_orphans(db, &reason) == 0)
+    if (totals_read(db, &totals, failure) == 0 || !damage_is_of_rows(db, failure))
+        return failure->status == TRIT_OK ? 0 : -1;
+    if (db_number(db, "SELECT COUNT(*) FROM layers", &totals.layers, failure) ||
+        db_number(db, "SELECT sequence FROM totals", &totals.sequence, failure) ||
+        db_number(db, "SELECT crc FROM totals", &crc, failure) ||
+        scan_layer_before(db, &end, &totals.last, failure) ||
+        definitions_crc(db, &totals.schema_crc, failure))
+        return -1;
+    return crc == (int64_t)totals_row_crc(&totals) ? totals_put(db, &totals, failure) : 0;
+}
+
+/* Damage that cannot be mended, for example on a full disk, stays. */
+static void mend_rows(struct db *db)
+{
+    struct failure ignored = {0};
+
+    if (db_exec(db, "BEGIN IMMEDIATE", &ignored))
+        return;
+    if (layers_mend(db, &ignored) < 0 || mend_totals(db, &ignored) ||
+        db_exec(db, "COMMIT", &ignored))
+        db_exec(db, "ROLLBACK", NULL);
+}
+
+/* Checks the rows of layers and runs, makes those that are damaged again where that is
+ * possible, and removes orphans. If anything stays damaged, all uploads stay: one that looks
+ * like an orphan may not be. */
+static int check_rows(struct db *db, struct failure *damage, struct failure *failure)
+{
+    struct failure reason = *damage;
+
+    if (reason.status == TRIT_OK)
+        check_layers(db, &reason);
+    if (reason.status == TRIT_DATA_LOSS) {
+        *damage = reason;
+        reason = (struct failure){0};
+        mend_rows(db);
+        if (check_layers(db, &reason) == 0)
+            fail_context(damage, "made again from the reports");
+    }
+    if (reason.status == TRIT_OK && codes_remove_orphans(db, &reason) == 0)
         return 0;
     return tolerate(&reason, damage, failure);
 }
@@ -382,7 +433,7 @@ int schema_prepare(struct db *db, enum schema_place place, struct failure *damag
         settings(db, place == SCHEMA_IN_MEMORY, version == 0, failure) ||
         schema_migrate(db, version, schema_version(), failure) ||
         check_definitions(db, damage, failure) || check(db, failure) ||
-        remove_orphans(db, damage, failure))
+        check_rows(db, damage, failure))
         return -1;
     return 0;
 }

@@ -21,8 +21,9 @@ enum schema_place {
 
 /* For a new database or one of an older tritd. UNAVAILABLE:
  * storage. DATA_LOSS: the tables are damaged or lost. FAILED_PRECONDITION: the file belongs to
- * another program or to a newer tritd. 0 with `damage` set: some rows are damaged, the
- * store can be used, and no orphans were removed. */
+ * another program or to a newer tritd. 0 with `damage` set: some rows were damaged. Those of
+ * layers and runs were made again where that is possible. If not all were, no orphans were
+ * removed. */
 int schema_prepare(struct db *db, enum schema_place place, struct failure *damage,
                    struct failure *failure);
 

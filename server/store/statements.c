@@ -15,6 +15,14 @@ static const char *const sql[STATEMENT_COUNT] = {
                         " WHERE " KEY_IS " AND step >= ?5 ORDER BY step",
     [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE " KEY_IS " AND step <= ?5 ORDER BY step DESC",
+    [ST_REPORTS_COUNT] = "SELECT COUNT(*) FROM reports WHERE " KEY_IS,
+    [ST_REPORT_KEYS] = "SELECT DISTINCT run, layer, replica, attempt FROM reports"
+                       " ORDER BY run, layer, replica, attempt",
+    [ST_REPORT_KEY_BEFORE] = "SELECT run, layer, replica, attempt FROM reports"
+                             " WHERE (run, layer, replica, attempt) < (?1, ?2, ?3, ?4)"
+                             " ORDER BY run DESC, layer DESC, replica DESC, attempt DESC",
+    [ST_REPORTS_OF] = "SELECT sequence FROM reports WHERE run = ?1"
+                      " AND (?2 = '' OR layer = ?2)",
     [ST_REPORTS_SINCE] = "SELECT " REPORT_COLUMNS " FROM reports"
                          " WHERE sequence > ?1 ORDER BY sequence",
     [ST_SEQUENCE] = "SELECT MAX(COALESCE((SELECT MAX(sequence) FROM reports), 0),"
@@ -113,6 +121,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_SHARD_PUT] = "INSERT OR REPLACE INTO shards (" SHARD_COLUMNS ")"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     [ST_SHARDS_DELETE] = "DELETE FROM shards WHERE " KEY_IS " AND step = ?5",
+    [ST_SHARDS_DELETE_OF] = "DELETE FROM shards WHERE run = ?1"
+                            " AND (?2 = '' OR layer = ?2) AND step BETWEEN ?3 AND ?4",
     [ST_SHARDS_SUM] = "SELECT COALESCE(SUM(part = 0), 0),"
                       " COALESCE(SUM(CASE WHEN part > 0 THEN number ELSE 0 END), 0)"
                       " FROM shards",

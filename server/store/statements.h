@@ -9,11 +9,15 @@ enum statement_id {
     ST_BEGIN, /* the writer's transaction */
     ST_COMMIT,
     ST_ROLLBACK,
-    ST_DATA_VERSION,  /* -> a number that changes when another connection commits */
-    ST_BEGIN_READ,    /* a reader's transaction: all it reads is one state */
-    ST_REPORTS_FROM,  /* key, step -> REPORT_COLUMNS, this step and later ones */
-    ST_REPORTS_DOWN,  /* the same, this step and earlier ones */
-    ST_REPORTS_SINCE, /* sequence -> REPORT_COLUMNS, in order of sequence, above it */
+    ST_DATA_VERSION,      /* -> a number that changes when another connection commits */
+    ST_BEGIN_READ,        /* a reader's transaction: all it reads is one state */
+    ST_REPORTS_FROM,      /* key, step -> REPORT_COLUMNS, this step and later ones */
+    ST_REPORTS_DOWN,      /* the same, this step and earlier ones */
+    ST_REPORTS_COUNT,     /* key -> how many */
+    ST_REPORT_KEYS,       /* -> the keys that reports have, each once, in order */
+    ST_REPORT_KEY_BEFORE, /* key -> the keys of reports before it, backwards */
+    ST_REPORTS_OF,        /* run, layer or '' -> sequence */
+    ST_REPORTS_SINCE,     /* sequence -> REPORT_COLUMNS, in order of sequence, above it */
     ST_SEQUENCE,      /* -> the greatest that a report has, or that a deleted one had */
     ST_REPORT_INSERT, /* REPORT_COLUMNS */
     ST_REPORT_LINK,   /* key, step, previous, crc */
@@ -69,8 +73,9 @@ enum statement_id {
                           step -> the same, of the newest step and then attempt */
     ST_SHARD_PARTS,  /* key, step -> SHARD_COLUMNS of its shards, in order */
     ST_SHARD_PUT,    /* SHARD_COLUMNS; replaces the row of that key */
-    ST_SHARDS_DELETE, /* key, step */
-    ST_SHARDS_SUM,    /* -> number of lists, bytes of shards */
+    ST_SHARDS_DELETE,    /* key, step */
+    ST_SHARDS_DELETE_OF, /* run, layer or '', first step, last step */
+    ST_SHARDS_SUM,       /* -> number of lists, bytes of shards */
     ST_CODES_PIECE, /* upload, chunk, first byte from 1, bytes -> piece, bytes of the row,
                        slot */
     ST_JOINED_PUT,  /* sequence, list, crc */

@@ -64,6 +64,11 @@ int waiting_drop(struct db *db, size_t max,
                  bool (*chosen)(void *arg, const struct waiting *waiting), void *arg,
                  struct failure *failure);
 
+/* Deletes the rows of all layers that wait under this run and layer ("": any) at these steps,
+ * damaged ones too. A store that opens deletes their uploads. Returns how many rows, or -1. */
+int waiting_drop_damaged(struct db *db, const char *run, const char *layer, int64_t from,
+                         int64_t to, struct failure *failure);
+
 /* Deletes what waits for attempts of the run below this one: it cannot be completed. */
 int waiting_drop_older(struct db *db, const char *run, int64_t attempt,
                        struct failure *failure);

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "proto/finding.h"
+#include "store/statements.h"
 #include "store/store.h"
 #include "store/waiting.h"
 
@@ -58,6 +59,23 @@ int waiting_drop(struct db *db, size_t max,
         dropped++;
     }
     return dropped;
+}
+
+int waiting_drop_damaged(struct db *db, const char *run, const char *layer, int64_t from,
+                         int64_t to, struct failure *failure)
+{
+    sqlite3_stmt *delete = statement(db, ST_SHARDS_DELETE_OF, failure);
+
+    if (!delete)
+        return -1;
+    int bound = db_bind_text(delete, 1, run) | db_bind_text(delete, 2, layer) |
+                db_bind_i64(delete, 3, from) | db_bind_i64(delete, 4, to);
+
+    if (db_run_bound(db, delete, bound, failure))
+        return -1;
+    const int count = sqlite3_changes(db->sqlite);
+
+    return waiting_sum(db, failure) ? -1 : count;
 }
 
 struct older {

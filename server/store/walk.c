@@ -54,9 +54,8 @@ static bool precedes(const struct layer_key *previous, const struct layer_key *k
     return previous->run[0] == '\0' || layer_key_compare(previous, key) < 0;
 }
 
-/* The first row at or after `key`, or the end. */
-static int layer_from(struct db *db, const struct layer_key *key, struct layer_row *row,
-                      struct failure *failure)
+int find_layer_from(struct db *db, const struct layer_key *key, struct layer_row *row,
+                    struct failure *failure)
 {
     sqlite3_stmt *select = statement(db, ST_LAYER_AT, failure);
 
@@ -73,7 +72,7 @@ int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row
 {
     if (layer_cache_find(db, key, row))
         return 1;
-    int failed = layer_from(db, key, row, failure);
+    int failed = find_layer_from(db, key, row, failure);
 
     if (!failed && !is_end(row) && layer_key_compare(&row->key, key) == 0) {
         layer_cache_put(db, row);
@@ -146,7 +145,7 @@ static int walk_backward(struct db *db, sqlite3_stmt *select,
     struct layer_key wanted;
     struct layer_row row;
 
-    if (layer_from(db, &walk->start, &row, failure))
+    if (find_layer_from(db, &walk->start, &row, failure))
         return -1;
     wanted = layer_key_compare(&row.key, &walk->start) == 0 ? row.key : row.previous;
     int found = seek_layer(db, select, &walk->start, &row, failure);

@@ -14,6 +14,10 @@
 int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row,
                struct failure *failure);
 
+/* The first layer at or after `key`. Without a key: the end; its previous is the last one. */
+int find_layer_from(struct db *db, const struct layer_key *key, struct layer_row *row,
+                    struct failure *failure);
+
 /* Finds the layer and the step of a filed report: ST_REPORT_AT that of this sequence,
  * ST_REPORTS_SINCE the first after it. 1: found. 0: there is no such report. */
 int find_filed(struct db *db, enum statement_id id, int64_t sequence,

@@ -5,6 +5,7 @@
 
 #include "store/commit.h"
 #include "store/commit_shard.h"
+#include "store/mend.h"
 #include "store/past.h"
 #include "store/row_cache.h"
 #include "store/statements.h"
@@ -166,9 +167,10 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     report_title(put->report, title);
     put->existed = false;
     put->failure = (struct failure){0};
-    fail(&put->failure, failure->status, NULL,
-         "%s: not stored: %s; use another run, or restore the data directory", title,
-         failure->message);
+    fail(
+        &put->failure, failure->status, NULL,
+        "%s: not stored: %s; use another run, delete this one, or restore the data directory",
+        title, failure->message);
     orphans_remember(&writer->orphans, upload);
 }
 
@@ -334,15 +336,27 @@ static void discard(struct writer *writer, struct store_upload *upload)
         recover(writer, &failure);
 }
 
+static int commit_put(struct writer *writer, struct store_upload *upload,
+                      enum commit_outcome *outcome, struct failure *failure)
+{
+    return (upload->put->shard ? commit_shard : commit_report)(
+        &writer->db, writer->kernels, &writer->next, writer->rules, upload->put,
+        &upload->codes, &upload->scales, outcome, failure);
+}
+
 /* Commits the report of an upload, in the open transaction. Keeps the buffer. */
 static void write_report(struct writer *writer, struct store_upload *upload)
 {
     struct failure failure = {0};
     enum commit_outcome outcome = COMMIT_REFUSED;
+    int failed = commit_put(writer, upload, &outcome, &failure);
 
-    if ((upload->put->shard ? commit_shard : commit_report)(
-            &writer->db, writer->kernels, &writer->next, writer->rules, upload->put,
-            &upload->codes, &upload->scales, &outcome, &failure)) {
+    if (failed && mend_met(&writer->db, &failure, &writer->mended_ns)) {
+        note_damage(writer, &failure);
+        failure = (struct failure){0};
+        failed = commit_put(writer, upload, &outcome, &failure);
+    }
+    if (failed) {
         if (failure.status == TRIT_DATA_LOSS)
             refuse(writer, upload, &failure);
         recover(writer, &failure);

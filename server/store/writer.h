@@ -49,6 +49,7 @@ struct writer {
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     struct orphans orphans;
+    uint64_t mended_ns; /* monotonic: when a put last met a damaged row; 0: none did */
     bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/store_damaged.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/lib/check.h"
+#include "tests/lib/loop.h"
 #include "tests/lib/store_sql.h"
 
 void damaged_start(struct store_fixture *fixture, struct fixture_put *put,
@@ -116,6 +118,50 @@ enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count)
     store_read_runs(reader, count_run, count, &failure);
     store_reader_close(reader);
     return failure.status;
+}
+
+struct deletion {
+    struct store_change change;
+    bool done;
+};
+
+static void deleted(struct store_change *change)
+{
+    ((struct deletion *)change)->done = true;
+}
+
+static bool is_deleted(void *arg)
+{
+    return ((struct deletion *)arg)->done;
+}
+
+uint64_t damaged_delete(struct store_fixture *fixture, const char *run, const char *layer,
+                        uint64_t from, uint64_t to, struct failure *failure)
+{
+    struct deletion deletion = {
+        .change = {.done = deleted, .step_from = from, .step_to = to}};
+
+    snprintf(deletion.change.run, sizeof(deletion.change.run), "%s", run);
+    snprintf(deletion.change.layer, sizeof(deletion.change.layer), "%s", layer);
+    CHECK(store_delete(&deletion.change, fixture->store, NULL) == 0);
+    loop_run_until(fixture->loop, is_deleted, &deletion);
+    *failure = deletion.change.failure;
+    return deletion.change.reports;
+}
+
+static void tell_damage(void *arg, const char *message)
+{
+    (void)arg;
+    check_failed(__FILE__, __LINE__, "%s", message);
+}
+
+void check_undamaged(struct store_fixture *fixture)
+{
+    struct store_counts counts;
+
+    store_fixture_close_store(fixture);
+    CHECK(store_check(fixture->directory, tell_damage, NULL, &counts, NULL) == 0);
+    CHECK_EQ(counts.damaged, 0);
 }
 
 void check_names(const struct failure *failure, const char *key)

@@ -27,6 +27,13 @@ enum trit_status damaged_list(struct store_fixture *fixture, struct store_query 
                               unsigned *count, struct failure *failure);
 enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count);
 
+/* Deletes steps of a layer ("": of the run): how many reports. */
+uint64_t damaged_delete(struct store_fixture *fixture, const char *run, const char *layer,
+                        uint64_t from, uint64_t to, struct failure *failure);
+
+/* Closes the store: --check-data finds nothing damaged in it. */
+void check_undamaged(struct store_fixture *fixture);
+
 /* DATA_LOSS, and the message has this in it. */
 void check_names(const struct failure *failure, const char *key);
 /* All that concerns neither (a, x) nor what lists of everything need. */

@@ -180,6 +180,71 @@ CASE(wrong_types, "values of a wrong type and NULLs are DATA_LOSS")
 
 /* ---- layers ------------------------------------------------------------------------ */
 
+enum { ROWS = 5 }; /* of layers, and the totals */
+
+static int64_t crcs(struct store_fixture *fixture)
+{
+    CHECK_EQ(store_sql(fixture, "SELECT COUNT(*) FROM layers"), ROWS - 1);
+    return store_sql(fixture, "SELECT SUM(crc * (rowid + 1)) FROM (SELECT crc, "
+                              "ROW_NUMBER() OVER (ORDER BY run, layer) AS rowid FROM "
+                              "layers UNION ALL SELECT crc, 99 FROM totals)");
+}
+
+/* Each of these is damage that the reports can undo. */
+static void check_made_again(const char *damage)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "SELECT 1");
+    store_fixture_close_store(&fixture);
+    const int64_t before = crcs(&fixture);
+
+    store_sql(&fixture, damage);
+    damaged_open(&fixture);
+    if (crcs(&fixture) != before)
+        check_failed(__FILE__, __LINE__, "%s: other rows", damage);
+    for (int64_t step = 10; step <= 30; step += 10)
+        CHECK_EQ(damaged_get(&fixture, "a", "x", step, NULL), TRIT_OK);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){0}, &count, NULL), TRIT_OK);
+    CHECK_EQ(count, 12);
+    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_OK);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_OK);
+    check_undamaged(&fixture);
+    store_fixture_fini(&fixture);
+}
+
+CASE(damaged_layer,
+     "a damaged row of a layer is made again from its reports at the start")
+{
+    check_made_again("UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    check_made_again("UPDATE layers SET upload = 1 WHERE run = 'a' AND layer = 'x'");
+    check_made_again("UPDATE layers SET step_max = 20 WHERE run = 'a' AND layer = 'x'");
+    check_made_again("UPDATE layers SET crc = NULL WHERE run = 'a' AND layer = 'x'");
+    check_made_again("UPDATE layers SET previous_run = 'q', time_unix_ns = 1, crc = 1");
+}
+
+CASE(lost_layer, "a missing or moved row of a layer is made again from its reports")
+{
+    check_made_again("DELETE FROM layers WHERE run = 'a' AND layer = 'x'");
+    check_made_again("DELETE FROM layers WHERE run = 'b' AND layer = 'x'");
+    check_made_again("UPDATE layers SET layer = 'w' WHERE run = 'a' AND layer = 'x'");
+}
+
+CASE(lost_run, "a run of one attempt whose row is damaged gets it again")
+{
+    check_made_again("UPDATE runs SET state = 1");
+    check_made_again("UPDATE runs SET crc = 1 WHERE run = 'a'");
+    check_made_again("UPDATE runs SET attempts = zeroblob(18) WHERE run = 'a'");
+}
+
+CASE(lost_totals, "damaged totals are made again")
+{
+    check_made_again("UPDATE totals SET layers = 3");
+    check_made_again("UPDATE totals SET last_layer = 'a', schema_crc = 0");
+}
+
+/* Without its past nothing shows that there was no later report. */
 static void check_layer_lost(const char *damage)
 {
     struct store_fixture fixture;
@@ -210,21 +275,18 @@ static void check_layer_lost(const char *damage)
     store_fixture_fini(&fixture);
 }
 
-CASE(damaged_layer,
-     "a damaged row of a layer is DATA_LOSS for its queries, lists and puts")
+CASE(hidden_layer,
+     "a row of a layer that cannot be made again is DATA_LOSS for its queries, "
+     "lists and puts")
 {
-    check_layer_lost("UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
-    check_layer_lost("UPDATE layers SET upload = 1 WHERE run = 'a' AND layer = 'x'");
-    check_layer_lost("UPDATE layers SET step_max = 20 WHERE run = 'a' AND layer = 'x'");
-    check_layer_lost("UPDATE layers SET shape = NULL, crc = NULL"
-                     " WHERE run = 'a' AND layer = 'x' AND 0;"
-                     "UPDATE layers SET crc = NULL WHERE run = 'a' AND layer = 'x'");
-}
-
-CASE(lost_layer, "a missing or moved row of a layer is DATA_LOSS")
-{
-    check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x'");
-    check_layer_lost("UPDATE layers SET layer = 'w' WHERE run = 'a' AND layer = 'x'");
+    check_layer_lost("UPDATE layers SET reports = 2, crc = 1"
+                     " WHERE run = 'a' AND layer = 'x'; DELETE FROM pasts");
+    check_layer_lost("UPDATE layers SET step_max = 40, crc = 1"
+                     " WHERE run = 'a' AND layer = 'x'; DELETE FROM pasts");
+    check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x';"
+                     "DELETE FROM pasts");
+    check_layer_lost("DELETE FROM layers WHERE run = 'a' AND layer = 'x';"
+                     "DELETE FROM reports WHERE run = 'a' AND layer = 'x' AND step = 30");
 }
 
 CASE(lost_last_layer,
@@ -246,12 +308,14 @@ CASE(lost_last_layer,
     store_fixture_fini(&fixture);
 }
 
-CASE(lost_totals, "damaged totals make only lists of all layers and new layers fail")
+CASE(hidden_totals,
+     "totals that cannot be made again make only lists of all layers and new "
+     "layers fail")
 {
     struct store_fixture fixture;
     unsigned count;
 
-    damaged_build(&fixture, "UPDATE totals SET layers = 3");
+    damaged_build(&fixture, "UPDATE totals SET layers = 3, crc = 1");
     CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
              TRIT_OK);

@@ -70,6 +70,22 @@ CASE(resumed_after_damage,
     store_fixture_fini(&fixture);
 }
 
+CASE(mended_meanwhile,
+     "a put that meets a damaged row of its layer makes it again, and is "
+     "stored")
+{
+    struct store_fixture fixture;
+
+    damaged_build(&fixture, "SELECT 1");
+    store_sql(&fixture, "UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 30, NULL), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 30, NULL), TRIT_OK);
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_FAILURES), 1);
+    check_undamaged(&fixture);
+    store_fixture_fini(&fixture);
+}
+
 /* ---- a batch ----------------------------------------------------------------------- */
 
 enum { CROWD = 48 };
@@ -111,8 +127,8 @@ CASE(batch_with_damaged_row,
 {
     struct store_fixture fixture;
 
-    damaged_build(&fixture,
-                  "UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    damaged_build(&fixture, "UPDATE layers SET reports = 2, crc = 1"
+                            " WHERE run = 'a' AND layer = 'x'; DELETE FROM pasts");
     check_crowd(&fixture, false);
     store_fixture_fini(&fixture);
 }

@@ -114,23 +114,86 @@ CASE(by_count, "of each layer the newest reports stay")
     store_fixture_fini(&fixture);
 }
 
-CASE(beside_damage, "layers that are damaged stay, and the rules hold for all others")
+/* Files 9 reports of each of the layers a to h; damages some. Then this rule leaves so many. */
+static void check_beside_damage(const char *rule, int64_t stay, const char *damage)
 {
     struct store_fixture fixture;
 
-    begin(&fixture, "count=3");
-    for (char layer[] = "a"; layer[0] <= 'h'; layer[0]++)
-        for (uint64_t step = 1; step <= 9; step++)
-            file(&fixture, layer, step);
+    begin(&fixture, rule);
+    const struct store_retention retention = fixture.retention;
+
+    fixture.retention.count = 0;
     store_fixture_close_store(&fixture);
-    /* The first, two in a row, the last. */
-    store_sql(&fixture, "UPDATE reports SET digest = zeroblob(32)"
-                        " WHERE step = 1 AND layer IN ('a', 'd', 'e', 'h')");
     CHECK(store_fixture_open_store(&fixture, NULL) == 0);
-    store_sql_until(
-        &fixture, "SELECT COUNT(*) FROM reports WHERE layer IN ('b', 'c', 'f', 'g')", 12);
+    for (uint64_t step = 1; step <= 9; step++)
+        for (char layer[] = "a"; layer[0] <= 'h'; layer[0]++)
+            file_at(&fixture, layer, step,
+                    clock_unix_ns() - (9 - (int64_t)step) * 86400 * 1000000000);
     store_fixture_close_store(&fixture);
-    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), 12 + 4 * 9);
+    store_sql(&fixture, damage);
+    fixture.retention = retention;
+    pass(&fixture, stay);
+    CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM reports"), stay);
+    store_fixture_fini(&fixture);
+}
+
+CASE(beside_damage,
+     "the rules delete damaged reports like others; then nothing is damaged")
+{
+    /* The first, two in a row, the last layer; one whose codes are damaged, too. */
+    static const char damage[] =
+        "UPDATE reports SET digest = zeroblob(32) WHERE step IN (1, 2, 5)"
+        " AND layer IN ('a', 'd', 'e', 'h');"
+        "UPDATE kept SET bytes = 7 WHERE sequence = 1;"
+        "DELETE FROM reports WHERE step = 3 AND layer IN ('a', 'b')";
+
+    check_beside_damage("count=3", 24, damage);
+    check_beside_damage("age=60h", 24, damage);
+    check_beside_damage("thin=3:9", 24, damage);
+}
+
+CASE(bytes_beside_damage, "a damaged report does not stop the rule for bytes")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "bytes=150K");
+    const struct store_retention retention = fixture.retention;
+
+    store_fixture_close_store(&fixture);
+    fixture.codes_max = 1 << 30;
+    fixture.retention.count = 0;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    for (uint64_t step = 1; step <= 200; step++)
+        file(&fixture, step % 2 ? "x" : "y", step);
+    store_fixture_close_store(&fixture);
+    /* The oldest; one under another layer's name; one of no layer; one that is lost. */
+    store_sql(&fixture, "UPDATE reports SET digest = zeroblob(32) WHERE step = 1;"
+                        "UPDATE reports SET layer = 'y' WHERE step = 3;"
+                        "UPDATE reports SET layer = 'z' WHERE step = 5;"
+                        "DELETE FROM reports WHERE step = 8");
+    fixture.retention = retention;
+    pass(&fixture, 150);
+    CHECK(store_sql(&fixture, "SELECT COUNT(*) FROM reports") > 10);
+    store_fixture_fini(&fixture);
+}
+
+CASE(newest_first,
+     "the rule for bytes deletes what was filed first, also the newest step")
+{
+    struct store_fixture fixture;
+
+    begin(&fixture, "bytes=150K");
+    const struct store_retention retention = fixture.retention;
+
+    store_fixture_close_store(&fixture);
+    fixture.codes_max = 1 << 30;
+    fixture.retention.count = 0;
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    for (uint64_t step = 120; step > 0; step--)
+        file(&fixture, "x", step);
+    fixture.retention = retention;
+    pass(&fixture, 100);
+    CHECK_EQ(store_sql(&fixture, "SELECT MIN(step) FROM reports"), 1);
     store_fixture_fini(&fixture);
 }
 
