@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint/config.h"
@@ -19,13 +18,7 @@ struct blocks {
 
 static uint64_t gguf_blocks(const struct tensor_table *table)
 {
-    char key[128];
-    const char *architecture = table_pair(table, "general.architecture");
-    const int length =
-        snprintf(key, sizeof(key), "%s.block_count", architecture ? architecture : "");
-    const char *text =
-        length > 0 && (size_t)length < sizeof(key) ? table_pair(table, key) : NULL;
-    const unsigned long long count = text ? strtoull(text, NULL, 10) : 0;
+    const uint64_t count = gguf_model_number(table, "block_count");
 
     return count <= BLOCKS_MAX ? count : 0;
 }

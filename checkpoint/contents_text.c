@@ -126,6 +126,9 @@ static const char *foreign_text(char *text, const struct contents *contents, siz
     if (item->packing == PACKING_BITNET_GPU)
         return "packed in BitNet's layout for GPUs, where converter and kernel disagree which "
                "rows of wqkv a scale is for; use the checkpoint from which it was converted";
+    if (item->packing == PACKING_HQQ)
+        return "packed by HQQ, with zero points, which are not read; to have the weights "
+               "examined, save them as HQQLinear.dequantize gives them";
     packing_visit(contents->table, &contents->table->entries[index], list_table,
                   &listing);
     const bool by_config = item->packing == PACKING_OTHER && contents->quant_method;

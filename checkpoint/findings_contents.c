@@ -177,6 +177,25 @@ static bool experts_are_unknown(const struct contents *claim, size_t index)
            type_holds(entry->type, TRIT_ENCODING_DENSE);
 }
 
+static void add_experts(struct file_findings *findings, const struct tensor_entry *entry,
+                        bool has_record)
+{
+    struct trit_finding *added =
+        has_record
+            ? findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD, entry->name, NULL)
+            : findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL, entry->name);
+
+    finding_set_hint(
+        added, may_be_convolution(entry)
+                   ? "neither name nor shape tells a stack of matrices from a "
+                     "convolution: --experts out_in or in_out or --convolutions says "
+                     "what it is, --exclude leaves it out"
+                   : "experts of rank 3 were not examined; --experts out_in or in_out "
+                     "says how their matrices lie, --exclude leaves them out");
+    if (added)
+        form_of(added->got, entry);
+}
+
 /* The key by which files of PrismML name the rotation in their metadata, or NULL. */
 static const char *rotation_key(const struct tensor_table *table)
 {
@@ -261,13 +280,7 @@ void findings_add_contents(struct file_findings *findings,
                    !(has_record && (latents || accept_record))) {
             add_unknown(findings, claim, entry);
         } else if (experts_are_unknown(claim, i) && !latents && !accept_record) {
-            finding_set_hint(
-                has_record ? findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD,
-                                          entry->name, NULL)
-                           : findings_add(findings, TRIT_FINDING_UNKNOWN_DTYPE, NULL,
-                                          entry->name),
-                "experts of rank 3 were not examined; --experts out_in or in_out says how "
-                "their matrices lie, --exclude leaves them out");
+            add_experts(findings, entry, has_record);
         } else if (item->kind == CONTENT_KEPT_BY_RECORD && !latents && !accept_record) {
             finding_set_hint(
                 findings_add(findings, TRIT_FINDING_KEPT_BY_RECORD, entry->name, NULL),

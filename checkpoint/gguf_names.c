@@ -111,8 +111,7 @@ static const struct architecture *architecture_of(const struct tensor_table *tab
                : NULL;
 }
 
-/* The value of ARCHITECTURE.KEY as a number; 0: there is none. */
-static uint64_t number_of(const struct tensor_table *table, const char *key)
+uint64_t gguf_model_number(const struct tensor_table *table, const char *key)
 {
     const char *name =
         table_is_gguf(table) ? table_pair(table, "general.architecture") : NULL;
@@ -166,7 +165,8 @@ static struct gguf_name split(const char *name)
 static const struct gguf_part *parts_of(const struct tensor_table *table,
                                         const struct architecture *architecture)
 {
-    return strcmp(architecture->name, "llama") == 0 && number_of(table, "expert_count")
+    return strcmp(architecture->name, "llama") == 0 &&
+                   gguf_model_number(table, "expert_count")
                ? mixtral_parts
                : architecture->parts;
 }
@@ -221,9 +221,9 @@ uint64_t gguf_head_rows(const struct tensor_table *table,
         entry->rank == 0)
         return 0;
     const bool query = is_part(&parts, "attn_q"), key = is_part(&parts, "attn_k");
-    uint64_t heads = number_of(table, "attention.head_count");
-    if (key && number_of(table, "attention.head_count_kv"))
-        heads = number_of(table, "attention.head_count_kv");
+    uint64_t heads = gguf_model_number(table, "attention.head_count");
+    if (key && gguf_model_number(table, "attention.head_count_kv"))
+        heads = gguf_model_number(table, "attention.head_count_kv");
     if ((!query && !key) || heads == 0 || entry->shape[0] % (2 * heads) != 0)
         return 0;
     return entry->shape[0] / heads;

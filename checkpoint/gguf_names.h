@@ -10,6 +10,9 @@
 /* Is it the table of a GGUF file? */
 bool table_is_gguf(const struct tensor_table *table);
 
+/* The value of the key ARCHITECTURE.KEY of a GGUF file as a number; 0: there is none. */
+uint64_t gguf_model_number(const struct tensor_table *table, const char *key);
+
 /* The name that transformers gives the tensor. NULL: the architecture is not one of these,
  * or it has no such tensor; or the table is not of a GGUF file. */
 const char *gguf_name_of(const struct tensor_table *table, const char *name,

@@ -36,6 +36,12 @@ static const char *const table_leaves[] = {
     NULL,
 };
 
+/* Parameters of a module that are called otherwise than its weight. */
+static const char *const matrix_leaves[] = {
+    "*_weight", "*_weights", "w[0-9]*", "w[qkvoi]", "w[io]_[0-9]*", "w_*",
+    "*_w",      "*_w[0-9]",  "*_proj",  "*_kernel", "fc[0-9]*",     NULL,
+};
+
 static const char *const bias_leaves[] = {"bias", "*_bias", "bias_*", NULL};
 
 /* And what other adapters of PEFT add to a model. */
@@ -112,8 +118,13 @@ static const char *const expert_parts[] = {
     "input_linear", "output_linear", NULL, /* JetMoE: mlp.input_linear.weight */
 };
 
-/* A kernel of a convolution of rank 3 that is this long is rather the inputs of a layer. */
-enum { KERNEL_POSITIONS_MAX = 255 };
+/* Modules of convolutions, and of patches of images. */
+static const char *const convolution_parts[] = {"*conv*", "*patch*", NULL};
+
+/* The last axis of a tensor of rank 3 or more is the kernel of a convolution, or the inputs of a
+ * layer. By the models of transformers, timm and audio codecs: without a telling name, kernels
+ * have at most 31 positions, and layers at least 32 inputs. No kernel has more than 255. */
+enum { KERNEL_UNNAMED_MAX = 31, KERNEL_POSITIONS_MAX = 255 };
 
 static const char *const embedding_modules[] = {
     "*embed_tokens*", "wte",        "*word_emb*",  "tok_embeddings",
@@ -277,13 +288,23 @@ static bool is_lora(const struct name *name)
             matches(part_before(name, name->module), lora_modules));
 }
 
-/* Matrices one after the other, or one alone, by the name or the size of a tensor of rank 3. */
+/* Matrices one after the other, or one alone, by the name of a tensor of rank 3, or a weight's
+ * size. */
 static bool is_stack(const struct tensor_entry *entry, const struct name *name)
 {
     return any_part(name, expert_parts) ||
            (matches(name->leaf, weight_leaves) &&
             (matches(name->module, linear_modules) ||
              (entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX)));
+}
+
+/* A weight of rank 3 whose name does not tell, and whose last axis is too long for a kernel that
+ * has no name. */
+static bool may_be_stack(const struct tensor_entry *entry, const struct name *name)
+{
+    return entry->rank == 3 && type_is_float(entry->type) && entry->shape[1] > 1 &&
+           entry->shape[2] > KERNEL_UNNAMED_MAX && !any_part(name, convolution_parts) &&
+           (matches(name->leaf, weight_leaves) || matches(name->leaf, matrix_leaves));
 }
 
 static bool is_short_convolution(const struct tensor_entry *entry,
@@ -307,8 +328,9 @@ static enum tensor_role weight_role(const struct tensor_table *table,
     if (entry->rank > 4)
         return ROLE_OTHER;
     if (entry->rank > 2)
-        return entry->rank == 3 && is_stack(entry, name) ? ROLE_EXPERTS
-                                                         : ROLE_CONVOLUTION;
+        return entry->rank == 3 && (is_stack(entry, name) || may_be_stack(entry, name))
+                   ? ROLE_EXPERTS
+                   : ROLE_CONVOLUTION;
     if (is_short_convolution(entry, name))
         return ROLE_CONVOLUTION;
     if (any_part(name, head_parts) || matches(name->module, head_modules) ||
@@ -358,6 +380,14 @@ enum tensor_role tensor_role(const struct tensor_table *table,
     if (entry->rank < 2 || matches(name.leaf, other_leaves))
         return ROLE_OTHER;
     return weight_role(table, entry, &name);
+}
+
+bool may_be_convolution(const struct tensor_entry *entry)
+{
+    struct name name;
+
+    name_split(&name, entry->name);
+    return entry->rank == 3 && may_be_stack(entry, &name) && !is_stack(entry, &name);
 }
 
 bool role_is_layer(enum tensor_role role)
@@ -432,11 +462,16 @@ static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct na
 {
     if (entry->rank <= 3 || !type_is_float(entry->type))
         return false;
+    const uint64_t last = entry->shape[entry->rank - 1];
+    const uint64_t before = entry->shape[entry->rank - 2];
+
     if (matches(name->leaf, weight_leaves) && matches(name->module, linear_modules))
         return true;
-    return entry->shape[entry->rank - 1] > KERNEL_POSITIONS_MAX &&
-           entry->shape[entry->rank - 2] > 1 &&
-           (matches(name->leaf, weight_leaves) || any_part(name, expert_parts));
+    if (!matches(name->leaf, weight_leaves) && !any_part(name, expert_parts))
+        return false;
+    return (last > KERNEL_POSITIONS_MAX && before > 1) ||
+           (last > KERNEL_UNNAMED_MAX && before > KERNEL_UNNAMED_MAX &&
+            !any_part(name, convolution_parts));
 }
 
 const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role)

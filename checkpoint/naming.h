@@ -7,10 +7,10 @@
 #include "files/table.h"
 
 enum tensor_role {
-    ROLE_LINEAR,      /* weights of a linear layer: a matrix that no other rule names */
-    ROLE_EMBEDDING,   /* embed_tokens, wte, word_embeddings, ... */
-    ROLE_HEAD,        /* lm_head, output, embed_out */
-    ROLE_EXPERTS,     /* rank 3: the matrices of all experts of a block */
+    ROLE_LINEAR,    /* weights of a linear layer: a matrix that no other rule names */
+    ROLE_EMBEDDING, /* embed_tokens, wte, word_embeddings, ... */
+    ROLE_HEAD,      /* lm_head, output, embed_out */
+    ROLE_EXPERTS, /* rank 3: the matrices of all experts of a block, or what may be some */
     ROLE_CONVOLUTION, /* other weights of rank 3 and 4 */
     ROLE_NORM,        /* scales of a normalization */
     ROLE_BIAS,
@@ -27,6 +27,9 @@ enum tensor_role {
 enum tensor_role tensor_role(const struct tensor_table *table,
                              const struct tensor_entry *entry);
 
+/* Is it experts only because its name and shape do not tell them from a convolution? */
+bool may_be_convolution(const struct tensor_entry *entry);
+
 /* True for the roles whose tensors are layers by default: linear, embedding, head. */
 bool role_is_layer(enum tensor_role role);
 
@@ -38,7 +41,7 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
 
 /* Why a tensor with the name or the size of layers is none that can be read: it is called like
  * a layer (q_proj, lm_head), but a dense vector or without elements; or it has more than three
- * axes, of which the last is too long for a kernel. NULL: neither. */
+ * axes, of which the last are too long for a kernel. NULL: neither. */
 const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role);
 
 const char *role_name(enum tensor_role role); /* "router" */

@@ -15,6 +15,7 @@ static enum trit_finding_kind kind_of(const struct reader_note *note)
         return TRIT_FINDING_INDEX_DISAGREES;
     case READER_NOT_IN_INDEX:
     case READER_NOT_READ:
+    case READER_ONE_OF_SHARDS:
         return TRIT_FINDING_NOT_IN_INDEX;
     case READER_TRUNCATED:
         return TRIT_FINDING_TRUNCATED;
@@ -55,9 +56,18 @@ static void write_hint(struct trit_finding *finding, const struct reader_note *n
         break;
     case READER_NOT_READ:
         snprintf(hint, bytes,
-                 "it is not read: the folder's weights are those of %.*s; verify it by "
-                 "its name",
-                 cut(note->other, 100), note->other);
+                 "%s not examined: the folder's weights are those of %.*s; %s",
+                 note->count > 1 ? "it and the others of its kind were" : "it was",
+                 cut(note->other, 100), note->other,
+                 note->count > 1 ? "join them to safetensors and verify that"
+                                 : "verify it by its name");
+        break;
+    case READER_ONE_OF_SHARDS:
+        snprintf(
+            hint, bytes,
+            "%.*s is one of %" PRIu64
+            " shards of a model, and the others were not examined; name their folder",
+            cut(note->other, 100), note->other, note->count + 1);
         break;
     case READER_TRUNCATED:
         snprintf(hint, bytes, "%.*s ends before it does; download or copy the file again",
@@ -90,8 +100,8 @@ static void write_length(struct trit_finding *finding, const struct reader_note 
     snprintf(finding->got, sizeof(finding->got), "%" PRIu64 " bytes", note->found);
 }
 
-void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,
-                        size_t count)
+static void add_notes(struct file_findings *findings, const struct reader_note *notes,
+                      size_t count, enum trit_severity of_shards)
 {
     for (size_t i = 0; i < count; i++) {
         const char *name = notes[i].tensor ? notes[i].tensor : notes[i].shard;
@@ -100,9 +110,23 @@ void findings_add_notes(struct file_findings *findings, const struct reader_note
 
         if (!added)
             continue;
+        if (notes[i].kind == READER_ONE_OF_SHARDS)
+            added->severity = of_shards;
         added->has_count = notes[i].count > 0;
         added->count = notes[i].count;
         write_hint(added, &notes[i]);
         write_length(added, &notes[i]);
     }
+}
+
+void findings_add_notes(struct file_findings *findings, const struct reader_note *notes,
+                        size_t count)
+{
+    add_notes(findings, notes, count, TRIT_SEVERITY_WARNING);
+}
+
+void findings_add_notes_of_claim(struct file_findings *findings,
+                                 const struct reader_note *notes, size_t count)
+{
+    add_notes(findings, notes, count, TRIT_SEVERITY_UNDECIDED);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "checkpoint/form.h"
+#include "checkpoint/hqq.h"
 #include "checkpoint/keras_names.h"
 #include "checkpoint/naming.h"
 
@@ -18,7 +19,8 @@ enum {
     HAS_WEIGHT_SCALE = 1 << 3, /* weight_scale, weight_scale_inv */
     HAS_OWN_SCALES = 1 << 4,   /* NAME.scales */
     HAS_METADATA = 1 << 5,     /* metadata */
-    HAS_OTHER = 1 << 6,
+    HAS_NBITS = 1 << 6,        /* a setting of HQQ */
+    HAS_OTHER = 1 << 7,
 };
 
 /* Names of tables that belong to a whole module, together with its weight. */
@@ -77,51 +79,6 @@ static const struct {
 };
 
 enum { MODULE_TABLES = sizeof(module_tables) / sizeof(module_tables[0]) };
-
-const char *packing_name(enum packing packing)
-{
-    switch (packing) {
-    case PACKING_MLX:
-        return "MLX";
-    case PACKING_GPTQ:
-        return "GPTQ";
-    case PACKING_AWQ:
-        return "AWQ";
-    case PACKING_BITSANDBYTES:
-        return "bitsandbytes";
-    case PACKING_COMPRESSED_TENSORS:
-        return "compressed-tensors";
-    case PACKING_FP8:
-        return "fp8";
-    case PACKING_TORCHAO:
-        return "torchao";
-    case PACKING_HF_BITNET:
-        return "hf_bitnet";
-    case PACKING_INT8:
-        return "int8";
-    case PACKING_MXFP4:
-        return "MXFP4";
-    case PACKING_TRIT:
-        return "trit";
-    case PACKING_SPARSE:
-        return "the values of a sparse matrix";
-    case PACKING_FSDP:
-        return "FSDP's flat parameters";
-    case PACKING_GEMLITE:
-        return "gemlite";
-    case PACKING_KERAS:
-        return "Keras's ternary kernel";
-    case PACKING_BITNET_GPU:
-        return "BitNet's layout for GPUs";
-    case PACKING_GGUF:
-        return "GGUF";
-    case PACKING_OTHER:
-        return "an unknown packing";
-    case PACKING_NONE:
-        break;
-    }
-    return "none";
-}
 
 static bool type_is(const struct element_type *type, const char *prefix)
 {
@@ -190,6 +147,52 @@ static size_t stem_bytes(const char *name)
     return 0;
 }
 
+static bool is_named(const struct tensor_entry *entry, const char *leaf)
+{
+    const char *dot = strrchr(entry->name, '.');
+
+    return strcmp(dot ? dot + 1 : entry->name, leaf) == 0;
+}
+
+/* A tensor of the same module; `base` bytes of the weight's name precede the leaf. */
+static void visit_beside(const struct tensor_table *table,
+                         const struct tensor_entry *weight, int base, const char *leaf,
+                         unsigned has, visit_fn visit, void *arg)
+{
+    char name[FILES_NAME_BYTES_MAX + 32];
+
+    snprintf(name, sizeof(name), "%.*s%s", base, weight->name, leaf);
+    visit_name(table, name, has, visit, arg);
+}
+
+static void visit_hqq(const struct tensor_table *table, const struct tensor_entry *weight,
+                      int base, visit_fn visit, void *arg)
+{
+    if (!hqq_is_weight(table, weight))
+        return;
+    for (size_t i = 0; hqq_settings[i]; i++)
+        visit_beside(table, weight, base, hqq_settings[i], HAS_NBITS, visit, arg);
+}
+
+/* All tensors of a module that has one weight, if they are named like tables. */
+static void visit_module(const struct tensor_table *table,
+                         const struct tensor_entry *weight, int base, visit_fn visit,
+                         void *arg)
+{
+    if (!is_named(weight, "weight"))
+        return;
+    for (size_t i = table_first_of(table, weight->name, (size_t)base); i < table->count;
+         i++) {
+        const size_t index = table->by_name[i];
+        const char *name = table->entries[index].name;
+
+        if (strncmp(name, weight->name, (size_t)base) != 0)
+            break;
+        if (!strchr(name + base, '.') && name_is_packing_table(name))
+            visit(arg, index, HAS_OTHER);
+    }
+}
+
 static void visit_companions(const struct tensor_table *table,
                              const struct tensor_entry *weight, visit_fn visit, void *arg)
 {
@@ -200,10 +203,11 @@ static void visit_companions(const struct tensor_table *table,
 
     if (name_is_packing_table(weight->name))
         return;
-    for (size_t i = 0; i < MODULE_TABLES; i++) {
-        snprintf(name, sizeof(name), "%.*s%s", base, weight->name, module_tables[i].leaf);
-        visit_name(table, name, module_tables[i].has, visit, arg);
-    }
+    for (size_t i = 0; i < MODULE_TABLES; i++)
+        visit_beside(table, weight, base, module_tables[i].leaf, module_tables[i].has,
+                     visit, arg);
+    visit_hqq(table, weight, base, visit, arg);
+    visit_module(table, weight, base, visit, arg);
     snprintf(name, sizeof(name), "%s.", weight->name);
     visit_prefix(table, name, visit, arg);
     snprintf(name, sizeof(name), "%s_", weight->name);
@@ -404,6 +408,24 @@ const char *packing_dense_name(const struct tensor_table *table, const char *nam
     return NULL;
 }
 
+enum packing packing_in_floats(const struct tensor_table *table,
+                               const struct tensor_entry *entry)
+{
+    static const char state[] = ".quant_state.bitsandbytes__";
+    char name[FILES_NAME_BYTES_MAX + 32];
+
+    if (!type_holds(entry->type, TRIT_ENCODING_DENSE))
+        return PACKING_NONE;
+    if (hqq_is_weight(table, entry))
+        return PACKING_HQQ;
+    const int length = snprintf(name, sizeof(name), "%s%s", entry->name, state);
+    const size_t first = table_first_of(table, name, (size_t)length);
+    return first < table->count && strncmp(table->entries[table->by_name[first]].name,
+                                           name, (size_t)length) == 0
+               ? PACKING_BITSANDBYTES
+               : PACKING_NONE;
+}
+
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry)
 {
@@ -415,7 +437,9 @@ enum packing foreign_packing_of(const struct tensor_table *table,
         return PACKING_SPARSE;
     if (element_type_is_block(entry->type))
         return PACKING_GGUF;
-    if (!type_is_packed(entry->type))
+    if (packing_in_floats(table, entry) != PACKING_NONE)
+        return packing_in_floats(table, entry);
+    if (!type_is_packed(entry->type) || hqq_is_setting(table, entry))
         return PACKING_NONE;
     if (keras_scale(table, entry) != SIZE_MAX)
         return PACKING_KERAS;
@@ -428,6 +452,8 @@ enum packing foreign_packing_of(const struct tensor_table *table,
         return PACKING_COMPRESSED_TENSORS;
     if (ends_with(entry->name, "W_q") && (found.has & HAS_METADATA))
         return PACKING_GEMLITE;
+    if (found.has & HAS_NBITS)
+        return PACKING_HQQ;
     if (ends_with(entry->name, "_qdata"))
         return PACKING_TORCHAO;
     if (ends_with(entry->name, "_blocks"))

@@ -22,6 +22,7 @@ enum packing {
     PACKING_SPARSE,    /* the nonzero values of a matrix, beside their places */
     PACKING_FSDP,      /* all parameters of a module, one after another */
     PACKING_GEMLITE,
+    PACKING_HQQ,
     PACKING_KERAS,      /* ternary kernels of Keras 3 */
     PACKING_BITNET_GPU, /* four codes in an I8, with four scales: BitNet's kernels for GPUs */
     PACKING_GGUF,       /* in blocks of a type of GGUF */
@@ -38,6 +39,11 @@ bool type_is_packed(const struct element_type *type);
  * (sealed) table, or of FSDP's flat parameters; PACKING_NONE for any other entry. */
 enum packing foreign_packing_of(const struct tensor_table *table,
                                 const struct tensor_entry *entry);
+
+/* The packing of an entry whose type is F32, F16 or BF16 but whose bytes are codes: HQQ's
+ * view_as_float, and bitsandbytes' bnb_4bit_quant_storage. PACKING_NONE: it is dense. */
+enum packing packing_in_floats(const struct tensor_table *table,
+                               const struct tensor_entry *entry);
 
 /* Is a tensor with the name of a table none? The weight in its module is dense, and the tensor
  * is larger than tables of it are (a group has at least two weights); or the module has

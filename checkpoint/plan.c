@@ -225,6 +225,18 @@ static bool stays_dense(const struct planning *p, const struct content *content)
            (content->role == ROLE_EMBEDDING || content->role == ROLE_HEAD);
 }
 
+/* Experts that would be dense in the output although nobody asked for it. */
+static bool loses_experts(const struct planning *p, size_t index)
+{
+    const struct content *content = &p->plan->contents.items[index];
+    const struct tensor_entry *entry = &p->input->entries[index];
+
+    return p->action == PLAN_TERNARIZE && content->role == ROLE_EXPERTS &&
+           content->kind == CONTENT_KEPT && entry->bytes > 0 &&
+           encoding_keeps_embeddings(p->plan->terms.encoding) &&
+           type_holds(entry->type, TRIT_ENCODING_DENSE) && !may_be_convolution(entry);
+}
+
 static int add_by_kind(struct planning *p, size_t index)
 {
     const struct content *content = &p->plan->contents.items[index];
@@ -242,6 +254,14 @@ static int add_by_kind(struct planning *p, size_t index)
     }
     if (content->kind == CONTENT_FOREIGN_WEIGHT || content->kind == CONTENT_UNFIT) {
         refuse(p->plan, item, content_text(text, &p->plan->contents, index));
+        return 0;
+    }
+    if (loses_experts(p, index)) {
+        refuse(
+            p->plan, item,
+            "experts of rank 3 have no form in hf_bitnet: they would stay dense, and the "
+            "output would not be ternary; choose another encoding, or --exclude keeps "
+            "them dense");
         return 0;
     }
     if (content->kind != CONTENT_LAYER)
@@ -417,28 +437,6 @@ int plan_create_pack(struct plan *plan, const struct checkpoint_options *options
     return result;
 }
 
-uint64_t plan_item_bytes(const struct plan *plan, const struct plan_item *item,
-                         size_t output)
-{
-    const uint64_t bytes = plan->table.entries[output].bytes;
-
-    return item->parts ? bytes / item->parts : bytes;
-}
-
-bool plan_keeps_layout(const struct plan *plan)
-{
-    return encoding_keeps_layout(plan->terms.encoding) && !plan->architecture;
-}
-
-bool plan_item_is_copied(const struct plan *plan, size_t index)
-{
-    const struct plan_item *item = &plan->items[index];
-
-    return plan->table.entries[item->data].type ==
-               plan->contents.table->entries[index].type &&
-           !plan->contents.items[index].heads.rows && !item->turned;
-}
-
 void plan_destroy(struct plan *plan)
 {
     free(plan->factors);
@@ -476,19 +474,4 @@ void plan_refuse_ternary(struct plan *plan, size_t index, uint64_t group)
                  ", and projecting it would change it",
                  group);
     plan_refuse(plan, index, reason);
-}
-
-const char *plan_action_name(enum plan_action action)
-{
-    switch (action) {
-    case PLAN_TERNARIZE:
-        return "ternarize";
-    case PLAN_PACK:
-        return "pack";
-    case PLAN_KEEP:
-        return "keep";
-    case PLAN_REFUSE:
-        break;
-    }
-    return "refuse";
 }

@@ -141,6 +141,17 @@ void checkpoint_add_notes(const struct trit_checkpoint *checkpoint,
         findings_add_notes(findings, notes, count);
 }
 
+void checkpoint_add_notes_of_claim(const struct trit_checkpoint *checkpoint,
+                                   struct file_findings *findings)
+{
+    size_t count;
+    const struct reader_note *notes =
+        checkpoint->reader ? reader_notes(checkpoint->reader, &count) : NULL;
+
+    if (notes)
+        findings_add_notes_of_claim(findings, notes, count);
+}
+
 bool checkpoint_is_nameless(const struct trit_checkpoint *checkpoint)
 {
     return checkpoint->reader && strcmp(reader_format(checkpoint->reader), "npy") == 0;

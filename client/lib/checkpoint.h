@@ -24,9 +24,12 @@ struct trit_checkpoint {
     bool has_config;
 };
 
-/* Adds the contradictions between the file's index and its shards. */
+/* Adds the findings about the file's index and shards; the latter of a file that is
+ * verified (checkpoint/notes.h). */
 void checkpoint_add_notes(const struct trit_checkpoint *checkpoint,
                           struct file_findings *findings);
+void checkpoint_add_notes_of_claim(const struct trit_checkpoint *checkpoint,
+                                   struct file_findings *findings);
 
 /* Is the tensor named after the file, because the format stores no name (.npy)? */
 bool checkpoint_is_nameless(const struct trit_checkpoint *checkpoint);

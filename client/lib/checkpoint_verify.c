@@ -3,9 +3,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "checkpoint/blocks.h"
 #include "checkpoint/findings_gguf.h"
-#include "checkpoint/head.h"
+#include "checkpoint/findings_model.h"
 #include "checkpoint/renamed.h"
 #include "client/lib/client.h"
 #include "client/lib/verification.h"
@@ -79,6 +78,12 @@ static void share_configs(struct checkpoint_options *rules,
         rules->config = &latents->config;
 }
 
+static const struct model_config *checkpoint_model(const struct trit_checkpoint *of)
+{
+    return config_of_model(&of->config, of->has_config,
+                           of->reader && reader_is_folder(of->reader));
+}
+
 static int verification_read(struct trit_verification *v,
                              const struct trit_checkpoint *claim,
                              const struct trit_checkpoint *latents,
@@ -101,26 +106,17 @@ static int verification_read(struct trit_verification *v,
     v->reciprocal = !v->record.layers && config_has_reciprocals(rules->config);
     if (latents && compare_contents(v, rules, &of_latents, latents, failure) < 0)
         return -1;
-    checkpoint_add_notes(claim, &v->findings);
+    checkpoint_add_notes_of_claim(claim, &v->findings);
     if (latents)
         checkpoint_add_notes(latents, &v->findings);
     findings_add_contents(&v->findings, rules, &v->claim, latents ? &v->of_latents : NULL,
                           options->all.accept_record);
-    if (claim->has_config && reader_is_folder(claim->reader))
-        findings_add_head(&v->findings, rules, &claim->config, &v->claim,
-                          latents ? &v->of_latents : NULL);
-    if (!latents) {
-        findings_add_blocks(
-            &v->findings,
-            claim->has_config && reader_is_folder(claim->reader) ? &claim->config : NULL,
-            v->table);
+    findings_add_model(&v->findings, rules, checkpoint_model(claim), &v->claim,
+                       latents ? &v->of_latents : NULL);
+    if (!latents)
         return 0;
-    }
     findings_add_match(&v->findings, &v->match, &v->claim, &v->of_latents);
-    findings_add_gguf(&v->findings, v->table, v->latents,
-                      latents->has_config && reader_is_folder(latents->reader)
-                          ? &latents->config
-                          : NULL);
+    findings_add_gguf(&v->findings, v->table, v->latents, checkpoint_model(latents));
     return 0;
 }
 

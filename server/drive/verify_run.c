@@ -3,10 +3,9 @@
 
 #include <jansson.h>
 
-#include "checkpoint/blocks.h"
 #include "checkpoint/compare.h"
 #include "checkpoint/findings_gguf.h"
-#include "checkpoint/head.h"
+#include "checkpoint/findings_model.h"
 #include "checkpoint/notes.h"
 #include "checkpoint/renamed.h"
 #include "drive/verify_impl.h"
@@ -87,18 +86,22 @@ static int compare_contents(struct verifying *v, const struct layer_terms *terms
     return 0;
 }
 
-static void add_notes(struct verifying *v, const struct input *input)
+static void add_notes(struct verifying *v)
 {
     size_t count;
-    const struct reader_note *notes = reader_notes(input->reader, &count);
+    const struct reader_note *notes = reader_notes(v->file.reader, &count);
 
+    findings_add_notes_of_claim(&v->findings, notes, count);
+    if (!v->against.reader)
+        return;
+    notes = reader_notes(v->against.reader, &count);
     findings_add_notes(&v->findings, notes, count);
 }
 
-/* In the folder of a single file, config.json may be of another model. */
-static const struct model_config *config_of_folder(const struct input *input)
+static const struct model_config *input_model(const struct input *input)
 {
-    return reader_is_folder(input->reader) && input->has_config ? &input->config : NULL;
+    return config_of_model(&input->config, input->has_config,
+                           reader_is_folder(input->reader));
 }
 
 /* As latents (TRIT_VERIFY_LATENT) the file is read without its record. */
@@ -115,22 +118,17 @@ int verify_read_contents(struct verifying *v, const struct layer_terms *terms)
         return -1;
     if (verify_read_rotation(v) < 0)
         return -1;
-    add_notes(v, &v->file);
-    if (against)
-        add_notes(v, &v->against);
+    add_notes(v);
     findings_add_contents(&v->findings, &v->rules, &v->claim,
                           against ? &v->latents : NULL, v->accept_record);
-    if (config_of_folder(&v->file))
-        findings_add_head(&v->findings, &v->rules, &v->file.config, &v->claim,
-                          against ? &v->latents : NULL);
-    if (!against)
-        findings_add_blocks(&v->findings, config_of_folder(&v->file), v->claim.table);
+    findings_add_model(&v->findings, &v->rules, input_model(&v->file), &v->claim,
+                       against ? &v->latents : NULL);
     verify_note_rotation(v);
     if (!against)
         return 0;
     findings_add_match(&v->findings, &v->match, &v->claim, &v->latents);
     findings_add_gguf(&v->findings, v->claim.table, v->latents.table,
-                      config_of_folder(&v->against));
+                      input_model(&v->against));
     return 0;
 }
 

@@ -72,6 +72,14 @@ static bool is_regular(int folder, const char *name)
     return fstatat(folder, name, &there, 0) == 0 && S_ISREG(there.st_mode);
 }
 
+static bool is_folder(int folder, const char *name)
+{
+    struct stat there;
+
+    return folder_name_is_plain(name) && fstatat(folder, name, &there, 0) == 0 &&
+           S_ISDIR(there.st_mode);
+}
+
 static bool is_broken_link(int folder, const char *name)
 {
     struct stat there;
@@ -116,6 +124,12 @@ int folder_names_read(struct folder_names *names, const char *folder,
                       struct failure *failure)
 {
     return read_names(names, folder, is_regular, failure);
+}
+
+int folder_folders_read(struct folder_names *folders, const char *folder,
+                        struct failure *failure)
+{
+    return read_names(folders, folder, is_folder, failure);
 }
 
 int folder_links_read(struct folder_names *links, const char *folder,

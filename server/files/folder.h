@@ -35,6 +35,9 @@ struct folder_names {
 /* RESOURCE_EXHAUSTED above FOLDER_NAMES_MAX. folder_names_fini is due in either case. */
 int folder_names_read(struct folder_names *names, const char *folder,
                       struct failure *failure);
+/* The same of folders, without . and .. */
+int folder_folders_read(struct folder_names *folders, const char *folder,
+                        struct failure *failure);
 /* The same of links whose file is not there. */
 int folder_links_read(struct folder_names *links, const char *folder,
                       struct failure *failure);

@@ -12,7 +12,8 @@
 enum reader_note_kind {
     READER_INDEX_DISAGREES, /* the index lists a tensor that the shard does not hold */
     READER_NOT_IN_INDEX,    /* a shard holds a tensor that the index does not list */
-    READER_NOT_READ,        /* another file of weights in the folder */
+    READER_NOT_READ,        /* other files of weights in the folder, of one kind */
+    READER_ONE_OF_SHARDS,   /* the file is one of several shards, and was named alone */
     READER_DUPLICATE,       /* two shards hold a tensor of one name */
     READER_TRUNCATED,       /* the file ends before the tensor does */
     READER_SPLIT_DISAGREES, /* a key of a part of a split GGUF file says otherwise */
@@ -21,13 +22,15 @@ enum reader_note_kind {
 struct reader_note {
     enum reader_note_kind kind;
     const char *tensor; /* NULL: the whole shard is meant */
-    const char *shard;
-    const char *other; /* DUPLICATE: the shard whose tensor is in the table;
-                              NOT_READ: the first shard; SPLIT_DISAGREES: the key */
+    const char *shard;  /* NOT_READ, ONE_OF_SHARDS: the first that is not read */
+    const char *other;  /* DUPLICATE: the shard whose tensor is in the table;
+                              NOT_READ: the first shard that is read; ONE_OF_SHARDS: the
+                              file; SPLIT_DISAGREES: the key */
     uint64_t bytes,
         found;      /* TRUNCATED: of the tensor; SPLIT_DISAGREES: its value, and what
                               is there */
-    uint64_t count; /* tensors that the index lists in a missing shard; 0: not known */
+    uint64_t count; /* tensors that the index lists in a missing shard, 0: not known;
+                              NOT_READ, ONE_OF_SHARDS: files that are not read */
 };
 
 struct reader_notes {

@@ -11,6 +11,7 @@
 #include "files/formats.h"
 #include "files/gguf_split.h"
 #include "files/identify.h"
+#include "files/pairs.h"
 #include "files/rank_shard.h"
 #include "files/shards.h"
 #include "files/sources.h"
@@ -112,6 +113,24 @@ int reader_open_source(struct reader **out, struct source *source,
     return 0;
 }
 
+/* Notes that other shards of the model were not read. */
+static int note_shards(struct reader *reader, const char *path, const char *name,
+                       struct failure *failure)
+{
+    struct reader_note alone = {.kind = READER_ONE_OF_SHARDS, .other = name};
+    struct other_kind others;
+    int result = others_of_shard(&others, path, failure);
+
+    if (result < 0 || others.count == 0)
+        return result;
+    alone.count = others.count;
+    alone.shard =
+        arena_strndup(&reader->table.strings, others.first, strlen(others.first));
+    free(others.first);
+    return alone.shard ? reader_notes_add(&reader->notes, NULL, alone, failure)
+                       : no_memory(failure);
+}
+
 /* What the file lacks of what it says. */
 static int note_file(struct reader *reader, const char *path, struct failure *failure)
 {
@@ -126,7 +145,9 @@ static int note_file(struct reader *reader, const char *path, struct failure *fa
         (gguf_split_take(&split, &reader->table, name, 0, &reader->notes, failure) < 0 ||
          gguf_split_end(&split, &reader->notes, failure) < 0))
         return -1;
-    return note_cuts(reader, &reader->table, name, failure);
+    return note_shards(reader, path, name, failure) < 0
+               ? -1
+               : note_cuts(reader, &reader->table, name, failure);
 }
 
 static int open_file(struct reader **out, const char *path,
@@ -191,37 +212,6 @@ static int merge_entry(struct merging *m, size_t shard, const struct tensor_entr
                 promise ? promise : name, NULL, 0);
 }
 
-/* Is the pair new? -1: memory ran out. */
-static int note_pair(struct merging *m, const struct tensor_pair *pair)
-{
-    json_t *values = json_object_get(m->pairs, pair->key);
-
-    if (json_object_get(values, pair->value))
-        return 0;
-    if (!values) {
-        values = json_object();
-        if (json_object_set_new_nocheck(m->pairs, pair->key, values) < 0)
-            return no_memory(m->failure);
-    }
-    return json_object_set_new_nocheck(values, pair->value, json_true()) < 0
-               ? no_memory(m->failure)
-               : 1;
-}
-
-static int add_pair(struct merging *m, size_t shard, const struct tensor_pair *pair)
-{
-    struct tensor_table *table = &m->reader->table;
-
-    if (table_add_pair(table, pair->key, pair->value, m->failure) < 0)
-        return -1;
-    struct tensor_pair *added = &table->pairs[table->pair_count - 1];
-    added->shard = (uint32_t)shard;
-    added->offset = pair->offset;
-    added->bytes = pair->bytes;
-    return 0;
-}
-
-/* Metadata of all shards, each distinct pair once. */
 static int merge_table(struct merging *m, size_t shard, const struct tensor_table *table)
 {
     const char *name = m->reader->shards.list[shard].name;
@@ -229,12 +219,8 @@ static int merge_table(struct merging *m, size_t shard, const struct tensor_tabl
     if (m->reader->ops == &gguf_reader &&
         gguf_split_take(&m->split, table, name, shard, &m->reader->notes, m->failure) < 0)
         return -1;
-    for (size_t i = 0; i < table->pair_count; i++) {
-        const int found = note_pair(m, &table->pairs[i]);
-
-        if (found < 0 || (found && add_pair(m, shard, &table->pairs[i]) < 0))
-            return -1;
-    }
+    if (pairs_merge(&m->reader->table, m->pairs, shard, table, m->failure) < 0)
+        return -1;
     for (size_t i = 0; i < table->count; i++)
         if (merge_entry(m, shard, &table->entries[i]) < 0)
             return -1;
@@ -286,9 +272,10 @@ static int note_promises(struct merging *m)
             note(m, READER_INDEX_DISAGREES, NULL, shards->list[i].name, NULL,
                  shards->list[i].promised) < 0)
             return -1;
-    for (size_t i = 0; i < shards->others.count; i++)
-        if (note(m, READER_NOT_READ, NULL, shards->others.names[i], shards->list[0].name,
-                 0) < 0)
+    for (size_t i = 0; i < OTHER_KINDS; i++)
+        if (shards->others.kinds[i].count > 0 &&
+            note(m, READER_NOT_READ, NULL, shards->others.kinds[i].first,
+                 shards->list[0].name, shards->others.kinds[i].count) < 0)
             return -1;
     json_object_foreach(shards->weight_map, tensor, file)
     {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files/shards.h"
 
-#include <fnmatch.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,21 +9,13 @@
 
 #include "base/array.h"
 #include "files/folder.h"
-#include "proto/utf8.h"
+#include "files/shard_name.h"
 #include "json/json.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
 /* Of files of weights, in the order in which a folder is searched for them. */
 static const char *const weights_suffixes[] = {".safetensors", ".gguf"};
 enum { SAFETENSORS, GGUF, SUFFIXES };
-static const char DIGITS[] = "0123456789";
-
-static bool has_suffix(const char *name, const char *suffix)
-{
-    size_t length = strlen(name), bytes = strlen(suffix);
-
-    return length > bytes && strcmp(name + length - bytes, suffix) == 0;
-}
 
 static int no_memory(struct failure *failure)
 {
@@ -86,23 +77,6 @@ static int compare_shards(const void *left, const void *right)
                   ((const struct shard *)right)->name);
 }
 
-/* Splits "model-00002-of-00003.safetensors" into the bytes before the first number and
- * the two numbers. */
-static bool is_numbered(const char *name, const char *suffix, size_t *stem,
-                        unsigned *number, unsigned *of)
-{
-    const char *dash = strstr(name, "-of-");
-    int end = 0;
-
-    if (!dash || dash - name < 6 || dash[-6] != '-' || strspn(dash - 5, DIGITS) != 5 ||
-        strspn(dash + 4, DIGITS) != 5 || !utf8_is_valid(name) ||
-        sscanf(dash - 5, "%5u-of-%5u%n", number, of, &end) != 2 ||
-        strcmp(dash - 5 + end, suffix) != 0 || end != 14)
-        return false;
-    *stem = (size_t)(dash - 6 - name);
-    return *of > 0 && *of <= SHARDS_MAX && *number <= *of;
-}
-
 /* ---- with an index ---------------------------------------------------------------- */
 
 static int read_index(struct shards *shards, struct failure *failure)
@@ -154,17 +128,16 @@ static int take_promise(struct shards *shards, const struct folder_names *names,
 static int take_siblings(struct shards *shards, const struct folder_names *names,
                          const char *first, const char *suffix, struct failure *failure)
 {
-    size_t stem, other_stem;
-    unsigned number, of, other_of;
+    struct shard_name split, other;
 
-    if (!is_numbered(first, suffix, &stem, &number, &of))
+    if (!shard_name_read(&split, first, suffix))
         return 0;
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->names[i];
 
-        if (is_numbered(name, suffix, &other_stem, &number, &other_of) &&
-            other_of == of && other_stem == stem && strncmp(name, first, stem) == 0 &&
-            !find_shard(shards, name) && !add_shard(shards, name, failure))
+        if (shard_name_read(&other, name, suffix) &&
+            shard_names_agree(first, &split, name, &other) && !find_shard(shards, name) &&
+            !add_shard(shards, name, failure))
             return -1;
     }
     return 0;
@@ -179,42 +152,9 @@ static int take_unlisted(struct shards *shards, const struct folder_names *names
                          weights_suffixes[SAFETENSORS], failure);
 }
 
-/* Is it named like a whole model's weights? A trainer's optimizer.pt is not. */
-static bool names_weights(const char *name)
+static bool is_shard(const void *shards, const char *name)
 {
-    static const char *const patterns[] = {
-        "*.safetensors",
-        "*.gguf",
-        "*.keras",
-        "pytorch_model*.bin",
-        "consolidated.*.pth",
-        "tf_model*.h5",
-        "flax_model*.msgpack",
-    };
-
-    for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
-        if (fnmatch(patterns[i], name, FNM_PERIOD) == 0)
-            return true;
-    return false;
-}
-
-/* Files of weights that nothing reads, such as another program's copy, or an adapter. */
-static int take_others(struct shards *shards, const struct folder_names *names,
-                       struct failure *failure)
-{
-    struct folder_names *others = &shards->others;
-
-    others->names = calloc(names->count + 1, sizeof(*others->names));
-    for (size_t i = 0; others->names && i < names->count; i++) {
-        const char *name = names->names[i];
-
-        if (!names_weights(name) || find_shard(shards, name))
-            continue;
-        others->names[others->count] = strdup(name);
-        if (!others->names[others->count++])
-            return no_memory(failure);
-    }
-    return others->names ? 0 : no_memory(failure);
+    return find_shard(shards, name) != NULL;
 }
 
 /* "model.safetensors" beside "model.safetensors.index.json", which does not list it.
@@ -284,25 +224,26 @@ static int take_numbered(struct shards *shards, const char *suffix,
                          struct failure *failure)
 {
     const char *first = shards->list[0].name;
-    size_t stem = 0, other_stem = 0;
-    unsigned number, of, other_of, lowest = 1;
+    struct shard_name split = {.of = 0}, other;
+    unsigned lowest = 1;
 
     for (size_t i = 0; i < shards->count; i++) {
         const char *name = shards->list[i].name;
 
-        if (!is_numbered(name, suffix, i ? &other_stem : &stem, &number,
-                         i ? &other_of : &of) ||
-            (i && (other_of != of || other_stem != stem ||
-                   strncmp(first, name, stem) != 0 || number == lowest + of)))
+        if (!shard_name_read(&other, name, suffix) ||
+            (i && (!shard_names_agree(first, &split, name, &other) ||
+                   other.number == lowest + split.of)))
             return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
                         "the folder holds several files of weights (%s, %s) and no "
                         "index; name the file, or join them if they are parts of one "
                         "model",
                         first, shards->list[i ? i : 1].name);
-        if (number == 0)
+        if (i == 0)
+            split = other;
+        if (other.number == 0)
             lowest = 0; /* numbers start at 0 */
     }
-    return add_missing(shards, stem, lowest, of, suffix, failure);
+    return add_missing(shards, split.stem, lowest, split.of, suffix, failure);
 }
 
 static int fail_without_weights(const struct shards *shards,
@@ -313,7 +254,7 @@ static int fail_without_weights(const struct shards *shards,
 
     for (size_t i = 0; i < names->count; i++)
         for (size_t k = 0; others[k]; k++)
-            if (has_suffix(names->names[i], others[k]))
+            if (name_has_suffix(names->names[i], others[k]))
                 return fail(
                     failure, TRIT_INVALID_ARGUMENT, NULL,
                     "the folder holds no safetensors or GGUF file; %s is not read, "
@@ -335,13 +276,11 @@ static int check_links(const struct shards *shards, const char *suffix,
 {
     struct folder_names links;
     int result = folder_links_read(&links, shards->folder, failure);
-    size_t stem;
-    unsigned number, of;
+    struct shard_name split;
 
     for (size_t i = 0; result == 0 && i < links.count; i++)
-        if (has_suffix(links.names[i], suffix) && links.names[i][0] != '.' &&
-            (shards->count == 0 ||
-             !is_numbered(links.names[i], suffix, &stem, &number, &of)))
+        if (name_has_suffix(links.names[i], suffix) && links.names[i][0] != '.' &&
+            (shards->count == 0 || !shard_name_read(&split, links.names[i], suffix)))
             result =
                 fail(failure, TRIT_NOT_FOUND, NULL,
                      "%s is a link to a file that does not exist; download it again, "
@@ -355,13 +294,12 @@ static int take_files(struct shards *shards, const struct folder_names *names,
                       struct failure *failure)
 {
     const char *suffix = NULL;
-    size_t stem;
-    unsigned number, of;
+    struct shard_name split;
 
     for (size_t kind = 0; shards->count == 0 && kind < SUFFIXES; kind++) {
         suffix = weights_suffixes[kind];
         for (size_t i = 0; i < names->count; i++)
-            if (has_suffix(names->names[i], suffix) && names->names[i][0] != '.' &&
+            if (name_has_suffix(names->names[i], suffix) && names->names[i][0] != '.' &&
                 !add_shard(shards, names->names[i], failure))
                 return -1;
         if (check_links(shards, suffix, failure) < 0)
@@ -369,8 +307,7 @@ static int take_files(struct shards *shards, const struct folder_names *names,
     }
     if (shards->count == 0)
         return fail_without_weights(shards, names, failure);
-    if (shards->count == 1 &&
-        !is_numbered(shards->list[0].name, suffix, &stem, &number, &of))
+    if (shards->count == 1 && !shard_name_read(&split, shards->list[0].name, suffix))
         return 0;
     return take_numbered(shards, suffix, failure);
 }
@@ -397,7 +334,7 @@ static int choose_index(struct shards *shards, const struct folder_names *names,
     const char *chosen = NULL;
 
     for (size_t i = 0; i < names->count; i++) {
-        if (!has_suffix(names->names[i], INDEX_SUFFIX))
+        if (!name_has_suffix(names->names[i], INDEX_SUFFIX))
             continue;
         if (chosen && strcmp(names->names[i], "model.safetensors.index.json") != 0 &&
             strcmp(chosen, "model.safetensors.index.json") != 0)
@@ -433,7 +370,8 @@ static int find_in_folder(struct shards *shards, const char *part,
     if (result == 0 && shards->index && !named)
         result = take_whole(shards, &names, failure);
     if (result == 0 && !part)
-        result = take_others(shards, &names, failure);
+        result = others_find(&shards->others, shards->folder, &names, is_shard, shards,
+                             failure);
     folder_names_fini(&names);
     json_decref(shards->places);
     shards->places = NULL;
@@ -446,8 +384,7 @@ int shards_find(struct shards *shards, const char *path, struct failure *failure
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *part = NULL;
-    size_t stem;
-    unsigned number, of;
+    struct shard_name split;
 
     *shards = (struct shards){.count = 0};
     if (folder_is(path)) {
@@ -456,12 +393,12 @@ int shards_find(struct shards *shards, const char *path, struct failure *failure
         for (size_t end = shards->folder ? strlen(path) : 0;
              end > 1 && shards->folder[end - 1] == '/'; end--)
             shards->folder[end - 1] = '\0';
-    } else if (has_suffix(path, INDEX_SUFFIX)) {
+    } else if (name_has_suffix(path, INDEX_SUFFIX)) {
         shards->folder = folder_of(path);
         shards->index = strdup(name);
         if (!shards->index)
             return no_memory(failure);
-    } else if (is_numbered(name, weights_suffixes[GGUF], &stem, &number, &of) && of > 1) {
+    } else if (shard_name_read(&split, name, weights_suffixes[GGUF]) && split.of > 1) {
         shards->folder = folder_of(path);
         part = name;
     } else {
@@ -480,7 +417,7 @@ void shards_fini(struct shards *shards)
     free(shards->folder);
     free(shards->index);
     free(shards->as_read.text);
-    folder_names_fini(&shards->others);
+    others_fini(&shards->others);
     json_decref(shards->root);
     *shards = (struct shards){.count = 0};
 }

@@ -11,10 +11,10 @@
 
 #include "base/status.h"
 #include "files/folder.h"
+#include "files/others.h"
+#include "files/shard_name.h"
 
 struct json_t;
-
-enum { SHARDS_MAX = 4096 }; /* files of one checkpoint */
 
 struct shard {
     char *name;      /* in the folder */
@@ -32,8 +32,8 @@ struct shards {
     struct json_t *weight_map; /* of the index, or NULL */
     struct json_t *metadata;   /* of the index, or NULL; borrowed from the root */
     struct json_t *root;
-    struct folder_names others; /* other files of weights in the folder */
-    struct json_t *places;      /* while the list grows: name of a shard to its index */
+    struct other_files others; /* other files of weights in the folder */
+    struct json_t *places;     /* while the list grows: name of a shard to its index */
 };
 
 /* Finds the files of the checkpoint at `path`. Returns 1 if it is a folder, the index in

@@ -181,9 +181,25 @@ def test_no_head_is_missed_without_cause(client, model_without_head, config, mor
     assert [one for one in found.findings if one.kind == "missing_tensor"] == []
 
 
-# A single file may lie beside the config.json of another model, or be one of several shards.
+# A single file may lie beside the config.json of another model.
 def test_a_single_file_may_lack_the_head(client, model_without_head):
     assert client.checkpoint.verify(model_without_head() / shard_name(1, 1)).passes
+
+
+# One of several shards that is named alone is a part of a model, as for the command.
+def test_one_shard_is_no_model(daemon, client, tmp_path, shards):
+    folder = write_folder(tmp_path / "model", shards)
+    ours, _, _ = both(daemon, client, folder, tmp_path)
+    part = tmp_path / shard_name(1, 2)
+    part.write_bytes(ours.read_bytes())
+    found = client.checkpoint.verify(part)
+    one, *_ = found.findings
+    assert (found.verdict, one.kind, one.tensor) == (
+        "inconclusive",
+        "not_in_index",
+        shard_name(2, 2),
+    )
+    same_as_the_command(daemon, found, part)
 
 
 # A tensor that the index does not list is projected, with a warning.

@@ -444,6 +444,57 @@ CASE(refuses_an_inconsistent_record,
     file_fini(&file);
 }
 
+CASE(
+    tables_beside_a_recorded_layer,
+    "a packed layer of the record with a table that it does not have is not its own encoding")
+{
+    static const char *const tables[] = {"a.g_idx",           "a.zeros",
+                                         "a.weight_scale_2",  "a.weight.absmax",
+                                         "a.pre_quant_scale", "a.suh"};
+    static const char *const others[] = {"a.bias", "a.input_scale", "b.g_idx",
+                                         "a.c.scales"};
+
+    for (size_t i = 0; i < 10; i++) {
+        const char *name = i < 6 ? tables[i] : others[i - 6];
+        struct file file;
+
+        file_init(&file);
+        add(&file.table, "a.weight", "I8", 4, 256, 0);
+        add(&file.table, "a.weight.scales", "F32", 4, 2, 0);
+        add(&file.table, name, "F32", 256, 0, 0);
+        add_record(&file, "\"a.weight\":{\"dtype\":\"F32\",\"shape\":[4,256]}");
+        CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+        KIND(&file, "a.weight", i < 6 ? CONTENT_FOREIGN_WEIGHT : CONTENT_LAYER);
+        file_fini(&file);
+    }
+}
+
+CASE(codes_in_floats,
+     "floats whose bytes are codes of HQQ or bitsandbytes are no dense layer")
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.W_q", "BF16", 64, 64, 0);
+    add(&file.table, "a.axis", "I32", 1, 0, 0);
+    add(&file.table, "a.nbits", "I32", 1, 0, 0);
+    add(&file.table, "a.packing", "U8", 9, 0, 0);
+    add(&file.table, "a.scale", "F16", 1, 64, 0);
+    add(&file.table, "b.weight", "BF16", 64, 1, 0);
+    add(&file.table, "b.weight.absmax", "F32", 64, 0, 0);
+    add(&file.table, "b.weight.quant_state.bitsandbytes__nf4", "U8", 90, 0, 0);
+    for (int side = 0; side < 2; side++) {
+        CHECK(classify(&file, side ? CONTENTS_CLAIM : CONTENTS_LATENTS) == 0);
+        KIND(&file, "a.W_q", CONTENT_FOREIGN_WEIGHT);
+        KIND(&file, "b.weight", CONTENT_FOREIGN_WEIGHT);
+        KIND(&file, "a.axis", CONTENT_FOREIGN_TABLE);
+        KIND(&file, "a.packing", CONTENT_FOREIGN_TABLE);
+        CHECK_STR(packing_name(item(&file, "a.W_q")->packing), "HQQ");
+        CHECK_EQ(file.contents.layers, 0);
+    }
+    file_fini(&file);
+}
+
 CASE(refuses_terms_that_contradict, "an encoding with one scale accepts no group size")
 {
     struct file file;

@@ -7,16 +7,21 @@
 #include "checkpoint/selection.h"
 #include "tests/unit/checkpoint/tables.h"
 
+static struct tensor_entry entry_of(const char *name, uint64_t a, uint64_t b, uint64_t c)
+{
+    return (struct tensor_entry){.name = name,
+                                 .type = element_type_by_name("F32"),
+                                 .rank = c   ? 3
+                                         : b ? 2
+                                             : 1,
+                                 .shape = {a, b, c},
+                                 .bytes = 4};
+}
+
 static void expect(enum tensor_role role, const char *name, uint64_t a, uint64_t b,
                    uint64_t c)
 {
-    const struct tensor_entry entry = {.name = name,
-                                       .type = element_type_by_name("F32"),
-                                       .rank = c   ? 3
-                                               : b ? 2
-                                                   : 1,
-                                       .shape = {a, b, c},
-                                       .bytes = 4};
+    const struct tensor_entry entry = entry_of(name, a, b, c);
     enum tensor_role found = tensor_role(NULL, &entry);
 
     if (found != role)
@@ -85,10 +90,23 @@ CASE(knows_what_stays,
     expect(ROLE_NORM, "self_attn.q_norm.weight", 8, 64, 0); /* of Cohere: a row a head */
 }
 
+/* Is a tensor of rank 3 experts only because nothing tells it from a convolution? */
+static void check_either(const char *file, int line, bool either, const char *name,
+                         uint64_t first, uint64_t second, uint64_t third)
+{
+    const struct tensor_entry entry = entry_of(name, first, second, third);
+
+    if (may_be_convolution(&entry) != either ||
+        (either && tensor_role(NULL, &entry) != ROLE_EXPERTS))
+        check_failed(file, line, "%s: %s", name, role_name(tensor_role(NULL, &entry)));
+}
+#define EITHER(...) check_either(__FILE__, __LINE__, __VA_ARGS__)
+
 CASE(
     tells_experts_from_convolutions,
     "a tensor of rank 3 is a stack of experts if its name says so or only matrices have it, "
-    "or if its last axis is too long for a kernel, else a convolution")
+    "or if its last axis is too long for a kernel; without a telling name, from 32 on it may "
+    "be either; else it is a convolution")
 {
     expect(ROLE_EXPERTS, "mlp.experts.gate_up_proj", 4, 8, 16);
     expect(ROLE_EXPERTS, "blk.0.ffn_up_exps.weight", 4, 8, 16);
@@ -98,6 +116,16 @@ CASE(
     expect(ROLE_EXPERTS, "ffn.fused.weight", 1, 8, 256);
     expect(ROLE_EXPERTS, "blk.0.attn_k.weight", 1, 8, 16);
     expect(ROLE_EXPERTS, "layers.0.q_proj.weight", 2, 8, 16);
+    EITHER(true, "ffn.fused.weight", 8, 64, 32);
+    EITHER(true, "attn.q_einsum.w", 8, 2048, 128); /* of Gemma, by Flax */
+    EITHER(true, "rg_lru.recurrent_gate_weight", 10, 256, 256);
+    EITHER(true, "feed_forward.w1", 8, 64, 128);
+    EITHER(false, "ffn.fused.weight", 8, 64, 256);
+    EITHER(false, "mlp.experts.w1", 8, 64, 64);
+    EITHER(false, "layers.0.q_proj.weight", 8, 64, 64);
+    EITHER(false, "decoder.ups.0.weight_v", 512, 256, 20); /* of HiFi-GAN */
+    EITHER(false, "ffn.fused.weight", 64, 1, 64);
+    EITHER(false, "features.0.weight", 64, 32, 31);
     expect(ROLE_CONVOLUTION, "vision.conv_proj.weight", 4, 8, 16);
     expect(ROLE_CONVOLUTION, "conv1.weight", 4, 8, 16);
     expect(ROLE_CONVOLUTION, "pos_conv.weight", 1024, 64, 128); /* of wav2vec2 */

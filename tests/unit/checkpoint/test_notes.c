@@ -29,9 +29,16 @@ CASE(findings_of_notes,
         {{READER_NOT_IN_INDEX, "t", "a", NULL, 0, 0, 0},
          "warning: t: not_in_index: a holds it, but the index does not list it; it is "
          "read"},
-        {{READER_NOT_READ, NULL, "a", "b", 0, 0, 0},
-         "warning: a: not_in_index: it is not read: the folder's weights are those of b; "
-         "verify it by its name"},
+        {{READER_NOT_READ, NULL, "a", "b", 0, 0, 1},
+         "warning: a: not_in_index, 1 in all: it was not examined: the folder's weights are "
+         "those of b; verify it by its name"},
+        {{READER_NOT_READ, NULL, "a", "b", 0, 0, 3},
+         "warning: a: not_in_index, 3 in all: it and the others of its kind were not "
+         "examined: the folder's weights are those of b; join them to safetensors and "
+         "verify that"},
+        {{READER_ONE_OF_SHARDS, NULL, "b", "a", 0, 0, 2},
+         "warning: b: not_in_index, 2 in all: a is one of 3 shards of a model, and the "
+         "others were not examined; name their folder"},
         {{READER_DUPLICATE, "t", "b", "a", 0, 0, 0},
          "error: t: duplicate: a and b both hold it"},
         {{READER_SPLIT_DISAGREES, NULL, "a", "split.count", 3, 1, 0},
@@ -53,6 +60,21 @@ CASE(findings_of_notes,
                                                   : TRIT_VERDICT_FAIL);
         findings_fini(&findings);
     }
+}
+
+CASE(
+    one_of_shards,
+    "one shard of a verified model leaves the verdict undecided; one of latents does not")
+{
+    const struct reader_note note = {READER_ONE_OF_SHARDS, NULL, "b", "a", 0, 0, 1};
+    struct file_findings findings;
+
+    findings_init(&findings);
+    findings_add_notes(&findings, &note, 1);
+    CHECK_EQ(findings_verdict(&findings), TRIT_VERDICT_PASS);
+    findings_add_notes_of_claim(&findings, &note, 1);
+    CHECK_EQ(findings_verdict(&findings), TRIT_VERDICT_INCONCLUSIVE);
+    findings_fini(&findings);
 }
 
 CASE(long_names, "a long shard name is cut between characters, and the JSON stays valid")

@@ -110,7 +110,76 @@ CASE(notes, "disagreements between index and shards are noted, and the rest is r
     model_tensor(&model, "adapter.safetensors", "x", 5);
     reader = opened(model.folder);
     CHECK_EQ(reader_table(reader)->count, 3);
-    check_note(reader, 4, READER_NOT_READ, "", "adapter.safetensors", 0);
+    check_note(reader, 4, READER_NOT_READ, "", "adapter.safetensors", 1);
+    reader_close(reader);
+    model_fini(&model);
+}
+
+static void check_alone(struct model *model, const char *file, const char *other,
+                        uint64_t others)
+{
+    struct reader *reader = opened(model_path(model, file));
+    size_t count;
+
+    reader_notes(reader, &count);
+    CHECK_EQ(count, others > 0);
+    if (count > 0)
+        check_note(reader, 0, READER_ONE_OF_SHARDS, "", other, others);
+    reader_close(reader);
+}
+
+CASE(
+    one_of_shards,
+    "a file that is one shard of a model by its name, an index or files beside it is noted")
+{
+    struct model model;
+
+    model_init(&model);
+    model_tensor(&model, "m-00001-of-00003.safetensors", "a", 1);
+    check_alone(&model, "m-00001-of-00003.safetensors", "m-00002-of-00003.safetensors",
+                2);
+    model_tensor(&model, "m-00003-of-00003.safetensors", "a", 1);
+    check_alone(&model, "m-00001-of-00003.safetensors", "m-00003-of-00003.safetensors",
+                2);
+    model_tensor(&model, "n-00001-of-00001.safetensors", "a", 1);
+    check_alone(&model, "n-00001-of-00001.safetensors", "", 0);
+    model_tensor(&model, "rank0.safetensors", "a", 1);
+    check_alone(&model, "rank0.safetensors", "", 0);
+    model_tensor(&model, "rank1.safetensors", "a", 1);
+    check_alone(&model, "rank0.safetensors", "rank1.safetensors", 1);
+    model_tensor(&model, "x.safetensors", "a", 1);
+    check_alone(&model, "x.safetensors", "", 0);
+    model_text(&model, INDEX,
+               "{\"weight_map\":{\"a\":\"x.safetensors\",\"b\":\"y\","
+               "\"c\":\"z\",\"d\":\"y\"}}");
+    check_alone(&model, "x.safetensors", "y", 2);
+    model_tensor(&model, "whole.safetensors", "a", 1);
+    check_alone(&model, "whole.safetensors", "", 0);
+    model_text(&model, INDEX, "{\"weight_map\":[\"x.safetensors\"]}");
+    check_alone(&model, "x.safetensors", "", 0);
+    model_fini(&model);
+}
+
+CASE(other_kinds, "other files of weights are one note for each kind, with their number")
+{
+    struct model model;
+    size_t count;
+
+    model_init(&model);
+    model_tensor(&model, "model.safetensors", "a", 1);
+    model_text(&model, "mp_rank_00_model_states.pt", "x");
+    model_text(&model, "mp_rank_01_model_states.pt", "x");
+    model_text(&model, "__0_0.distcp", "x");
+    model_text(&model, "optimizer.pt", "x");
+    model_text(&model, "training_args.bin", "x");
+    CHECK(mkdir(model_path(&model, "global_step1000"), 0700) == 0);
+    CHECK(mkdir(model_path(&model, "tokenizer"), 0700) == 0);
+    struct reader *reader = opened(model.folder);
+    reader_notes(reader, &count);
+    CHECK_EQ(count, 3);
+    check_note(reader, 0, READER_NOT_READ, "", "mp_rank_00_model_states.pt", 2);
+    check_note(reader, 1, READER_NOT_READ, "", "__0_0.distcp", 1);
+    check_note(reader, 2, READER_NOT_READ, "", "global_step1000", 1);
     reader_close(reader);
     model_fini(&model);
 }

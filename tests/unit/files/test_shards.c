@@ -201,11 +201,12 @@ CASE(folder_without_weights,
 }
 
 CASE(other_weights,
-     "files of weights that are not read are listed, a trainer's state is not")
+     "files of weights that are not read are counted by kind, a trainer's state is not")
 {
     static const char *const names[] = {
         "model.gguf",    "pytorch_model.bin", "optimizer.pt",       ".x.gguf",
         "tokenizer.bin", "tf_model.h5",       "flax_model.msgpack", "consolidated.00.pth",
+        "other.gguf",
     };
     struct model model;
     struct shards shards;
@@ -217,9 +218,12 @@ CASE(other_weights,
     for (int indexed = 0; indexed < 2; indexed++) {
         CHECK_EQ(shards_find(&shards, model.folder, NULL), 1);
         CHECK_EQ(shards.count, 1);
-        CHECK_EQ(shards.others.count, 5);
-        CHECK_STR(shards.others.names[0], "consolidated.00.pth");
-        CHECK_STR(shards.others.names[4], "tf_model.h5");
+        size_t kinds = 0;
+        for (size_t i = 0; i < OTHER_KINDS; i++)
+            kinds += shards.others.kinds[i].count > 0;
+        CHECK_EQ(kinds, 5);
+        CHECK_STR(shards.others.kinds[1].first, "model.gguf");
+        CHECK_EQ(shards.others.kinds[1].count, 2);
         shards_fini(&shards);
         model_text(&model, INDEX, "{\"weight_map\":{\"a\":\"m.safetensors\"}}");
     }

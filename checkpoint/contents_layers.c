@@ -3,25 +3,16 @@
  * rules and patterns choose and whose type the encoding can have. 2. Packed weights of
  * other programs among the rest, and their tables. 3. All other tensors are kept, and the
  * role says why. */
-#include "checkpoint/contents.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "checkpoint/config.h"
+#include "checkpoint/contents_impl.h"
 #include "checkpoint/gguf_names.h"
 #include "checkpoint/keras_names.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
-
-/* State while tensors are classified. */
-struct classifying {
-    struct contents *contents;
-    const struct checkpoint_options *options;
-    enum contents_side side;
-    struct failure *failure;
-};
 
 static bool has_record(const struct contents *contents)
 {
@@ -102,18 +93,6 @@ static int find_table(const struct classifying *c, const char *name,
     return 0;
 }
 
-static int no_memory(struct failure *failure)
-{
-    return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
-}
-
-static int make_unfit(struct classifying *c, struct content *item, const char *why)
-{
-    item->kind = CONTENT_UNFIT;
-    item->unfit = arena_strndup(&c->contents->strings, why, strlen(why));
-    return item->unfit ? 0 : no_memory(c->failure);
-}
-
 /* Is it the type of the encoding's data, or GGUF's type of the same blocks? */
 static bool type_is_form(const struct element_type *type, const struct element_type *form,
                          enum trit_encoding encoding)
@@ -133,14 +112,14 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     char name[SCALES_NAME_BYTES];
 
     if (encoded_form(&item->terms, &item->dense, item->layout, &form, &why) < 0)
-        return make_unfit(c, item, why.message);
+        return contents_unfit(c, item, why.message);
     if (!shape_elements(form.data.rank, form.data.shape, &elements) ||
         !type_is_form(entry->type, form.data.type, item->terms.encoding) ||
         entry->rank != form.data.rank ||
         memcmp(entry->shape, form.data.shape, entry->rank * sizeof(entry->shape[0])) ||
         entry->bytes !=
             elements * (form.data.type->bits / 8) + form.data.type->tail_bytes)
-        return make_unfit(c, item, "its type or shape is not that of its encoding");
+        return contents_unfit(c, item, "its type or shape is not that of its encoding");
     item->kind = CONTENT_LAYER;
     item->wants_scales = form.scales.type != NULL;
     item->wants_biases = form.biases.type != NULL;
@@ -148,10 +127,10 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
         return 0;
     scales_name(item->terms.encoding, entry->name, name);
     if (find_table(c, name, &form, &item->scales) < 0)
-        return make_unfit(c, item,
-                          item->terms.group_size
-                              ? "its scales are not one F32, F16 or BF16 per group"
-                              : "its scale is not one F32, F16 or BF16");
+        return contents_unfit(c, item,
+                              item->terms.group_size
+                                  ? "its scales are not one F32, F16 or BF16 per group"
+                                  : "its scale is not one F32, F16 or BF16");
     if (!item->wants_biases)
         return 0;
     biases_name(entry->name, name);
@@ -159,8 +138,8 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
         (item->scales != CONTENT_NONE && item->biases != CONTENT_NONE &&
          c->contents->table->entries[item->scales].type !=
              c->contents->table->entries[item->biases].type))
-        return make_unfit(c, item,
-                          "its biases do not have the type and shape of its scales");
+        return contents_unfit(c, item,
+                              "its biases do not have the type and shape of its scales");
     return 0;
 }
 
@@ -217,7 +196,7 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
     else if (item->role == ROLE_EXPERTS)
         item->layout = LAYOUT_EXPERTS_OUT_IN;
     if (dense_form(item->terms.encoding, entry, &item->dense, &why) < 0)
-        return make_unfit(c, item, why.message);
+        return contents_unfit(c, item, why.message);
     const int result = fit_layer(c, entry, item);
     if (result == 0 && item->kind == CONTENT_LAYER)
         leave_to_others(table, entry, item);
@@ -238,7 +217,11 @@ static int find_recorded(struct classifying *c, const struct tensor_entry *entry
     }
     if (record_terms(c->contents->record, entry->name, &item->terms, c->failure) < 0)
         return fail_context(c->failure, "%s", entry->name);
-    return fit_layer(c, entry, item);
+    if (fit_layer(c, entry, item) < 0)
+        return -1;
+    if (item->kind == CONTENT_LAYER)
+        leave_to_others(c->contents->table, entry, item);
+    return 0;
 }
 
 static bool is_recorded(const struct contents *contents, const char *name)
@@ -256,17 +239,6 @@ static void measure_recorded(const struct classifying *c,
 
     if (c->side == CONTENTS_CLAIM && is_recorded(c->contents, entry->name) &&
         find_recorded(&own, entry, &layer) == 0 && content_is_complete(&layer))
-        item->dense = layer.dense;
-}
-
-static void measure_foreign(const struct classifying *c, const struct tensor_entry *entry,
-                            struct content *item)
-{
-    struct content layer = *item;
-
-    if (!item->dense.type && foreign_form_of(c->contents->table, entry, item->packing,
-                                             c->options, &layer.foreign, &layer.dense,
-                                             &layer.layout, &layer.scales, &layer.biases))
         item->dense = layer.dense;
 }
 
@@ -294,7 +266,8 @@ static int find_layer(struct classifying *c, size_t index)
     struct content *item = &c->contents->items[index];
     const enum selection selection = selection_of(c->options, entry->name);
     const bool recorded = is_recorded(c->contents, entry->name);
-    const bool is_float = type_holds(entry->type, TRIT_ENCODING_DENSE);
+    const bool is_float = type_holds(entry->type, TRIT_ENCODING_DENSE) &&
+                          packing_in_floats(c->contents->table, entry) == PACKING_NONE;
     const bool by_rules = chosen(c, entry, item->role, SELECTION_DEFAULT);
 
     if (c->side == CONTENTS_LATENTS && recorded && !is_float) {
@@ -303,7 +276,8 @@ static int find_layer(struct classifying *c, size_t index)
         return 0;
     }
     if (selection == SELECTION_EXCLUDED) {
-        if ((by_rules && is_float) || (recorded && c->side == CONTENTS_CLAIM))
+        if ((is_float && (by_rules || item->role == ROLE_EXPERTS)) ||
+            (recorded && c->side == CONTENTS_CLAIM))
             item->kind = CONTENT_EXCLUDED;
         measure_recorded(c, entry, item);
         return c->side == CONTENTS_CLAIM && by_rules && !is_float &&
@@ -318,15 +292,18 @@ static int find_layer(struct classifying *c, size_t index)
         return find_recorded(c, entry, item);
     if (selection == SELECTION_INCLUDED && item->role == ROLE_EXPERTS && is_float &&
         experts_layout(c) == EXPERTS_UNKNOWN)
-        return make_unfit(c, item,
-                          "experts of rank 3: --experts out_in or in_out says how their "
-                          "matrices lie");
+        return contents_unfit(
+            c, item,
+            "experts of rank 3: --experts out_in or in_out says how their "
+            "matrices lie");
     if (!by_rules && !chosen(c, entry, item->role, selection))
         return 0;
     if (c->side == CONTENTS_CLAIM && has_record(c->contents))
         return is_float ? find_recorded(c, entry, item) : 0;
     if (c->side == CONTENTS_CLAIM)
-        return find_claimed(c, entry, item);
+        return is_float || !type_holds(entry->type, TRIT_ENCODING_DENSE)
+                   ? find_claimed(c, entry, item)
+                   : 0;
     if (is_float) {
         item->kind = CONTENT_LAYER;
         item->terms = c->contents->terms;
@@ -336,12 +313,16 @@ static int find_layer(struct classifying *c, size_t index)
     return 0;
 }
 
-static void own_part(struct contents *contents, size_t part, size_t layer)
+/* Options tell a convolution from experts where the tensor does not. */
+static enum tensor_role role_of(const struct classifying *c,
+                                const struct tensor_entry *entry)
 {
-    if (part == CONTENT_NONE)
-        return;
-    contents->items[part].kind = CONTENT_SCALES;
-    contents->items[part].owner = layer;
+    const enum tensor_role role = tensor_role(c->contents->table, entry);
+
+    return role == ROLE_EXPERTS && c->options->convolutions &&
+                   c->options->experts == EXPERTS_UNKNOWN && may_be_convolution(entry)
+               ? ROLE_CONVOLUTION
+               : role;
 }
 
 static int find_layers(struct classifying *c)
@@ -349,12 +330,12 @@ static int find_layers(struct classifying *c)
     struct contents *contents = c->contents;
 
     for (size_t i = 0; i < contents->table->count; i++) {
-        contents->items[i] = (struct content){
-            .kind = CONTENT_KEPT,
-            .role = tensor_role(contents->table, &contents->table->entries[i]),
-            .owner = CONTENT_NONE,
-            .scales = CONTENT_NONE,
-            .biases = CONTENT_NONE};
+        contents->items[i] =
+            (struct content){.kind = CONTENT_KEPT,
+                             .role = role_of(c, &contents->table->entries[i]),
+                             .owner = CONTENT_NONE,
+                             .scales = CONTENT_NONE,
+                             .biases = CONTENT_NONE};
         if (find_layer(c, i) < 0)
             return -1;
     }
@@ -362,117 +343,9 @@ static int find_layers(struct classifying *c)
         if (contents->items[i].kind != CONTENT_LAYER)
             continue;
         contents->layers++;
-        own_part(contents, contents->items[i].scales, i);
-        own_part(contents, contents->items[i].biases, i);
+        contents_own(contents, contents->items[i].scales, i);
+        contents_own(contents, contents->items[i].biases, i);
     }
-    return 0;
-}
-
-/* ---- 2. what other programs packed ------------------------------------------------- */
-
-struct owning {
-    struct contents *contents;
-    size_t owner;
-};
-
-static void own_table(void *arg, size_t index)
-{
-    struct owning *owning = arg;
-    struct content *item = &owning->contents->items[index];
-
-    if (index != owning->owner && item->kind != CONTENT_SCALES &&
-        item->kind != CONTENT_FOREIGN_WEIGHT && item->owner == CONTENT_NONE) {
-        if (item->kind == CONTENT_LAYER)
-            owning->contents->layers--;
-        item->kind = CONTENT_FOREIGN_TABLE;
-        item->owner = owning->owner;
-    }
-}
-
-/* Makes a packed weight whose values can be decoded a layer; its values are checked. */
-static int read_foreign(struct classifying *c, size_t index)
-{
-    struct contents *contents = c->contents;
-    struct content *item = &contents->items[index];
-    const struct checkpoint_options *options = c->options;
-    const struct tensor_entry *entry = &contents->table->entries[index];
-    char name[FILES_NAME_BYTES_MAX + 1];
-
-    if (c->side != CONTENTS_CLAIM ||
-        !foreign_form_of(contents->table, entry, item->packing, options, &item->foreign,
-                         &item->dense, &item->layout, &item->scales, &item->biases)) {
-        item->foreign = (struct foreign_form){.packing = PACKING_NONE,
-                                              .unread = item->foreign.unread};
-        item->scales = item->biases = CONTENT_NONE;
-        return 0;
-    }
-    item->kind = CONTENT_LAYER;
-    item->terms = (struct layer_terms){.partial_group = contents->terms.partial_group};
-    item->terms.group_size = options->group_size
-                                 ? options->group_size
-                                 : foreign_group_size(&item->foreign, &item->dense);
-    contents->layers++;
-    own_part(contents, item->scales, index);
-    own_part(contents, item->biases, index);
-    if (packing_dense_name(contents->table, entry->name, name))
-        item->dense.name = arena_strndup(&contents->strings, name, strlen(name));
-    return item->dense.name ? 0 : no_memory(c->failure);
-}
-
-static int find_foreign(struct classifying *c, size_t index)
-{
-    const struct tensor_entry *entry = &c->contents->table->entries[index];
-    struct content *item = &c->contents->items[index];
-    struct owning owning = {c->contents, index};
-    int result = 0;
-    const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
-
-    if (item->kind == CONTENT_KEPT && !excluded && lack_of_matrix(entry, item->role))
-        return make_unfit(c, item, lack_of_matrix(entry, item->role));
-    if ((item->kind != CONTENT_KEPT && item->kind != CONTENT_FOREIGN_WEIGHT) ||
-        item->owner != CONTENT_NONE || entry->bytes == 0)
-        return 0;
-    if (item->kind == CONTENT_KEPT)
-        item->packing = foreign_packing_of(c->contents->table, entry);
-    if (item->packing != PACKING_NONE) {
-        item->kind = CONTENT_FOREIGN_WEIGHT;
-        packing_visit(c->contents->table, entry, own_table, &owning);
-        if (item->role == ROLE_ROUTER) /* is kept, however it is packed */
-            item->kind = CONTENT_KEPT;
-        else if (excluded && c->side == CONTENTS_CLAIM)
-            measure_foreign(c, entry, item);
-        else if (!excluded && item->role != ROLE_LORA)
-            result = read_foreign(c, index);
-    } else if (may_hold_weights(entry, item->role)) {
-        item->kind = CONTENT_UNKNOWN_DTYPE;
-    }
-    if (excluded && item->kind != CONTENT_KEPT)
-        item->kind = CONTENT_EXCLUDED;
-    return result;
-}
-
-/* Of a tensor that is named like a table, but that no packed weight has. */
-static enum content_kind kind_of_table(const struct classifying *c,
-                                       const struct tensor_entry *entry)
-{
-    if (c->side != CONTENTS_CLAIM || !packing_is_no_table(c->contents->table, entry))
-        return CONTENT_FOREIGN_TABLE;
-    return selection_of(c->options, entry->name) == SELECTION_EXCLUDED
-               ? CONTENT_EXCLUDED
-               : CONTENT_UNKNOWN_DTYPE;
-}
-
-static int find_all_foreign(struct classifying *c)
-{
-    struct contents *contents = c->contents;
-
-    for (size_t i = 0; i < contents->table->count; i++)
-        if (find_foreign(c, i) < 0)
-            return -1;
-    for (size_t i = 0; i < contents->table->count; i++)
-        if (contents->items[i].kind == CONTENT_KEPT &&
-            contents->items[i].role == ROLE_PACKING_TABLE)
-            contents->items[i].kind = kind_of_table(c, &contents->table->entries[i]);
     return 0;
 }
 
@@ -495,6 +368,6 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
             arena_strndup(&contents->strings, options->config->quant_method,
                           sizeof(options->config->quant_method));
     if (!contents->items)
-        return no_memory(failure);
-    return find_layers(&c) < 0 ? -1 : find_all_foreign(&c);
+        return contents_no_memory(failure);
+    return find_layers(&c) < 0 ? -1 : contents_find_foreign(&c);
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint/findings_model.h"
+
+#include "checkpoint/blocks.h"
+#include "checkpoint/head.h"
+
+const struct model_config *config_of_model(const struct model_config *config,
+                                           bool has_config, bool is_folder)
+{
+    return has_config && is_folder ? config : NULL;
+}
+
+void findings_add_model(struct file_findings *findings,
+                        const struct checkpoint_options *options,
+                        const struct model_config *config, const struct contents *claim,
+                        const struct contents *latents)
+{
+    if (config)
+        findings_add_head(findings, options, config, claim, latents);
+    if (!latents)
+        findings_add_blocks(findings, config, claim->table);
+}
