@@ -68,6 +68,19 @@ static int64_t now_ns(void)
     return now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Nanoseconds of `repeats` runs. */
+static int64_t crew_run(struct crew *crew)
+{
+    const int64_t begin = now_ns();
+
+    pthread_barrier_wait(&crew->start);
+    pthread_barrier_wait(&crew->done);
+    return now_ns() - begin;
+}
+
+/* GB/s of input. The first run is not counted: where other measures have used other memory
+ * meanwhile, the tables of a virtual machine's pages are in no cache, and a read of 1 GiB took up
+ * to 1.5 times as long. */
 static double crew_rate(struct crew *crew, const struct buffers *buffers,
                         const struct measure *measure)
 {
@@ -76,11 +89,10 @@ static double crew_rate(struct crew *crew, const struct buffers *buffers,
         crew->slices[i] = (struct slice){buffers, part * (size_t)i, part, measure->nops};
     crew->measure = measure;
     crew->repeats = 1;
+    crew_run(crew);
     for (;;) {
-        const int64_t begin = now_ns();
-        pthread_barrier_wait(&crew->start);
-        pthread_barrier_wait(&crew->done);
-        const int64_t spent = now_ns() - begin;
+        const int64_t spent = crew_run(crew);
+
         if (spent >= SAMPLE_NS_MIN)
             return (double)(measure->bytes * crew->repeats) / (double)spent;
         crew->repeats *= spent > 1000000 ? (size_t)(SAMPLE_NS_MIN / spent) + 2 : 20;
