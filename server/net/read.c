@@ -101,7 +101,7 @@ static void conn_receive(struct conn *conn, const uint8_t *bytes, size_t count)
         return;
     }
     watch_headers(conn);
-    if (conn->tls || count == READ_BYTES)
+    if (conn->tls)
         conn_schedule_flush(conn); /* more has come */
     else
         conn_flush(conn);

@@ -59,7 +59,7 @@ struct services_config { /* everything is borrowed for the life of the services 
     const struct limits *limits; /* those of jobs; with a checkpoint_root */
     struct mailbox *mailbox;     /* likewise */
     /* A tensor up to this size is computed on the loop, if its method is quick enough:
-     * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB. */
+     * SERVICES_INLINE_BYTES_MAX; 0: only one of some KiB, and none where it was received. */
     size_t inline_bytes_max;
 };
 

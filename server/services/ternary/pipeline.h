@@ -2,10 +2,10 @@
 /* The path of a tensor through a call: bytes, tiles, pool, merge, reply.
  *
  * Each byte is copied once, into its tile; of memory that the client shares, by the tile's
- * worker (regions.h); small projections are not copied (pipeline_direct.c). A full tile goes
- * to the pool while the upload continues. Tiles come back in any order and are merged in tile
- * order. At most in_flight_max tiles are between the pool and the socket; above that the peer
- * gets no credit. */
+ * worker (regions.h). Most projections to codes need no copy: the loop computes them where they
+ * were received (pipeline_direct.c). A full tile goes to the pool while the upload continues.
+ * Tiles come back in any order and are merged in tile order. At most in_flight_max tiles are
+ * between the pool and the socket; above that the peer gets no credit. */
 #ifndef TERNARY_PIPELINE_H
 #define TERNARY_PIPELINE_H
 
@@ -115,8 +115,8 @@ const struct input *pipeline_latents(const struct pipeline *pipeline);
  * the report if it is WANTED. */
 int pipeline_start(struct pipeline *pipeline);
 
-/* After pipeline_start of a unary call: a small projection is computed where its bytes were
- * received, if that gives the same. */
+/* After pipeline_start: a projection is computed where its bytes were received, if that gives the
+ * same and the method is quick enough. */
 void pipeline_direct_start(struct pipeline *pipeline);
 
 /* The tensor's own header came after its reference. The shape is the same; the element

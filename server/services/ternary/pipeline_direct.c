@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A projection that the loop computes by itself needs no copy of its bytes: whole groups are
- * computed where they were received. Only a group that arrives in parts is put together in
- * the tile. */
+/* The loop projects whole groups where they were received, in its cache: to copy them into a tile
+ * that a worker reads from memory takes about as long, and the worker's time comes on top. Only a
+ * group that arrives in parts is put together in the tile. Not for a dense output: there the copy
+ * is the output's memory, too. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,7 +23,7 @@ static struct group_bytes group_bytes_of(const struct task *task,
                                 .codes = (task->plan.spec.group_size + 3) / 4};
 }
 
-/* Nothing needs the latents again, and each group has the same number of bytes. */
+/* Each group has the same number of bytes. */
 static bool suits(const struct pipeline *pipeline)
 {
     const struct task *task = &pipeline->task;
@@ -32,7 +33,7 @@ static bool suits(const struct pipeline *pipeline)
            !plan->whole && plan->tail_len == plan->spec.group_size &&
            plan->spec.group_size * dtype_bytes(plan->spec.dtype) <=
                BLOCKS_SMALLEST_BYTES &&
-           !pipeline->fingerprint && !pipeline_is_tiny(pipeline);
+           !pipeline_is_tiny(pipeline);
 }
 
 /* A tile is either copied or computed directly, whole. */
@@ -44,7 +45,7 @@ static bool next_is_direct(const struct pipeline *pipeline)
     if (input->tile || pipeline->regions)
         return input->tile && input->tile->direct;
     plan_tile(&pipeline->task.plan, input->next, &span);
-    return pipeline_computes_here(pipeline, span.elements);
+    return pipeline_computes_directly(pipeline, span.elements);
 }
 
 /* The tile that the input fills next, with memory for its results. NULL: no memory. */
@@ -134,14 +135,20 @@ static ssize_t fill(struct pipeline *pipeline, struct tile *tile, const uint8_t 
             return -1;
         at += (size_t)taken;
     }
+    if (pipeline->fingerprint)
+        fingerprint_update(pipeline->fingerprint, bytes, at);
     tile->direct_ns += clock_monotonic_ns() - begin_ns;
     return (ssize_t)at;
 }
 
+/* No byte of the call comes from memory of the client once one has come here. So the loop hashes
+ * the latents as they arrive, also of tiles that workers compute; before the first of them. */
 static int take_bytes(struct pipeline *pipeline, const uint8_t *bytes, size_t count)
 {
     struct call *call = pipeline->call;
 
+    if (pipeline->merge.latents && count > 0)
+        pipeline->merge.latents = NULL;
     if (!next_is_direct(pipeline))
         return pipeline_fill(pipeline, &pipeline->tensor, bytes, count);
     while (count > 0) {

@@ -13,6 +13,10 @@ struct tile *pipeline_next_tile(struct pipeline *pipeline, struct input *input);
 bool pipeline_computes_here(const struct pipeline *pipeline, uint64_t elements);
 bool pipeline_is_tiny(const struct pipeline *pipeline);
 
+/* Whether the loop computes such a tile where its bytes were received, whatever the size of the
+ * tensor. */
+bool pipeline_computes_directly(const struct pipeline *pipeline, uint64_t elements);
+
 /* The input's part of a tile is complete. */
 int pipeline_filled(struct pipeline *pipeline, struct input *input, struct tile *tile);
 

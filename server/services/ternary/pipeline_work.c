@@ -343,18 +343,25 @@ bool pipeline_is_tiny(const struct pipeline *pipeline)
            pipeline->task.plan.in_bytes <= INLINE_TINY_BYTES_MAX;
 }
 
-/* Too little work for the pool: the tile is in the cache of the loop's core, and to wake a
- * worker and be woken by it takes about as long as the work. */
-bool pipeline_computes_here(const struct pipeline *pipeline, uint64_t elements)
+bool pipeline_computes_directly(const struct pipeline *pipeline, uint64_t elements)
 {
     const struct call *call = pipeline->call;
     const struct services_config *config = &services_of(call)->config;
 
-    if (pipeline_is_tiny(pipeline))
-        return true;
-    return pipeline->task.plan.in_bytes <= config->inline_bytes_max &&
+    return config->inline_bytes_max > 0 &&
            turns_cost_ns(pool_turns(config->pool), call->method_id, elements) <=
                INLINE_TILE_NS_MAX;
+}
+
+/* Too little work for the pool: the tile is in the cache of the loop's core, and to wake a
+ * worker and be woken by it takes about as long as the work. */
+bool pipeline_computes_here(const struct pipeline *pipeline, uint64_t elements)
+{
+    const struct services_config *config = &services_of(pipeline->call)->config;
+
+    return pipeline_is_tiny(pipeline) ||
+           (pipeline->task.plan.in_bytes <= config->inline_bytes_max &&
+            pipeline_computes_directly(pipeline, elements));
 }
 
 /* The output of a unary call has its place in the region of the reply. */

@@ -103,10 +103,9 @@ static int start(struct call *call)
         return 0;
     if (pipeline_start(&state->pipeline) < 0 || held_input_start(&state->pipeline) < 0)
         return -1;
-    if (!state->ops->stream) {
-        pipeline_direct_start(&state->pipeline);
+    pipeline_direct_start(&state->pipeline);
+    if (!state->ops->stream)
         return 0;
-    }
     return twice_start(&state->pipeline) < 0 ? -1 : gather_start(&state->pipeline);
 }
 

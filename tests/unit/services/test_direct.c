@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Projections of middle size, whose groups the loop computes as they arrive. */
+/* Projections whose groups the loop computes as they arrive. test_project has the same of streams
+ * (same_bits). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,4 +175,47 @@ CASE(ends_anywhere, "an upload that ends between or within groups gives its memo
         request_free(&request);
     }
     service_close(service); /* checks the budget */
+}
+
+/* Half of each group is 0.5 or -0.5, so that f16 and f32 hold the same scale. */
+static void exact_weights(void)
+{
+    for (size_t i = 0; i < (size_t)ROWS * COLUMNS; i++)
+        weights[i] = i % 2 == 0 ? 0.0F : i % 3 == 0 ? -0.5F : 0.5F;
+}
+
+static int filed(struct service *service, enum trit_encoding encoding, const char *path)
+{
+    const struct wire_tensor tensor = tensor_2d(TRIT_F32, ROWS, COLUMNS);
+    const struct wire_project options = {
+        .encoding = encoding, .layer = layer_ref("run", "layer", 1), .tensor = tensor};
+    struct request request =
+        path == project_path
+            ? ask_project(&options, &tensor, weights, sizeof(weights))
+            : ask_project_stream(&options, weights, sizeof(weights), 10007);
+    struct exchange exchange;
+    int status;
+
+    ask(service, &exchange, path, &request, 4099);
+    status = exchange.status;
+    exchange_free(&exchange);
+    return status;
+}
+
+CASE(same_latents,
+     "what the loop projects as it arrives is filed with the hash of its latents")
+{
+    struct service *service = open_service(true);
+
+    exact_weights();
+    /* A dense output goes by tiles. Its report and those of codes are the same. */
+    CHECK_EQ(filed(service, TRIT_ENCODING_DENSE, project_path), TRIT_OK);
+    CHECK_EQ(filed(service, TRIT_ENCODING_PQ2_0, project_path), TRIT_OK);
+    CHECK_EQ(filed(service, TRIT_ENCODING_PQ2_0, project_stream_path), TRIT_OK);
+    weights[100 * COLUMNS + 7] += 0.0625F; /* the same codes and scale */
+    weights[100 * COLUMNS + 11] -= 0.0625F;
+    CHECK_EQ(filed(service, TRIT_ENCODING_PQ2_0, project_path), TRIT_ALREADY_EXISTS);
+    CHECK_EQ(filed(service, TRIT_ENCODING_PQ2_0, project_stream_path),
+             TRIT_ALREADY_EXISTS);
+    service_close(service);
 }
