@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unary projections by libtrit against raw TCP: 64 MiB, and 1 MiB one and eight at once;
- * and the daemon's memory with eight calls of 64 MiB in flight.
+/* Unary projections by libtrit against raw TCP: 64 MiB, and 1 MiB one and eight at once; what
+ * their steps allow (raw_steps.h); and the daemon's memory with eight calls of 64 MiB in flight.
  *
  *   bench_unary ADDRESS PID [ADDRESS PID]...
  *
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/bench/filed_steps.h"
+#include "tests/bench/raw_heads.h"
 #include "tests/bench/raw_peer.h"
 #include "tests/bench/rows.h"
 
@@ -59,7 +60,9 @@ struct work {
 struct caller {
     pthread_t thread;
     const struct work *work;
-    struct trit_client *client; /* NULL: the raw peer */
+    struct trit_client *client; /* NULL: the raw peer, with: */
+    enum raw_steps steps;
+    bool heads;
     double until;
     uint64_t calls;
 };
@@ -97,11 +100,16 @@ static void *call_until(void *arg)
     struct caller *caller = arg;
     const size_t bytes = caller->work->bytes,
                  reply_bytes = bytes / GROUP_BYTES * PACKED_BYTES;
-    const struct raw_hello hello = {.bytes = bytes};
+    const struct raw_hello hello = {.bytes = bytes, .steps = caller->steps};
     const int fd = caller->client ? -1 : raw_connect(&raw_address, &hello);
+    struct raw_heads heads = {.client = NULL};
     void *reply = malloc(reply_bytes);
 
+    if (caller->heads)
+        raw_heads_init(&heads);
     do {
+        if (caller->heads)
+            raw_heads_call(&heads);
         if (caller->client)
             project(caller->client, caller->work);
         else if (!write_all(fd, values, bytes) || !read_all(fd, reply, reply_bytes))
@@ -109,21 +117,23 @@ static void *call_until(void *arg)
         caller->calls++;
     } while (seconds_now() < caller->until);
     free(reply);
+    raw_heads_fini(&heads);
     if (fd >= 0)
         close(fd);
     return NULL;
 }
 
-/* GB/s of one round. */
-static double rate(struct trit_client *client, const struct work *work)
+/* GB/s of one round of callers like this one. */
+static double rate_of(const struct caller *like)
 {
+    const struct work *work = like->work;
     struct caller callers[CALLERS_MAX] = {0};
     const double begun = seconds_now();
     uint64_t calls = 0;
 
     for (size_t i = 0; i < work->callers; i++) {
-        callers[i] = (struct caller){
-            .work = work, .client = client, .until = begun + round_seconds};
+        callers[i] = *like;
+        callers[i].until = begun + round_seconds;
         start(&callers[i].thread, call_until, &callers[i]);
     }
     for (size_t i = 0; i < work->callers; i++) {
@@ -131,6 +141,30 @@ static double rate(struct trit_client *client, const struct work *work)
         calls += callers[i].calls;
     }
     return (double)calls * (double)work->bytes / (seconds_now() - begun) * 1e-9;
+}
+
+static double rate(struct trit_client *client, const struct work *work)
+{
+    return rate_of(&(struct caller){.work = work, .client = client});
+}
+
+/* What the steps allow. */
+static double bound_rate(const struct work *work)
+{
+    struct caller caller = {.work = work, .heads = work->bytes == MIB};
+    double best = 0;
+
+    for (int steps = STEPS_NONE; steps < STEPS_KINDS; steps++) {
+        const bool reports = steps != STEPS_NONE;
+
+        if (reports != (work->report == TRIT_REPORT_FULL))
+            continue;
+        caller.steps = (enum raw_steps)steps;
+        const double found = rate_of(&caller);
+
+        best = found > best ? found : best;
+    }
+    return best;
 }
 
 /* ---- the daemons --------------------------------------------------------------------- */
@@ -199,12 +233,14 @@ static void compare(const struct daemon *daemons, size_t count, const struct wor
 {
     struct samples ratio[DAEMONS_MAX] = {{.count = 0}},
                    rates[DAEMONS_MAX] = {{.count = 0}},
-                   used[DAEMONS_MAX] = {{.count = 0}};
-    char measure[96];
+                   used[DAEMONS_MAX] = {{.count = 0}}, bounds = {.count = 0};
+    char measure[96], bound[160];
 
     for (size_t round = 0; round < ROUNDS; round++) {
         const double raw = rate(NULL, work);
 
+        if (work->goal > 0)
+            samples_add(&bounds, bound_rate(work) / raw);
         for (size_t i = 0; i < count; i++) {
             const double begun = cpu(&daemons[i]), from = seconds_now();
             const double ours = rate(daemons[i].client, work);
@@ -219,6 +255,10 @@ static void compare(const struct daemon *daemons, size_t count, const struct wor
         snprintf(measure, sizeof(measure), "%s, relative to raw TCP", work->name);
         row(measure, i, &ratio[i], "ratio",
             work->goal > 0 ? at_least(work->goal) : no_goal());
+        if (work->goal > 0 && i == 0) {
+            snprintf(bound, sizeof(bound), "what the steps of a call allow: %s", measure);
+            row(bound, i, &bounds, "ratio", no_goal());
+        }
         row(work->name, i, &rates[i], "GB/s", no_goal());
         snprintf(measure, sizeof(measure), "%s, CPU of the daemon", work->name);
         row(measure, i, &used[i], "s/GB", no_goal());

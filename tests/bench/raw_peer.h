@@ -2,26 +2,19 @@
 /* Raw TCP, to compare the daemon with: the least that a server must do. A thread a connection
  * reads a tensor of f32 in pieces into one warm buffer and projects each piece. It writes the
  * reply at the end, or, as a stream, a part after each piece. Server and clients are in one
- * process. */
+ * process. With steps it is the bound of a row (raw_steps.h). */
 #ifndef BENCH_RAW_PEER_H
 #define BENCH_RAW_PEER_H
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kernels/kernels.h"
+#include "tests/bench/raw_steps.h"
 
 enum {
-    PIECE_BYTES = 256 << 10,
-    GROUP_BYTES = 512, /* of f32 */
-    PACKED_BYTES = 34, /* of such a group */
+    PACKED_BYTES = 34, /* of a group */
     CONNECTIONS_MAX = 8,
 };
 
@@ -29,13 +22,8 @@ enum {
 struct raw_hello {
     uint64_t bytes; /* of a tensor: whole pieces */
     bool stream, dense;
+    enum raw_steps steps;
 };
-
-static inline void raw_die(const char *why)
-{
-    fprintf(stderr, "raw TCP: %s\n", why);
-    exit(1);
-}
 
 static inline bool read_all(int fd, void *to, size_t bytes)
 {
@@ -69,24 +57,42 @@ static inline uint64_t raw_reply_bytes(const struct raw_hello *hello, uint64_t b
     return hello->dense ? bytes : bytes / GROUP_BYTES * PACKED_BYTES;
 }
 
-static inline void raw_project(const struct raw_hello *hello, const uint8_t *in,
-                               uint8_t *out)
+/* The next piece, which ends at `end` of its tensor. */
+static inline void raw_project(const struct raw_hello *hello, struct raw_report *report,
+                               uint64_t end, const uint8_t *in, uint8_t *out)
 {
-    float scales[PIECE_BYTES / GROUP_BYTES];
+    float scales[PIECE_GROUPS];
     struct ternary_counts counts;
+    struct raw_piece *piece = report ? raw_report_next(report) : NULL;
     const struct ternarize_job job = {
         .dtype = TRIT_F32,
-        .count = PIECE_BYTES / GROUP_BYTES,
+        .count = PIECE_GROUPS,
         .group_len = GROUP_BYTES / sizeof(float),
         .divisor = GROUP_BYTES / sizeof(float),
         .in = in,
         .encoding = hello->dense ? TRIT_ENCODING_DENSE : TRIT_ENCODING_PQ2_0,
         .out = out,
-        .scales = scales,
+        .scales = piece ? piece->scales : scales,
+        .codes = piece ? piece->codes : NULL,
+        .sums = report ? report->sums : NULL,
+        .tally = report ? TALLY_ALL : TALLY_NONE,
     };
 
     ternary_counts_init(&counts);
     ternarize(kernels_select(NULL), &job, &counts);
+    if (report)
+        raw_report_made(report, end == hello->bytes);
+}
+
+/* A stream's chunk, at either end. */
+static inline void raw_check(const struct raw_hello *hello, const void *bytes,
+                             size_t count)
+{
+    if (hello->stream && hello->steps != STEPS_NONE) {
+        volatile uint32_t sum = crc32c(0, bytes, count); /* volatile: it is computed */
+
+        (void)sum;
+    }
 }
 
 static inline void *raw_serve(void *arg)
@@ -102,15 +108,21 @@ static inline void *raw_serve(void *arg)
     const uint64_t part = raw_reply_bytes(&hello, PIECE_BYTES);
     const uint64_t kept = hello.stream ? part : raw_reply_bytes(&hello, hello.bytes);
     uint8_t *out = aligned_alloc(64, (kept + 63) / 64 * 64);
+    struct raw_report *report = raw_report_begin(hello.steps);
 
     if (!out)
         raw_die("no memory");
     for (uint64_t at = 0; read_all(fd, in, PIECE_BYTES); at %= hello.bytes) {
-        raw_project(&hello, in, out + (hello.stream ? 0 : raw_reply_bytes(&hello, at)));
+        uint8_t *to = out + (hello.stream ? 0 : raw_reply_bytes(&hello, at));
+
         at += PIECE_BYTES;
+        raw_check(&hello, in, PIECE_BYTES);
+        raw_project(&hello, report, at, in, to);
+        raw_check(&hello, to, part);
         if ((hello.stream || at == hello.bytes) && !write_all(fd, out, kept))
             break;
     }
+    raw_report_end(report);
     kernels_leave(&env);
     close(fd);
     free(in);
