@@ -3,24 +3,11 @@
  * the parameter ("weight"), the one before it the module ("q_proj"). */
 #include "checkpoint/naming.h"
 
-#include <fnmatch.h>
 #include <string.h>
 #include <strings.h>
 
 #include "checkpoint/keras_names.h"
-
-struct name {
-    char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
-    size_t bytes;
-    const char *leaf;   /* the last part */
-    const char *module; /* the part that says to what the tensor belongs */
-};
-
-static const char *const wrappers[] = {"base_layer", "original_module", NULL};
-
-static const char *const weight_leaves[] = {
-    "weight", "weight_*", "weights", "qweight", "_weight_qdata", "kernel", "w", NULL,
-};
+#include "checkpoint/name_parts.h"
 
 /* Tables of packed weights in any module. */
 static const char *const table_leaves[] = {
@@ -32,6 +19,7 @@ static const char *const table_leaves[] = {
     "*_scale_inv", "*_zero_point",     "*_zeros",       "*_g_idx",
     "_shift",      "q_scale_max",      "q_groups",      "q_group_map",
     "q_invperm",   "q_perm",           "codebooks",     "tables", /* of HIGGS */
+    "perm",        "workspace",                                   /* of Marlin */
     "tables2",     "scale_packed",     "wscales",       "wzeros",
     NULL,
 };
@@ -155,6 +143,9 @@ static const char *const linear_modules[] = {
     "attn_qkv",        "attn_output",   "ffn_gate",
     "ffn_up",          "ffn_down",      NULL,
 };
+/* Matrices of a product, whatever else the name says: ln_proj, position_embedding_proj. */
+static const char *const product_modules[] = {"*_proj", "*_linear", "*_dense", "*_fc",
+                                              NULL};
 /* Modules whose weights are never vectors. */
 static const char *const matrix_modules[] = {"*_proj", NULL};
 
@@ -170,55 +161,6 @@ static bool type_is_float(const struct element_type *type)
     return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
 }
 
-/* ---- parts ------------------------------------------------------------------- */
-
-static bool matches(const char *part, const char *const *patterns)
-{
-    for (; *patterns; patterns++)
-        if (fnmatch(*patterns, part, FNM_CASEFOLD) == 0)
-            return true;
-    return false;
-}
-
-/* The part before `part`, or `part` itself if it is the first. */
-static const char *part_before(const struct name *name, const char *part)
-{
-    if (part == name->parts)
-        return part;
-    part -= 2; /* the last byte of the previous part, or its NUL if it is empty */
-    while (part > name->parts && part[-1] != '\0')
-        part--;
-    return part < name->parts ? name->parts : part;
-}
-
-static bool any_part(const struct name *name, const char *const *patterns)
-{
-    for (size_t at = 0; at < name->bytes; at += strlen(name->parts + at) + 1)
-        if (matches(name->parts + at, patterns))
-            return true;
-    return false;
-}
-
-static void name_split(struct name *name, const char *text)
-{
-    size_t length = strnlen(text, FILES_NAME_BYTES_MAX);
-
-    memcpy(name->parts, text, length);
-    name->parts[length] = '\0';
-    name->bytes = length + 1;
-    name->leaf = name->parts;
-    for (size_t i = 0; i < length; i++)
-        if (name->parts[i] == '.') {
-            name->parts[i] = '\0';
-            name->leaf = &name->parts[i + 1];
-        }
-    name->module = name->leaf;
-    if (matches(name->leaf, weight_leaves))
-        name->module = part_before(name, name->leaf);
-    while (name->module != name->parts && matches(name->module, wrappers))
-        name->module = part_before(name, name->module);
-}
-
 /* ---- the rules --------------------------------------------------------------- */
 
 bool name_is_packing_table(const char *text)
@@ -227,7 +169,7 @@ bool name_is_packing_table(const char *text)
     struct name name;
 
     name_split(&name, text);
-    return matches(name.leaf, table_leaves) || any_part(&name, states);
+    return part_matches(name.leaf, table_leaves) || name_has_part(&name, states);
 }
 
 /* Does any name of the table begin with these bytes? */
@@ -246,17 +188,36 @@ static const char *gate_part(const struct name *name)
     const char *part = name->module;
 
     if (strcasecmp(part, "wg") == 0)
-        part = part_before(name, part);
+        part = name_part_before(name, part);
     return strcasecmp(part, "gate") == 0 ? part : NULL;
+}
+
+/* Has a neighbour of the gate, `bytes` of whose name precede its own, a matrix of this shape? */
+static bool has_twin(const struct tensor_table *table, const struct tensor_entry *entry,
+                     size_t bytes)
+{
+    for (size_t i = table_first_of(table, entry->name, bytes); i < table->count; i++) {
+        const struct tensor_entry *beside = &table->entries[table->by_name[i]];
+        const char *leaf = strchr(beside->name + strnlen(beside->name, bytes), '.');
+
+        if (strncmp(beside->name, entry->name, bytes) != 0)
+            return false;
+        if (leaf && strcmp(leaf, ".weight") == 0 &&
+            strcmp(beside->name, entry->name) != 0 && beside->rank == 2 &&
+            beside->shape[0] == entry->shape[0] && beside->shape[1] == entry->shape[1])
+            return true;
+    }
+    return false;
 }
 
 /* A gate is a router if the table has PREFIX.experts too. If there are no experts, it is
  * a router if it has fewer rows than columns, because a router maps long vectors to few
- * experts. The gate of a single expert is not a router. */
+ * experts. The gate of a single expert is not a router, nor is that of attention, nor one
+ * beside a matrix of its shape, which multiply each other's outputs. */
 static bool gate_is_router(const struct tensor_table *table,
                            const struct tensor_entry *entry, const struct name *name)
 {
-    static const char *const experts[] = {"*expert*", NULL};
+    static const char *const others[] = {"*expert*", "*attn*", "*attention*", NULL};
     char prefix[FILES_NAME_BYTES_MAX + sizeof("experts")];
     const char *gate = gate_part(name);
 
@@ -267,8 +228,9 @@ static bool gate_is_router(const struct tensor_table *table,
     memcpy(prefix + length, "experts", sizeof("experts"));
     if (table && prefix_is_there(table, prefix, strlen(prefix)))
         return true;
-    return !any_part(name, experts) && entry->rank == 2 &&
-           entry->shape[0] < entry->shape[1];
+    return !name_has_part(name, others) && entry->rank == 2 &&
+           entry->shape[0] < entry->shape[1] &&
+           !(table && has_twin(table, entry, length));
 }
 
 static bool is_output(const struct name *name)
@@ -276,25 +238,25 @@ static bool is_output(const struct name *name)
     if (strcasecmp(name->module, "output") != 0)
         return false;
     for (const char *part = name->parts; part != name->module; part += strlen(part) + 1)
-        if (!matches(part, output_prefixes))
+        if (!part_matches(part, output_prefixes))
             return false;
     return true;
 }
 
 static bool is_lora(const struct name *name)
 {
-    return any_part(name, lora_parts) ||
-           (matches(name->module, lora_factors) &&
-            matches(part_before(name, name->module), lora_modules));
+    return name_has_part(name, lora_parts) ||
+           (part_matches(name->module, lora_factors) &&
+            part_matches(name_part_before(name, name->module), lora_modules));
 }
 
 /* Matrices one after the other, or one alone, by the name of a tensor of rank 3, or a weight's
  * size. */
 static bool is_stack(const struct tensor_entry *entry, const struct name *name)
 {
-    return any_part(name, expert_parts) ||
-           (matches(name->leaf, weight_leaves) &&
-            (matches(name->module, linear_modules) ||
+    return name_has_part(name, expert_parts) ||
+           (name_is_weight(name) &&
+            (part_matches(name->module, linear_modules) ||
              (entry->shape[1] > 1 && entry->shape[2] > KERNEL_POSITIONS_MAX)));
 }
 
@@ -303,17 +265,18 @@ static bool is_stack(const struct tensor_entry *entry, const struct name *name)
 static bool may_be_stack(const struct tensor_entry *entry, const struct name *name)
 {
     return entry->rank == 3 && type_is_float(entry->type) && entry->shape[1] > 1 &&
-           entry->shape[2] > KERNEL_UNNAMED_MAX && !any_part(name, convolution_parts) &&
-           (matches(name->leaf, weight_leaves) || matches(name->leaf, matrix_leaves));
+           entry->shape[2] > KERNEL_UNNAMED_MAX &&
+           !name_has_part(name, convolution_parts) &&
+           (name_is_weight(name) || part_matches(name->leaf, matrix_leaves));
 }
 
 static bool is_short_convolution(const struct tensor_entry *entry,
                                  const struct name *name)
 {
     return entry->shape[1] <= KERNEL_POSITIONS_MAX &&
-           (matches(name->module, short_convolutions) ||
+           (part_matches(name->module, short_convolutions) ||
             (strcasecmp(name->module, "conv") == 0 &&
-             strcasecmp(part_before(name, name->module), "shortconv") == 0));
+             strcasecmp(name_part_before(name, name->module), "shortconv") == 0));
 }
 
 /* The role of a tensor of rank 2 or more that is neither a table nor a vector by its
@@ -322,7 +285,7 @@ static enum tensor_role weight_role(const struct tensor_table *table,
                                     const struct tensor_entry *entry,
                                     const struct name *name)
 {
-    if (any_part(name, router_parts) || matches(name->module, router_modules) ||
+    if (name_has_part(name, router_parts) || part_matches(name->module, router_modules) ||
         gate_is_router(table, entry, name))
         return ROLE_ROUTER;
     if (entry->rank > 4)
@@ -333,10 +296,18 @@ static enum tensor_role weight_role(const struct tensor_table *table,
                    : ROLE_CONVOLUTION;
     if (is_short_convolution(entry, name))
         return ROLE_CONVOLUTION;
-    if (any_part(name, head_parts) || matches(name->module, head_modules) ||
+    if (name_has_part(name, head_parts) || part_matches(name->module, head_modules) ||
         is_output(name))
         return ROLE_HEAD;
-    return matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
+    return part_matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
+}
+
+/* Norms of rank 2 have a row for each head (Cohere), or an image's few pixels. */
+static bool is_large(const struct tensor_entry *entry)
+{
+    enum { NORM_AXIS_MAX = 256 };
+
+    return entry->shape[0] > NORM_AXIS_MAX && entry->shape[1] > NORM_AXIS_MAX;
 }
 
 static enum tensor_role keras_role(enum keras_kind kind)
@@ -368,16 +339,20 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         return ROLE_LORA;
     if (name_is_packing_table(entry->name))
         return entry->rank < 2 ? ROLE_OTHER : ROLE_PACKING_TABLE;
-    if (matches(name.leaf, bias_leaves))
+    if (part_matches(name.leaf, bias_leaves))
         return ROLE_BIAS;
-    if (any_part(&name, rotary_parts) || matches(name.leaf, rotary_leaves))
+    if (entry->rank == 2 && part_matches(name.module, product_modules))
+        return weight_role(table, entry, &name);
+    if (name_has_part(&name, rotary_parts) || part_matches(name.leaf, rotary_leaves))
         return ROLE_ROTARY;
-    if (matches(name.module, position_modules))
+    if (part_matches(name.module, position_modules))
         return ROLE_POSITION;
-    if ((matches(name.module, norm_modules) || matches(name.leaf, norm_leaves)) &&
-        !(entry->rank == 2 && matches(name.module, norm_and_layer_modules)))
+    if ((part_matches(name.module, norm_modules) ||
+         part_matches(name.leaf, norm_leaves)) &&
+        !(entry->rank == 2 &&
+          (part_matches(name.module, norm_and_layer_modules) || is_large(entry))))
         return ROLE_NORM;
-    if (entry->rank < 2 || matches(name.leaf, other_leaves))
+    if (entry->rank < 2 || part_matches(name.leaf, other_leaves))
         return ROLE_OTHER;
     return weight_role(table, entry, &name);
 }
@@ -427,9 +402,9 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
     if (entry->bytes == 0)
         return false;
     name_split(&name, entry->name);
-    if (strcmp(entry->type->name, "BOOL") == 0 && !matches(name.leaf, weight_leaves))
+    if (strcmp(entry->type->name, "BOOL") == 0 && !name_is_weight(&name))
         return false;
-    if (matches(name.leaf, integer_leaves) || matches(name.leaf, other_leaves))
+    if (part_matches(name.leaf, integer_leaves) || part_matches(name.leaf, other_leaves))
         return false;
     if (type_is_float(entry->type))
         return role == ROLE_OTHER && entry->rank == 1 &&
@@ -465,13 +440,13 @@ static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct na
     const uint64_t last = entry->shape[entry->rank - 1];
     const uint64_t before = entry->shape[entry->rank - 2];
 
-    if (matches(name->leaf, weight_leaves) && matches(name->module, linear_modules))
+    if (name_is_weight(name) && part_matches(name->module, linear_modules))
         return true;
-    if (!matches(name->leaf, weight_leaves) && !any_part(name, expert_parts))
+    if (!name_is_weight(name) && !name_has_part(name, expert_parts))
         return false;
     return (last > KERNEL_POSITIONS_MAX && before > 1) ||
            (last > KERNEL_UNNAMED_MAX && before > KERNEL_UNNAMED_MAX &&
-            !any_part(name, convolution_parts));
+            !name_has_part(name, convolution_parts));
 }
 
 const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role)
@@ -485,7 +460,8 @@ const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role ro
         return "matrices stacked along several axes; only rank 3 is read: split the tensor";
     if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||
         strcmp(name.leaf, "weight") != 0 || is_lora(&name) ||
-        !(matches(name.module, linear_modules) || matches(name.module, matrix_modules)))
+        !(part_matches(name.module, linear_modules) ||
+          part_matches(name.module, matrix_modules)))
         return NULL;
     return entry->bytes
                ? "named like a layer, but a vector; save the weights in their own shapes"

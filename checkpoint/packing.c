@@ -63,6 +63,8 @@ static const struct {
     {"q_group_map", HAS_OTHER},
     {"q_invperm", HAS_OTHER},
     {"q_perm", HAS_OTHER},
+    {"perm", HAS_OTHER},
+    {"workspace", HAS_OTHER}, /* Marlin */
     {"codebooks", HAS_OTHER},
     {"tables", HAS_OTHER}, /* HIGGS */
     {"tables2", HAS_OTHER},
@@ -135,7 +137,7 @@ static void visit_prefix(const struct tensor_table *table, const char *prefix,
 static size_t stem_bytes(const char *name)
 {
     static const char *const endings[] = {"qdata", "packed", "blocks"};
-    size_t length = strlen(name);
+    const size_t length = strlen(name), quanto = strlen("._data._data");
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         size_t ending = strlen(endings[i]);
@@ -144,7 +146,9 @@ static size_t stem_bytes(const char *name)
             name[length - ending - 1] == '_')
             return length - ending;
     }
-    return 0;
+    return length > quanto && strcmp(name + length - quanto, "._data._data") == 0
+               ? length - quanto + 1
+               : 0;
 }
 
 static bool is_named(const struct tensor_entry *entry, const char *leaf)

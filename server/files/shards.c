@@ -13,6 +13,8 @@
 #include "json/json.h"
 
 static const char INDEX_SUFFIX[] = ".safetensors.index.json";
+/* Without an index transformers loads this file, whatever others there are. */
+static const char WHOLE[] = "model.safetensors";
 /* Of files of weights, in the order in which a folder is searched for them. */
 static const char *const weights_suffixes[] = {".safetensors", ".gguf"};
 enum { SAFETENSORS, GGUF, SUFFIXES };
@@ -300,6 +302,7 @@ static int take_files(struct shards *shards, const struct folder_names *names,
         suffix = weights_suffixes[kind];
         for (size_t i = 0; i < names->count; i++)
             if (name_has_suffix(names->names[i], suffix) && names->names[i][0] != '.' &&
+                (!is_there(names, WHOLE) || strcmp(names->names[i], WHOLE) == 0) &&
                 !add_shard(shards, names->names[i], failure))
                 return -1;
         if (check_links(shards, suffix, failure) < 0)

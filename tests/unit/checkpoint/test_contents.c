@@ -450,7 +450,7 @@ CASE(
 {
     static const char *const tables[] = {"a.g_idx",           "a.zeros",
                                          "a.weight_scale_2",  "a.weight.absmax",
-                                         "a.pre_quant_scale", "a.suh"};
+                                         "a.pre_quant_scale", "a.perm"};
     static const char *const others[] = {"a.bias", "a.input_scale", "b.g_idx",
                                          "a.c.scales"};
 
@@ -467,6 +467,28 @@ CASE(
         KIND(&file, "a.weight", i < 6 ? CONTENT_FOREIGN_WEIGHT : CONTENT_LAYER);
         file_fini(&file);
     }
+}
+
+CASE(one_weight_of_several_tensors,
+     "what quanto, Marlin and VPTQ keep beside their codes are tables of one weight")
+{
+    static const char *const names[][3] = {
+        {"a.weight._data._data", "a.weight._scale", "a.weight._shift"},
+        {"b.B", "b.s", "b.workspace"},
+        {"c.indices", "c.perm", "c.weight_scale"},
+    };
+    struct file file;
+
+    file_init(&file);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < 3; k++)
+            add(&file.table, names[i][k], k ? i ? "I32" : "F32" : "I32", 32,
+                k && i ? 0 : 64, 0);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < 3; k++)
+            KIND(&file, names[i][k], k ? CONTENT_FOREIGN_TABLE : CONTENT_FOREIGN_WEIGHT);
+    file_fini(&file);
 }
 
 CASE(codes_in_floats,

@@ -47,7 +47,9 @@ CASE(knows_layers,
         "europe.weight", "pos_proj.weight", "rotor.weight",
         "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b",
         "self_attention.layernorm_qkv.weight", "layernorm_mlp.fc1_weight",
-        "inter_attention.layernorm_query.weight");
+        "inter_attention.layernorm_query.weight", "ln_proj.weight",
+        "pos_embed_proj.weight", "rotary_linear.weight", "a.q_norm_proj.weight");
+    expect(ROLE_LINEAR, "group_norm.weight", 512, 512, 0);
 }
 
 CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")
@@ -140,8 +142,10 @@ CASE(
     expect(ROLE_ROUTER, "mlp.experts.router.weight", 4, 8, 16);
 }
 
-CASE(asks_neighbours_about_a_gate,
-     "a gate next to experts, or with fewer rows than columns, is a router")
+CASE(
+    asks_neighbours_about_a_gate,
+    "a gate next to experts, or with fewer rows than columns, is a router, but not one of "
+    "attention, or beside a matrix of its shape")
 {
     struct tensor_table table;
 
@@ -151,7 +155,14 @@ CASE(asks_neighbours_about_a_gate,
     add(&table, "b.experts.0.gate.weight", "F32", 8, 64, 0);
     add(&table, "b.expertsoup", "F32", 8, 64, 0);
     add(&table, "gate.weight", "F32", 8, 64, 0);
+    add(&table, "c.gate.weight", "F32", 8, 64, 0);
+    add(&table, "c.up.weight", "F32", 8, 64, 0);
+    add(&table, "d.attn.gate.weight", "F32", 8, 64, 0);
+    add(&table, "d.mlp.gate.weight", "F32", 8, 64, 0);
     seal(&table);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "c.gate.weight")), ROLE_LINEAR);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "d.attn.gate.weight")), ROLE_LINEAR);
+    CHECK_EQ(tensor_role(&table, table_find(&table, "d.mlp.gate.weight")), ROLE_ROUTER);
     CHECK_EQ(tensor_role(&table, table_find(&table, "a.gate.weight")), ROLE_LINEAR);
     CHECK_EQ(tensor_role(&table, table_find(&table, "b.gate.weight")), ROLE_ROUTER);
     CHECK_EQ(tensor_role(&table, table_find(&table, "b.experts.0.gate.weight")),

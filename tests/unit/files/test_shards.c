@@ -230,6 +230,27 @@ CASE(other_weights,
     model_fini(&model);
 }
 
+CASE(a_whole_model_beside_others,
+     "model.safetensors is the model, other files of its kind are named")
+{
+    struct model model;
+    struct shards shards;
+
+    model_init(&model);
+    model_tensor(&model, "adapter_model.safetensors", "a", 1);
+    model_tensor(&model, "consolidated.safetensors", "a", 1);
+    CHECK_EQ(shards_find(&shards, model.folder, NULL), -1);
+    shards_fini(&shards);
+    model_tensor(&model, "model.safetensors", "a", 1);
+    CHECK_EQ(shards_find(&shards, model.folder, NULL), 1);
+    CHECK_EQ(shards.count, 1);
+    CHECK_STR(shards.list[0].name, "model.safetensors");
+    CHECK_STR(shards.others.kinds[0].first, "adapter_model.safetensors");
+    CHECK_EQ(shards.others.kinds[0].count, 2);
+    shards_fini(&shards);
+    model_fini(&model);
+}
+
 CASE(broken_links, "a link to nothing is no reason to read another file silently")
 {
     char text[512];

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a tensor's name, which are separated by dots. */
+#ifndef CHECKPOINT_NAME_PARTS_H
+#define CHECKPOINT_NAME_PARTS_H
+
+#include <stdbool.h>
+
+#include "files/table.h"
+
+struct name {
+    char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
+    size_t bytes;
+    const char *leaf;   /* the last part */
+    const char *module; /* the part that says to what the tensor belongs */
+};
+
+void name_split(struct name *name, const char *text);
+
+/* Does the part match one of the patterns (of a shell, in any case; NULL ends them)? */
+bool part_matches(const char *part, const char *const *patterns);
+
+/* Does any part of the name? */
+bool name_has_part(const struct name *name, const char *const *patterns);
+
+/* The part before `part`, or `part` itself if it is the first. */
+const char *name_part_before(const struct name *name, const char *part);
+
+/* Is the last part that of a module's weight: weight, kernel, w, ...? */
+bool name_is_weight(const struct name *name);
+
+#endif
