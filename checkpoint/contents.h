@@ -43,7 +43,9 @@ enum content_kind {
 struct content {
     enum content_kind kind;
     enum tensor_role role;
-    bool included;        /* a layer because a pattern overrides the rules */
+    bool included; /* a layer because a pattern overrides the rules */
+    bool
+        not_included; /* of CONTENT_EXCLUDED: only in that no include pattern matches it */
     enum packing packing; /* of foreign weights */
     size_t owner;         /* of scales and tables: index of the weight, or CONTENT_NONE */
     size_t scales,

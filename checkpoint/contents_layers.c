@@ -369,5 +369,11 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
                           sizeof(options->config->quant_method));
     if (!contents->items)
         return contents_no_memory(failure);
-    return find_layers(&c) < 0 ? -1 : contents_find_foreign(&c);
+    if (find_layers(&c) < 0 || contents_find_foreign(&c) < 0)
+        return -1;
+    for (size_t i = 0; i < table->count; i++)
+        contents->items[i].not_included =
+            contents->items[i].kind == CONTENT_EXCLUDED &&
+            !patterns_match(&options->exclude, table->entries[i].name);
+    return 0;
 }

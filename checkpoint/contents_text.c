@@ -173,7 +173,8 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
     case CONTENT_KEPT_BY_RECORD:
         return "a layer that the file's record does not name";
     case CONTENT_EXCLUDED:
-        return "excluded by a pattern";
+        return item->not_included ? "matched by no include pattern"
+                                  : "excluded by a pattern";
     case CONTENT_LAYER:
         if (!content_is_foreign(item))
             return "a layer";

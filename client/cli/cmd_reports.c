@@ -86,7 +86,8 @@ static enum exit_code show_listing(struct listing *listing)
                                                   : complain(FAILED, "out of memory");
 }
 
-/* A missing report is NOT_FOUND if its step is given; a list is empty. */
+/* A missing report is NOT_FOUND if its step is given, and so is a run or layer that is not
+ * there; a list of other steps is empty. */
 static enum trit_status fetch(struct trit_client *client, const struct options *options,
                               struct listing *listing, struct trit_error *error)
 {

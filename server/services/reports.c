@@ -302,6 +302,9 @@ static void list_run(struct call_job *job)
     pthread_mutex_lock(&services_first(services)->reader_lock);
     result = (list->waiting ? store_read_waiting : store_read_reports)(
         services->config.reader, &store_query, list_visit, query, &query->failure);
+    if (result == 0 && query->seen == 0 && !store_query.after && !list->waiting)
+        result =
+            store_check_listed(services->config.reader, &store_query, &query->failure);
     pthread_mutex_unlock(&services_first(services)->reader_lock);
     if (result < 0 || query->seen <= query->limit)
         return;

@@ -158,11 +158,20 @@ static unsigned level_of(const struct query *q, const struct segment *segment)
 
 /* ---- 2. cells ----------------------------------------------------------------------- */
 
-/* Adds a cell to the column where it begins. Cells come nearly in order. */
+/* Where a cell counts: where it begins. Damaged reports up to an intact one count at the last of
+ * them: only that is known to be the step of a report. */
+static uint64_t place_of(const struct query *q, const struct cell *cell)
+{
+    const bool lacks_all = cell->state & CELL_DAMAGED && cell->count == 1;
+
+    return lacks_all ? u64_min(cell->last, (uint64_t)q->range.to) : cell->first;
+}
+
+/* Adds a cell to its column. Cells come nearly in order. */
 static int add_cell(void *arg, const struct cell *cell, struct failure *failure)
 {
     struct query *q = arg;
-    const uint64_t number = (cell->first - q->from) / q->out->every;
+    const uint64_t number = (place_of(q, cell) - q->from) / q->out->every;
     size_t at = q->column_count;
     struct column *grown;
 

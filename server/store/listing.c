@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/reader.h"
+#include "store/scan.h"
 #include "store/stale.h"
 
 /* A query that is being answered. */
@@ -45,25 +46,30 @@ static bool resumes_in(const struct store_query *query, const struct layer_row *
             after->attempt == layer->key.attempt);
 }
 
-/* The newest visible step of the layer, if the query wants it. 1: *from and *to are set
+/* The newest visible step of the layer in the range of the query. 1: *from and *to are set
  * to it. */
 static int latest_step(struct listing *listing, const struct layer_row *layer,
                        int64_t *from, int64_t *to, struct failure *failure)
 {
     const struct store_query *query = listing->query;
+    const int64_t until =
+        query->step_to < INT64_MAX ? (int64_t)query->step_to : INT64_MAX;
 
-    if (resumes_in(query, layer))
+    if (resumes_in(query, layer) || layer->step_min > until)
         return 0;
     if (query->attempt == 0) {
-        int newest = newest_in_row(listing->db, &listing->run, layer, to, failure);
+        int newest = newest_in_row(listing->db, &listing->run, layer, until, to, failure);
 
         if (newest <= 0)
             return newest;
-    } else if (find_newest_step(listing->db, layer, *to, to, failure)) {
+    } else if (find_newest_step(listing->db, layer, until < *to ? until : *to, to,
+                                failure)) {
         return -1;
     }
+    if (*to < *from || (uint64_t)*to < query->step_from)
+        return 0;
     *from = *to;
-    return (uint64_t)*to >= query->step_from && (uint64_t)*to <= query->step_to;
+    return 1;
 }
 
 /* The range of steps that the query wants of this layer. 0: none. */
@@ -104,8 +110,8 @@ static int note_staleness(struct listing *listing, const struct layer_row *layer
     int found = 0;
 
     if (listing->query->now_unix_ns != 0)
-        found =
-            newest_in_row(listing->db, &listing->run, layer, &listing->newest, failure);
+        found = newest_in_row(listing->db, &listing->run, layer, INT64_MAX,
+                              &listing->newest, failure);
     if (found == 1 && (listing->newest < from || listing->newest > to))
         found = 0;
     if (found == 1)
@@ -115,6 +121,73 @@ static int note_staleness(struct listing *listing, const struct layer_row *layer
     listing->is_stale = found == 1;
     return found < 0 ? -1 : 0;
 }
+
+/* ---- a layer, also if reports of it are damaged ---------------------------- */
+
+struct passing {
+    struct listing *listing;
+    const struct layer_row *layer;
+    int64_t to, last; /* last: the step up to which all is told */
+    bool damaged;     /* a row behind `last` is damaged */
+    bool stopped;
+};
+
+/* Tells what is damaged or missing behind `last`, up to this step. */
+static void pass_until(struct passing *passing, int64_t step)
+{
+    struct listing *listing = passing->listing;
+    const int64_t end = step < passing->to ? step : passing->to;
+
+    if (end > passing->last)
+        listing->query->passed(listing->arg, passing->layer->key.layer, (uint64_t)end);
+    passing->damaged = false;
+}
+
+static int list_or_pass(void *arg, const struct scanned *row, struct failure *failure)
+{
+    struct passing *passing = arg;
+    const bool beyond = row->step > passing->to;
+    const bool known = row->intact && row->step <= passing->layer->step_max;
+
+    if (!known) {
+        passing->damaged |= !beyond;
+        return !beyond;
+    }
+    const int64_t previous = row->intact->previous;
+
+    if (passing->damaged || (previous > passing->last && previous <= passing->to))
+        pass_until(passing, previous);
+    if (beyond) {
+        passing->last = passing->to;
+        return 0;
+    }
+    const int listed = list_report(passing->listing, row->intact, failure);
+
+    if (listed < 0 && damage_is_of_rows(passing->listing->db, failure)) {
+        passing->damaged = true; /* it cannot be decoded */
+        return 1;
+    }
+    passing->last = row->step;
+    passing->stopped = listed == 0;
+    return listed;
+}
+
+static int list_damaged_layer(struct listing *listing, const struct layer_row *layer,
+                              int64_t from, int64_t to, struct failure *failure)
+{
+    struct passing passing = {
+        .listing = listing, .layer = layer, .to = to, .last = from - 1};
+    const struct scan scan = {
+        .key = &layer->key, .from = from, .visit = list_or_pass, .arg = &passing};
+
+    if (scan_reports(listing->db, &scan, failure))
+        return -1;
+    if (!passing.stopped && (passing.damaged || to >= layer->step_max))
+        pass_until(&passing, layer->step_max);
+    return !passing.stopped;
+}
+
+/* ---- layers ---------------------------------------------------------------- */
 
 static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
 {
@@ -143,7 +216,8 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
         return wanted < 0 ? -1 : 1;
     if (note_staleness(listing, layer, walk.from, walk.to, failure))
         return -1;
-    return walk_reports(listing->db, &walk, failure);
+    return query->passed ? list_damaged_layer(listing, layer, walk.from, walk.to, failure)
+                         : walk_reports(listing->db, &walk, failure);
 }
 
 /* Lists one layer, attempt after attempt. */
@@ -207,6 +281,41 @@ static struct layer_key start_of(const struct store_query *query, bool one_run)
     int past = layer_key_compare(&resume, &start);
 
     return (query->newest_first ? past < 0 : past > 0) ? resume : start;
+}
+
+static bool see_waiting(void *arg, const struct trit_report *report)
+{
+    (void)report;
+    *(bool *)arg = true;
+    return false;
+}
+
+int store_check_listed(struct store_reader *reader, const struct store_query *query,
+                       struct failure *failure)
+{
+    const bool has_layer = query->layer && query->layer[0];
+    const struct store_query waiting = {
+        .run = query->run, .layer = query->layer, .step_to = UINT64_MAX, .limit = 1};
+    const struct store_get get = {.run = query->run,
+                                  .layer = query->layer,
+                                  .attempt = query->attempt,
+                                  .replica = query->replica};
+    struct failure missing = {.status = TRIT_OK};
+    struct store_run_info run;
+    struct trit_report report;
+    bool waits = false;
+
+    if (!query->run || !query->run[0])
+        return 0;
+    if ((has_layer
+             ? store_read_report(reader, &get, &report, &missing)
+             : store_read_run(reader, query->run, query->attempt, &run, &missing)) == 0 ||
+        missing.status != TRIT_NOT_FOUND)
+        return 0;
+    if (store_read_waiting(reader, &waiting, see_waiting, &waits, failure))
+        return -1;
+    return waits ? 0
+                 : fail(failure, missing.status, missing.field, "%s", missing.message);
 }
 
 int store_read_reports(struct store_reader *reader, const struct store_query *query,

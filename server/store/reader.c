@@ -189,7 +189,7 @@ static int tell_staleness(struct store_reader *reader, const struct store_get *g
     int found = 0;
 
     if (get->now_unix_ns != 0)
-        found = newest_in_row(&reader->db, run, layer, &newest, failure);
+        found = newest_in_row(&reader->db, run, layer, INT64_MAX, &newest, failure);
     if (found == 1 && (uint64_t)newest == report->step)
         found = find_staleness(&reader->db, &reader->rules, layer, newest,
                                get->now_unix_ns, &reason, failure);

@@ -4,9 +4,10 @@
 #include "store/rebuild.h"
 #include "store/walk.h"
 
-/* Whether a later attempt of the layer has steps of the lineage. */
+/* Whether a later attempt of the layer has steps of the lineage up to `until`. */
 static int has_later(struct db *db, const struct run_row *run,
-                     const struct layer_row *layer, struct failure *failure)
+                     const struct layer_row *layer, int64_t until,
+                     struct failure *failure)
 {
     struct layer_key key = layer->key;
     int64_t from, to;
@@ -19,23 +20,25 @@ static int has_later(struct db *db, const struct run_row *run,
 
         if (found < 0)
             return -1;
-        if (found == 1 && visible_steps(run, 0, &later, &from, &to))
+        if (found == 1 && visible_steps(run, 0, &later, &from, &to) && from <= until &&
+            later.step_min <= until)
             return 1;
     }
     return 0;
 }
 
 int newest_in_row(struct db *db, const struct run_row *run, const struct layer_row *layer,
-                  int64_t *step, struct failure *failure)
+                  int64_t until, int64_t *step, struct failure *failure)
 {
     int64_t from, to;
 
-    if (!visible_steps(run, 0, layer, &from, &to))
+    if (!visible_steps(run, 0, layer, &from, &to) || layer->step_min > until)
         return 0;
-    int later = has_later(db, run, layer, failure);
+    int later = has_later(db, run, layer, until, failure);
 
     if (later != 0)
         return later < 0 ? -1 : 0;
+    to = to < until ? to : until;
     *step = layer->step_max;
     if (to < *step && find_newest_step(db, layer, to, step, failure))
         return -1;

@@ -7,10 +7,10 @@
 #include "store/past.h"
 #include "store/run.h"
 
-/* Whether the newest report that the lineage has of this layer and replica is in this row
- * of the table of layers. 1: it is, at *step. 0: no. -1: failure. */
+/* Whether the newest report that the lineage has of this layer and replica, up to step `until`,
+ * is in this row of the table of layers. 1: it is, at *step. 0: no. -1: failure. */
 int newest_in_row(struct db *db, const struct run_row *run, const struct layer_row *layer,
-                  int64_t *step, struct failure *failure);
+                  int64_t until, int64_t *step, struct failure *failure);
 
 /* Whether a layer whose newest report is at `step` is stale at this time. 1: *reason says
  * so. 0: no. -1: failure. Reads reports: no walk over them may be under way. */

@@ -58,7 +58,7 @@ static int look_at(void *arg, const struct layer_row *layer, struct failure *fai
     }
     if (!search->readable)
         return 1;
-    int newest = newest_in_row(db, &search->run, layer, &step, failure);
+    int newest = newest_in_row(db, &search->run, layer, INT64_MAX, &step, failure);
 
     if (newest <= 0)
         return newest < 0 ? -1 : 1;

@@ -288,13 +288,17 @@ struct store_query {
     uint32_t attempt;            /* 0: each run's newest with what it resumed from */
     uint32_t replica;            /* the reports of this replica */
     uint64_t step_from, step_to; /* inclusive; 0 and UINT64_MAX: all */
-    bool latest_only;            /* only the newest step of each layer, if in range */
+    bool latest_only;            /* only the newest step of each layer in the range */
     bool all_replicas;           /* with latest_only and without after: of each replica */
     bool newest_first;           /* reverses the order */
     uint32_t limit;
     const struct store_key
         *after;          /* the last report of the page before; NULL: first page */
     int64_t now_unix_ns; /* as in store_get */
+    /* NULL: damage fails the query. Else reports that are damaged or missing are passed by,
+     * and this is called where they were in the order: some of this layer, the last of them
+     * at or before this step. Not with newest_first or latest_only. */
+    void (*passed)(void *arg, const char *layer, uint64_t step);
 };
 
 /* Visits layers whose shards have not all come, sorted by run, layer, step, replica and
@@ -309,6 +313,12 @@ int store_read_waiting(struct store_reader *reader, const struct store_query *qu
 int store_read_reports(struct store_reader *reader, const struct store_query *query,
                        bool (*visit)(void *arg, const struct trit_report *report),
                        void *arg, struct failure *failure);
+
+/* After a query that gave nothing: NOT_FOUND names a run, a layer of it, or an attempt or
+ * replica of the layer, that the query asks for and that is not there. 0: it is, or nothing
+ * was named. */
+int store_check_listed(struct store_reader *reader, const struct store_query *query,
+                       struct failure *failure);
 
 struct store_run_info {
     const char *run;

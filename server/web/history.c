@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "store/history.h"
 #include "web/pattern.h"
-#include "web/text.h"
 
 /* ---- from reports ---------------------------------------------------------------------- */
 
@@ -22,6 +21,7 @@ struct reading {
     uint32_t
         counts[HISTORY_FIELDS_MAX]; /* of the last row: reports that have the field */
     bool failed;                    /* out of memory */
+    bool ended;                     /* no more rows are taken */
 };
 
 static struct history_layer *last_layer(struct history *history)
@@ -110,24 +110,19 @@ static bool stop(struct history *history)
     return false;
 }
 
-static bool visit(void *arg, const struct trit_report *report)
+/* Makes the row of this step the last one. False: the reading ends. */
+static bool begin_row(struct reading *reading, const char *name, uint64_t step)
 {
-    struct reading *reading = arg;
     struct history *history = reading->history;
     const struct history_query *query = reading->query;
     struct history_layer *layer = last_layer(history);
-    uint64_t step = report->step;
 
-    if (++reading->reports > HISTORY_REPORTS_MAX)
-        return layer ? stop(history) : false;
-    if (reading->pattern && !pattern_matches(reading->pattern, report->layer))
-        return true;
-    if (!layer || strcmp(layer->name, report->layer) != 0) {
+    if (!layer || strcmp(layer->name, name) != 0) {
         if (history->layer_count == query->layers_max) {
             history->more = true;
             return false;
         }
-        reading->failed = !add_layer(history, report->layer);
+        reading->failed = !add_layer(history, name);
         if (reading->failed)
             return false;
         layer = last_layer(history);
@@ -140,9 +135,44 @@ static bool visit(void *arg, const struct trit_report *report)
         reading->failed = !add_row(history, step, false);
         memset(reading->counts, 0, sizeof(reading->counts));
     }
-    if (!reading->failed)
-        fold(reading, report);
     return !reading->failed;
+}
+
+static bool is_wanted(const struct reading *reading, const char *layer)
+{
+    return !reading->pattern || pattern_matches(reading->pattern, layer);
+}
+
+static bool visit(void *arg, const struct trit_report *report)
+{
+    struct reading *reading = arg;
+
+    if (reading->ended)
+        return false;
+    if (++reading->reports > HISTORY_REPORTS_MAX)
+        return last_layer(reading->history) ? stop(reading->history) : false;
+    if (!is_wanted(reading, report->layer))
+        return true;
+    reading->ended = !begin_row(reading, report->layer, report->step);
+    if (!reading->ended)
+        fold(reading, report);
+    return !reading->ended;
+}
+
+/* Reports up to this step are damaged in the store. */
+static void visit_damaged(void *arg, const char *layer, uint64_t step)
+{
+    struct reading *reading = arg;
+    struct history *history = reading->history;
+
+    if (reading->ended || !is_wanted(reading, layer))
+        return;
+    reading->ended = !begin_row(reading, layer, step);
+    if (reading->ended)
+        return;
+    history->row_damaged[history->row_count - 1] = true;
+    last_layer(history)->health = TRIT_HEALTH_WARNING;
+    last_layer(history)->step = step;
 }
 
 static int read_reports(struct history *history, struct store_reader *reader,
@@ -160,6 +190,7 @@ static int read_reports(struct history *history, struct store_reader *reader,
         .step_to = query->to,
         .limit = UINT32_MAX,
         .after = query->after ? &after : NULL,
+        .passed = visit_damaged,
     };
     struct reading reading = {
         .history = history,
@@ -418,69 +449,4 @@ int history_add_staleness(struct history *history, struct store_reader *reader,
         .run = query->run, .after_unix_ns = INT64_MIN, .now_unix_ns = clock_unix_ns()};
 
     return store_read_stale(reader, &asked, visit_stale, &staleness, failure);
-}
-
-void history_fini(struct history *history)
-{
-    free(history->layers);
-    free(history->row_steps);
-    free(history->row_values);
-    free(history->row_damaged);
-    free(history->steps);
-    *history = (struct history){0};
-}
-
-double history_value(const struct history *history, const struct history_layer *layer,
-                     size_t *row, uint64_t step, size_t field)
-{
-    const uint64_t *steps = history->row_steps + layer->first;
-
-    while (*row < layer->rows && steps[*row] < step)
-        ++*row;
-    if (*row == layer->rows || steps[*row] != step)
-        return (double)NAN;
-    return history->row_values[(layer->first + *row) * history->field_count + field];
-}
-
-void history_values(const struct history *history, const struct history_layer *layer,
-                    size_t field, double *values)
-{
-    size_t row = 0;
-
-    for (size_t i = 0; i < history->step_count; i++)
-        values[i] = history_value(history, layer, &row, history->steps[i], field);
-}
-
-uint64_t history_every(uint64_t step_min, uint64_t step_max, uint64_t columns)
-{
-    uint64_t steps = step_max > step_min ? step_max - step_min + 1 : 1;
-
-    return steps <= columns ? 1 : (steps + columns - 2) / (columns - 1);
-}
-
-void history_means(const struct history *history, size_t field, double *means)
-{
-    double *counts = means + history->step_count;
-
-    for (size_t i = 0; i < 2 * history->step_count; i++)
-        means[i] = 0;
-    for (size_t layer = 0; layer < history->layer_count; layer++) {
-        size_t row = 0;
-
-        for (size_t i = 0; i < history->step_count; i++) {
-            double value = history_value(history, &history->layers[layer], &row,
-                                         history->steps[i], field);
-
-            means[i] += isnan(value) ? 0 : value;
-            counts[i] += !isnan(value);
-        }
-    }
-    for (size_t i = 0; i < history->step_count; i++)
-        means[i] = counts[i] > 0 ? means[i] / counts[i] : (double)NAN;
-}
-
-void history_put_part(struct text *text, const struct history *history)
-{
-    if (history->more)
-        text_format(text, " of the first %zu layers by name", history->layer_count);
 }

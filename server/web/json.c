@@ -200,11 +200,8 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
         json_decref(listing.rows);
         return -1;
     }
-    const bool none = empty(&listing) && !request->has_after;
-    struct store_run_info run;
-
-    if (none && store_read_run(web->reader, request->names[0], query.attempt, &run,
-                               failure) < 0) {
+    if (empty(&listing) && !request->has_after &&
+        store_check_listed(web->reader, &query, failure) < 0) {
         json_decref(listing.rows);
         return -1;
     }
@@ -232,11 +229,6 @@ static int serve_history(const struct web_config *web, const struct request *req
 {
     struct listing listing = {
         .rows = json_array(), .request = request, .limit = rows_of(request)};
-    const struct store_get get = {.run = request->names[0],
-                                  .layer = request->names[1],
-                                  .attempt = (uint32_t)request->attempt,
-                                  .replica = (uint32_t)request->replica};
-    struct trit_report latest;
     struct store_query query = {
         .run = request->names[0],
         .layer = request->names[1],
@@ -250,7 +242,7 @@ static int serve_history(const struct web_config *web, const struct request *req
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
         /* A range of steps without reports is an empty list; an unknown layer is 404. */
-        (empty(&listing) && store_read_report(web->reader, &get, &latest, failure) < 0)) {
+        (empty(&listing) && store_check_listed(web->reader, &query, failure) < 0)) {
         json_decref(listing.rows);
         return -1;
     }

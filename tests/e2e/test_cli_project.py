@@ -90,6 +90,10 @@ def test_patterns_override_the_rules_for_the_tensors_they_match(daemon, source, 
     assert changed(tensors, load(out)) == {"mlp.gate.weight", "mlp.up.weight"}
     assert "mlp.gate.weight: included by a pattern" in done.stderr
     assert "mlp.up.weight" not in done.stderr
+    planned = project(daemon, source, out, "--include", "mlp.gate*", "--exclude", "*lora*",
+                      "--dry-run", "--json")
+    reasons = {one["name"]: one["reason"] for one in json.loads(planned.stdout)["tensors"]}
+    assert reasons["mlp.up.weight"] == "matched by no include pattern"
     project(daemon, source, out, "--force", "--exclude", "mlp.up.weight", code=1)
     project(daemon, source, out, "--force", "--include", "norm.weight", code=1)
 

@@ -139,7 +139,10 @@ def test_delete_asks_on_a_terminal(daemon, filed, answer, code, left):
         os.close(theirs)
     assert done.returncode == code, done.stderr
     assert f"Delete all reports of run {filed}?" in done.stderr
-    assert len(result(daemon, filed)["reports"]) == left
+    if left:
+        assert len(result(daemon, filed)["reports"]) == left
+    else:
+        assert "NOT_FOUND" in fails(3, daemon, "reports", filed)
 
 
 # ---- usage --------------------------------------------------------------------------------

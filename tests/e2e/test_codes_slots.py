@@ -11,7 +11,7 @@ import pytest
 import reference as ref
 from claims import project
 from test_check_data import check_data
-from tritd import tensor_pb2
+from tritd import report_pb2, tensor_pb2
 
 SHAPE = (1024, 1280)  # 320 KiB of codes: a slot and a part of a chunk
 SLOT_BYTES = 256 << 10
@@ -65,30 +65,38 @@ def test_flips_are_never_counted_from_other_bytes(start, random, harm):
     assert own.stop() == 0
 
 
-def test_a_history_marks_reports_that_are_damaged(start, random):
-    """The steps of damaged reports are listed as damaged and have no values, and what the store
-    keeps beside the reports is made from them."""
+@pytest.mark.parametrize("field", ("zero_fraction", "zeros"))
+def test_a_history_marks_reports_that_are_damaged(start, random, field):
+    """The steps of damaged reports are listed as damaged and have no values, for fields of which
+    the store has summaries and for others; what the store keeps beside the reports is made from
+    them. When they are deleted, nothing is damaged."""
     weights = random.standard_normal((2, 128), dtype=np.float32)
     own = start()
-    for step in range(1, 5):
+    for step in range(10, 70, 10):
         file(own, "a", step, weights)
     assert own.stop() == 0
     database = sqlite3.connect(own.folder / "data" / "reports.sqlite")
-    database.execute("UPDATE reports SET digest = zeroblob(32) WHERE step IN (2, 3)")
+    database.execute("UPDATE reports SET digest = zeroblob(32) WHERE step IN (20, 30)")
+    database.execute("DELETE FROM reports WHERE step = 50")
     database.execute("DELETE FROM pasts")
     database.commit()
     database.close()
     own = start()
 
-    def history():
-        url = f"http://{own.http}/v1/runs/r/history?fields=zero_fraction"
+    def history(query=""):
+        url = f"http://{own.http}/v1/runs/r/history?fields={field}{query}"
         with urllib.request.urlopen(url) as reply:
-            return json.load(reply)
-
-    for steps in (["1", "2", "4"], ["1", "2", "4", "5"]):
-        said = history()
+            said = json.load(reply)
         layer, = said["layers"]
-        assert said["steps"] == steps and layer["damaged"] == ["2"]
-        assert [value is None for value in layer["zero_fraction"]] == [step == "2" for step in steps]
-        file(own, "a", 5, weights)
+        damaged = layer.get("damaged", [])
+        assert [value is None for value in layer[field]] == [step in damaged for step in said["steps"]]
+        return [int(step) for step in said["steps"]], [int(step) for step in damaged]
+
+    assert history() == ([10, 30, 40, 50, 60], [30, 50])
+    assert history("&from=40&to=40") == ([40], [])
+    assert history("&from=15&to=40") == ([30, 40], [30])
+    file(own, "a", 70, weights)
+    assert history() == ([10, 30, 40, 50, 60, 70], [30, 50])
+    own.reports.Delete(report_pb2.ReportsDeleteRequest(run="r", step_from=20, step_to=50))
+    assert history() == ([10, 60, 70], [])
     assert own.stop() == 0

@@ -138,7 +138,7 @@ def test_delete(daemon, filed, values):
     assert steps(daemon, filed) == [("down", 10, 1), ("up", 30, 1)]
     assert delete(daemon, filed, "down") == 1
     assert delete(daemon, filed) == 1
-    assert steps(daemon, filed) == []
+    refused(lambda: steps(daemon, filed), NOT_FOUND, filed)
     refused(lambda: delete(daemon, filed), NOT_FOUND, filed)
     assert file(daemon, values, filed, 1).attempt == 1
 

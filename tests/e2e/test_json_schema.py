@@ -344,7 +344,7 @@ def filed(daemon, random, run):
 def test_reports(daemon, filed):
     for count, words in ((4, [filed]), (3, [filed, LAYER]), (1, [filed, LAYER, "--latest"]),
                          (2, [filed, "--latest"]), (1, [filed, LAYER, "--step", 2]),
-                         (2, [filed, LAYER, "--from", 2, "--to", 3]), (0, ["no such run"])):
+                         (2, [filed, LAYER, "--from", 2, "--to", 3]), (0, [filed, "--from", 99])):
         found = result(daemon, "reports", "reports", *words)
         assert len(found["reports"]) == count, words
     assert result(daemon, "reports", "reports")["reports"]

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports are on disk before the reply, are found again, and are compared with the previous
 step."""
+import urllib.error
+import urllib.request
+
 import grpc
 import numpy as np
 import pytest
 
 import reference as ref
 from streams import HalfSent
-from tritd import CALL_SECONDS, refused, report_pb2, tensor_pb2, ternary_pb2
+from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2, ternary_pb2
 
 Get, List = report_pb2.ReportsGetRequest, report_pb2.ReportsListRequest
 
@@ -134,6 +137,28 @@ def test_list_refuses_a_range_that_ends_before_it_begins(daemon, run):
             grpc.StatusCode.INVALID_ARGUMENT, "step_from: 5 is above step_to: 4")
 
 
+@pytest.mark.parametrize("missing", ("run", "layer", "attempt", "replica"))
+def test_a_list_of_what_is_not_there_is_not_found(daemon, run, values, missing):
+    """The RPC, HTTP and the command line say the same; a range of steps without reports is empty."""
+    file(daemon, values, run, step=3)
+    asked = {"run": run, "layer": "up", "attempt": 1, "replica": 0}
+    asked[missing] = {"run": run + "x", "layer": "upx", "attempt": 2, "replica": 7}[missing]
+    words = str(asked[missing])
+    refused(lambda: listed(daemon, **asked), grpc.StatusCode.NOT_FOUND, missing, words)
+    done = cli(daemon, "reports", asked["run"], asked["layer"], "--attempt", str(asked["attempt"]),
+               "--replica", str(asked["replica"]))
+    assert done.returncode == 3 and "NOT_FOUND" in done.stderr and words in done.stderr, done
+    for steps in ("", "&from=0&to=9"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://{daemon.http}/v1/runs/{asked['run']}/layers/{asked['layer']}"
+                                   f"?attempt={asked['attempt']}&replica={asked['replica']}{steps}")
+        assert caught.value.code == 404
+    if missing == "run":
+        refused(lambda: listed(daemon, run=asked["run"]), grpc.StatusCode.NOT_FOUND, words)
+    assert not listed(daemon, run=run, layer="up", step_from=4)
+    assert [one.step for one in listed(daemon, run=run, step_to=9, latest_only=True)] == [3]
+
+
 def test_names_may_be_any_text(daemon, run, values):
     layer = "модель/слой №1 %2F?&#"
     report = file(daemon, values, run, layer=layer)
@@ -155,7 +180,7 @@ def test_kill_9_loses_no_acknowledged_report(start, values):
     filed = []
     for step in range(5):
         own = start(name="killed")
-        assert listed(own, run="run") == filed
+        assert listed(own) == filed
         filed.append(file(own, values + step, "run", step=2 * step))
         filed.append(file(own, values - step, "run", step=2 * step + 1))
         stream = HalfSent(own, tensor_pb2.LayerRef(run="run", layer="lost"))

@@ -54,7 +54,7 @@ struct trit_report_query {
     size_t size;
     const char *run, *layer;     /* NULL or "": all */
     bool has_from, has_to;       /* whether step_from and step_to limit the steps */
-    bool latest_only;            /* the newest step of each layer */
+    bool latest_only;            /* the newest step of each layer in the range */
     uint64_t step_from, step_to; /* inclusive */
     const struct trit_call_options *call;
     uint32_t attempt; /* 0: each run's newest, with what it resumed from */
@@ -67,7 +67,8 @@ struct trit_report_query {
 
 /* Writes each stored report that matches into `report`, in the order (run, layer, step),
  * and calls `visit` with it; other than 0 from `visit` ends the list with TRIT_OK.
- * `query` NULL: all reports. `arg` may be NULL. */
+ * `query` NULL: all reports. NOT_FOUND: it names a run, a layer, an attempt or a replica that
+ * is not there; a range of steps without reports is TRIT_OK. `arg` may be NULL. */
 TRIT_API enum trit_status
 trit_report_list(struct trit_client *client, const struct trit_report_query *query,
                  struct trit_report *report,

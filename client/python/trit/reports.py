@@ -647,7 +647,7 @@ class Reports:
             layer: Name of the layer; "" for all.
             from_step: First step, inclusive; None for no bound.
             to_step: Last step, inclusive; None for no bound.
-            latest_only: Only the newest step of each layer.
+            latest_only: Only the newest step of each layer in the range.
             waiting: Layers whose shards have not all come, in place of reports; of all
                 replicas.
             attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
@@ -658,6 +658,7 @@ class Reports:
             The reports in the order of run, layer and step.
 
         Raises:
+            NotFound: There is no such run, or no such layer, attempt or replica of it.
             InvalidArgument: A name or step is out of its range.
 
         Example:
@@ -715,6 +716,7 @@ class Reports:
             The reports in the order of run and layer.
 
         Raises:
+            NotFound: There is no such run, or no such layer, attempt or replica of it.
             InvalidArgument: A name is too long.
 
         Example:

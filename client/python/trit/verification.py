@@ -9,7 +9,14 @@ from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 from ._arguments import c_text, flag, member, positive, unsigned, wrong_type
 from ._native import ffi, lib
 from .client import Client
-from .errors import DeadlineExceeded, Error, FailedPrecondition, PermissionDenied, Unavailable
+from .errors import (
+    DeadlineExceeded,
+    Error,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from .reports import Report, Shard
 from .types import AnyVerifyMode, VerifyMode
 
@@ -211,7 +218,7 @@ class VerifyEvery:
         """The newest step of the run and its attempt, from before this object."""
         try:
             stored = _daemon(layer, self._client).reports.latest(self.run)
-        except PermissionDenied:  # a token that may verify, but not read
+        except (NotFound, PermissionDenied):  # a new run; a token that may not read
             return -1, 0
         attempt = max((one.attempt or 0 for one in stored), default=0)
         steps = (one.step for one in stored if one.attempt == attempt)

@@ -113,6 +113,17 @@ CASE(next_attempt,
     CHECK_STR(list(&fixture, (struct store_query){.run = "r", .attempt = 1}),
               "x1:1 x2:1 x3:1! x4:1!");
     CHECK_STR(list(&fixture, (struct store_query){.latest_only = true}), "x4:2");
+    /* With a range: the newest in it. */
+    CHECK_STR(list(&fixture, (struct store_query){.latest_only = true, .step_to = 3}),
+              "x3:2");
+    CHECK_STR(list(&fixture, (struct store_query){.latest_only = true, .step_to = 2}),
+              "x2:1");
+    CHECK_STR(list(&fixture,
+                   (struct store_query){
+                       .run = "r", .attempt = 1, .latest_only = true, .step_to = 3}),
+              "x3:1!");
+    CHECK_STR(list(&fixture, (struct store_query){.latest_only = true, .step_from = 5}),
+              "");
     CHECK_EQ(get(&fixture, (struct store_get){.has_step = true, .step = 3}, &report),
              TRIT_OK);
     CHECK_EQ(report.attempt, 2);
