@@ -83,14 +83,14 @@ def test_a_gate_next_to_experts_is_a_router_whatever_its_shape(daemon, source, o
 
 
 def test_patterns_override_the_rules_for_the_tensors_they_match(daemon, source, out, normal):
-    tensors = {"mlp.gate.weight": normal(8, 128), "mlp.up.weight": normal(8, 128),
+    tensors = {"mlp.router.weight": normal(8, 128), "mlp.up.weight": normal(8, 128),
                "norm.weight": normal(128), "mlp.up.lora_A.weight": normal(8, 128)}
     save(source, tensors)
     done = project(daemon, source, out, "--include", "mlp.*", "--exclude", "*lora*")
-    assert changed(tensors, load(out)) == {"mlp.gate.weight", "mlp.up.weight"}
-    assert "mlp.gate.weight: included by a pattern" in done.stderr
+    assert changed(tensors, load(out)) == {"mlp.router.weight", "mlp.up.weight"}
+    assert "mlp.router.weight: included by a pattern" in done.stderr
     assert "mlp.up.weight" not in done.stderr
-    planned = project(daemon, source, out, "--include", "mlp.gate*", "--exclude", "*lora*",
+    planned = project(daemon, source, out, "--include", "mlp.router*", "--exclude", "*lora*",
                       "--dry-run", "--json")
     reasons = {one["name"]: one["reason"] for one in json.loads(planned.stdout)["tensors"]}
     assert reasons["mlp.up.weight"] == "matched by no include pattern"

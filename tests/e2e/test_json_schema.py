@@ -133,7 +133,7 @@ def test_names_are_those_of_the_code():
     assert set(common["element_type"]["enum"]) == names_in(
         "server/files/element.c", r'{"(\w+)", \d+, TRIT_')
     action = ALL["plan"]["$defs"]["tensor"]["properties"]["action"]["enum"]
-    assert set(action) == returned("checkpoint/plan.c", "plan_action_name")
+    assert set(action) == returned("checkpoint/plan_query.c", "plan_action_name")
     kind = ALL["inspect"]["properties"]["tensors"]["items"]["properties"]["kind"]["enum"]
     assert set(kind) == returned("checkpoint/contents_text.c", "content_kind_name")
     status = ALL["http-error"]["properties"]["error"]["properties"]["status"]["enum"]
