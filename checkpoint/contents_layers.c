@@ -30,6 +30,14 @@ static enum experts_layout experts_layout(const struct classifying *c)
     return c->options->config->experts;
 }
 
+/* Is the layout of this tensor of experts known? What may be a convolution has none, unless an
+ * option gives it. */
+static bool has_layout(const struct classifying *c, const struct tensor_entry *entry)
+{
+    return c->options->experts != EXPERTS_UNKNOWN ||
+           (experts_layout(c) != EXPERTS_UNKNOWN && !may_be_convolution(entry));
+}
+
 /* How a dense tensor holds the matrices of a layer. */
 static enum layer_layout layout_of(const struct classifying *c,
                                    const struct tensor_entry *entry,
@@ -66,7 +74,7 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
         role == ROLE_PACKING_TABLE)
         return false;
     if (role == ROLE_EXPERTS)
-        return experts_layout(c) != EXPERTS_UNKNOWN &&
+        return has_layout(c, entry) &&
                (c->side == CONTENTS_CLAIM || !encoding_keeps_embeddings(encoding));
     if (entry->rank > 2)
         return c->options->convolutions && role == ROLE_CONVOLUTION;
@@ -143,18 +151,6 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     return 0;
 }
 
-/* With further tables, such as zero points, a packed weight has other values. */
-static void leave_to_others(const struct tensor_table *table,
-                            const struct tensor_entry *entry, struct content *item)
-{
-    if (!type_is_packed(entry->type) ||
-        foreign_has_only(table, entry, item->scales, item->biases))
-        return;
-    item->kind = CONTENT_FOREIGN_WEIGHT;
-    item->packing = PACKING_OTHER;
-    item->scales = item->biases = CONTENT_NONE;
-}
-
 /* Without a record: is it a layer in the encoding of the terms? A weight that has the
  * tables of another packing is not. */
 static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
@@ -197,10 +193,7 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         item->layout = LAYOUT_EXPERTS_OUT_IN;
     if (dense_form(item->terms.encoding, entry, &item->dense, &why) < 0)
         return contents_unfit(c, item, why.message);
-    const int result = fit_layer(c, entry, item);
-    if (result == 0 && item->kind == CONTENT_LAYER)
-        leave_to_others(table, entry, item);
-    return result;
+    return fit_layer(c, entry, item);
 }
 
 static int find_recorded(struct classifying *c, const struct tensor_entry *entry,
@@ -217,11 +210,7 @@ static int find_recorded(struct classifying *c, const struct tensor_entry *entry
     }
     if (record_terms(c->contents->record, entry->name, &item->terms, c->failure) < 0)
         return fail_context(c->failure, "%s", entry->name);
-    if (fit_layer(c, entry, item) < 0)
-        return -1;
-    if (item->kind == CONTENT_LAYER)
-        leave_to_others(c->contents->table, entry, item);
-    return 0;
+    return fit_layer(c, entry, item);
 }
 
 static bool is_recorded(const struct contents *contents, const char *name)
@@ -251,7 +240,8 @@ static int find_excluded(struct classifying *c, const struct tensor_entry *entry
 
     if (find_claimed(c, entry, &layer) < 0)
         return -1;
-    if (!content_is_complete(&layer))
+    if (!content_is_complete(&layer) ||
+        !foreign_has_only(c->contents->table, entry, layer.scales, layer.biases))
         return 0;
     item->stays_encoded = true;
     item->terms = layer.terms;
@@ -291,7 +281,7 @@ static int find_layer(struct classifying *c, size_t index)
     if (c->side == CONTENTS_CLAIM && recorded)
         return find_recorded(c, entry, item);
     if (selection == SELECTION_INCLUDED && item->role == ROLE_EXPERTS && is_float &&
-        experts_layout(c) == EXPERTS_UNKNOWN)
+        !has_layout(c, entry))
         return contents_unfit(
             c, item,
             "experts of rank 3: --experts out_in or in_out says how their "
@@ -311,6 +301,37 @@ static int find_layer(struct classifying *c, size_t index)
         item->layout = layout_of(c, entry, item->role);
     }
     return 0;
+}
+
+static bool is_of_layer(const void *contents, size_t index)
+{
+    return ((const struct contents *)contents)->items[index].kind == CONTENT_SCALES;
+}
+
+static void disown_part(struct contents *contents, size_t part)
+{
+    if (part == CONTENT_NONE)
+        return;
+    contents->items[part].kind = CONTENT_KEPT;
+    contents->items[part].owner = CONTENT_NONE;
+}
+
+/* With further tables, such as zero points, a packed weight has other values. Scales of other
+ * layers may have names of such tables. */
+static void leave_to_others(struct contents *contents, size_t index)
+{
+    const struct tensor_entry *entry = &contents->table->entries[index];
+    struct content *item = &contents->items[index];
+
+    if (item->kind != CONTENT_LAYER || !type_is_packed(entry->type) ||
+        foreign_has_known(contents->table, entry, is_of_layer, contents))
+        return;
+    item->kind = CONTENT_FOREIGN_WEIGHT;
+    item->packing = PACKING_OTHER;
+    disown_part(contents, item->scales);
+    disown_part(contents, item->biases);
+    item->scales = item->biases = CONTENT_NONE;
+    contents->layers--;
 }
 
 /* Options tell a convolution from experts where the tensor does not. */
@@ -346,6 +367,8 @@ static int find_layers(struct classifying *c)
         contents_own(contents, contents->items[i].scales, i);
         contents_own(contents, contents->items[i].biases, i);
     }
+    for (size_t i = 0; i < contents->table->count; i++)
+        leave_to_others(contents, i);
     return 0;
 }
 

@@ -39,7 +39,8 @@ static bool is_irrelevant(const char *name)
 
 struct known_tables {
     const struct tensor_table *table;
-    size_t scales, biases;
+    bool (*is_known)(const void *arg, size_t index);
+    const void *arg;
     bool others;
 };
 
@@ -47,18 +48,34 @@ static void note_table(void *arg, size_t index)
 {
     struct known_tables *known = arg;
 
-    if (index != known->scales && index != known->biases &&
+    if (!known->is_known(known->arg, index) &&
         !is_irrelevant(known->table->entries[index].name))
         known->others = true;
+}
+
+bool foreign_has_known(const struct tensor_table *table, const struct tensor_entry *entry,
+                       bool (*is_known)(const void *arg, size_t index), const void *arg)
+{
+    struct known_tables known = {table, is_known, arg, false};
+
+    packing_visit(table, entry, note_table, &known);
+    return !known.others;
+}
+
+/* `arg`: two indices. */
+static bool is_either(const void *arg, size_t index)
+{
+    const size_t *two = arg;
+
+    return index == two[0] || index == two[1];
 }
 
 bool foreign_has_only(const struct tensor_table *table, const struct tensor_entry *entry,
                       size_t scales, size_t biases)
 {
-    struct known_tables known = {table, scales, biases, false};
+    const size_t two[] = {scales, biases};
 
-    packing_visit(table, entry, note_table, &known);
-    return !known.others;
+    return foreign_has_known(table, entry, is_either, two);
 }
 
 /* ---- MLX ------------------------------------------------------------------------- */

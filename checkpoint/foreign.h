@@ -24,6 +24,10 @@ bool foreign_form_of(const struct tensor_table *table, const struct tensor_entry
 bool foreign_has_only(const struct tensor_table *table, const struct tensor_entry *entry,
                       size_t scales, size_t biases);
 
+/* The same, where is_known tells which tables are those of layers. */
+bool foreign_has_known(const struct tensor_table *table, const struct tensor_entry *entry,
+                       bool (*is_known)(const void *arg, size_t index), const void *arg);
+
 /* Has a weight of MLX, by config.json (or NULL) and the shape of its scales, another number of
  * bits than 2, or of weights in a group? */
 struct model_config;

@@ -120,6 +120,14 @@ static const char *const embedding_modules[] = {
     "embed",          "emb",        "shared",      NULL,
 };
 
+/* Parameters that are embeddings, although tables are none by other_leaves. */
+static const char *const embedding_leaves[] = {
+    "*embed*_table",
+    "*vocab*_table",
+    "lookup_table",
+    NULL,
+};
+
 static const char *const head_parts[] = {"lm_head", NULL};
 static const char *const head_modules[] = {"embed_out", NULL};
 /* Convolutions along time that GGUF stores as [channels, kernel]. */
@@ -352,6 +360,8 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         !(entry->rank == 2 &&
           (part_matches(name.module, norm_and_layer_modules) || is_large(entry))))
         return ROLE_NORM;
+    if (entry->rank == 2 && part_matches(name.leaf, embedding_leaves))
+        return ROLE_EMBEDDING;
     if (entry->rank < 2 || part_matches(name.leaf, other_leaves))
         return ROLE_OTHER;
     return weight_role(table, entry, &name);

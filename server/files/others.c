@@ -144,6 +144,38 @@ static int take_parts(struct other_kind *others, const struct folder_names *name
     return 0;
 }
 
+static bool is_joint(char c)
+{
+    return c == '-' || c == '_';
+}
+
+/* Numbers of any length: "model-00001-of-000163.safetensors", "model_1_of_2.safetensors". The
+ * others are called as their pattern, "model-*-of-000163.safetensors". */
+static int take_counted(struct other_kind *others, const char *shard,
+                        struct failure *failure)
+{
+    for (const char *of = strstr(shard, "of"); of; of = strstr(of + 1, "of")) {
+        const char *number = of > shard && is_joint(of[-1]) ? of - 1 : of;
+        const size_t digits = is_joint(of[2]) ? strspn(of + 3, "0123456789") : 0;
+
+        while (number > shard && number < of && number[-1] >= '0' && number[-1] <= '9')
+            number--;
+        if (digits == 0 || digits > 6 || of - number < 2 ||
+            strcmp(of + 3 + digits, SAFETENSORS) != 0)
+            continue;
+        const unsigned long count = strtoul(of + 3, NULL, 10);
+        if (count < 2)
+            return 0;
+        char *pattern;
+
+        if (asprintf(&pattern, "%.*s*%s", (int)(number - shard), shard, of - 1) < 0)
+            return no_memory(failure);
+        *others = (struct other_kind){pattern, count - 1};
+        return 0;
+    }
+    return 0;
+}
+
 /* The other files that a weight_map names, if it names the shard. */
 static int take_mapped(struct other_kind *others, const json_t *map, const char *shard,
                        struct failure *failure)
@@ -203,7 +235,9 @@ static int take_in_folder(struct other_kind *others, const char *folder,
         if (name_has_suffix(names->names[i], ".safetensors.index.json") &&
             take_index(others, folder, names->names[i], shard, failure) < 0)
             return -1;
-    return others->count == 0 ? take_parts(others, names, shard, failure) : 0;
+    if (others->count == 0 && take_parts(others, names, shard, failure) < 0)
+        return -1;
+    return others->count == 0 ? take_counted(others, shard, failure) : 0;
 }
 
 int others_of_shard(struct other_kind *others, const char *path, struct failure *failure)

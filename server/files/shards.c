@@ -251,8 +251,8 @@ static int take_numbered(struct shards *shards, const char *suffix,
 static int fail_without_weights(const struct shards *shards,
                                 const struct folder_names *names, struct failure *failure)
 {
-    static const char *const others[] = {".bin",  ".pt",      ".pth", ".ckpt", ".npz",
-                                         ".onnx", ".msgpack", ".h5",  NULL};
+    static const char *const others[] = {".bin",  ".pt",      ".pth", ".ckpt",   ".npz",
+                                         ".onnx", ".msgpack", ".h5",  ".distcp", NULL};
 
     for (size_t i = 0; i < names->count; i++)
         for (size_t k = 0; others[k]; k++)

@@ -188,10 +188,9 @@ def test_a_single_file_may_lack_the_head(client, model_without_head):
 
 # One of several shards that is named alone is a part of a model, as for the command.
 def test_one_shard_is_no_model(daemon, client, tmp_path, shards):
-    folder = write_folder(tmp_path / "model", shards)
-    ours, _, _ = both(daemon, client, folder, tmp_path)
-    part = tmp_path / shard_name(1, 2)
-    part.write_bytes(ours.read_bytes())
+    source, part = tmp_path / "in.safetensors", tmp_path / shard_name(1, 2)
+    write(source, shards[0])
+    client.checkpoint.project(source, part)
     found = client.checkpoint.verify(part)
     one, *_ = found.findings
     assert (found.verdict, one.kind, one.tensor) == (

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/config.h"
 #include "checkpoint/contents.h"
 #include "tests/unit/checkpoint/tables.h"
 
@@ -467,6 +468,61 @@ CASE(
         KIND(&file, "a.weight", i < 6 ? CONTENT_FOREIGN_WEIGHT : CONTENT_LAYER);
         file_fini(&file);
     }
+}
+
+CASE(
+    scales_of_a_neighbour,
+    "a layer of the record is not another program's because a neighbour's scales have the name "
+    "of its table")
+{
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.k", "I8", 4, 256, 0);
+    add(&file.table, "a.k.scales", "F32", 4, 2, 0);
+    add(&file.table, "a.q_scale", "F32", 4, 0, 0);
+    add_record(&file, "\"a.k\":{\"dtype\":\"F32\",\"shape\":[4,256]}");
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.k", CONTENT_FOREIGN_WEIGHT);
+    file_fini(&file);
+    file_init(&file);
+    file.options.has_encoding = true;
+    file.options.encoding = TRIT_ENCODING_HF_BITNET;
+    add(&file.table, "a.k", "U8", 4, 256, 0);
+    add(&file.table, "a.k_scale", "F32", 1, 0, 0);
+    add(&file.table, "a.q", "U8", 4, 256, 0);
+    add(&file.table, "a.q_scale", "F32", 1, 0, 0);
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.k", CONTENT_LAYER);
+    KIND(&file, "a.q", CONTENT_LAYER);
+    KIND(&file, "a.q_scale", CONTENT_SCALES);
+    CHECK_EQ(file.contents.layers, 2);
+    file_fini(&file);
+}
+
+CASE(
+    experts_or_a_convolution,
+    "a weight of rank 3 that may be a convolution is a layer only if an option says what it is")
+{
+    const struct model_config config = {.experts = EXPERTS_OUT_IN};
+    struct file file;
+
+    file_init(&file);
+    add(&file.table, "a.experts.up_proj", "F32", 4, 32, 64);
+    add(&file.table, "a.mixer.weight", "F32", 4, 32, 64);
+    file.options.config = &config;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.experts.up_proj", CONTENT_LAYER);
+    KIND(&file, "a.mixer.weight", CONTENT_KEPT);
+    file.options.convolutions = true;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    KIND(&file, "a.mixer.weight", CONTENT_LAYER);
+    CHECK_EQ(item(&file, "a.mixer.weight")->role, ROLE_CONVOLUTION);
+    file.options.experts = EXPERTS_OUT_IN;
+    CHECK(classify(&file, CONTENTS_CLAIM) == 0);
+    CHECK_EQ(item(&file, "a.mixer.weight")->role, ROLE_EXPERTS);
+    KIND(&file, "a.mixer.weight", CONTENT_LAYER);
+    file_fini(&file);
 }
 
 CASE(one_weight_of_several_tensors,

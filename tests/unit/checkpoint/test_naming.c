@@ -58,7 +58,8 @@ CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")
         "bert.embeddings.word_embeddings.weight", "tok_embeddings.weight",
         "shared.weight", "bert.embeddings.token_type_embeddings.weight",
         "gpt_neox.embed_in.weight", "token_embd.weight",
-        "model.embed_tokens.base_layer.weight", "EMBED_TOKENS.WEIGHT");
+        "model.embed_tokens.base_layer.weight", "EMBED_TOKENS.WEIGHT",
+        "embedder.embedding_table", "vocab_table");
     ALL(ROLE_HEAD, "lm_head.weight", "language_model.lm_head.weight", "output.weight",
         "model.output.weight", "_orig_mod.output.weight", "embed_out.weight");
 }

@@ -143,6 +143,13 @@ CASE(
                 2);
     model_tensor(&model, "n-00001-of-00001.safetensors", "a", 1);
     check_alone(&model, "n-00001-of-00001.safetensors", "", 0);
+    model_tensor(&model, "m-00001-of-000163.safetensors", "a", 1); /* of DeepSeek-V3 */
+    check_alone(&model, "m-00001-of-000163.safetensors", "m-*-of-000163.safetensors",
+                162);
+    model_tensor(&model, "m_1_of_2.safetensors", "a", 1);
+    check_alone(&model, "m_1_of_2.safetensors", "m_*_of_2.safetensors", 1);
+    model_tensor(&model, "proof-of-9.safetensors", "a", 1);
+    check_alone(&model, "proof-of-9.safetensors", "", 0);
     model_tensor(&model, "rank0.safetensors", "a", 1);
     check_alone(&model, "rank0.safetensors", "", 0);
     model_tensor(&model, "rank1.safetensors", "a", 1);
