@@ -129,6 +129,16 @@ static int open_inspected(struct db *db, const char *path, struct failure *failu
     return -1;
 }
 
+/* SQLite shall not delete the log and its index when the store closes, only empty the log: to
+ * create them takes 32 KiB, without which no store opens. Where it is not done, as in memory,
+ * nothing is lost. */
+static void keep_log(struct db *db)
+{
+    int keep = 1;
+
+    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
 int db_open(struct db *db, const char *path, enum db_access access,
             struct failure *failure)
 {
@@ -155,6 +165,8 @@ int db_open(struct db *db, const char *path, enum db_access access,
     }
     if (access == DB_READS && db_exec(db, "PRAGMA query_only = ON", failure))
         goto close;
+    if (access == DB_WRITES)
+        keep_log(db);
     return 0;
 
 close:

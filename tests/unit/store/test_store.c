@@ -9,6 +9,7 @@
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
 #include "tests/lib/store_fixture.h"
+#include "tests/lib/store_sql.h"
 
 static struct store_reader *open_reader(struct store_fixture *fixture)
 {
@@ -252,6 +253,26 @@ static bool list_run(void *arg, const struct store_run_info *info)
              "%s:%" PRIu64 ",%" PRIu64 ",%" PRIu64 "-%" PRIu64 " ", info->run,
              info->layers, info->reports, info->step_min, info->step_max);
     return true;
+}
+
+/* To create these files takes space, without which the next start would fail. */
+CASE(keeps_log, "a store that was closed keeps its log, empty, and the log's index")
+{
+    struct store_fixture fixture;
+    char path[STORE_PATH_BYTES + 8];
+    struct stat status;
+
+    store_fixture_init(&fixture, false);
+    store_file(&fixture, path);
+    const size_t length = strlen(path);
+
+    store_fixture_close_store(&fixture);
+    strcpy(path + length, "-wal");
+    CHECK(stat(path, &status) == 0 && status.st_size == 0);
+    strcpy(path + length, "-shm");
+    CHECK(stat(path, &status) == 0 && status.st_blocks * 512 >= 32768);
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    store_fixture_fini(&fixture);
 }
 
 CASE(lists, "lists are ordered, filtered, limited and paged")
