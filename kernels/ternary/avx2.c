@@ -63,6 +63,11 @@ static inline void unit_stream_fence(void)
     _mm_sfence();
 }
 
+static inline u64v u64v_join(const uint8_t *low, const uint8_t *high)
+{
+    return (u64v)_mm256_loadu2_m128i((const void *)high, (const void *)low);
+}
+
 static inline bool residue_none(residue x)
 {
     return _mm256_testz_si256((__m256i)x, (__m256i)x);

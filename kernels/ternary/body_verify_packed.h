@@ -149,17 +149,28 @@ static void taint_groups(struct claims *claims)
     }
 }
 
+/* Of a block. */
 INLINE void verify_packed(struct claims *claims, const struct packing *packing)
 {
     find_stored_scales(claims, packing);
-    if (packing->order == ORDER_LSB && !claims->latents && verify_2bit(claims, packing))
-        return;
     taint_groups(claims);
     begin_claims(claims);
     if (claims->latents)
         project_reference(claims);
     for (size_t g = claims->begin; g < claims->end; g++)
         verify_packed_group(claims, g - claims->begin, packing);
+}
+
+/* Verifies a run of groups that are not all exact, block by block. */
+static void verify_packed_run(struct claims *claims, const struct packing *packing,
+                              bool in_sequence)
+{
+    const size_t end = claims->end, block = groups_per_block(claims->job->group_len);
+    for (; claims->begin < end; claims->begin = claims->end) {
+        claims->end = size_min(claims->begin + block, end);
+        if (!in_sequence || !verify_2bit(claims, packing))
+            verify_packed(claims, packing);
+    }
 }
 
 static void verify_packed_groups(const struct verify_job *job,
@@ -169,12 +180,14 @@ static void verify_packed_groups(const struct verify_job *job,
     const struct packing *packing = packing_of(job->encoding);
     assert(packing);
     assert(job->group_len % packing->elements == 0);
-    const size_t block = groups_per_block(job->group_len);
     struct claims claims = claims_of(job, counts, check, stored_scale_type(job, packing));
-    for (size_t begin = 0; begin < job->count; begin += block) {
+    const bool in_sequence = packing->order == ORDER_LSB && !claims.latents;
+    const size_t run = groups_per_run(job->group_len);
+    for (size_t begin = 0; begin < job->count; begin += run) {
         claims.begin = begin;
-        claims.end = size_min(begin + block, job->count);
-        verify_packed(&claims, packing);
+        claims.end = size_min(begin + run, job->count);
+        if (!in_sequence || !verify_2bit(&claims, packing))
+            verify_packed_run(&claims, packing, in_sequence);
     }
     count_scales(job->scales, job->count, counts);
 }

@@ -71,6 +71,14 @@ static inline void unit_stream_fence(void)
 {
 }
 
+static inline u64v u64v_join(const uint8_t *low, const uint8_t *high)
+{
+    u64v v;
+    memcpy(&v, low, sizeof(v) / 2);
+    memcpy((uint8_t *)&v + sizeof(v) / 2, high, sizeof(v) / 2);
+    return v;
+}
+
 static inline bool residue_none(residue x)
 {
     uint64_t bits[VECTOR_BYTES / 8];

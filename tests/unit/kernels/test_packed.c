@@ -255,3 +255,98 @@ CASE(sound_by_definition, "of sound groups of any length, counts are those of ea
         }
     }
 }
+
+enum { RUN = 101, RUN_LEN = 128, RUN_BYTES_MOST = RUN * 36 };
+
+/* What a verification of groups gives. */
+struct verified {
+    struct ternary_counts counts;
+    struct ternary_check check;
+    float scales[RUN];
+    uint8_t codes[RUN * RUN_LEN / 4], inexact[RUN];
+};
+
+/* Verifies them in runs of `each` groups. */
+static void verify_in_runs(const struct kernels *table, enum trit_encoding encoding,
+                           const uint8_t *in, size_t each, struct verified *to)
+{
+    const size_t group = (size_t)(RUN_LEN / encoding_layout(encoding)->block_elements) *
+                         encoding_layout(encoding)->block_bytes;
+
+    ternary_counts_init(&to->counts);
+    ternary_check_init(&to->check);
+    for (size_t at = 0; at < RUN; at += each) {
+        struct ternary_counts counts;
+        struct ternary_check check;
+        const struct verify_job job = {.encoding = encoding,
+                                       .count = at + each < RUN ? each : RUN - at,
+                                       .group_len = RUN_LEN,
+                                       .in = in + at * group,
+                                       .divisor = RUN_LEN,
+                                       .scales = to->scales + at,
+                                       .inexact = to->inexact + at,
+                                       .codes = to->codes + at * RUN_LEN / 4};
+
+        ternary_counts_init(&counts);
+        ternary_check_init(&check);
+        verify(table, &job, &counts, &check);
+        ternary_counts_add(&to->counts, &counts, at * RUN_LEN, at);
+        ternary_check_add(&to->check, &check, at * RUN_LEN, at);
+    }
+}
+
+static void compare_runs(enum trit_encoding encoding, const uint8_t *in)
+{
+    static struct verified one, all;
+    const struct kernels *tables[KERNELS_TABLES_MAX];
+    const size_t table_count = kernels_available(tables);
+
+    verify_in_runs(kernels_select("portable"), encoding, in, 1, &one);
+    for (size_t t = 0; t < table_count; t++) {
+        verify_in_runs(tables[t], encoding, in, RUN, &all);
+        CHECK_MEM(&one.counts, &all.counts, sizeof(one.counts));
+        CHECK_MEM(&one.check, &all.check, sizeof(one.check));
+        CHECK_MEM(one.scales, all.scales, sizeof(one.scales));
+        CHECK_MEM(one.codes, all.codes, sizeof(one.codes));
+        CHECK_MEM(one.inexact, all.inexact, sizeof(one.inexact));
+    }
+}
+
+CASE(
+    long_packed_runs,
+    "a long run of packed groups gives what they give one by one, whichever of them is odd")
+{
+    /* A group's scale, and what the bits of its first codes become. */
+    static const struct {
+        uint16_t scale;
+        uint8_t set, keep;
+    } odd[] = {
+        {0x3c00, 0x03, 0xff}, /* a code 3 */
+        {0xbc00, 0, 0xff},    /* a negative scale */
+        {0x7e00, 0, 0xff},    /* a scale that is NaN */
+        {0x0000, 0x02, 0xfc}, /* a scale of 0, and a weight that is not */
+        {0x0001, 0, 0xff},    /* the least scale */
+    };
+    static const size_t places[] = {0, 15, 47, 48, 95, 96, RUN - 1};
+    static uint8_t in[RUN_BYTES_MOST];
+    uint64_t signs[3], seed = check_seed();
+
+    for (size_t i = 0; i < 2 * sizeof(places) / sizeof(places[0]); i++) {
+        const enum trit_encoding encoding =
+            i % 2 ? TRIT_ENCODING_Q2_0 : TRIT_ENCODING_PQ2_0;
+        const size_t bytes = i % 2 ? 16 : 32, blocks = RUN_LEN / 4 / bytes;
+        uint8_t *at = in + places[i / 2] * blocks * (2 + bytes);
+
+        for (size_t k = 0; k < sizeof(odd) / sizeof(odd[0]); k++) {
+            fill_sound(in, RUN * blocks, bytes, signs, &seed);
+            for (size_t b = 0; b < blocks; b++)
+                memcpy(at + b * (2 + bytes), &odd[k].scale, sizeof(odd[k].scale));
+            at[2] = (uint8_t)((at[2] & odd[k].keep) | odd[k].set);
+            compare_runs(encoding, in);
+        }
+        fill_sound(in, RUN * blocks, bytes, signs, &seed);
+        for (size_t b = 0; b < blocks; b++) /* all of the group is 0 */
+            memset(at + b * (2 + bytes) + 2, 0x55, bytes);
+        compare_runs(encoding, in);
+    }
+}
