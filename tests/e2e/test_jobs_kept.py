@@ -106,6 +106,26 @@ def test_a_detached_job_goes_on_after_a_kill_and_an_attached_one_is_offered(star
     assert own.stop(seconds=CALL_SECONDS) == 0
 
 
+@PLAIN
+def test_only_jobs_that_write_or_outlive_their_client_wait_for_the_disk(start, root, tmp_path):
+    hang = tmp_path / "hang"
+    own = daemon(start, root, env={"LD_PRELOAD": str(LIBRARY), "FAILING_HANGS": str(hang)})
+    service = Checkpoints(own)
+    hang.touch()  # flushes wait from here on
+    assert service.run("Verify", "a.safetensors", mode=1).verdict
+    assert [job.state for job in service.jobs()] == ["done"]
+    assert [file.suffix for file in files(own)] == [".job"]
+    for method, fields in (("Verify", {"mode": 1, "detach": True}),
+                           ("Project", {"options": {"encoding": 2}, "output": "out.gguf"})):
+        name = next(iter(service.stream(method, "a.safetensors", **fields))).job
+        wait_for(hang.with_suffix(".reached").exists)
+        assert service.job(name).state == "running"
+        hang.unlink()
+        wait_for(lambda name=name: service.job(name).state != "running")
+        hang.touch()
+    hang.unlink()
+
+
 def journal_of(name):
     """The journal of an output that is not finished."""
     value = 2166136261

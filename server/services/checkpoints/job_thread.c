@@ -47,13 +47,20 @@ void job_end(struct checkpoint_job *job, struct job_end *how, bool keeps, bool f
     count_end(job, how->state);
 }
 
+/* Whether what is kept of the job is on the disk before it goes on, which takes two flushes. Where
+ * nothing is written and a client waits, it has the result, or asks again. */
+static bool is_durable(const struct checkpoint_job *job)
+{
+    return job->asked.detach || job_writes_output(job);
+}
+
 void *job_thread(void *arg)
 {
     struct checkpoint_job *job = arg;
     struct job_end how = {.failure = {.status = TRIT_OK}};
     int result;
 
-    job_keep(job, NULL, true);
+    job_keep(job, NULL, is_durable(job));
     result = job->kind->run(job, &how.failure);
     if (how.failure.status == TRIT_CANCELLED) { /* not where it was */
         how.failure = (struct failure){.status = TRIT_OK};
@@ -66,11 +73,11 @@ void *job_thread(void *arg)
 
     if (goes_on) { /* its file says that it runs; this daemon does not count */
         job->starts--;
-        job_keep(job, NULL, true);
+        job_keep(job, NULL, is_durable(job));
     } else if (result < 0 && job->earlier) {
         job_output_discard(job);
     }
-    job_end(job, &how, !goes_on, true);
+    job_end(job, &how, !goes_on, is_durable(job));
     job_tell(job);
     return NULL;
 }
