@@ -19,6 +19,7 @@ bool fields_too_large(const struct fields_seen *seen)
 /* Keeps the first `count` fields. */
 static void cut(struct header_block *block, size_t count)
 {
+    block->passed &= count == block->kept;
     for (size_t i = count; i < block->kept; i++) {
         nghttp2_rcbuf_decref(block->buffers[i].name);
         nghttp2_rcbuf_decref(block->buffers[i].value);
@@ -37,6 +38,19 @@ void header_block_fini(struct header_block *block, struct recycler *recycler)
 void header_block_begin(struct header_block *block)
 {
     block->count = 0;
+}
+
+struct rules_result header_block_check(struct header_block *block)
+{
+    struct rules_result found = {RULES_KEPT, 0, block->content_length};
+
+    cut(block, block->count);
+    if (block->passed)
+        return found;
+    found = rules_check(block->fields, block->count);
+    block->passed = found.fault == RULES_KEPT;
+    block->content_length = found.content_length;
+    return found;
 }
 
 void header_block_end(struct header_block *block, struct recycler *recycler)
@@ -113,6 +127,7 @@ int header_block_add(struct header_block *block, struct recycler *recycler,
     if (!count_field(seen, name_text.len, value_text.len))
         return 0;
     cut(block, block->count);
+    block->passed = false;
     if (reserve(block, recycler) < 0)
         return -1;
     nghttp2_rcbuf_incref(name);

@@ -7,6 +7,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "h2/recycler.h"
+#include "h2/rules.h"
 #include "h2/session.h"
 
 enum {
@@ -37,6 +38,8 @@ struct header_block {
     struct field_buffers *buffers;
     size_t count, kept;
     size_t fields_capacity, buffers_capacity;
+    bool passed;            /* the `kept` fields, all of a request, keep HTTP's rules */
+    int64_t content_length; /* in bytes, what they say; -1: nothing */
 };
 
 void header_block_begin(struct header_block *block);
@@ -44,6 +47,9 @@ void header_block_begin(struct header_block *block);
 /* -1: out of memory. Beyond the limits it counts the field and does not keep it. */
 int header_block_add(struct header_block *block, struct recycler *recycler,
                      struct fields_seen *seen, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+
+/* All fields are there: checks them, unless they are those of the request before. */
+struct rules_result header_block_check(struct header_block *block);
 
 /* After the owner has read the fields. A small block stays for the next request; a larger one is
  * freed. */

@@ -21,7 +21,6 @@ enum {
      * limit that is higher by this much than the peer's, and on_begin_headers
      * refuses the streams in between. */
     STREAMS_SLACK = 1000,
-    INVALID_FIELD_BYTES = 96, /* of the sentence about a malformed field */
 };
 
 enum session_state {
@@ -71,7 +70,6 @@ struct h2_session {
     struct meter glitches;       /* protocol errors: a correct peer makes none */
     struct meter control_frames; /* control frames without HEADERS or DATA between them */
     struct h2_counters counters;
-    char invalid_field[INVALID_FIELD_BYTES]; /* what on_error heard last */
 };
 
 /* The state of the response. `peer_done` is the state of the request. */
@@ -104,6 +102,8 @@ struct h2_stream {
     enum stop_state stop;
     uint32_t close_code;
     struct fields_seen fields_seen;
+    int64_t content_length;                 /* that the request declares; -1: none */
+    int64_t body_bytes;                     /* of it, received so far */
     struct fields *trailers;                /* in state FINISHING, or: */
     const struct h2_header *fixed_trailers; /* constants */
     size_t fixed_count;

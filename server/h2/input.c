@@ -3,8 +3,9 @@
  *
  *   on_begin_headers  creates a stream; its owner does not know it yet
  *   on_header         keeps its fields, up to the limits
- *   on_frame          headers complete: request(); END_STREAM: end()
- *   on_invalid_frame  headers break a rule, and nghttp2 resets the stream: malformed()
+ *   on_frame          headers complete: request(), or malformed() where they break a
+ *                     rule of HTTP, and the stream is reset; END_STREAM: end()
+ *   on_invalid_frame  a frame breaks a rule: a glitch
  *   on_data           counts the bytes. h2_receive gives their credit on the connection
  *                     back when it ends, so that a slow call cannot stall the others.
  *                     The owner gives back the stream's credit (h2_credit)
@@ -31,6 +32,7 @@
 enum {
     /* What a request and its call take before its bytes, seldom exceeded. */
     STREAM_BYTES = 12 << 10,
+    WHY_BYTES = 96, /* of the sentence about a malformed request */
 };
 
 /* What a callback returns: 0, or the code that makes nghttp2 stop. */
@@ -96,6 +98,33 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     return 0;
 }
 
+/* Whether the owner still wants the request's body. */
+static bool wants_body(const struct h2_stream *stream)
+{
+    return stream->state == STREAM_OPEN || stream->state == STREAM_RESPONDING;
+}
+
+/* The request breaks a rule of HTTP: an error of the stream (RFC 9113, 8.1.1). */
+static void break_off(struct h2_stream *stream)
+{
+    session_glitch(stream->session);
+    h2_reset(stream, NGHTTP2_PROTOCOL_ERROR);
+}
+
+/* Trailers are not kept: gRPC requests have none. */
+static void on_trailer(struct h2_stream *stream, nghttp2_vec name, nghttp2_vec value)
+{
+    const struct h2_header field = {.name = (const char *)name.base,
+                                    .name_len = name.len,
+                                    .value = (const char *)value.base,
+                                    .value_len = value.len};
+
+    stream->fields_seen.count++;
+    stream->fields_seen.bytes += name.len + value.len + HEADER_FIELD_OVERHEAD;
+    if (stream->announced && wants_body(stream) && !rules_allow_trailer(&field))
+        break_off(stream);
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name,
                      nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
@@ -115,11 +144,40 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
                                 &stream->fields_seen, name, value) == 0
                    ? 0
                    : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    /* trailers, which are not kept: gRPC requests have none */
-    stream->fields_seen.count++;
-    stream->fields_seen.bytes += nghttp2_rcbuf_get_buf(name).len +
-                                 nghttp2_rcbuf_get_buf(value).len + HEADER_FIELD_OVERHEAD;
-    return 0;
+    on_trailer(stream, nghttp2_rcbuf_get_buf(name), nghttp2_rcbuf_get_buf(value));
+    return callback_result(session);
+}
+
+static int shown_bytes(size_t count)
+{
+    enum { SHOWN_BYTES_MAX = 40 };
+
+    return (int)(count < SHOWN_BYTES_MAX ? count : SHOWN_BYTES_MAX);
+}
+
+/* `found`: why the request is malformed. A value may be a secret, and is told only of `te`. */
+static void tell_malformed(struct h2_stream *stream, const struct rules_result *found)
+{
+    struct h2_session *session = stream->session;
+    const struct h2_header *fields = session->headers.fields,
+                           *bad = &fields[found->field];
+    char why[WHY_BYTES] = "a pseudo-header field is missing";
+    size_t before = session->headers.count;
+
+    if (found->fault == RULES_BAD_FIELD) {
+        before = found->field;
+        if (bad->name_len == 2 && memcmp(bad->name, "te", 2) == 0)
+            snprintf(why, sizeof(why), "te: \"%.*s\" is not trailers",
+                     shown_bytes(bad->value_len), bad->value);
+        else
+            snprintf(why, sizeof(why), "field \"%.*s\" is malformed or not allowed here",
+                     shown_bytes(bad->name_len), bad->name);
+    } else if (found->fault == RULES_KEPT) {
+        snprintf(why, sizeof(why), "content-length is %lld, and there is no body",
+                 (long long)found->content_length);
+    }
+    if (session->events->malformed)
+        session->events->malformed(session->owner, stream, fields, before, why);
 }
 
 static void announce(struct h2_stream *stream)
@@ -134,28 +192,45 @@ static void announce(struct h2_stream *stream)
     else
         session->events->request(session->owner, stream, session->headers.fields,
                                  session->headers.count);
-    header_block_end(&session->headers, &session->recycler);
 }
 
-/* Whether the owner still wants the request's body. */
-static bool wants_body(const struct h2_stream *stream)
+/* The headers are complete. `whole`: so is the request. */
+static void open_stream(struct h2_stream *stream, bool whole)
 {
-    return stream->state == STREAM_OPEN || stream->state == STREAM_RESPONDING;
+    struct h2_session *session = stream->session;
+    struct rules_result found = {RULES_KEPT, 0, -1};
+
+    if (!stream->refused) /* else they are not kept */
+        found = header_block_check(&session->headers);
+    stream->content_length = found.content_length;
+    if (found.fault == RULES_KEPT && (!whole || found.content_length <= 0)) {
+        announce(stream);
+    } else {
+        tell_malformed(stream, &found);
+        break_off(stream);
+    }
+    header_block_end(&session->headers, &session->recycler);
 }
 
 static void on_stream_frame(struct h2_session *session, const nghttp2_frame *frame)
 {
+    const bool last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     struct h2_stream *stream = stream_find(session, frame->hd.stream_id);
 
-    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+    if (last)
         fates_set(&session->fates, (uint32_t)frame->hd.stream_id, FATE_PEER_ENDED);
     if (!stream)
         return;
     if (stream->state == STREAM_OPENING)
-        announce(stream);
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        open_stream(stream, last);
+    else if (frame->hd.type == NGHTTP2_HEADERS && !last && wants_body(stream))
+        break_off(stream); /* trailers end a request */
+    if (!last)
         return;
     stream->peer_done = true;
+    if (wants_body(stream) && stream->content_length >= 0 &&
+        stream->body_bytes != stream->content_length)
+        break_off(stream);
     if (wants_body(stream))
         session->events->end(stream);
 }
@@ -208,75 +283,24 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t stream_id,
     (void)ng;
     session->counters.bytes_received += count;
     session->consumed += count;
-    if (stream && wants_body(stream)) {
+    if (!stream || !wants_body(stream))
+        return callback_result(session);
+    stream->body_bytes += (int64_t)count;
+    if (stream->content_length >= 0 && stream->body_bytes > stream->content_length) {
+        break_off(stream);
+    } else {
         stream->last_data = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
         session->events->data(stream, bytes, count);
     }
     return callback_result(session);
 }
 
-static int shown_bytes(const char *begin, const char *end)
-{
-    enum { SHOWN_BYTES_MAX = 40 };
-
-    return end - begin < SHOWN_BYTES_MAX ? (int)(end - begin) : SHOWN_BYTES_MAX;
-}
-
-/* nghttp2 says which field breaks a rule in words only. The value may be a secret, and is
- * kept only of `te`. */
-static int on_error(nghttp2_session *ng, int nghttp2_code, const char *words,
-                    size_t count, void *user)
-{
-    static const char before[] = "name: [", between[] = "], value: [";
-    struct h2_session *session = user;
-    const char *name = nghttp2_code == NGHTTP2_ERR_HTTP_HEADER
-                           ? memmem(words, count, before, sizeof(before) - 1)
-                           : NULL;
-    const char *stop, *value;
-
-    (void)ng;
-    session->invalid_field[0] = '\0';
-    if (!name)
-        return 0;
-    name += sizeof(before) - 1;
-    stop = memmem(name, count - (size_t)(name - words), between, sizeof(between) - 1);
-    if (!stop)
-        return 0;
-    value = stop + sizeof(between) - 1;
-    if (stop - name == 2 && memcmp(name, "te", 2) == 0) /* the value ends in ']' */
-        snprintf(session->invalid_field, sizeof(session->invalid_field),
-                 "te: \"%.*s\" is not trailers", shown_bytes(value, words + count - 1),
-                 value);
-    else
-        snprintf(session->invalid_field, sizeof(session->invalid_field),
-                 "field \"%.*s\" is malformed or not allowed here",
-                 shown_bytes(name, stop), name);
-    return 0;
-}
-
-static void tell_malformed(struct h2_session *session, struct h2_stream *stream,
-                           int nghttp2_code)
-{
-    const char *why = "a pseudo-header field is missing";
-
-    if (nghttp2_code == NGHTTP2_ERR_HTTP_HEADER)
-        why = session->invalid_field[0] ? session->invalid_field
-                                        : "a header field is malformed";
-    else if (nghttp2_code != NGHTTP2_ERR_HTTP_MESSAGING)
-        return;
-    session->events->malformed(session->owner, stream, session->headers.fields,
-                               session->headers.count, why);
-}
-
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame,
                             int nghttp2_code, void *user)
 {
     struct h2_session *session = user;
-    struct h2_stream *stream =
-        nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 
-    if (stream && stream->state == STREAM_OPENING && session->events->malformed)
-        tell_malformed(session, stream, nghttp2_code);
+    (void)ng, (void)frame, (void)nghttp2_code;
     session->block_open = false;
     session_glitch(session);
     return callback_result(session);
@@ -305,5 +329,4 @@ void input_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks,
                                                                  on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
 }

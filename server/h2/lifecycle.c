@@ -53,6 +53,7 @@ static int create_ng(struct h2_session *session)
     input_callbacks(callbacks);
     output_callbacks(callbacks);
     nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_http_messaging(option, 1); /* `h2/rules` does it */
     nghttp2_option_set_no_closed_streams(option, 1); /* only priorities need them */
     code = nghttp2_session_server_new3(&session->ng, callbacks, session, option, &mem);
     nghttp2_option_del(option);

@@ -29,7 +29,8 @@ static const struct state_row session_rows[SESSION_STATES] = {
 static const struct states session_states = STATES("session", session_rows);
 
 static const struct state_row stream_rows[STREAM_STATES] = {
-    [STREAM_OPENING] = {"opening", STATE_TO(STREAM_OPEN) | STATE_TO(STREAM_CLOSED)},
+    [STREAM_OPENING] = {"opening", STATE_TO(STREAM_OPEN) | STATE_TO(STREAM_RESET) |
+                                       STATE_TO(STREAM_CLOSED)},
     [STREAM_OPEN] = {"open", STATE_TO(STREAM_RESPONDING) | STATE_TO(STREAM_ENDING) |
                                  STATE_TO(STREAM_RESET) | STATE_TO(STREAM_CLOSED)},
     [STREAM_RESPONDING] = {"responding", STATE_TO(STREAM_FINISHING) |
