@@ -21,12 +21,14 @@ enum {
 
 /* ---- the tables ---------------------------------------------------------------- */
 
-/* Tables that do not change the values of the weights. */
+/* Tables that do not change the values of the weights, but those of activations. */
 static bool is_irrelevant(const char *name)
 {
     static const char *const leaves[] = {
-        "input_scale",  "input_scales", "weight_format", "weight_shape",
-        "output_scale", "k_scale",      "v_scale",
+        "input_scale",       "input_scales",       "weight_format",
+        "weight_shape",      "output_scale",       "k_scale",
+        "v_scale",           "kv_scale",           "input_zero_point",
+        "output_zero_point", "input_global_scale",
     };
     const char *dot = strrchr(name, '.');
     const char *leaf = dot ? dot + 1 : name;

@@ -453,9 +453,9 @@ CASE(
                                          "a.weight_scale_2",  "a.weight.absmax",
                                          "a.pre_quant_scale", "a.perm"};
     static const char *const others[] = {"a.bias", "a.input_scale", "b.g_idx",
-                                         "a.c.scales"};
+                                         "a.c.scales", "a.input_zero_point"};
 
-    for (size_t i = 0; i < 10; i++) {
+    for (size_t i = 0; i < 11; i++) {
         const char *name = i < 6 ? tables[i] : others[i - 6];
         struct file file;
 
