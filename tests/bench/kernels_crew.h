@@ -79,8 +79,8 @@ static int64_t crew_run(struct crew *crew)
 }
 
 /* GB/s of input. The first run is not counted: where other measures have used other memory
- * meanwhile, the tables of a virtual machine's pages are in no cache, and a read of 1 GiB took up
- * to 1.5 times as long. */
+ * meanwhile, it took up to 1.5 times as long on a virtual machine, and a read of memory that most
+ * measures use did not. It is not the last-level cache: emptying it changes nothing. */
 static double crew_rate(struct crew *crew, const struct buffers *buffers,
                         const struct measure *measure)
 {
