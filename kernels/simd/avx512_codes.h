@@ -37,12 +37,6 @@ static inline residue residue_zero(void)
     return splat(0);
 }
 
-static inline u64v u64v_join(const uint8_t *low, const uint8_t *high)
-{
-    const __m512i v = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)low));
-    return (u64v)_mm512_inserti64x4(v, _mm256_loadu_si256((const void *)high), 1);
-}
-
 static inline bool residue_none(residue x)
 {
     return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) == 0;

@@ -63,9 +63,10 @@ static inline void unit_stream_fence(void)
     _mm_sfence();
 }
 
-static inline u64v u64v_join(const uint8_t *low, const uint8_t *high)
+static inline u64v u64v_join(const uint8_t *from, size_t stride, size_t bytes)
 {
-    return (u64v)_mm256_loadu2_m128i((const void *)high, (const void *)low);
+    (void)bytes; /* 16 */
+    return (u64v)_mm256_loadu2_m128i((const void *)(from + stride), (const void *)from);
 }
 
 static inline bool residue_none(residue x)

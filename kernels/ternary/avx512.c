@@ -81,6 +81,20 @@ static inline f32v f32v_round_to_f16(f32v v)
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+static inline __m256i join_half(const uint8_t *from, size_t stride, size_t bytes)
+{
+    return bytes == 32
+               ? _mm256_loadu_si256((const void *)from)
+               : _mm256_loadu2_m128i((const void *)(from + stride), (const void *)from);
+}
+
+static inline u64v u64v_join(const uint8_t *from, size_t stride, size_t bytes)
+{
+    const __m256i low = join_half(from, stride, bytes);
+    const __m256i high = join_half(from + 32 / bytes * stride, stride, bytes);
+    return (u64v)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
 #include "kernels/simd/avx512_body_survey_totals.h"
 
 #define VOCABULARY "kernels/simd/avx512_typed.h"

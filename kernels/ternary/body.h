@@ -43,7 +43,8 @@
  *   unit_reduce_unions*(to, from)   combines what unit_store_keys stored: the union of the
  *                               bits of each group's keys
  *   residue_none(x)             true where all bits are 0
- *   u64v_join(p, q)             a vector whose halves are at p and q
+ *   u64v_join(p, stride, bytes) a vector of parts of so many bytes, 16 or 32 and fewer than
+ *                               its own, that are `stride` apart
  *   codes64_load(p), codes64_store(p, c)  as bytes
  *   codes64_store_trits(p, c)   as bytes, minus 1
  *   codes64_pack_2bit(p, c)     16 bytes of 2-bit codes, least significant first

@@ -18,23 +18,12 @@ struct code_run {
         64) uint32_t zero_of[RUN_GROUPS]; /* not 0: all elements of the group are 0 */
 };
 
-/* The codes of blocks that are shorter than a vector. */
-ALWAYS_INLINE u64v join_blocks(const uint8_t *from, size_t stride, size_t bytes)
-{
-    uint64_t words[VECTOR_BYTES / 8];
-    if (bytes == VECTOR_BYTES / 2)
-        return u64v_join(from, from + stride);
-    for (size_t i = 0; i < VECTOR_BYTES / bytes; i++)
-        memcpy(words + i * bytes / 8, from + i * stride, bytes);
-    return *(const u64v_unaligned *)(const void *)words;
-}
-
 /* Vector i of the codes, without the scales between them. */
 ALWAYS_INLINE u64v codes_at(const uint8_t *from, size_t stride, size_t bytes, size_t i)
 {
     const size_t parts = bytes / VECTOR_BYTES, blocks = VECTOR_BYTES / bytes;
     if (blocks > 1)
-        return join_blocks(from + i * blocks * stride, stride, bytes);
+        return u64v_join(from + i * blocks * stride, stride, bytes);
     return *(const u64v_unaligned *)(const void *)(from + i / parts * stride +
                                                    i % parts * VECTOR_BYTES);
 }

@@ -71,11 +71,11 @@ static inline void unit_stream_fence(void)
 {
 }
 
-static inline u64v u64v_join(const uint8_t *low, const uint8_t *high)
+static inline u64v u64v_join(const uint8_t *from, size_t stride, size_t bytes)
 {
     u64v v;
-    memcpy(&v, low, sizeof(v) / 2);
-    memcpy((uint8_t *)&v + sizeof(v) / 2, high, sizeof(v) / 2);
+    for (size_t at = 0; at < sizeof(v); at += bytes, from += stride)
+        memcpy((uint8_t *)&v + at, from, bytes);
     return v;
 }
 
