@@ -44,8 +44,8 @@ struct content {
     enum content_kind kind;
     enum tensor_role role;
     bool included; /* a layer because a pattern overrides the rules */
-    bool
-        not_included; /* of CONTENT_EXCLUDED: only in that no include pattern matches it */
+    /* Of CONTENT_EXCLUDED: no exclude pattern matches it, and no include pattern does. */
+    bool not_included;
     enum packing packing; /* of foreign weights */
     size_t owner;         /* of scales and tables: index of the weight, or CONTENT_NONE */
     size_t scales,
