@@ -38,6 +38,7 @@ bool app_is_ready(void *app)
     return app_ready(app, why, sizeof(why)) == 0;
 }
 
+/* Once a second: readiness, and the jobs that are kept no longer. */
 static void look(struct timer *timer)
 {
     struct app *app = LIST_OWNER(timer, struct app, ready);
