@@ -9,7 +9,7 @@ import subprocess
 HEAD = """# Benchmarks
 Written by `make bench` as `build/bench.md`; do not edit. `build/bench.json` has all rows. `docs/performance.md` says what the figures depend on and which goals are out of reach, `tests/bench/README.md` what is measured.
 
-{machine}, {cores} cores, {date}, commit {commit}. Daemon and clients ran on one machine. Ratios count: both sides were measured in turns. A row is the median of its rounds, with their quartiles. "Possible" is what the same run measured as the bound of that row, where it measures one.
+{machine}, {cores} cores, {date}, commit {commit}. Daemon and clients ran on one machine. Ratios count: both sides were measured in turns. A row is the median of its rounds, with their quartiles. "Possible" is what the same run measured as the bound of that row, where it measures one. A figure beyond it means that the program which measures the bound is not the best possible.
 
 {held} of {all} goals hold, {near} are missed by less than the noise (half of what is between the quartiles), {missed} by more.
 """
