@@ -130,26 +130,30 @@ int checkpoint_find(const struct tensor_table *table, const char *name, size_t *
     return 0;
 }
 
+/* None of tensors in memory. */
+static const struct reader_note *notes_of(const struct trit_checkpoint *checkpoint,
+                                          size_t *count)
+{
+    *count = 0;
+    return checkpoint->reader ? reader_notes(checkpoint->reader, count) : NULL;
+}
+
 void checkpoint_add_notes(const struct trit_checkpoint *checkpoint,
                           struct file_findings *findings)
 {
     size_t count;
-    const struct reader_note *notes =
-        checkpoint->reader ? reader_notes(checkpoint->reader, &count) : NULL;
+    const struct reader_note *notes = notes_of(checkpoint, &count);
 
-    if (notes)
-        findings_add_notes(findings, notes, count);
+    findings_add_notes(findings, notes, count);
 }
 
 void checkpoint_add_notes_of_claim(const struct trit_checkpoint *checkpoint,
                                    struct file_findings *findings)
 {
     size_t count;
-    const struct reader_note *notes =
-        checkpoint->reader ? reader_notes(checkpoint->reader, &count) : NULL;
+    const struct reader_note *notes = notes_of(checkpoint, &count);
 
-    if (notes)
-        findings_add_notes_of_claim(findings, notes, count);
+    findings_add_notes_of_claim(findings, notes, count);
 }
 
 bool checkpoint_is_nameless(const struct trit_checkpoint *checkpoint)

@@ -14,7 +14,6 @@ struct h2_stream *stream_create(struct h2_session *session, int32_t id)
     stream->session = session;
     stream->id = id;
     stream->state = STREAM_OPENING;
-    stream->content_length = -1;
     list_init(&stream->queue);
     list_push(&session->streams, &stream->link);
     session->stream_count++;
