@@ -152,17 +152,26 @@ CASE(beside_damage,
     check_beside_damage("thin=3:9", 24, damage);
 }
 
+/* Opens the store without the rule, so that reports can be filed first. Returns the rule: the
+ * caller sets fixture->retention to it. */
+static struct store_retention begin_without_rule(struct store_fixture *fixture,
+                                                 const char *rule)
+{
+    begin(fixture, rule);
+    const struct store_retention retention = fixture->retention;
+
+    store_fixture_close_store(fixture);
+    fixture->codes_max = 1 << 30;
+    fixture->retention.count = 0;
+    CHECK(store_fixture_open_store(fixture, NULL) == 0);
+    return retention;
+}
+
 CASE(bytes_beside_damage, "a damaged report does not stop the rule for bytes")
 {
     struct store_fixture fixture;
+    const struct store_retention retention = begin_without_rule(&fixture, "bytes=150K");
 
-    begin(&fixture, "bytes=150K");
-    const struct store_retention retention = fixture.retention;
-
-    store_fixture_close_store(&fixture);
-    fixture.codes_max = 1 << 30;
-    fixture.retention.count = 0;
-    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
     for (uint64_t step = 1; step <= 200; step++)
         file(&fixture, step % 2 ? "x" : "y", step);
     store_fixture_close_store(&fixture);
@@ -181,14 +190,8 @@ CASE(newest_first,
      "the rule for bytes deletes what was filed first, also the newest step")
 {
     struct store_fixture fixture;
+    const struct store_retention retention = begin_without_rule(&fixture, "bytes=150K");
 
-    begin(&fixture, "bytes=150K");
-    const struct store_retention retention = fixture.retention;
-
-    store_fixture_close_store(&fixture);
-    fixture.codes_max = 1 << 30;
-    fixture.retention.count = 0;
-    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
     for (uint64_t step = 120; step > 0; step--)
         file(&fixture, "x", step);
     fixture.retention = retention;
