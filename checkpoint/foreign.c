@@ -21,7 +21,8 @@ enum {
 
 /* ---- the tables ---------------------------------------------------------------- */
 
-/* Tables that do not change the values of the weights, but those of activations. */
+/* Tables that do not change the values of the weights: they are of activations, or repeat the
+ * format and the shape. */
 static bool is_irrelevant(const char *name)
 {
     static const char *const leaves[] = {

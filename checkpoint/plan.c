@@ -225,7 +225,8 @@ static bool stays_dense(const struct planning *p, const struct content *content)
            (content->role == ROLE_EMBEDDING || content->role == ROLE_HEAD);
 }
 
-/* Experts that would be dense in the output although nobody asked for it. */
+/* Are these experts that the encoding cannot hold, and that no pattern excludes? They would stay
+ * dense in the output. */
 static bool loses_experts(const struct planning *p, size_t index)
 {
     const struct content *content = &p->plan->contents.items[index];

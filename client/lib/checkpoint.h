@@ -24,8 +24,8 @@ struct trit_checkpoint {
     bool has_config;
 };
 
-/* Adds the findings about the file's index and shards; the latter of a file that is
- * verified (checkpoint/notes.h). */
+/* Adds the findings about the file's index and shards. The second function is for the file that
+ * is verified, the first for its latents (checkpoint/notes.h). */
 void checkpoint_add_notes(const struct trit_checkpoint *checkpoint,
                           struct file_findings *findings);
 void checkpoint_add_notes_of_claim(const struct trit_checkpoint *checkpoint,

@@ -320,7 +320,7 @@ static int add_mended(struct db *db, int mended, int *count, struct failure *fai
     return 0;
 }
 
-/* Damaged rows whose key is no layer's: it was changed. */
+/* Deletes damaged rows whose key names no layer: the damage changed the key. */
 static int drop_strays(struct db *db, int *count, struct failure *failure)
 {
     struct layer_key at = {.run = ""};
