@@ -151,6 +151,23 @@ static int fit_layer(struct classifying *c, const struct tensor_entry *entry,
     return 0;
 }
 
+/* Has it, of the tables of a packing, only MLX's biases? Then its scales are missing. */
+static bool lacks_mlx_scales(const struct classifying *c,
+                             const struct tensor_entry *entry)
+{
+    const struct tensor_table *table = c->contents->table;
+    const struct mlx_terms told = config_mlx_terms(c->options->config, entry->name);
+    char name[SCALES_NAME_BYTES];
+
+    if (c->contents->terms.encoding != TRIT_ENCODING_MLX_2BIT || told.other ||
+        (told.bits && told.bits != 2))
+        return false;
+    biases_name(entry->name, name);
+    const struct tensor_entry *biases = table_find(table, name);
+    return biases && foreign_has_only(table, entry, CONTENT_NONE,
+                                      (size_t)(biases - table->entries));
+}
+
 /* Without a record: is it a layer in the encoding of the terms? A weight that has the
  * tables of another packing is not. */
 static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
@@ -179,7 +196,8 @@ static int find_claimed(struct classifying *c, const struct tensor_entry *entry,
         scales_name(encoding, entry->name, name);
         const struct tensor_entry *scales = table_find(table, name);
 
-        if (foreign_packing_of(table, entry) != PACKING_NONE && !scales)
+        if (foreign_packing_of(table, entry) != PACKING_NONE && !scales &&
+            !lacks_mlx_scales(c, entry))
             return 0;
         /* MLX packs some layers of a model with other numbers of bits. */
         if (encoding == TRIT_ENCODING_MLX_2BIT && !c->options->has_encoding && scales &&

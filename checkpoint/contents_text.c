@@ -160,6 +160,8 @@ const char *content_text(char text[CONTENT_TEXT_BYTES], const struct contents *c
                  CONTENT_TEXT_BYTES - 32, contents->table->entries[item->owner].name);
         return text;
     case CONTENT_UNKNOWN_DTYPE:
+        if (packing_is_no_table(contents->table, &contents->table->entries[index]))
+            return "a table of scales without a packed weight";
         if (type_holds(contents->table->entries[index].type, TRIT_ENCODING_DENSE))
             return "a vector as long as flattened weights";
         snprintf(text, CONTENT_TEXT_BYTES, "%s of %s, which is not supported",

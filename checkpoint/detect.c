@@ -98,20 +98,49 @@ static bool find_terms(const struct tensor_table *table, struct layer_terms *ter
     return false;
 }
 
+/* The same by tensors of which the file holds only a part: a U8 weight whose scale is there. */
+static bool find_cut_terms(const struct tensor_table *table, struct layer_terms *terms)
+{
+    char name[SCALES_NAME_BYTES];
+
+    for (size_t i = 0; i < table->cut_count; i++) {
+        scales_name(TRIT_ENCODING_HF_BITNET, table->cuts[i].name, name);
+        if (type_holds(table->cuts[i].type, TRIT_ENCODING_HF_BITNET) &&
+            table_find(table, name)) {
+            *terms = (struct layer_terms){.encoding = TRIT_ENCODING_HF_BITNET};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The type of the first tensor in blocks, also if it is cut off; NULL: there is none. */
+static const struct element_type *block_type(const struct tensor_table *table)
+{
+    enum trit_encoding blocks;
+
+    for (size_t i = 0; i < table->count; i++)
+        if (type_encoding(table->entries[i].type, &blocks))
+            return table->entries[i].type;
+    for (size_t i = 0; i < table->cut_count; i++)
+        if (type_encoding(table->cuts[i].type, &blocks))
+            return table->cuts[i].type;
+    return NULL;
+}
+
 struct layer_terms terms_of_claim(const struct checkpoint_options *options,
                                   const struct record *record,
                                   const struct tensor_table *table)
 {
     struct layer_terms terms = terms_of(options, record), found;
+    const struct element_type *type = block_type(table);
     enum trit_encoding blocks;
 
-    for (size_t i = 0; i < table->count; i++)
-        if (type_encoding(table->entries[i].type, &blocks))
-            return (struct layer_terms){
-                .encoding = blocks,
-                .group_size = options->group_size ? options->group_size
-                                                  : type_group(table->entries[i].type),
-                .partial_group = terms.partial_group};
+    if (type && type_encoding(type, &blocks))
+        return (struct layer_terms){
+            .encoding = blocks,
+            .group_size = options->group_size ? options->group_size : type_group(type),
+            .partial_group = terms.partial_group};
     /* A block has one scale, so its weights are one group. */
     if (options->has_encoding && !options->group_size && terms.group_size != 0 &&
         terms.group_size < encoding_block(terms.encoding))
@@ -120,7 +149,7 @@ struct layer_terms terms_of_claim(const struct checkpoint_options *options,
         terms.encoding != TRIT_ENCODING_DENSE ||
         (options->config && options->config->quant_method[0]))
         return terms;
-    if (find_terms(table, &found)) {
+    if (find_terms(table, &found) || find_cut_terms(table, &found)) {
         found.partial_group = terms.partial_group;
         return found;
     }

@@ -7,6 +7,7 @@
 #include "checkpoint/findings.h"
 #include "checkpoint/findings_config.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/incomplete.h"
 #include "kernels/kernels.h"
 #include "proto/utf8.h"
 
@@ -59,7 +60,7 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
 {
     const struct content *item = &claim->items[index];
     const char *name = claim->table->entries[index].name;
-    char text[CONTENT_TEXT_BYTES], whole[CONTENT_TEXT_BYTES + 192];
+    char text[CONTENT_TEXT_BYTES], whole[CONTENT_TEXT_BYTES + 384];
     struct trit_finding *added =
         findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
     const bool readable = !has_record && (item->packing == PACKING_HF_BITNET ||
@@ -71,9 +72,12 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
     if (!added)
         return;
     form_of(added->got, &claim->table->entries[index]);
-    snprintf(whole, sizeof(whole), "%s%s%s%s%s%s", content_text(text, claim, index),
+    const bool otherwise = readable && claim->quant_method;
+    snprintf(whole, sizeof(whole), "%s%s%s%s%s%s%s%s", content_text(text, claim, index),
              readable ? "; read it with --encoding " : "",
-             readable ? packing_name(item->packing) : "", widths,
+             readable ? packing_name(item->packing) : "",
+             otherwise ? ", or mend config.json, whose quant_method is " : "",
+             otherwise ? claim->quant_method : "", widths,
              item->foreign.unread ? "; " : "",
              item->foreign.unread ? item->foreign.unread : "");
     long_hint(findings, whole);
@@ -94,21 +98,6 @@ static void add_unfit(struct file_findings *findings, const struct contents *cla
         return;
     form_of(added->got, &claim->table->entries[index]);
     finding_set_hint(added, item->unfit);
-}
-
-static void add_without_scales(struct file_findings *findings,
-                               const struct contents *claim, size_t index)
-{
-    const char *layer = claim->table->entries[index].name;
-    char name[SCALES_NAME_BYTES];
-    const bool biases = claim->items[index].scales != CONTENT_NONE;
-
-    scales_name(claim->items[index].terms.encoding, layer, name);
-    if (biases)
-        biases_name(layer, name);
-    finding_set_hint(findings_add(findings, TRIT_FINDING_MISSING_TENSOR, layer, name),
-                     biases ? "the biases of the layer are not in the file"
-                            : "the scales of the layer are not in the file");
 }
 
 /* The encodings whose blocks fill the rows of a U8 tensor, for a hint. */
@@ -268,14 +257,20 @@ void findings_add_contents(struct file_findings *findings,
         const struct content *item = &claim->items[i];
         const struct tensor_entry *entry = &claim->table->entries[i];
 
-        if (item->kind == CONTENT_FOREIGN_WEIGHT) {
+        if ((item->kind == CONTENT_FOREIGN_WEIGHT ||
+             item->kind == CONTENT_UNKNOWN_DTYPE) &&
+            findings_add_mlx_without_scales(findings, options->config, claim, i)) {
+            continue;
+        } else if (item->kind == CONTENT_FOREIGN_WEIGHT) {
             add_foreign(findings, claim, i, has_record);
         } else if (item->kind == CONTENT_UNFIT) {
             add_unfit(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {
-            add_without_scales(findings, claim, i);
+            findings_add_without_scales(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER) {
             findings_add_config(findings, options->config, entry->name, item);
+        } else if (findings_add_without_weight(findings, options, claim, latents, i)) {
+            continue;
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&
                    !(has_record && (latents || accept_record))) {
             add_unknown(findings, claim, entry);

@@ -9,21 +9,6 @@
 #include "checkpoint/keras_names.h"
 #include "checkpoint/name_parts.h"
 
-/* Tables of packed weights in any module. */
-static const char *const table_leaves[] = {
-    "scales",      "biases",           "zeros",         "qzeros",
-    "g_idx",       "absmax",           "nested_absmax", "quant_map",
-    "scb",         "nested_quant_map", "scale",         "zero",
-    "zero_point",  "weight_format",    "weight_shape",  "scale_weight",
-    "scale_input", "weight_scale_2",   "*_scale",       "*_scales",
-    "*_scale_inv", "*_zero_point",     "*_zeros",       "*_g_idx",
-    "_shift",      "q_scale_max",      "q_groups",      "q_group_map",
-    "q_invperm",   "q_perm",           "codebooks",     "tables", /* of HIGGS */
-    "perm",        "workspace",                                   /* of Marlin */
-    "tables2",     "scale_packed",     "wscales",       "wzeros",
-    NULL,
-};
-
 /* Parameters of a module that are called otherwise than its weight. */
 static const char *const matrix_leaves[] = {
     "*_weight", "*_weights", "w[0-9]*", "w[qkvoi]", "w[io]_[0-9]*", "w_*",
@@ -171,15 +156,6 @@ static bool type_is_float(const struct element_type *type)
 
 /* ---- the rules --------------------------------------------------------------- */
 
-bool name_is_packing_table(const char *text)
-{
-    static const char *const states[] = {"quant_state", NULL};
-    struct name name;
-
-    name_split(&name, text);
-    return part_matches(name.leaf, table_leaves) || name_has_part(&name, states);
-}
-
 /* Does any name of the table begin with these bytes? */
 static bool prefix_is_there(const struct tensor_table *table, const char *prefix,
                             size_t length)
@@ -251,9 +227,21 @@ static bool is_output(const struct name *name)
     return true;
 }
 
+/* Is the module, one that it is a part of, or the parameter itself called so? Layers of a model
+ * whose first part is called so (router_model.layers.0.q_proj) are layers. */
+static bool is_called(const struct name *name, const char *const *patterns)
+{
+    const char *const around = name_part_before(name, name->module);
+
+    if (part_matches(name->leaf, patterns) || part_matches(name->module, patterns) ||
+        part_matches(around, patterns))
+        return true;
+    return !part_matches(name->module, linear_modules) && name_has_part(name, patterns);
+}
+
 static bool is_lora(const struct name *name)
 {
-    return name_has_part(name, lora_parts) ||
+    return is_called(name, lora_parts) ||
            (part_matches(name->module, lora_factors) &&
             part_matches(name_part_before(name, name->module), lora_modules));
 }
@@ -293,7 +281,7 @@ static enum tensor_role weight_role(const struct tensor_table *table,
                                     const struct tensor_entry *entry,
                                     const struct name *name)
 {
-    if (name_has_part(name, router_parts) || part_matches(name->module, router_modules) ||
+    if (is_called(name, router_parts) || part_matches(name->module, router_modules) ||
         gate_is_router(table, entry, name))
         return ROLE_ROUTER;
     if (entry->rank > 4)
@@ -308,6 +296,15 @@ static enum tensor_role weight_role(const struct tensor_table *table,
         is_output(name))
         return ROLE_HEAD;
     return part_matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
+}
+
+/* Matrices in a module of another name, rotary_attn.to_q.weight, are layers. */
+static bool is_rotary(const struct tensor_entry *entry, const struct name *name)
+{
+    return part_matches(name->leaf, rotary_leaves) ||
+           part_matches(name->module, rotary_parts) ||
+           (name_has_part(name, rotary_parts) &&
+            !(entry->rank == 2 && name_is_weight(name)));
 }
 
 /* Norms of rank 2 have a row for each head (Cohere), or an image's few pixels. */
@@ -351,7 +348,7 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         return ROLE_BIAS;
     if (entry->rank == 2 && part_matches(name.module, product_modules))
         return weight_role(table, entry, &name);
-    if (name_has_part(&name, rotary_parts) || part_matches(name.leaf, rotary_leaves))
+    if (is_rotary(entry, &name))
         return ROLE_ROTARY;
     if (part_matches(name.module, position_modules))
         return ROLE_POSITION;
@@ -459,6 +456,13 @@ static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct na
             !name_has_part(name, convolution_parts));
 }
 
+/* DeepSpeed's ZeRO-3 leaves an empty vector in the place of each weight. Norms are vectors. */
+static bool is_placeholder(const struct tensor_entry *entry, const struct name *name)
+{
+    return entry->rank == 1 && entry->shape[0] == 0 &&
+           !part_matches(name->module, norm_modules);
+}
+
 const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role)
 {
     struct name name;
@@ -471,7 +475,7 @@ const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role ro
     if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||
         strcmp(name.leaf, "weight") != 0 || is_lora(&name) ||
         !(part_matches(name.module, linear_modules) ||
-          part_matches(name.module, matrix_modules)))
+          part_matches(name.module, matrix_modules) || is_placeholder(entry, &name)))
         return NULL;
     return entry->bytes
                ? "named like a layer, but a vector; save the weights in their own shapes"

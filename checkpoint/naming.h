@@ -4,6 +4,7 @@
 #ifndef CHECKPOINT_NAMING_H
 #define CHECKPOINT_NAMING_H
 
+#include "checkpoint/naming_tables.h"
 #include "files/table.h"
 
 enum tensor_role {
@@ -45,9 +46,5 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role);
 const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role role);
 
 const char *role_name(enum tensor_role role); /* "router" */
-
-/* True if the last part of the name is that of a packing's table ("scales", "qzeros",
- * "weight_scale", "absmax", ...). */
-bool name_is_packing_table(const char *name);
 
 #endif

@@ -229,7 +229,9 @@ static int merge_table(struct merging *m, size_t shard, const struct tensor_tabl
         if (json_object_set_new(m->seen, table->cuts[i].name,
                                 json_integer((json_int_t)shard)) < 0)
             return no_memory(m->failure);
-    return note_cuts(m->reader, table, name, m->failure);
+    return table_add_cuts(&m->reader->table, table, m->failure) < 0
+               ? -1
+               : note_cuts(m->reader, table, name, m->failure);
 }
 
 static int read_shard(struct merging *m, size_t number,

@@ -199,12 +199,36 @@ int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failur
         const struct tensor_entry *entry = &table->entries[i];
         const uint64_t found = bytes > entry->offset ? bytes - entry->offset : 0;
 
-        cuts[i - kept] = (struct tensor_cut){entry->name, entry->bytes, found};
+        cuts[i - kept] =
+            (struct tensor_cut){entry->name, entry->type, entry->bytes, found};
     }
     table->cuts = cuts;
     table->cut_count = table->count - kept;
     table->count = kept;
     return table_seal(table, failure);
+}
+
+int table_add_cuts(struct tensor_table *table, const struct tensor_table *from,
+                   struct failure *failure)
+{
+    const size_t count = table->cut_count + from->cut_count;
+    struct tensor_cut *cuts;
+
+    if (from->cut_count == 0)
+        return 0;
+    cuts = realloc(table->cuts, count * sizeof(*cuts));
+    if (!cuts)
+        return no_memory(failure);
+    table->cuts = cuts;
+    for (size_t i = 0; i < from->cut_count; i++) {
+        struct tensor_cut cut = from->cuts[i];
+
+        cut.name = arena_strndup(&table->strings, cut.name, strlen(cut.name));
+        if (!cut.name)
+            return no_memory(failure);
+        cuts[table->cut_count++] = cut;
+    }
+    return 0;
 }
 
 size_t table_first_of(const struct tensor_table *table, const char *prefix, size_t length)

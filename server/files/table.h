@@ -36,6 +36,7 @@ struct tensor_entry {
 /* A tensor that the header lists, but of which the file holds only a part. */
 struct tensor_cut {
     const char *name;
+    const struct element_type *type;
     uint64_t bytes, found;
 };
 
@@ -79,6 +80,10 @@ int table_add_pair(struct tensor_table *table, const char *key, const char *valu
  * from the table, which must be sealed, to its cuts. Offsets count from the start of the
  * data, which has no holes. */
 int table_cut(struct tensor_table *table, uint64_t bytes, struct failure *failure);
+
+/* Adds the cuts of another table. Copies their names. */
+int table_add_cuts(struct tensor_table *table, const struct tensor_table *from,
+                   struct failure *failure);
 
 /* Sorts by shard and offset, and indexes the names. Refuses two tensors with one name. */
 int table_seal(struct tensor_table *table, struct failure *failure);

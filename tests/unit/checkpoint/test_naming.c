@@ -48,7 +48,9 @@ CASE(knows_layers,
         "model.layers.0.experts.7.w2.weight", "decoder.bias_net.weight", "", ".", "a..b",
         "self_attention.layernorm_qkv.weight", "layernorm_mlp.fc1_weight",
         "inter_attention.layernorm_query.weight", "ln_proj.weight",
-        "pos_embed_proj.weight", "rotary_linear.weight", "a.q_norm_proj.weight");
+        "pos_embed_proj.weight", "rotary_linear.weight", "a.q_norm_proj.weight",
+        "rotary_attn.to_q.weight", "lora_layers.0.q_proj.weight",
+        "router_model.layers.0.self_attn.q_proj.weight");
     expect(ROLE_LINEAR, "group_norm.weight", 512, 512, 0);
 }
 
@@ -70,19 +72,22 @@ CASE(knows_what_stays,
     ALL(ROLE_NORM, "model.norm.weight", "a.q_norm.weight", "ln_1.weight",
         "input_layernorm.weight", "x.LayerNorm.weight", "bn1.weight", "l.weight_g");
     ALL(ROLE_BIAS, "a.bias", "mlp.gate_up_proj_bias", "lstm.bias_ih_l0");
-    ALL(ROLE_ROTARY, "a.rotary_emb.inv_freq", "rope.weight", "freqs_cis", "x.cos_cached");
+    ALL(ROLE_ROTARY, "rotary_pos_emb.rope.freqs", "a.rotary_emb.inv_freq", "rope.weight",
+        "freqs_cis", "x.cos_cached");
     ALL(ROLE_POSITION, "wpe.weight", "embeddings.position_embeddings.weight",
         "embed_positions.weight", "vit.pos_embed", "relative_attention_bias.weight",
         "attn.relative_position_bias_table", "positional_embedding");
-    ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_B.default.weight", "lora_embedding_A",
+    ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_A.q_proj.weight",
+        "lora_te1_q_proj.alpha.weight", "q.lora_B.default.weight", "lora_embedding_A",
         "x.lora_up.weight", "attn.to_q_lora.down.weight", "to_out.lora.up.weight",
         "a.hada_w1_a", "a.lokr_w2", "q_proj.ia3_l", "base_model.vera_A.default",
         "q_proj.oft_R.default.weight", "prompt_embeddings", "q_proj.miss_block.default",
         "q_proj.gralora_A.default", "q_proj.pvera_B.default", "q_proj.tinylora_P.default",
         "q_proj.lily_A.default.weight", "q_proj.osf_svd_params.default.U_low");
-    ALL(ROLE_ROUTER, "mlp.router.weight", "ffn.router.layer.weight",
-        "mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
-        "model.layers.0.mlp.gate.weight", "deepspeed_moe.gate.wg.weight");
+    ALL(ROLE_ROUTER, "mlp.router.mlp.0.weight", "a.router.up_proj.weight",
+        "mlp.router.weight", "ffn.router.layer.weight", "mlp.shared_expert_gate.weight",
+        "blk.0.ffn_gate_inp.weight", "model.layers.0.mlp.gate.weight",
+        "deepspeed_moe.gate.wg.weight");
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
         "l.SCB", "scales", "l.scale_packed", "l.wscales", "l.tables", "l.tables2");

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts over layers of which a file holds only a part: the weight, its scales, or the first bytes."""
+import json
+
+import numpy as np
+import pytest
+
+import gguf_files as gguf
+import schemas
+from checkpoints import load, save
+from folders import save_folder, shard_name
+from tritd import cli
+
+BITNET = {"quantization_config": {"quant_method": "bitnet"}}
+MLX = {"quantization": {"group_size": 128, "bits": 2}}
+
+
+def verify(daemon, path, *words):
+    """The exit code, and (kind, severity, layer, tensor) of each finding."""
+    done = cli(daemon, "verify", path, "--json", *words)
+    assert done.returncode in (0, 1, 4), done.stderr
+    return done.returncode, [(one["kind"], one["severity"], one.get("layer"), one.get("tensor"))
+                             for one in schemas.read(done.stdout)["findings"]]
+
+
+@pytest.fixture
+def packed(random):
+    """The tensors of a ternary layer [64, 256] in an encoding, and a config.json that tells it."""
+    def make(encoding, name):
+        codes = random.integers(0, 3, (64, 256))
+        scales = (random.random((64, 2)) * .03 + .01).astype(np.float16)
+        if encoding == "mlx_2bit":
+            words = (codes.astype(np.uint32).reshape(64, 16, 16) << 2 * np.arange(16, dtype=np.uint32)).sum(
+                -1, dtype=np.uint32)
+            return {f"{name}.weight": words, f"{name}.scales": scales, f"{name}.biases": -scales}
+        if encoding == "hf_bitnet":
+            quarters = codes.astype(np.uint8).reshape(4, 16, 256)
+            byte = quarters[0] | quarters[1] << 2 | quarters[2] << 4 | quarters[3] << 6
+            return {f"{name}.weight": byte, f"{name}.weight_scale": np.array([.02], np.float32)}
+        return {f"{name}.weight": (codes - 1).astype(np.int8),
+                f"{name}.weight.scales": scales.astype(np.float32)}
+    return make
+
+
+CONFIGS = {"mlx_2bit": MLX, "hf_bitnet": BITNET, "int8": {}}
+
+
+def folder(path, tensors, config):
+    path.mkdir(exist_ok=True)
+    save(path / "model.safetensors", tensors, {"format": "pt"})
+    (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+@pytest.mark.parametrize("encoding", CONFIGS)
+def test_scales_without_their_weight(daemon, tmp_path, packed, encoding):
+    """A layer whose weight is lost is missing, by the scales that are left of it; it can be excluded."""
+    tensors = packed(encoding, "a.q_proj") | packed(encoding, "b.q_proj")
+    model = folder(tmp_path / "model", tensors, CONFIGS[encoding])
+    assert verify(daemon, model) == (0, [])
+    del tensors["b.q_proj.weight"]
+    folder(model, tensors, CONFIGS[encoding])
+    assert verify(daemon, model) == (1, [("missing_layer", "error", "b.q_proj.weight", None)])
+    assert verify(daemon, model, "--exclude", "b.*") == (0, [])
+
+
+@pytest.mark.parametrize("lost", [["scales"], ["scales", "biases"]])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_mlx_without_scales(daemon, tmp_path, packed, lost, bits):
+    """Where config.json says that MLX packed a layer, its scales are missing, with or without biases
+    and whatever the bits."""
+    tensors = packed("mlx_2bit", "a.q_proj")
+    for leaf in lost:
+        del tensors[f"a.q_proj.{leaf}"]
+    model = folder(tmp_path / "model", tensors, {"quantization": {"group_size": 128, "bits": bits}})
+    assert verify(daemon, model) == (1, [
+        ("missing_tensor", "error", "a.q_proj.weight", "a.q_proj.scales"),
+        ("nothing_examined", "undecided", None, None)])
+
+
+@pytest.mark.parametrize("encoding", CONFIGS)
+def test_a_layer_over_two_shards(daemon, tmp_path, packed, encoding):
+    """A ternary model whose layer lies in two shards passes; one shard alone is undecided, because the
+    other one may hold what it lacks."""
+    parts = list((packed(encoding, "a.q_proj") | packed(encoding, "b.q_proj")).items())
+    most = 1 if encoding == "mlx_2bit" else 2
+    for at in range(len(parts) // 2 + 1, len(parts)):
+        model = tmp_path / f"model{at}"
+        save_folder(model, [dict(parts[:at]), dict(parts[at:])], CONFIGS[encoding])
+        assert verify(daemon, model) == (0, [])
+        code, found = verify(daemon, model / shard_name(1, 2))
+        assert code == 4 and [one[0] for one in found] == ["not_in_index", "missing_tensor"], found
+        code, found = verify(daemon, model / shard_name(2, 2))
+        assert code == 4 and {one[1] for one in found} == {"undecided"} and len(found) > most, found
+
+
+def test_a_file_that_ends_before_its_packed_layers(daemon, tmp_path, random, packed):
+    """Of a file that is cut, the header tells the encoding: its dense embedding is not judged."""
+    embedding = random.standard_normal((128, 256)).astype(np.float16)
+    blocks = gguf.pq2_0(random.integers(-1, 2, (64, 256)), np.full(128, .02))
+    whole = gguf.gguf([("token_embd.weight", gguf.F16, (128, 256), embedding.tobytes()),
+                       ("blk.0.ffn_up.weight", gguf.PQ2_0, (64, 256), blocks)])
+    path = tmp_path / "cut.gguf"
+    for length in (len(whole) - 1, len(whole) - len(blocks)):
+        path.write_bytes(whole[:length])
+        assert verify(daemon, path) == (1, [("truncated", "error", None, "blk.0.ffn_up.weight"),
+                                            ("nothing_examined", "undecided", None, None)])
+    layer = packed("hf_bitnet", "a.q_proj")
+    tensors = {"model.embed_tokens.weight": embedding,
+               **{name: layer[name] for name in sorted(layer, reverse=True)}}
+    shards = tmp_path / "shards"
+    save_folder(shards, [{"model.embed_tokens.weight": embedding},
+                         {name: tensors[name] for name in list(tensors)[1:]}])
+    save(tmp_path / "cut.safetensors", tensors)
+    for cut, name in ((tmp_path / "cut.safetensors", tmp_path / "cut.safetensors"),
+                      (shards / shard_name(2, 2), shards)):
+        cut.write_bytes(cut.read_bytes()[:-10])
+        assert verify(daemon, name) == (1, [("truncated", "error", None, "a.q_proj.weight"),
+                                            ("nothing_examined", "undecided", None, None)])
+
+
+def test_bytes_that_config_json_contradicts(daemon, tmp_path, packed):
+    """hf_bitnet's bytes under another quant_method are undecided; the finding names both ways out."""
+    model = folder(tmp_path / "model", packed("hf_bitnet", "a.q_proj"),
+                   {"quantization_config": {"quant_method": "gptq", "bits": 2}})
+    done = cli(daemon, "verify", model, "--json")
+    assert done.returncode == 4
+    hint = schemas.read(done.stdout)["findings"][0]["hint"]
+    assert "--encoding hf_bitnet" in hint and "quant_method is gptq" in hint
+    assert verify(daemon, model, "--encoding", "hf_bitnet") == (0, [])
+
+
+@pytest.mark.parametrize("name, code", [("a.fc.weight", 4), ("a.norm.weight", 0), ("a.fc.bias", 0)])
+def test_placeholders_of_zero3(daemon, tmp_path, random, name, code):
+    """An empty vector in the place of a weight was not examined, whatever the weight's name."""
+    save(tmp_path / "a.safetensors", {
+        "a.q_proj.weight": (random.integers(-1, 2, (64, 256)) * .5).astype(np.float32),
+        name: np.zeros(0, np.float32)})
+    assert verify(daemon, tmp_path / "a.safetensors")[0] == code
+
+
+@pytest.mark.parametrize("name", [
+    "rotary_attn.to_q.weight", "rope.encoder.fc1.weight", "lora_layers.0.q_proj.weight",
+    "router_model.layers.0.self_attn.q_proj.weight"])
+def test_layers_of_models_with_such_names(daemon, tmp_path, random, name):
+    """A latent weight in a module whose prefix speaks of rotary tables, routers or LoRA fails."""
+    ternary = (random.integers(-1, 2, (64, 256)) * .5).astype(np.float32)
+    latent = random.standard_normal((64, 256)).astype(np.float32)
+    path = tmp_path / "a.safetensors"
+    save(path, {"a.q_proj.weight": ternary, name: latent})
+    assert verify(daemon, path) == (1, [("not_ternary", "error", name, None)])
+    save(path, {**load(path), name: ternary})
+    assert verify(daemon, path) == (0, [])
