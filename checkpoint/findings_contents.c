@@ -245,6 +245,18 @@ static int add_missing(void *arg, const char *name)
     return 0;
 }
 
+/* llama.cpp stores embeddings and head of a ternary model in types of their own, as llama-quantize
+ * does in Q4_K and Q6_K: they are kept, as dense ones are. Latents tell more. */
+static bool is_kept_in_blocks(const struct contents *claim, size_t index)
+{
+    const struct content *item = &claim->items[index];
+
+    return item->packing == PACKING_GGUF &&
+           (item->role == ROLE_EMBEDDING || item->role == ROLE_HEAD) &&
+           (encoding_block(claim->terms.encoding) > 1 ||
+            encoding_keeps_embeddings(claim->terms.encoding));
+}
+
 void findings_add_contents(struct file_findings *findings,
                            const struct checkpoint_options *options,
                            const struct contents *claim, const struct contents *latents,
@@ -262,7 +274,8 @@ void findings_add_contents(struct file_findings *findings,
             findings_add_mlx_without_scales(findings, options->config, claim, i)) {
             continue;
         } else if (item->kind == CONTENT_FOREIGN_WEIGHT) {
-            add_foreign(findings, claim, i, has_record);
+            if (latents || !is_kept_in_blocks(claim, i))
+                add_foreign(findings, claim, i, has_record);
         } else if (item->kind == CONTENT_UNFIT) {
             add_unfit(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER && !content_is_complete(item)) {

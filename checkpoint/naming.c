@@ -346,7 +346,8 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         return entry->rank < 2 ? ROLE_OTHER : ROLE_PACKING_TABLE;
     if (part_matches(name.leaf, bias_leaves))
         return ROLE_BIAS;
-    if (entry->rank == 2 && part_matches(name.module, product_modules))
+    if (entry->rank == 2 && part_matches(name.module, product_modules) &&
+        !part_matches(name.leaf, norm_leaves) && !part_matches(name.leaf, other_leaves))
         return weight_role(table, entry, &name);
     if (is_rotary(entry, &name))
         return ROLE_ROTARY;

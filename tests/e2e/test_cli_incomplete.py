@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+import claims
 import gguf_files as gguf
+import packings
 import schemas
 from checkpoints import load, save
 from folders import save_folder, shard_name
@@ -151,3 +153,40 @@ def test_layers_of_models_with_such_names(daemon, tmp_path, random, name):
     assert verify(daemon, path) == (1, [("not_ternary", "error", name, None)])
     save(path, {**load(path), name: ternary})
     assert verify(daemon, path) == (0, [])
+
+
+@pytest.mark.parametrize("layers", ["pq2_0", "i2_s"])
+def test_embedding_and_head_of_llama_quantize(daemon, tmp_path, random, layers):
+    """Next to ternary layers, an embedding and a head in llama-quantize's own blocks are kept; any other
+    matrix in such blocks is undecided, and so are all of them against latents."""
+    q6_k, path = 14, tmp_path / "a.gguf"
+    codes = random.integers(-1, 2, (4, 256))
+    layer = {"pq2_0": (gguf.PQ2_0, (4, 256), gguf.pq2_0(codes, np.full(8, .02))),
+             "i2_s": (36, (4, 256), packings.encode(claims.I2_S, codes, np.full((1, 1), .02, np.float32))[0])}[layers]
+
+    def write(name):
+        path.write_bytes(gguf.gguf([
+            ("token_embd.weight", q6_k, (4, 256), bytes(4 * 210)), ("output.weight", q6_k, (4, 256), bytes(4 * 210)),
+            (name, q6_k, (4, 256), bytes(4 * 210)),
+            ("blk.0.ffn_up.weight", *layer)]))
+    write("output_norm.weight")
+    assert verify(daemon, path, "--exclude", "output_norm.weight") == (0, [])
+    _, found = verify(daemon, path, "--exclude", "output_norm.weight", "--against", path)
+    assert {(one[0], one[3]) for one in found} >= {("foreign_packing", "token_embd.weight"),
+                                                   ("foreign_packing", "output.weight")}
+    write("blk.0.ffn_down.weight")
+    assert verify(daemon, path) == (4, [("foreign_packing", "undecided", None, "blk.0.ffn_down.weight")])
+
+
+def test_weight_norms_and_masks_stay(daemon, tmp_path, random):
+    """A projection leaves the magnitudes of a weight norm and the mask of a pruned layer as they are, also
+    in a module whose name is a product's."""
+    tensors = {"a.q_proj.weight_v": random.standard_normal((64, 256)).astype(np.float32),
+               "a.q_proj.weight_g": random.random((64, 1)).astype(np.float32),
+               "b.q_proj.weight_orig": random.standard_normal((64, 256)).astype(np.float32),
+               "b.q_proj.weight_mask": random.integers(0, 2, (64, 256)).astype(np.float32)}
+    save(tmp_path / "in.safetensors", tensors)
+    out = tmp_path / "out.safetensors"
+    assert cli(daemon, "project", tmp_path / "in.safetensors", "-o", out).returncode == 0
+    for name in ("a.q_proj.weight_g", "b.q_proj.weight_mask"):
+        np.testing.assert_array_equal(load(out)[name], tensors[name])

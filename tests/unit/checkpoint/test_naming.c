@@ -70,7 +70,8 @@ CASE(knows_what_stays,
      "norms, biases, tables, routers and LoRA factors are known by name")
 {
     ALL(ROLE_NORM, "model.norm.weight", "a.q_norm.weight", "ln_1.weight",
-        "input_layernorm.weight", "x.LayerNorm.weight", "bn1.weight", "l.weight_g");
+        "input_layernorm.weight", "x.LayerNorm.weight", "bn1.weight", "l.weight_g",
+        "a.q_proj.weight_g");
     ALL(ROLE_BIAS, "a.bias", "mlp.gate_up_proj_bias", "lstm.bias_ih_l0");
     ALL(ROLE_ROTARY, "rotary_pos_emb.rope.freqs", "a.rotary_emb.inv_freq", "rope.weight",
         "freqs_cis", "x.cos_cached");
@@ -91,7 +92,8 @@ CASE(knows_what_stays,
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
         "l.SCB", "scales", "l.scale_packed", "l.wscales", "l.tables", "l.tables2");
-    ALL(ROLE_OTHER, "mamba.A_log", "blk.0.ssm_a", "attn.causal_mask", "position.x_ids");
+    ALL(ROLE_OTHER, "mamba.A_log", "blk.0.ssm_a", "attn.causal_mask", "position.x_ids",
+        "a.q_proj.weight_mask");
     expect(ROLE_OTHER, "vector", 8, 0, 0);
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
     expect(ROLE_NORM, "layernorm_qkv.layer_norm_weight", 8, 0, 0);
