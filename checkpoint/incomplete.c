@@ -5,13 +5,7 @@
 #include <string.h>
 
 #include "checkpoint/config.h"
-
-static bool ends_with(const char *text, const char *ending)
-{
-    const size_t length = strlen(text), bytes = strlen(ending);
-
-    return length >= bytes && strcmp(text + length - bytes, ending) == 0;
-}
+#include "checkpoint/lost_weight.h"
 
 /* May other files hold what this one lacks? Findings about shards come before those about
  * tensors. */
@@ -91,69 +85,12 @@ bool findings_add_mlx_without_scales(struct file_findings *findings,
 
 /* ---- scales without weights ------------------------------------------------------- */
 
-/* The tensor of the same module with another last part of its name. */
-static const struct tensor_entry *beside(const struct contents *claim, const char *name,
-                                         const char *leaf, char other[SCALES_NAME_BYTES])
+/* Of MLX's two tables, the scales name the layer. */
+static bool is_biases(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    const int stem = dot ? (int)(dot - name) + 1 : 0;
 
-    snprintf(other, SCALES_NAME_BYTES, "%.*s%s", stem, name, leaf);
-    return table_find(claim->table, other);
-}
-
-static bool same_shape(const struct tensor_entry *left, const struct tensor_entry *right)
-{
-    return left->rank == right->rank &&
-           memcmp(left->shape, right->shape, left->rank * sizeof(left->shape[0])) == 0;
-}
-
-/* MLX's scales and biases, of any number of bits: both are there, and are of one shape. */
-static bool is_mlx_table(const struct contents *claim, const struct tensor_entry *entry,
-                         char weight[SCALES_NAME_BYTES])
-{
-    const bool scales = ends_with(entry->name, ".scales");
-    const struct tensor_entry *other =
-        scales || ends_with(entry->name, ".biases")
-            ? beside(claim, entry->name, scales ? "biases" : "scales", weight)
-            : NULL;
-
-    return other && entry->rank > 1 && same_shape(entry, other) &&
-           entry->type == other->type && !beside(claim, entry->name, "weight", weight);
-}
-
-/* The name without its ending. */
-static bool is_without(const struct contents *claim, const char *name, const char *ending,
-                       char weight[SCALES_NAME_BYTES])
-{
-    if (!ends_with(name, ending))
-        return false;
-    snprintf(weight, SCALES_NAME_BYTES, "%.*s", (int)(strlen(name) - strlen(ending)),
-             name);
-    return !table_find(claim->table, weight);
-}
-
-/* Is it a table of a layer in the file's encoding, whose weight is not there? */
-static bool lacks_weight(const struct contents *claim, const struct model_config *config,
-                         const struct tensor_entry *entry, char weight[SCALES_NAME_BYTES])
-{
-    uint64_t elements;
-
-    if (!type_holds(entry->type, TRIT_ENCODING_DENSE) ||
-        !shape_elements(entry->rank, entry->shape, &elements))
-        return false;
-    switch (claim->terms.encoding) {
-    case TRIT_ENCODING_HF_BITNET:
-        return elements == 1 && ends_with(entry->name, ".weight_scale") &&
-               is_without(claim, entry->name, "_scale", weight);
-    case TRIT_ENCODING_INT8:
-        return ends_with(entry->name, ".weight.scales") &&
-               is_without(claim, entry->name, ".scales", weight);
-    case TRIT_ENCODING_MLX_2BIT:
-        return is_mlx_table(claim, entry, weight);
-    default:
-        return config && config->bits && is_mlx_table(claim, entry, weight);
-    }
+    return dot && strcmp(dot, ".biases") == 0;
 }
 
 bool findings_add_without_weight(struct file_findings *findings,
@@ -162,16 +99,12 @@ bool findings_add_without_weight(struct file_findings *findings,
                                  const struct contents *latents, size_t index)
 {
     const struct tensor_entry *entry = &claim->table->entries[index];
-    const struct content *item = &claim->items[index];
     const bool has_record = claim->record && claim->record->layers;
     char weight[SCALES_NAME_BYTES];
 
-    if (item->kind == CONTENT_LAYER || item->kind == CONTENT_EXCLUDED ||
-        item->owner != CONTENT_NONE || is_short(findings) ||
-        !lacks_weight(claim, options->config, entry, weight))
+    if (is_short(findings) || !lost_weight_of(claim, options->config, index, weight))
         return false;
-    if (ends_with(entry->name, ".biases") ||
-        (has_record && record_names(claim->record, weight)) ||
+    if (is_biases(entry->name) || (has_record && record_names(claim->record, weight)) ||
         (latents && table_find(latents->table, weight)) ||
         selection_of(options, entry->name) == SELECTION_EXCLUDED ||
         selection_of(options, weight) == SELECTION_EXCLUDED)

@@ -9,7 +9,7 @@ import claims
 import gguf_files as gguf
 import packings
 import schemas
-from checkpoints import load, save
+from checkpoints import header_of, load, save
 from folders import save_folder, shard_name
 from tritd import cli
 
@@ -190,3 +190,32 @@ def test_weight_norms_and_masks_stay(daemon, tmp_path, random):
     assert cli(daemon, "project", tmp_path / "in.safetensors", "-o", out).returncode == 0
     for name in ("a.q_proj.weight_g", "b.q_proj.weight_mask"):
         np.testing.assert_array_equal(load(out)[name], tensors[name])
+
+
+@pytest.mark.parametrize("encoding", CONFIGS)
+def test_pack_refuses_what_lost_its_weight(daemon, tmp_path, packed, encoding):
+    """A packing names the layer whose weight is lost, instead of an output that lacks it without a trace."""
+    tensors = packed(encoding, "a.q_proj") | packed(encoding, "b.q_proj")
+    del tensors["b.q_proj.weight"]
+    model = folder(tmp_path / "model", tensors, CONFIGS[encoding])
+    words = ["unpack", model, "-o", tmp_path / "out"]
+    done = cli(daemon, *words)
+    assert done.returncode == 1 and "belongs to b.q_proj.weight, which the input lacks" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert cli(daemon, *words, "--exclude", "b.*").returncode == 0
+
+
+def test_pack_refuses_what_lost_a_recorded_layer(daemon, tmp_path, random):
+    """What fails because its record names a layer that it lacks cannot be packed into what passes."""
+    inputs, made = tmp_path / "in.safetensors", tmp_path / "made.safetensors"
+    save(inputs, {name: random.standard_normal((64, 256)).astype(np.float32) for name in ("a.weight", "b.weight")})
+    assert cli(daemon, "project", inputs, "-o", made, "-e", "pq2_0").returncode == 0
+    tensors, record = load(made), header_of(made)["__metadata__"]
+    del tensors["b.weight"]
+    save(made, tensors, record)
+    assert verify(daemon, made) == (1, [("missing_layer", "error", "b.weight", None)])
+    words = ["pack", made, "-o", tmp_path / "out.safetensors", "-e", "q2_0"]
+    for more in ([], ["--dry-run"]):
+        done = cli(daemon, *words, *more)
+        assert done.returncode == 1 and "b.weight: the file's record names it" in done.stderr, done.stderr
+    assert not (tmp_path / "out.safetensors").exists()

@@ -9,7 +9,7 @@ import pytest
 
 import schemas
 import transformers_models as models
-from checkpoints import bf16, load, save
+from checkpoints import bf16, header_of, load, save
 from folders import save_folder
 from jobs import gathered
 from test_checkpoints import path_of, place, same_as_cli, service  # noqa: F401
@@ -191,6 +191,23 @@ def test_requests_that_are_refused(daemon, service, place, random, tmp_path):
                                                                         f"{base}/exists.safetensors"}),
             grpc.StatusCode.ALREADY_EXISTS, "exists")
     assert (place / "exists.safetensors").read_bytes() == b"" and not (place / "out.safetensors").exists()
+
+
+def test_a_layer_that_only_the_record_has(daemon, service, place, random):
+    """A job refuses what lacks a layer of its record, as trit does, and names the field layers."""
+    save(place / "in.safetensors", {name: random.standard_normal((4, 256)).astype(np.float32)
+                                    for name in ("a.weight", "b.weight")})
+    made = place / "made.safetensors"
+    assert cli(daemon, "project", place / "in.safetensors", "-o", made, "-e", "pq2_0").returncode == 0
+    tensors, metadata = load(made), header_of(made)["__metadata__"]
+    del tensors["b.weight"]
+    save(made, tensors, metadata)
+    refused(lambda: service.run("Pack", path_of(daemon, made), output=path_of(daemon, place / "out.safetensors"),
+                                encoding=ENCODINGS["q2_0"]),
+            grpc.StatusCode.INVALID_ARGUMENT, "b.weight: the file's record names it")
+    assert cli(daemon, "jobs", "pack", path_of(daemon, made), "-o", path_of(daemon, place / "out.safetensors"),
+               "-e", "q2_0").returncode == 1
+    assert not (place / "out.safetensors").exists()
 
 
 def cancelled(service, method, path, **fields):
