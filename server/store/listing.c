@@ -132,15 +132,28 @@ struct passing {
     bool stopped;
 };
 
-/* Tells what is damaged or missing behind `last`, up to this step. */
-static void pass_until(struct passing *passing, int64_t step)
+/* 1: go on. 0: stop. */
+static int tell_damaged(struct listing *listing, const struct layer_row *layer,
+                        int64_t step)
 {
-    struct listing *listing = passing->listing;
+    struct store_key key = {.attempt = (uint32_t)layer->key.attempt,
+                            .replica = (uint32_t)layer->key.replica,
+                            .step = (uint64_t)step};
+
+    strcpy(key.run, layer->key.run);
+    strcpy(key.layer, layer->key.layer);
+    return listing->query->passed(listing->arg, &key);
+}
+
+/* Tells what is damaged or missing behind `last`, up to this step. False: stop. */
+static bool pass_until(struct passing *passing, int64_t step)
+{
     const int64_t end = step < passing->to ? step : passing->to;
 
     if (end > passing->last)
-        listing->query->passed(listing->arg, passing->layer->key.layer, (uint64_t)end);
+        passing->stopped = !tell_damaged(passing->listing, passing->layer, end);
     passing->damaged = false;
+    return !passing->stopped;
 }
 
 static int list_or_pass(void *arg, const struct scanned *row, struct failure *failure)
@@ -155,8 +168,9 @@ static int list_or_pass(void *arg, const struct scanned *row, struct failure *fa
     }
     const int64_t previous = row->intact->previous;
 
-    if (passing->damaged || (previous > passing->last && previous <= passing->to))
-        pass_until(passing, previous);
+    if ((passing->damaged || (previous > passing->last && previous <= passing->to)) &&
+        !pass_until(passing, previous))
+        return 0;
     if (beyond) {
         passing->last = passing->to;
         return 0;
@@ -187,18 +201,67 @@ static int list_damaged_layer(struct listing *listing, const struct layer_row *l
     return !passing.stopped;
 }
 
+/* Takes the first row from `to` on. */
+static int take_place(void *arg, const struct scanned *row, struct failure *failure)
+{
+    struct passing *passing = arg;
+
+    (void)failure;
+    if (row->intact && row->step > passing->to && row->intact->previous < passing->to)
+        passing->to = row->intact->previous;
+    return 0;
+}
+
+/* The newest report in the range is damaged or missing, or which one it is cannot be known
+ * for damage: tells where it is, at the latest. */
+static int pass_latest(struct listing *listing, const struct layer_row *layer,
+                       struct failure *failure)
+{
+    const uint64_t until = listing->query->step_to;
+    struct passing passing = {.listing = listing, .layer = layer};
+    struct scan scan = {.key = &layer->key, .visit = take_place, .arg = &passing};
+    int64_t from;
+
+    if (!visible_steps(&listing->run, listing->query->attempt, layer, &from, &passing.to))
+        return 1;
+    if (until < (uint64_t)passing.to)
+        passing.to = (int64_t)until;
+    if (passing.to >= layer->step_max)
+        return tell_damaged(listing, layer, layer->step_max);
+    scan.from = passing.to;
+    return scan_reports(listing->db, &scan, failure)
+               ? -1
+               : tell_damaged(listing, layer, passing.to);
+}
+
 /* ---- layers ---------------------------------------------------------------- */
 
-static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
+static int list_steps(struct listing *listing, const struct layer_row *layer,
+                      struct failure *failure)
 {
-    struct listing *listing = arg;
     const struct store_query *query = listing->query;
     struct report_walk walk = {
         .layer = layer,
         .backwards = query->newest_first || query->latest_only,
         .visit = list_report,
-        .arg = arg,
+        .arg = listing,
     };
+    int wanted = steps_of(listing, layer, &walk.from, &walk.to, failure);
+
+    if (wanted <= 0)
+        return wanted < 0 ? -1 : 1;
+    if (note_staleness(listing, layer, walk.from, walk.to, failure) &&
+        !(query->passed && damage_is_of_rows(listing->db, failure)))
+        return -1;
+    return query->passed && !query->latest_only
+               ? list_damaged_layer(listing, layer, walk.from, walk.to, failure)
+               : walk_reports(listing->db, &walk, failure);
+}
+
+static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
+{
+    struct listing *listing = arg;
+    const struct store_query *query = listing->query;
 
     if (query->layer && query->layer[0] && strcmp(query->layer, layer->key.layer) != 0)
         return 1;
@@ -210,14 +273,13 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
             return -1;
         listing->readable = found == 1;
     }
-    int wanted = steps_of(listing, layer, &walk.from, &walk.to, failure);
+    const int outcome = list_steps(listing, layer, failure);
 
-    if (wanted <= 0)
-        return wanted < 0 ? -1 : 1;
-    if (note_staleness(listing, layer, walk.from, walk.to, failure))
-        return -1;
-    return query->passed ? list_damaged_layer(listing, layer, walk.from, walk.to, failure)
-                         : walk_reports(listing->db, &walk, failure);
+    /* Of the newest report nothing was visited before the damage was met. */
+    return outcome < 0 && query->passed && query->latest_only &&
+                   damage_is_of_rows(listing->db, failure)
+               ? pass_latest(listing, layer, failure)
+               : outcome;
 }
 
 /* Lists one layer, attempt after attempt. */
@@ -345,113 +407,4 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
 
     end_read(&reader->db);
     return outcome < 0 ? -1 : 0;
-}
-
-/* ---- runs ------------------------------------------------------------------ */
-
-/* The run whose layers are being visited, with sums so far. */
-struct summary {
-    struct db *db;
-    uint32_t attempt;           /* 0: the lineage; otherwise only its reports count */
-    struct store_run_info info; /* run NULL before the first */
-    struct run_row run;
-    bool readable;
-    char layer[TRIT_NAME_BYTES_MAX + 2]; /* the last one that was counted */
-    bool (*visit)(void *arg, const struct store_run_info *info);
-    void *arg;
-};
-
-static int begin_run(struct summary *summary, const char *run, struct failure *failure)
-{
-    int found = find_readable_run(summary->db, run, &summary->run, failure);
-
-    summary->readable = found == 1;
-    summary->layer[0] = '\0';
-    summary->info = (struct store_run_info){.run = summary->run.run,
-                                            .attempt = summary->run.attempts,
-                                            .time_unix_ns = INT64_MIN};
-    return found < 0 ? -1 : 0;
-}
-
-/* The layer and its steps, as far as they belong to the attempt or the lineage. */
-static int add_steps(struct summary *summary, const struct layer_row *layer,
-                     struct failure *failure)
-{
-    struct store_run_info *info = &summary->info;
-    int64_t from, to;
-
-    if (!visible_steps(&summary->run, summary->attempt, layer, &from, &to))
-        return 0;
-    if (strcmp(summary->layer, layer->key.layer) != 0)
-        info->layers++;
-    memcpy(summary->layer, layer->key.layer, sizeof(summary->layer));
-    if (find_newest_step(summary->db, layer, to, &to, failure))
-        return -1;
-    if (!info->has_steps || (uint64_t)layer->step_min < info->step_min)
-        info->step_min = (uint64_t)layer->step_min;
-    if (!info->has_steps || (uint64_t)to > info->step_max)
-        info->step_max = (uint64_t)to;
-    info->has_steps = true;
-    return 0;
-}
-
-static int sum_layer(void *arg, const struct layer_row *layer, struct failure *failure)
-{
-    struct summary *summary = arg;
-    struct store_run_info *info = &summary->info;
-
-    if (!info->run || strcmp(info->run, layer->key.run) != 0) {
-        if (info->run && summary->readable && !summary->visit(summary->arg, info))
-            return 0;
-        if (begin_run(summary, layer->key.run, failure))
-            return -1;
-    }
-    if (!summary->readable ||
-        (summary->attempt && layer->key.attempt != summary->attempt))
-        return 1;
-    info->reports += (uint64_t)layer->reports;
-    if (layer->time_unix_ns > info->time_unix_ns)
-        info->time_unix_ns = layer->time_unix_ns;
-    return add_steps(summary, layer, failure) ? -1 : 1;
-}
-
-int store_read_runs(struct store_reader *reader,
-                    bool (*visit)(void *arg, const struct store_run_info *info),
-                    void *arg, struct failure *failure)
-{
-    struct summary summary = {.db = &reader->db, .visit = visit, .arg = arg};
-    const struct layer_walk walk = {.visit = sum_layer, .arg = &summary};
-
-    if (begin_read(&reader->db, failure))
-        return -1;
-    int outcome = walk_layers(&reader->db, &walk, failure);
-
-    end_read(&reader->db);
-    if (outcome > 0 && summary.info.run && summary.readable)
-        visit(arg, &summary.info);
-    return outcome < 0 ? -1 : 0;
-}
-
-int store_read_run(struct store_reader *reader, const char *run, uint32_t attempt,
-                   struct store_run_info *info, struct failure *failure)
-{
-    struct summary summary = {.db = &reader->db, .attempt = attempt};
-    struct layer_walk walk = {.run = run, .visit = sum_layer, .arg = &summary};
-
-    *info = (struct store_run_info){0};
-    layer_key_set(&walk.start, run, "");
-    if (begin_read(&reader->db, failure))
-        return -1;
-    int outcome = walk_layers(&reader->db, &walk, failure);
-
-    end_read(&reader->db);
-    if (outcome < 0)
-        return -1;
-    if (!summary.info.run || !summary.readable)
-        return fail(failure, TRIT_NOT_FOUND, "run", "no run \"%s\"", run);
-    if (run_check_attempt(&summary.run, attempt, failure))
-        return -1;
-    *info = summary.info;
-    info->run = run;
-    return 0;
 }

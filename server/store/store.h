@@ -296,9 +296,11 @@ struct store_query {
         *after;          /* the last report of the page before; NULL: first page */
     int64_t now_unix_ns; /* as in store_get */
     /* NULL: damage fails the query. Else reports that are damaged or missing are passed by,
-     * and this is called where they were in the order: some of this layer, the last of them
-     * at or before this step. Not with newest_first or latest_only. */
-    void (*passed)(void *arg, const char *layer, uint64_t step);
+     * and this is called where they were in the order: some of this layer, replica and
+     * attempt, the last of them at or before this step. With latest_only: the newest one,
+     * and nothing of the layer is visited in its place. False: the query ends. Not with
+     * newest_first. */
+    bool (*passed)(void *arg, const struct store_key *key);
 };
 
 /* Visits layers whose shards have not all come, sorted by run, layer, step, replica and

@@ -160,19 +160,20 @@ static bool visit(void *arg, const struct trit_report *report)
 }
 
 /* Reports up to this step are damaged in the store. */
-static void visit_damaged(void *arg, const char *layer, uint64_t step)
+static bool visit_damaged(void *arg, const struct store_key *key)
 {
     struct reading *reading = arg;
     struct history *history = reading->history;
 
-    if (reading->ended || !is_wanted(reading, layer))
-        return;
-    reading->ended = !begin_row(reading, layer, step);
+    if (reading->ended || !is_wanted(reading, key->layer))
+        return !reading->ended;
+    reading->ended = !begin_row(reading, key->layer, key->step);
     if (reading->ended)
-        return;
+        return false;
     history->row_damaged[history->row_count - 1] = true;
     last_layer(history)->health = TRIT_HEALTH_WARNING;
-    last_layer(history)->step = step;
+    last_layer(history)->step = key->step;
+    return true;
 }
 
 static int read_reports(struct history *history, struct store_reader *reader,

@@ -20,6 +20,7 @@
 /* A list while the store visits its rows. */
 struct listing {
     json_t *rows;
+    json_t *damaged; /* steps of reports that cannot be read; NULL: none */
     const struct request *request;
     size_t limit;            /* rows of the page */
     const char *after;       /* of runs: an earlier page had those up to this name */
@@ -38,7 +39,8 @@ static bool add(struct listing *listing, json_t *row)
 /* There was nothing to list. False when memory ran out. */
 static bool empty(const struct listing *listing)
 {
-    return !listing->failed && listing->rows && json_array_size(listing->rows) == 0;
+    return !listing->failed && !listing->damaged && listing->rows &&
+           json_array_size(listing->rows) == 0;
 }
 
 static size_t rows_of(const struct request *request)
@@ -54,18 +56,46 @@ static bool wanted(const struct request *request, const struct trit_report *repo
             strcmp(health_name(report->health), request->health) == 0);
 }
 
+/* There is one more than the page has. */
+static bool is_full(struct listing *listing)
+{
+    listing->more = json_array_size(listing->rows) + json_array_size(listing->damaged) ==
+                    listing->limit;
+    return listing->more;
+}
+
 static bool add_report(void *arg, const struct trit_report *report)
 {
     struct listing *listing = arg;
 
     if (!wanted(listing->request, report))
         return true;
-    if (json_array_size(listing->rows) == listing->limit) {
-        listing->more = true;
+    if (is_full(listing))
         return false;
-    }
     listing->last = *report;
     return add(listing, report_json(report));
+}
+
+/* A report that is damaged in the store has no row; it is named. Its health is not known, so
+ * that no filter by health leaves it out. */
+static bool add_damaged(void *arg, const struct store_key *key)
+{
+    struct listing *listing = arg;
+    const char *layer = listing->request->layer;
+
+    if (layer[0] && !pattern_matches(layer, key->layer))
+        return true;
+    if (is_full(listing))
+        return false;
+    listing->last.step = key->step;
+    strcpy(listing->last.layer, key->layer);
+    if (!listing->damaged)
+        listing->damaged = json_array();
+    if (json_array_append_new(
+            listing->damaged,
+            json_pack("{s:s, s:o}", "layer", key->layer, "step", json_uint64(key->step))))
+        listing->failed = true;
+    return !listing->failed;
 }
 
 /* The path of the next page, written by `write`; null on the last page. */
@@ -91,11 +121,13 @@ static int reply_list(struct reply *reply, json_t *object, const char *name,
 {
     if (listing->failed || !object || !next ||
         json_object_set(object, name, listing->rows) ||
+        (listing->damaged && json_object_set(object, "damaged", listing->damaged)) ||
         json_object_set(object, "next", next)) {
         json_decref(object);
         object = NULL;
     }
     json_decref(listing->rows);
+    json_decref(listing->damaged);
     json_decref(next);
     return reply_json(reply, object, failure);
 }
@@ -108,10 +140,8 @@ static bool add_run(void *arg, const struct store_run_info *info)
 
     if (listing->after && strcmp(info->run, listing->after) <= 0)
         return true;
-    if (json_array_size(listing->rows) == listing->limit) {
-        listing->more = true;
+    if (is_full(listing))
         return false;
-    }
     strncpy(listing->last.run, info->run, sizeof(listing->last.run) - 1);
     return add(listing,
                json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "run", info->run, "layers",
@@ -158,6 +188,7 @@ int serve_runs_json(const struct web_config *web, const struct request *request,
 
     if (store_read_runs(web->reader, add_run, &listing, failure) < 0) {
         json_decref(listing.rows);
+        json_decref(listing.damaged);
         return -1;
     }
     return reply_list(reply, json_object(), "runs", &listing,
@@ -191,6 +222,7 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
         .limit = UINT32_MAX,
         .after = request->has_after ? &after : NULL,
         .now_unix_ns = clock_unix_ns(),
+        .passed = add_damaged,
     };
 
     strcpy(after.run, request->names[0]);
@@ -198,11 +230,13 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
     after.replica = query.replica;
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0) {
         json_decref(listing.rows);
+        json_decref(listing.damaged);
         return -1;
     }
     if (empty(&listing) && !request->has_after &&
         store_check_listed(web->reader, &query, failure) < 0) {
         json_decref(listing.rows);
+        json_decref(listing.damaged);
         return -1;
     }
     return reply_list(reply, json_pack("{s:s}", "run", request->names[0]), "layers",
@@ -238,12 +272,14 @@ static int serve_history(const struct web_config *web, const struct request *req
         .step_to = request->has_to ? request->to : UINT64_MAX,
         .limit = UINT32_MAX,
         .now_unix_ns = clock_unix_ns(),
+        .passed = add_damaged,
     };
 
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
         /* A range of steps without reports is an empty list; an unknown layer is 404. */
         (empty(&listing) && store_check_listed(web->reader, &query, failure) < 0)) {
         json_decref(listing.rows);
+        json_decref(listing.damaged);
         return -1;
     }
     return reply_list(

@@ -208,7 +208,10 @@ static void put_condition(struct text *text, const struct layer_state *layer)
 
 static void put_zeros(struct text *text, const struct layer_state *layer)
 {
-    html_percent(text, layer->zero_fraction);
+    if (layer->damaged)
+        text_put(text, "\xe2\x80\x93");
+    else
+        html_percent(text, layer->zero_fraction);
 }
 
 static void put_scale(struct text *text, const struct layer_state *layer)
@@ -246,6 +249,8 @@ static void put_row(struct text *text, const struct sides *sides,
         text_format(text, "not listed of %s", side ? "A" : "B");
     else if (!both)
         text_format(text, "only in %s", side ? "B" : "A");
+    else if (pair[0]->damaged || pair[1]->damaged)
+        text_put(text, "not known: damaged");
     else if (memcmp(pair[0]->digest, pair[1]->digest, TRIT_DIGEST_BYTES) == 0)
         text_put(text, "equal");
     else

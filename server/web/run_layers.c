@@ -84,27 +84,49 @@ static void fill(struct layer_state *layer, const struct trit_report *report)
         layer->zero_fraction = (double)report->zeros / (double)report->elements;
 }
 
-/* A layer is as bad as its worst replica; its figures stay those of the lowest one. */
-static void add_replica(struct layer_state *layer, const struct trit_report *report)
+/* No figure of it is known. */
+static void fill_damaged(struct layer_state *layer, const struct store_key *key)
 {
-    const enum condition condition = condition_of(report);
-    const enum trit_verdict verdict = report_verdict(report);
-    const bool less_well = report->health > layer->health;
+    *layer = (struct layer_state){
+        .step = key->step,
+        .replica = key->replica,
+        .figures_replica = key->replica,
+        .condition = CONDITION_WARNING,
+        .health = TRIT_HEALTH_WARNING,
+        .verdict = TRIT_VERDICT_INCONCLUSIVE,
+        .damaged = true,
+        .reason_count = 1,
+        .reason = {.rule = "data_damaged",
+                   .severity = TRIT_HEALTH_WARNING,
+                   .since_step = key->step,
+                   .value = 1,
+                   .threshold = 1,
+                   .text = "the newest report is damaged in the daemon's store; "
+                           "tritd --check-data names it"},
+    };
+    strcpy(layer->name, key->layer);
+}
 
-    if (less_well || (report->health == layer->health && condition > layer->condition))
-        layer->replica = report->replica;
+/* A layer is as bad as its worst replica; its figures stay those of the lowest one. */
+static void add_replica(struct layer_state *layer, const struct layer_state *replica)
+{
+    const bool less_well = replica->health > layer->health;
+
+    if (less_well ||
+        (replica->health == layer->health && replica->condition > layer->condition))
+        layer->replica = replica->replica;
     if (less_well) {
-        layer->health = report->health;
-        layer->reason_count = report->health_reason_count;
-        layer->reason = report->health_reasons[0];
+        layer->health = replica->health;
+        layer->reason_count = replica->reason_count;
+        layer->reason = replica->reason;
     }
-    if (verdict_is_worse(verdict, layer->verdict)) {
-        layer->verdict = verdict;
-        layer->has_finding = report->finding_count > 0;
-        layer->finding = report->findings[0].kind;
+    if (verdict_is_worse(replica->verdict, layer->verdict)) {
+        layer->verdict = replica->verdict;
+        layer->has_finding = replica->has_finding;
+        layer->finding = replica->finding;
     }
-    if (condition > layer->condition)
-        layer->condition = condition;
+    if (replica->condition > layer->condition)
+        layer->condition = replica->condition;
 }
 
 /* ---- the list ----------------------------------------------------------------------- */
@@ -161,16 +183,32 @@ static void end_layer(struct run_layers *layers)
         layers->failed = true;
 }
 
-bool run_layers_add(struct run_layers *layers, const struct trit_report *report)
+static bool add(struct run_layers *layers, const struct layer_state *replica)
 {
-    if (layers->has_current && strcmp(layers->current.name, report->layer) == 0) {
-        add_replica(&layers->current, report);
+    if (layers->has_current && strcmp(layers->current.name, replica->name) == 0) {
+        add_replica(&layers->current, replica);
         return true;
     }
     end_layer(layers);
-    fill(&layers->current, report);
+    layers->current = *replica;
     layers->has_current = true;
     return !layers->failed;
+}
+
+bool run_layers_add(struct run_layers *layers, const struct trit_report *report)
+{
+    struct layer_state replica;
+
+    fill(&replica, report);
+    return add(layers, &replica);
+}
+
+bool run_layers_add_damaged(struct run_layers *layers, const struct store_key *key)
+{
+    struct layer_state replica;
+
+    fill_damaged(&replica, key);
+    return add(layers, &replica);
 }
 
 /* Without layers there is no array, which qsort must not get. */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "proto/finding.h"
+#include "store/store.h"
 
 enum { RUN_LAYERS_MAX = 20000 /* of one run that are listed */ };
 
@@ -32,6 +33,7 @@ struct layer_state {
     enum trit_health health;
     enum trit_verdict verdict;
     bool has_finding, has_scales, has_sqnr_db, has_flips;
+    bool damaged;                   /* no figures: the report is damaged in the store */
     enum trit_finding_kind finding; /* the worst one */
     double zero_fraction, scale_mean, sqnr_db, flip_fraction;
     uint8_t digest[TRIT_DIGEST_BYTES];
@@ -63,6 +65,9 @@ struct run_layers {
 /* Adds the newest report of a replica: the lowest replica of a layer first, layers in byte
  * order of names. False: out of memory. */
 bool run_layers_add(struct run_layers *layers, const struct trit_report *report);
+/* The same where the newest report is damaged in the store: this one, at the latest. The
+ * replica has a warning and no figures. */
+bool run_layers_add_damaged(struct run_layers *layers, const struct store_key *key);
 
 /* After the last one. False: memory ran out, now or before. */
 bool run_layers_finish(struct run_layers *layers);

@@ -10,6 +10,11 @@ static bool visit(void *arg, const struct trit_report *report)
     return run_layers_add(arg, report);
 }
 
+static bool visit_damaged(void *arg, const struct store_key *key)
+{
+    return run_layers_add_damaged(arg, key);
+}
+
 int run_state_read(struct run_state *state, const struct web_config *web,
                    const struct request *request, const char *run,
                    struct failure *failure)
@@ -23,6 +28,7 @@ int run_state_read(struct run_state *state, const struct web_config *web,
         .all_replicas = request->replica == 0,
         .limit = UINT32_MAX,
         .now_unix_ns = clock_unix_ns(),
+        .passed = visit_damaged,
     };
 
     *state = (struct run_state){.attempt = request->attempt,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Damage: what is damaged is DATA_LOSS naming the key, and whatever else is there
  * stays readable. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/lib/check.h"
@@ -76,6 +77,104 @@ CASE(lost_report, "a lost report is DATA_LOSS, never NOT_FOUND and never a short
     check_others(&fixture);
     damaged_file(&fixture, "a", "x", 20, true, &failure);
     check_names(&failure, "report of run \"a\", layer \"x\", step 20: not stored: ");
+    store_fixture_fini(&fixture);
+}
+
+/* ---- lists that go on beside damage ------------------------------------------------ */
+
+struct told {
+    char text[256];
+    unsigned left; /* rows until the list is ended */
+};
+
+static bool tell(struct told *told, const char *run, const char *layer, uint64_t step,
+                 const char *mark)
+{
+    const size_t length = strlen(told->text);
+
+    snprintf(told->text + length, sizeof(told->text) - length, "%s%s/%s/%u%s",
+             length ? " " : "", run, layer, (unsigned)step, mark);
+    return --told->left > 0;
+}
+
+static bool tell_sound(void *arg, const struct trit_report *report)
+{
+    return tell(arg, report->run, report->layer, report->step, "");
+}
+
+static bool tell_passed(void *arg, const struct store_key *key)
+{
+    return tell(arg, key->run, key->layer, key->step, "!");
+}
+
+/* The list, with "!" behind what is damaged; the failure's message where it fails. */
+static void check_beside(struct store_fixture *fixture, struct store_query query,
+                         unsigned rows, const char *expected)
+{
+    struct told told = {.left = rows};
+    struct failure failure = {0};
+    struct store_reader *reader;
+
+    query.limit = 100;
+    query.step_to = query.step_to ? query.step_to : UINT64_MAX;
+    query.passed = tell_passed;
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    if (store_read_reports(reader, &query, tell_sound, &told, &failure))
+        CHECK_STR(failure.message, "");
+    CHECK_EQ(failure.status, TRIT_OK);
+    CHECK_STR(told.text, expected);
+    store_reader_close(reader);
+}
+
+static void check_latest_beside(const char *damage, const char *expected,
+                                const char *until_25)
+{
+    struct store_fixture fixture;
+
+    damaged_build(&fixture, damage);
+    check_beside(&fixture, (struct store_query){.latest_only = true}, 100, expected);
+    check_beside(&fixture, (struct store_query){.latest_only = true, .step_to = 25}, 100,
+                 until_25);
+    check_beside(&fixture,
+                 (struct store_query){
+                     .run = "b", .layer = "y", .latest_only = true, .step_to = 25},
+                 100, "b/y/20");
+    store_fixture_fini(&fixture);
+}
+
+CASE(
+    latest_beside_damage,
+    "a list of the newest reports names one that is damaged or missing, shows no older one "
+    "in its place, and has all others")
+{
+    check_latest_beside(
+        "UPDATE reports SET report = x'00' WHERE run = 'a' AND layer = 'x'"
+        " AND step = 30",
+        "a/x/30! a/y/30 b/x/30 b/y/30", "a/x/25! a/y/20 b/x/20 b/y/20");
+    check_latest_beside("DELETE FROM reports WHERE run = 'a' AND layer = 'y'"
+                        " AND step = 30",
+                        "a/x/30 a/y/30! b/x/30 b/y/30", "a/x/20 a/y/25! b/x/20 b/y/20");
+    check_latest_beside(
+        "UPDATE reports SET report = x'00' WHERE layer = 'x' AND step = 20",
+        "a/x/30 a/y/30 b/x/30 b/y/30", "a/x/20! a/y/20 b/x/20! b/y/20");
+    check_latest_beside("DELETE FROM reports WHERE layer = 'x' AND step = 20",
+                        "a/x/30 a/y/30 b/x/30 b/y/30", "a/x/20! a/y/20 b/x/20! b/y/20");
+    check_latest_beside("DELETE FROM reports WHERE run = 'a' AND layer = 'x'",
+                        "a/x/30! a/y/30 b/x/30 b/y/30", "a/x/25! a/y/20 b/x/20 b/y/20");
+}
+
+CASE(beside_damage, "a list that goes on beside damage ends where its caller says so")
+{
+    struct store_fixture fixture;
+    const struct store_query all = {.run = "a"};
+    const struct store_query latest = {.run = "a", .latest_only = true};
+
+    damaged_build(&fixture,
+                  "UPDATE reports SET digest = x'00' WHERE run = 'a' AND step > 10");
+    check_beside(&fixture, all, 100, "a/x/10 a/x/30! a/y/10 a/y/30!");
+    check_beside(&fixture, all, 2, "a/x/10 a/x/30!");
+    check_beside(&fixture, latest, 100, "a/x/30! a/y/30!");
+    check_beside(&fixture, latest, 1, "a/x/30!");
     store_fixture_fini(&fixture);
 }
 

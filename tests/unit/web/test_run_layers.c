@@ -62,6 +62,30 @@ CASE(replicas, "a layer is as bad as its worst replica, with the figures of the 
     run_layers_fini(&layers);
 }
 
+CASE(damaged, "a replica whose newest report is damaged is a warning without figures")
+{
+    const struct store_key first = {.layer = "layer01", .replica = 1, .step = 300};
+    const struct store_key second = {.layer = "layer02", .step = 300};
+    struct run_layers layers = {.max = 3};
+
+    add(&layers, 1, 0, TRIT_HEALTHY);
+    CHECK(run_layers_add_damaged(&layers, &first));
+    CHECK(run_layers_add_damaged(&layers, &second));
+    add(&layers, 2, 1, TRIT_HEALTH_FAILING);
+    CHECK(run_layers_finish(&layers));
+    CHECK_EQ(layers.total, 2);
+    CHECK_EQ(layers.list[0].health, TRIT_HEALTH_WARNING);
+    CHECK_EQ(layers.list[0].replica, 1);
+    CHECK_EQ(layers.list[0].step, 100);
+    CHECK_EQ(layers.list[0].verdict, TRIT_VERDICT_INCONCLUSIVE);
+    CHECK_STR(layers.list[0].reason.rule, "data_damaged");
+    CHECK(!layers.list[0].damaged);
+    CHECK_EQ(layers.list[1].health, TRIT_HEALTH_FAILING);
+    CHECK_EQ(layers.list[1].step, 300);
+    CHECK(layers.list[1].damaged);
+    run_layers_fini(&layers);
+}
+
 CASE(none, "a run without layers has an empty list")
 {
     struct run_layers layers = {.max = 3};

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports that are damaged in the store are named in lists, beside all others."""
+import sqlite3
+
+import pytest
+
+import reference as ref
+from held import normal
+from test_web_json import ask, get
+from tritd import CALL_SECONDS, tensor_pb2
+
+STEPS = (10, 20, 30)
+
+
+@pytest.fixture
+def damaged(start, random):
+    """A daemon with layers a, b and c, of which a's newest report is damaged and b's of step 20."""
+    own = start()
+    for layer in "abc":
+        for step in STEPS:
+            own.ternary.Project(ref.project_request(
+                normal(random, 8, 256), layer=tensor_pb2.LayerRef(run="r", layer=layer, step=step)),
+                timeout=CALL_SECONDS)
+    assert own.stop() == 0
+    database = sqlite3.connect(own.folder / "data" / "reports.sqlite")
+    changed = database.execute("UPDATE reports SET digest = zeroblob(32) WHERE (layer = 'a' AND "
+                               "step = 30) OR (layer = 'b' AND step = 20)").rowcount
+    assert changed == 2
+    database.commit()
+    database.close()
+    return start()
+
+
+def test_the_layers_of_a_run_are_listed_beside_a_damaged_report(damaged):
+    """Its layer has no row, not that of an older report; it is named with its step, also where
+    layers are chosen by health."""
+    found = get(damaged, "/v1/runs/r/layers", "http-layers")
+    assert [(one["layer"], one["step"]) for one in found["layers"]] == [("b", "30"), ("c", "30")]
+    assert found["damaged"] == [{"layer": "a", "step": "30"}]
+    assert get(damaged, "/v1/runs/r/layers?health=healthy", "http-layers")["damaged"]
+    assert "damaged" not in get(damaged, "/v1/runs/r/layers?layer=c", "http-layers")
+
+
+def test_pages_of_a_list_count_what_is_damaged(damaged):
+    """Each layer is on one page."""
+    path, names = "/v1/runs/r/layers?limit=1", []
+    while path:
+        page = get(damaged, path, "http-layers")
+        names += [one["layer"] for one in page["layers"] + page.get("damaged", [])]
+        path = page["next"]
+    assert names == ["a", "b", "c"]
+
+
+def test_the_history_of_a_layer_is_listed_beside_a_damaged_report(damaged):
+    found = get(damaged, "/v1/runs/r/layers/b?from=0", "http-history")
+    assert [one["step"] for one in found["reports"]] == ["10", "30"]
+    assert found["damaged"] == [{"layer": "b", "step": "20"}]
+    first = get(damaged, "/v1/runs/r/layers/b?from=0&limit=2", "http-history")
+    rest = get(damaged, first["next"], "http-history")
+    assert len(first["reports"]) == len(first["damaged"]) == len(rest["reports"]) == 1
+
+
+def test_the_sums_of_a_run_count_a_damaged_report_as_a_warning(damaged):
+    found = get(damaged, "/v1/runs/r", "http-run")
+    assert found["health"] == "warning"
+    assert found["layers_by_health"]["warning"] == found["layers_by_verdict"]["inconclusive"] == "1"
+    status, _, body = ask(damaged, "/runs/r")
+    assert status == 200 and b"damaged in the daemon" in body
+    status, _, body = ask(damaged, "/compare?a=r&b=r")
+    assert status == 200 and b"not known: damaged" in body
+
+
+def test_a_damaged_report_itself_is_an_error(damaged):
+    """No older one is given in its place."""
+    error = get(damaged, "/v1/runs/r/layers/a", "http-error", 500)["error"]
+    assert 'layer "a", step 30' in error["message"]
