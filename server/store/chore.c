@@ -126,7 +126,6 @@ static int delete_some(struct writer *writer, struct chore *chore,
                        const struct range *range, struct failure *failure)
 {
     struct db *db = &writer->db;
-    const struct layer_key begun_at = chore->at;
     const uint64_t begun_with = chore->reports;
     size_t left = ERASE_REPORTS_MAX, deleted = 0;
     struct layer_row layer;
@@ -153,10 +152,6 @@ static int delete_some(struct writer *writer, struct chore *chore,
         erase_note_sequence(db, writer->next.sequence - 1, failure) &&
         !damage_is_of_rows(db, failure))
         found = -1;
-    if (found < 0) {
-        chore->at = begun_at;
-        chore->reports = begun_with;
-    }
     return found;
 }
 
@@ -310,8 +305,9 @@ struct chore *chore_create_clean(const char *run)
     return chore;
 }
 
-bool chore_fail(struct chore *chore, const struct failure *failure)
+bool chore_fail(struct chore *chore, uint64_t reports, const struct failure *failure)
 {
+    chore->reports = reports;
     if (chore->failure.status == TRIT_OK) {
         chore->failure = *failure;
         if (chore->kind == CHORE_DELETE && chore->reports > 0)

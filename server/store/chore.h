@@ -39,8 +39,8 @@ struct chore *chore_create_clean(const char *run);
 /* One step, for writer_slice: `chore` is a struct chore. */
 int chore_step(struct writer *writer, void *chore, struct failure *failure);
 
-/* Makes it end with this failure. A fork becomes a CLEAN chore that still has to be run:
- * true. */
-bool chore_fail(struct chore *chore, const struct failure *failure);
+/* Makes it end with this failure of a step, which was rolled back; `reports` is the count
+ * before the step. A fork becomes a CLEAN chore that still has to be run: true. */
+bool chore_fail(struct chore *chore, uint64_t reports, const struct failure *failure);
 
 #endif

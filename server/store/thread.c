@@ -182,6 +182,7 @@ static void finish_chore(struct store *store, struct chore *chore)
 static void run_chore(struct store *store, struct list *chores)
 {
     struct chore *chore = LIST_OWNER(chores->next, struct chore, link);
+    const uint64_t reports = chore->reports;
     struct failure failure = {0};
     int more = writer_slice(&store->writer, chore_step, chore, true, &failure);
 
@@ -189,7 +190,7 @@ static void run_chore(struct store *store, struct list *chores)
         return;
     if (more < 0 && failure.status == TRIT_DATA_LOSS)
         store_log_damage(store, &failure);
-    if (more < 0 && chore_fail(chore, &failure))
+    if (more < 0 && chore_fail(chore, reports, &failure))
         return;
     finish_chore(store, chore);
 }
@@ -201,7 +202,7 @@ static void stop_chores(struct store *store, struct list *chores)
         struct failure failure = {0};
 
         fail(&failure, TRIT_UNAVAILABLE, NULL, "the daemon stops");
-        (void)chore_fail(chore, &failure);
+        (void)chore_fail(chore, chore->reports, &failure);
         finish_chore(store, chore);
     }
 }

@@ -13,6 +13,7 @@
 #include "store/row.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/store_damaged.h"
 #include "tests/lib/store_faults.h"
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/store_sql.h"
@@ -121,6 +122,39 @@ CASE(broken_upload_is_swept,
         CHECK_EQ(put_step(&fixture, ++step, NULL), TRIT_OK);
         store_sql_until_uploads(&fixture, 1);
     }
+    store_fixture_fini(&fixture);
+}
+
+/* The last one is that of the COMMIT, behind all steps of the deletion. */
+CASE(failed_delete,
+     "a deletion that the disk undoes does not say that reports were deleted")
+{
+    struct store_fixture fixture;
+    unsigned failures = 0;
+
+    store_fixture_init(&fixture, false);
+    for (uint64_t nth = 1, step = 1; nth < 100; nth++, step += 2) {
+        struct failure failure;
+
+        CHECK_EQ(put_step(&fixture, step, NULL), TRIT_OK);
+        CHECK_EQ(put_step(&fixture, step + 1, NULL), TRIT_OK);
+        disk_arm(nth, true);
+        uint64_t deleted = damaged_delete(&fixture, "run", "layer", 0, step, &failure);
+
+        if (!disk_disarm())
+            break;
+        if (failure.status != TRIT_OK) {
+            failures++;
+            CHECK_EQ(failure.status, TRIT_UNAVAILABLE);
+            if (strstr(failure.message, "were deleted"))
+                check_failed(__FILE__, __LINE__, "%s", failure.message);
+            CHECK(there(&fixture, step));
+            deleted = damaged_delete(&fixture, "run", "layer", 0, step, &failure);
+        }
+        CHECK_EQ(deleted, step == 1 ? 1 : 2);
+        CHECK(!there(&fixture, step));
+    }
+    CHECK(failures > 0);
     store_fixture_fini(&fixture);
 }
 
