@@ -49,6 +49,10 @@ struct db {
     bool in_memory;         /* it has no file */
     bool inspects;          /* opened by DB_INSPECTS */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
+    /* A reader's: called behind a query that met a damaged row of a layer or a run. */
+    void (*mend)(void *arg);
+    void *mend_arg;
+    bool mends; /* such a row was met */
 };
 
 enum db_access {

@@ -13,7 +13,7 @@
 #include "store/statements.h"
 #include "store/walk.h"
 
-enum { MEND_PAUSE_NS = 1000000000 };
+enum { MEND_PAUSE_NS = 1000000000, MEND_ASKED_PAUSE_SECONDS = 60 };
 
 /* ---- the newest report ---------------------------------------------------------------- */
 
@@ -393,4 +393,15 @@ bool mend_met(struct db *db, const struct failure *damage, uint64_t *last_ns)
         return false;
     *last_ns = now_ns;
     return layers_mend(db, &failure) > 0;
+}
+
+bool mend_asked(uint64_t *last_ns)
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+    const uint64_t pause_ns = (uint64_t)MEND_ASKED_PAUSE_SECONDS * MEND_PAUSE_NS;
+
+    if (*last_ns != 0 && now_ns - *last_ns < pause_ns)
+        return false;
+    *last_ns = now_ns;
+    return true;
 }

@@ -23,6 +23,9 @@ int layer_take_newest(struct db *db, struct layer_row *layer, int64_t step,
  * once a second at most; *last_ns, 0 at first, is when. */
 bool mend_met(struct db *db, const struct failure *damage, uint64_t *last_ns);
 
+/* A reader has met damage. Whether its rows are to be mended now: once a minute at most. */
+bool mend_asked(uint64_t *last_ns);
+
 /* Mends all rows that can be mended: how many, or -1. */
 int layers_mend(struct db *db, struct failure *failure);
 

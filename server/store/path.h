@@ -14,4 +14,8 @@ const char *store_path(const struct store *store);
 const struct health_rules *store_rules(const struct store *store);
 struct slots *store_slots(const struct store *store); /* NULL: it is in memory */
 
+/* A reader has met a damaged row of a layer or a run: the writer makes it again if it can.
+ * `store` is a struct store. */
+void store_mend(void *store);
+
 #endif

@@ -24,6 +24,8 @@ int store_reader_open(struct store_reader **reader, struct store *store,
     r->rules = *store_rules(store);
     r->db.rules = &r->rules;
     r->db.slots = store_slots(store);
+    r->db.mend = store_mend;
+    r->db.mend_arg = store;
     *reader = r;
     return 0;
 }
@@ -52,6 +54,9 @@ void end_read(struct db *db)
     struct failure ignored = {0};
 
     statement_run(db, ST_ROLLBACK, &ignored);
+    if (db->mends && db->mend)
+        db->mend(db->mend_arg);
+    db->mends = false;
 }
 
 int find_readable_run(struct db *db, const char *name, struct run_row *run,

@@ -148,6 +148,7 @@ int find_run(struct db *db, const char *run, struct run_row *row, struct failure
         cache_put(db, row);
     if (found == 0 && prove_absent(db, row->run, failure))
         found = -1;
+    db->mends |= found < 0 && failure->status == TRIT_DATA_LOSS;
     return found < 0 ? fail_context(failure, "run \"%s\"", row->run) : found;
 }
 

@@ -23,7 +23,8 @@ struct store {
     pthread_cond_t work;
     /* under the mutex */
     struct list queue;   /* commands */
-    bool due;            /* one of them is worth a batch */
+    bool due;            /* one of them is worth a batch, or there is other work */
+    bool mend;           /* a reader has met a damaged row of a layer or a run */
     struct list waiting; /* uploads that wait for drained() */
     uint32_t open;       /* puts between begin and their last message */
     size_t pending;      /* bytes of codes in the queue */

@@ -10,6 +10,8 @@
 #include "kernels/kernels.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "store/mend.h"
+#include "store/path.h"
 #include "store/store_impl.h"
 #include "store/vacuum.h"
 
@@ -263,6 +265,47 @@ static bool run_upkeep(struct store *store)
     return busy;
 }
 
+/* ---- what readers have met ----------------------------------------------------------- */
+
+void store_mend(void *arg)
+{
+    struct store *store = arg;
+
+    pthread_mutex_lock(&store->mutex);
+    store->mend = store->due = true;
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static int mend_rows(struct writer *writer, void *arg, struct failure *failure)
+{
+    int *count = arg;
+
+    *count = layers_mend(&writer->db, failure);
+    return *count < 0 ? -1 : 0;
+}
+
+/* A row that readers need is made again without waiting for a put: there may be none. */
+static void mend_for_readers(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    struct failure failure = {0};
+    int count = 0;
+
+    pthread_mutex_lock(&store->mutex);
+    const bool asked = store->mend;
+
+    store->mend = false;
+    pthread_mutex_unlock(&store->mutex);
+    if (!asked || !mend_asked(&writer->asked_ns) ||
+        writer_slice(writer, mend_rows, &count, true, &failure) < 0 || count == 0)
+        return;
+    metric_add(store->config.metrics, M_STORE_FAILURES, 1);
+    fail(&failure, TRIT_DATA_LOSS, NULL,
+         "damaged rows of layers or runs, which were made again: %d", count);
+    store_log_damage(store, &failure);
+}
+
 /* The work that follows is timed by itself. */
 static void note_busy(struct store *store)
 {
@@ -306,6 +349,7 @@ void *store_write_batches(void *arg)
         if (!list_empty(&chores))
             run_chore(store, &chores);
         note_busy(store);
+        mend_for_readers(store);
         busy = run_upkeep(store);
         if (is_idle(store) || clock_monotonic_ns() - measured_ns > MEASURE_NS) {
             store_measure(store);

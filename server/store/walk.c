@@ -85,6 +85,7 @@ int find_layer(struct db *db, const struct layer_key *key, struct layer_row *row
         lost(failure);
     char later[KEY_TEXT_BYTES];
 
+    db->mends |= failure->status == TRIT_DATA_LOSS;
     return fail_context(failure, "layer \"%s\"%s of run \"%s\"", key->layer,
                         key_text(key, later), key->run);
 }
@@ -178,6 +179,7 @@ int walk_layers(struct db *db, const struct layer_walk *walk, struct failure *fa
     db_reset(select);
     if (outcome == VISIT_FAILED)
         return -1;
+    db->mends |= outcome < 0 && failure->status == TRIT_DATA_LOSS;
     if (outcome < 0 && walk->run)
         return fail_context(failure, "layers of run \"%s\"", walk->run);
     return outcome < 0 ? fail_context(failure, "layers of all runs") : outcome;

@@ -50,6 +50,7 @@ struct writer {
     enum flush flush; /* SQLite's present setting */
     struct orphans orphans;
     uint64_t mended_ns; /* monotonic: when a put last met a damaged row; 0: none did */
+    uint64_t asked_ns;  /* the same of a reader */
     bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;

@@ -86,6 +86,37 @@ CASE(mended_meanwhile,
     store_fixture_fini(&fixture);
 }
 
+/* No put comes; `mended` yields 1 when the row is whole again. */
+static void check_mended_for_readers(const char *damage, const char *mended)
+{
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "SELECT 1");
+    store_sql(&fixture, damage);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+             TRIT_DATA_LOSS);
+    store_sql_until(&fixture, mended, 1);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+             TRIT_OK);
+    CHECK_EQ(count, 6);
+    check_undamaged(&fixture);
+    store_fixture_fini(&fixture);
+}
+
+CASE(mended_for_readers,
+     "a damaged row of a layer or a run that a reader meets is made again without a put")
+{
+    check_mended_for_readers(
+        "UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'",
+        "SELECT reports = 3 FROM layers WHERE run = 'a' AND layer = 'x'");
+    check_mended_for_readers(
+        "DELETE FROM layers WHERE run = 'a' AND layer = 'x'",
+        "SELECT COUNT(*) FROM layers WHERE run = 'a' AND layer = 'x'");
+    check_mended_for_readers("UPDATE runs SET crc = 1 WHERE run = 'a'",
+                             "SELECT crc != 1 FROM runs WHERE run = 'a'");
+}
+
 /* ---- a batch ----------------------------------------------------------------------- */
 
 enum { CROWD = 48 };
