@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trit reports: lists the reports that the daemon stores. Its own commands have files of
  * their own. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,14 @@
 #include "client/cli/cli.h"
 #include "client/cli/grid.h"
 #include "client/cli/report_rows.h"
+#include "proto/json_value.h"
 #include "proto/report_json.h"
 
 struct listing {
     struct grid *grid; /* what is shown: this, */
     json_t *reports;   /* or this */
+    json_t *damaged;   /* keys of reports that the daemon cannot read; NULL: none */
+    bool any_damaged;
     size_t count;
     /* With --latest the worst layers come first: rows are kept until all are there. */
     bool worst_first;
@@ -50,6 +54,28 @@ static int visit_report(void *arg, const struct trit_report *report)
     return 0;
 }
 
+/* A report that is damaged in the daemon's store is told beside the list. */
+static void visit_damaged(void *arg, const char *run, const char *layer, uint64_t step,
+                          uint32_t attempt, uint32_t replica)
+{
+    struct listing *listing = arg;
+
+    listing->any_damaged = true;
+    complain(FAILED,
+             "run \"%s\", layer \"%s\": the report of step %" PRIu64
+             " is damaged in the daemon's store; tritd --check-data names what is",
+             run, layer, step);
+    if (listing->grid)
+        return;
+    if (!listing->damaged)
+        listing->damaged = json_array();
+    json_array_append_new(listing->damaged,
+                          json_pack("{s:s, s:s, s:o, s:o, s:o}", "run", run, "layer",
+                                    layer, "step", json_uint64(step), "attempt",
+                                    json_uint32(attempt), "replica",
+                                    json_uint32(replica)));
+}
+
 /* The worst first; otherwise by run and layer. */
 static int compare_health(const void *a, const void *b)
 {
@@ -71,18 +97,22 @@ static void show_kept(struct listing *listing)
 
 static enum exit_code show_listing(struct listing *listing)
 {
+    const enum exit_code code = listing->any_damaged ? FAILED : DONE;
+
     if (!listing->grid) {
         if (json_array_size(listing->reports) != listing->count)
             return complain(FAILED, "out of memory");
-        return print_json(json_pack("{s:O}", "reports", listing->reports), DONE);
+        return print_json(json_pack("{s:O, s:O*}", "reports", listing->reports, "damaged",
+                                    listing->damaged),
+                          code);
     }
     if (listing->count == 0) {
         puts("no reports");
-        return DONE;
+        return code;
     }
     if (listing->worst_first)
         show_kept(listing);
-    return grid_print(listing->grid, stdout) == 0 ? DONE
+    return grid_print(listing->grid, stdout) == 0 ? code
                                                   : complain(FAILED, "out of memory");
 }
 
@@ -104,6 +134,7 @@ static enum trit_status fetch(struct trit_client *client, const struct options *
         .waiting = option_given(options, OPTION_WAITING),
         .attempt = (uint32_t)options->attempt,
         .replica = (uint32_t)options->replica,
+        .damaged = visit_damaged,
     };
     const struct trit_report_key key = {.size = sizeof(key),
                                         .run = query.run,
@@ -155,6 +186,7 @@ static enum exit_code run_reports(const struct options *options)
     free(listing.kept);
     grid_destroy(listing.grid);
     json_decref(listing.reports);
+    json_decref(listing.damaged);
     trit_close(client);
     return code;
 }

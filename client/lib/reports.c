@@ -74,11 +74,40 @@ enum trit_status trit_reports_get(struct trit_client *client,
 
 enum { PAGE_REPORTS = 100 };
 
+/* Where damaged reports are told. */
+struct damaged_visit {
+    trit_damaged damaged;
+    void *arg;
+};
+
+static void damaged_visit(void *arg, const struct wire_damaged_reports *damaged)
+{
+    const struct damaged_visit *visit = arg;
+
+    visit->damaged(visit->arg, damaged->run, damaged->layer, damaged->step,
+                   damaged->attempt, damaged->replica);
+}
+
+/* Calls the caller's functions with what a page has. */
+static int page_read(const struct page *page, struct wire_reports_list *request,
+                     struct report_visit *visit, struct damaged_visit *damaged,
+                     struct failure *failure)
+{
+    char why[CODEC_ERROR_BYTES];
+
+    if (decode_reports_page(page->bytes, page->count, report_visit, visit,
+                            request->page_token, why) != 0 ||
+        (damaged->damaged && !visit->stopped &&
+         decode_damaged_page(page->bytes, page->count, damaged_visit, damaged, why) != 0))
+        return fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+    return 0;
+}
+
 static int report_list(struct wire_reports_list *request, const struct call *call,
-                       struct report_visit *visit, struct failure *failure)
+                       struct report_visit *visit, struct damaged_visit *damaged,
+                       struct failure *failure)
 {
     uint8_t head[REQUEST_HEAD_BYTES_MAX];
-    char why[CODEC_ERROR_BYTES];
     struct page page;
     int rc;
 
@@ -86,9 +115,8 @@ static int report_list(struct wire_reports_list *request, const struct call *cal
     do {
         rc = page_fetch(&page, "/trit.v1.Reports/List", head,
                         encode_reports_list(request, head, sizeof(head)), call, failure);
-        if (rc == 0 && decode_reports_page(page.bytes, page.count, report_visit, visit,
-                                           request->page_token, why) != 0)
-            rc = fail(failure, TRIT_INTERNAL, NULL, "malformed reply: %s", why);
+        if (rc == 0)
+            rc = page_read(&page, request, visit, damaged, failure);
     } while (rc == 0 && !visit->stopped && request->page_token[0] != '\0');
     page_fini(&page);
     return rc;
@@ -103,6 +131,7 @@ static int query_wire(const struct trit_report_query *query,
                                           .step_to = query->step_to,
                                           .latest_only = query->latest_only,
                                           .waiting = query->waiting != 0,
+                                          .beside_damage = query->damaged != NULL,
                                           .page_size = PAGE_REPORTS,
                                           .attempt = query->attempt,
                                           .replica = query->replica};
@@ -129,6 +158,7 @@ trit_report_list(struct trit_client *client, const struct trit_report_query *que
         report_visit_check(&visiting, &failure) == 0 &&
         call_init(&call, client, "query.call", q.call, 0, &failure) == 0 &&
         query_wire(&q, &request, &failure) == 0)
-        report_list(&request, &call, &visiting, &failure);
+        report_list(&request, &call, &visiting,
+                    &(struct damaged_visit){.damaged = q.damaged, .arg = arg}, &failure);
     return client_answer(&failure, error);
 }

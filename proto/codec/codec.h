@@ -103,10 +103,18 @@ struct wire_reports_list {
     char layer[TRIT_NAME_BYTES_MAX + 1];
     bool has_from, has_to;
     uint64_t step_from, step_to;
-    bool latest_only, waiting;
+    bool latest_only, waiting, beside_damage;
     uint32_t page_size;
     uint32_t attempt, replica;
     char page_token[PAGE_TOKEN_BYTES_MAX + 1];
+};
+
+/* Of the reply to it: reports that cannot be read. */
+struct wire_damaged_reports {
+    char run[TRIT_NAME_BYTES_MAX + 1];
+    char layer[TRIT_NAME_BYTES_MAX + 1];
+    uint64_t step;
+    uint32_t attempt, replica;
 };
 
 enum { HEALTH_SERVICE_BYTES_MAX = 255 };
@@ -209,6 +217,10 @@ size_t encode_report_got(const struct trit_report *report, uint8_t *out, size_t 
 size_t encode_report_entry(const struct trit_report *report, uint8_t *out,
                            size_t capacity);
 size_t encode_page_token(const char *token, uint8_t *out, size_t capacity);
+/* One `damaged` entry of it. */
+enum { DAMAGED_BYTES_MAX = 2 * (TRIT_NAME_BYTES_MAX + 3) + 32 };
+size_t encode_damaged_entry(const struct wire_damaged_reports *damaged, uint8_t *out,
+                            size_t capacity);
 size_t encode_health(enum health_status status, uint8_t *out, size_t capacity);
 /* One `statuses` entry of HealthListResponse. The reply is all entries. */
 size_t encode_health_entry(const char *service, size_t length, enum health_status status,
@@ -294,6 +306,11 @@ int decode_reports_page(const uint8_t *bytes, size_t count,
                         void (*visit)(void *arg, const struct trit_report *report),
                         void *arg, char token[PAGE_TOKEN_BYTES_MAX + 1],
                         char error[CODEC_ERROR_BYTES]);
+/* The `damaged` entries of the same page, in order. */
+int decode_damaged_page(const uint8_t *bytes, size_t count,
+                        void (*visit)(void *arg,
+                                      const struct wire_damaged_reports *damaged),
+                        void *arg, char error[CODEC_ERROR_BYTES]);
 int decode_health(const struct scan_part *root, enum health_status *status,
                   char error[CODEC_ERROR_BYTES]);
 /* The field of the first violation in a google.rpc.Status; empty when there is none. */

@@ -15,9 +15,9 @@ static bool take_bytes(pb_istream_t *in, size_t *count)
     return pb_read(in, NULL, *count);
 }
 
-/* A page: entries as field 1, the token of the next page as field 2, in any order.
- * `entry` gets the bytes of each message. */
-static int page(const uint8_t *bytes, size_t count,
+/* A page: entries as field 1, or other ones as field 3, the token of the next page as field
+ * 2, in any order. `entry` gets the bytes of each message that is field `entries`. */
+static int page(const uint8_t *bytes, size_t count, uint32_t entries,
                 int (*entry)(void *arg, const uint8_t *bytes, size_t count,
                              char error[CODEC_ERROR_BYTES]),
                 void *arg, char *token, size_t token_max, char error[CODEC_ERROR_BYTES])
@@ -31,7 +31,7 @@ static int page(const uint8_t *bytes, size_t count,
         bool eof;
         if (!pb_decode_tag(&in, &wire, &number, &eof) || number == 0)
             goto malformed;
-        if (wire != PB_WT_STRING || number > 2) {
+        if (wire != PB_WT_STRING || (number != entries && number != 2)) {
             if (!pb_skip_field(&in, wire))
                 goto malformed;
             continue;
@@ -39,9 +39,9 @@ static int page(const uint8_t *bytes, size_t count,
         if (!take_bytes(&in, &value_bytes))
             goto malformed;
         const uint8_t *value = bytes + (count - in.bytes_left - value_bytes);
-        if ((number == 1 ? entry(arg, value, value_bytes, error)
-                         : wire_text("next_page_token", value, value_bytes, token_max,
-                                     token, error)) != 0)
+        if ((number == entries ? entry(arg, value, value_bytes, error)
+                               : wire_text("next_page_token", value, value_bytes,
+                                           token_max, token, error)) != 0)
             return -1;
     }
     return 0;
@@ -76,11 +76,46 @@ int decode_reports_page(const uint8_t *bytes, size_t count,
 {
     struct reports_visit reports = {visit, arg};
     char found[PAGE_TOKEN_BYTES_MAX + 1];
-    if (page(bytes, count, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX, error) !=
-        0)
+    if (page(bytes, count, 1, report_entry, &reports, found, PAGE_TOKEN_BYTES_MAX,
+             error) != 0)
         return -1;
     memcpy(token, found, sizeof(found));
     return 0;
+}
+
+struct damaged_visit {
+    void (*visit)(void *arg, const struct wire_damaged_reports *damaged);
+    void *arg;
+};
+
+static int damaged_entry(void *arg, const uint8_t *bytes, size_t count,
+                         char error[CODEC_ERROR_BYTES])
+{
+    const struct damaged_visit *visit = arg;
+    struct wire_damaged_reports damaged = {0};
+    trit_v1_DamagedReports wire;
+    if (wire_decode(&message_damaged_reports, bytes, count, &wire, error) != 0 ||
+        wire_text("run", wire.run.bytes, wire.run.size, TRIT_NAME_BYTES_MAX, damaged.run,
+                  error) != 0 ||
+        wire_text("layer", wire.layer.bytes, wire.layer.size, TRIT_NAME_BYTES_MAX,
+                  damaged.layer, error) != 0)
+        return -1;
+    damaged.step = wire.step;
+    damaged.attempt = wire.attempt;
+    damaged.replica = wire.replica;
+    visit->visit(visit->arg, &damaged);
+    return 0;
+}
+
+int decode_damaged_page(const uint8_t *bytes, size_t count,
+                        void (*visit)(void *arg,
+                                      const struct wire_damaged_reports *damaged),
+                        void *arg, char error[CODEC_ERROR_BYTES])
+{
+    struct damaged_visit damaged = {visit, arg};
+    char token[PAGE_TOKEN_BYTES_MAX + 1];
+    return page(bytes, count, 3, damaged_entry, &damaged, token, PAGE_TOKEN_BYTES_MAX,
+                error);
 }
 
 /* ---- layers ----------------------------------------------------------------------- */
@@ -110,7 +145,8 @@ int decode_layers_page(const uint8_t *bytes, size_t count,
 {
     struct layers_visit layers = {visit, arg};
     char found[TRIT_NAME_BYTES_MAX + 1];
-    if (page(bytes, count, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX, error) != 0)
+    if (page(bytes, count, 1, layer_entry, &layers, found, TRIT_NAME_BYTES_MAX, error) !=
+        0)
         return -1;
     memcpy(token, found, sizeof(found));
     return 0;

@@ -162,6 +162,21 @@ size_t encode_page_token(const char *token, uint8_t *out, size_t capacity)
                : 0;
 }
 
+size_t encode_damaged_entry(const struct wire_damaged_reports *damaged, uint8_t *out,
+                            size_t capacity)
+{
+    trit_v1_DamagedReports wire = {
+        .step = damaged->step, .attempt = damaged->attempt, .replica = damaged->replica};
+    wire.run.size = wire_text_put(wire.run.bytes, sizeof(wire.run.bytes), damaged->run);
+    wire.layer.size =
+        wire_text_put(wire.layer.bytes, sizeof(wire.layer.bytes), damaged->layer);
+    pb_ostream_t stream = pb_ostream_from_buffer(out, capacity);
+    return pb_encode_tag(&stream, PB_WT_STRING, 3) &&
+                   pb_encode_submessage(&stream, trit_v1_DamagedReports_fields, &wire)
+               ? stream.bytes_written
+               : 0;
+}
+
 /* Writes UNKNOWN too, because a return of 0 means that the message did not fit. */
 size_t encode_health(enum health_status status, uint8_t *out, size_t capacity)
 {

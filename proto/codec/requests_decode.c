@@ -248,6 +248,7 @@ int decode_reports_list(const struct scan_part *root, struct wire_reports_list *
     list.step_to = request.has_step_to ? request.step_to : 0;
     list.latest_only = request.latest_only;
     list.waiting = request.waiting;
+    list.beside_damage = request.beside_damage;
     list.page_size = request.page_size;
     list.attempt = request.attempt;
     list.replica = request.replica;

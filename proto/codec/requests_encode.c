@@ -271,6 +271,7 @@ size_t encode_reports_list(const struct wire_reports_list *request, uint8_t *out
         .step_to = request->step_to,
         .latest_only = request->latest_only,
         .waiting = request->waiting,
+        .beside_damage = request->beside_damage,
         .page_size = request->page_size,
         .attempt = request->attempt,
         .replica = request->replica,

@@ -200,10 +200,22 @@ static const struct field_name names_reports_list[] = {
     {8, "attempt", 0, NULL},
     {9, "replica", 0, NULL},
     {10, "waiting", 0, NULL},
+    {11, "beside_damage", 0, NULL},
     {0},
 };
 const struct message message_reports_list = {trit_v1_ReportsListRequest_fields,
                                              names_reports_list};
+
+static const struct field_name names_damaged_reports[] = {
+    {1, "run", TRIT_NAME_BYTES_MAX, NULL},
+    {2, "layer", TRIT_NAME_BYTES_MAX, NULL},
+    {3, "step", 0, NULL},
+    {4, "attempt", 0, NULL},
+    {5, "replica", 0, NULL},
+    {0},
+};
+const struct message message_damaged_reports = {trit_v1_DamagedReports_fields,
+                                                names_damaged_reports};
 
 /* Only the daemon writes reports, so only the fields with bounds are listed. */
 static const struct field_name names_finding[] = {

@@ -30,8 +30,9 @@ struct message {
 extern const struct message message_region, message_tensor, message_chunk,
     message_project, message_project_start, message_verify, message_verify_start,
     message_verify_options, message_pack, message_pack_start, message_unpack,
-    message_reports_get, message_reports_list, message_report, message_report_got,
-    message_projected, message_layer, message_memory_request, message_memory_reply;
+    message_reports_get, message_reports_list, message_damaged_reports, message_report,
+    message_report_got, message_projected, message_layer, message_memory_request,
+    message_memory_reply;
 
 /* Decodes into `out`, the nanopb struct of `message`, which it clears first. */
 int wire_decode(const struct message *message, const uint8_t *bytes, size_t count,

@@ -256,12 +256,46 @@ static int list_message(struct call *call)
     return 0;
 }
 
+/* An entry of the page has this key. False: it is one more than requested, so that there is
+ * a next page. */
+static bool list_begin(struct query *query, const char *run, const char *layer,
+                       uint64_t step, uint32_t attempt, uint32_t replica)
+{
+    if (query->seen++ == query->limit)
+        return false;
+    strcpy(query->last.run, run);
+    strcpy(query->last.layer, layer);
+    query->last.step = step;
+    query->last.attempt = attempt;
+    query->last.replica = replica;
+    return true;
+}
+
+static bool list_damaged(void *arg, const struct store_key *key)
+{
+    struct query *query = arg;
+    struct wire_damaged_reports damaged = {
+        .step = key->step, .attempt = key->attempt, .replica = key->replica};
+    uint8_t *space;
+
+    if (!list_begin(query, key->run, key->layer, key->step, key->attempt, key->replica))
+        return false;
+    space = reply_space(query, DAMAGED_BYTES_MAX);
+    if (!space)
+        return false;
+    strcpy(damaged.run, key->run);
+    strcpy(damaged.layer, key->layer);
+    query->count += encode_damaged_entry(&damaged, space, DAMAGED_BYTES_MAX);
+    return true;
+}
+
 static bool list_visit(void *arg, const struct trit_report *report)
 {
     struct query *query = arg;
     uint8_t *space;
 
-    if (query->seen++ == query->limit) /* one more than requested: there is a next page */
+    if (!list_begin(query, report->run, report->layer, report->step, report->attempt,
+                    report->replica))
         return false;
     space = reply_space(query, REPORT_BYTES_MAX + 16);
     if (!space)
@@ -270,11 +304,6 @@ static bool list_visit(void *arg, const struct trit_report *report)
 
     stored.has_stored = stored.stored = true;
     query->count += encode_report_entry(&stored, space, REPORT_BYTES_MAX + 16);
-    memcpy(query->last.run, report->run, sizeof(report->run));
-    memcpy(query->last.layer, report->layer, sizeof(report->layer));
-    query->last.step = report->step;
-    query->last.attempt = report->attempt;
-    query->last.replica = report->replica;
     return true;
 }
 
@@ -294,6 +323,7 @@ static void list_run(struct call_job *job)
         .limit = query->limit + 1,
         .after = list->page_token[0] ? &query->after : NULL,
         .now_unix_ns = clock_unix_ns(),
+        .passed = list->beside_damage ? list_damaged : NULL,
     };
     char token[PAGE_TOKEN_BYTES_MAX + 1];
     uint8_t *space;

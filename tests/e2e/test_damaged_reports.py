@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports that are damaged in the store are named in lists, beside all others."""
+import json
 import sqlite3
 
+import grpc
 import pytest
 
 import reference as ref
 from held import normal
 from test_web_json import ask, get
-from tritd import CALL_SECONDS, tensor_pb2
+from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
 
 STEPS = (10, 20, 30)
 
@@ -74,3 +76,51 @@ def test_a_damaged_report_itself_is_an_error(damaged):
     """No older one is given in its place."""
     error = get(damaged, "/v1/runs/r/layers/a", "http-error", 500)["error"]
     assert 'layer "a", step 30' in error["message"]
+
+
+def list_reports(daemon, **more):
+    return daemon.reports.List(report_pb2.ReportsListRequest(run="r", **more), timeout=CALL_SECONDS)
+
+
+def keys(entries):
+    return [(one.layer, one.step) for one in entries]
+
+
+@pytest.mark.parametrize("latest", [False, True])
+def test_a_client_that_does_not_ask_for_damage_is_refused(damaged, latest):
+    """It would take a shorter list for a whole one."""
+    refused(lambda: list_reports(damaged, latest_only=latest), grpc.StatusCode.DATA_LOSS, 'layer "a"')
+
+
+def test_a_client_that_asks_for_damage_is_told_of_it_beside_the_reports(damaged):
+    found = list_reports(damaged, latest_only=True, beside_damage=True)
+    assert keys(found.reports) == [("b", 30), ("c", 30)]
+    assert keys(found.damaged) == [("a", 30)] and found.damaged[0].attempt == 1
+    found = list_reports(damaged, beside_damage=True)
+    assert keys(found.damaged) == [("a", 30), ("b", 20)] and len(found.reports) == 7
+
+
+@pytest.mark.parametrize("latest", [False, True])
+def test_each_report_is_on_one_page(damaged, latest):
+    whole, seen, token = list_reports(damaged, latest_only=latest, beside_damage=True), [], ""
+    while True:
+        page = list_reports(damaged, latest_only=latest, beside_damage=True, page_size=1,
+                            page_token=token)
+        assert len(page.reports) + len(page.damaged) == 1
+        seen += keys(page.reports) + keys(page.damaged)
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == sorted(keys(whole.reports) + keys(whole.damaged))
+
+
+def test_trit_lists_reports_beside_damage_and_fails(damaged):
+    done = cli(damaged, "reports", "r", "--latest")
+    assert done.returncode == 3 and " b " in done.stdout and " a " not in done.stdout, done
+    assert 'layer "a": the report of step 30 is damaged' in done.stderr
+    done = cli(damaged, "reports", "r", "--latest", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 3 and len(found["reports"]) == 2, done
+    assert found["damaged"] == [{"run": "r", "layer": "a", "step": "30", "attempt": 1, "replica": 0}]
+    done = cli(damaged, "reports", "r", "c", "--json")
+    assert done.returncode == 0 and "damaged" not in json.loads(done.stdout), done

@@ -164,7 +164,7 @@ VECTORS = {
     "reports_get": report.ReportsGetRequest(run="r", layer="l", step=0),
     "reports_list": report.ReportsListRequest(
         run="r", layer="l", step_from=0, step_to=1 << 62, latest_only=True, waiting=True,
-        page_size=1000, page_token="r/l/7"),
+        page_size=1000, page_token="r/l/7", beside_damage=True),
     "reports_watch": report.ReportsWatchRequest(run="r", cursor="17"),
     "reports_compare": report.ReportsCompareRequest(a=LAYER, b=tensor.LayerRef(
         run="q", layer="m", step=9, attempt=2, replica=3)),
@@ -194,6 +194,10 @@ VECTORS = {
     "reports_page": report.ReportsListResponse(
         reports=[a_report(), report.LayerReport(run="r", layer="l", step=8)],
         next_page_token="r/l/8"),
+    "damaged_page": report.ReportsListResponse(
+        reports=[report.LayerReport(run="r", layer="l", step=8)], next_page_token="r/m/9",
+        damaged=[report.DamagedReports(run="r", layer="l", step=9),
+                 report.DamagedReports(run="r", layer="m", step=1 << 62, attempt=2, replica=3)]),
     "health": health.HealthCheckResponse(status=2),
     "report": a_report(),
     "layer_create": layers.LayerCreateRequest(spec=a_spec(), seed=1 << 63),

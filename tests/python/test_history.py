@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts, replicas, rewind, fork, delete and durability through the package."""
 
+import sqlite3
 import threading
 
 import numpy as np
 import pytest
 
 import trit
+from daemon import Daemon
 
 
 @pytest.fixture
@@ -217,3 +219,30 @@ def test_asyncio(daemon, filed):
             return await client.reports.delete(filed + " aio")
 
     assert asyncio.run(main()) == 1
+
+
+def test_damaged_reports_are_named_beside_the_others(tmp_path):
+    """Without a list for their keys, DataLoss is raised: a shorter list would be taken for all."""
+    weights = np.eye(4, 256, dtype=np.float32)
+    daemon = Daemon(tmp_path)
+    with trit.Client(daemon.rpc, timeout=30) as client:
+        for layer in ("a", "b"):
+            for step in (1, 2):
+                client.project(weights, layer=("r", layer, step))
+    assert daemon.stop() == 0
+    database = sqlite3.connect(tmp_path / "data" / "reports.sqlite")
+    database.execute("UPDATE reports SET digest = x'00' WHERE layer = 'a' AND step = 2")
+    database.commit()
+    database.close()
+    daemon = Daemon(tmp_path)
+    try:
+        with trit.Client(daemon.rpc, timeout=30) as client:
+            damaged = []
+            assert [one.layer for one in client.reports.latest("r", damaged=damaged)] == ["b"]
+            assert damaged == [trit.ReportKey("r", "a", 2, 1, 0)]
+            assert len(client.reports.list("r", damaged=damaged)) == 3 and len(damaged) == 2
+            for read in (client.reports.list, client.reports.latest):
+                with pytest.raises(trit.DataLoss):
+                    read("r")
+    finally:
+        assert daemon.stop() == 0

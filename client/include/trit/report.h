@@ -49,6 +49,11 @@ TRIT_API enum trit_status trit_report_get(struct trit_client *client, const char
                                           struct trit_report *report,
                                           struct trit_error *error);
 
+/* Told of reports of a layer that are damaged in the daemon's store; the last of them is at
+ * or before this step. */
+typedef void (*trit_damaged)(void *arg, const char *run, const char *layer, uint64_t step,
+                             uint32_t attempt, uint32_t replica);
+
 /* Which reports are listed. */
 struct trit_report_query {
     size_t size;
@@ -62,6 +67,11 @@ struct trit_report_query {
     uint32_t waiting; /* 1: layers whose shards have not all come, in place of reports; of
                          all attempts where that is 0, and of all replicas */
     uint32_t reserved; /* 0 */
+    /* NULL: the first report that is damaged in the daemon's store ends the list with
+     * DATA_LOSS. Otherwise it is called for each place in the list where some are, behind
+     * the reports of the same page, with the `arg` of the list. With latest_only it is the
+     * newest one of the layer, and no older report is listed in its place. */
+    trit_damaged damaged;
 };
 #define TRIT_REPORT_QUERY_INIT TRIT_INIT(trit_report_query)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generic, List, Optional, TypeVar
+from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
 
 from ._call import interrupted
 from ._native import ffi
@@ -16,6 +16,7 @@ class Visit(Generic[_Entry]):
 
     def __init__(self, read: Callable[[Any], _Entry]) -> None:
         self._entries: List[_Entry] = []
+        self.damaged: List[Tuple[str, str, int, int, int]] = []
         self._raised: Optional[BaseException] = None
         self._read = read
         self.handle = ffi.new_handle(self)
@@ -40,6 +41,15 @@ class Visit(Generic[_Entry]):
 def on_report(arg: Any, report: Any) -> Any:
     """Visits a report for libtrit."""
     return ffi.from_handle(arg)(report)
+
+
+@ffi.callback(  # type: ignore[untyped-decorator]
+    "void(void *, const char *, const char *, uint64_t, uint32_t, uint32_t)", onerror=interrupted
+)
+def on_damaged(arg: Any, run: Any, layer: Any, step: int, attempt: int, replica: int) -> None:
+    """Takes the key of a report that is damaged in the daemon's store."""
+    names = (ffi.string(run).decode(), ffi.string(layer).decode())
+    ffi.from_handle(arg).damaged.append((*names, step, attempt, replica))
 
 
 @ffi.callback(  # type: ignore[untyped-decorator]

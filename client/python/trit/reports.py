@@ -13,7 +13,7 @@ from ._handle import Handle
 from ._html import table
 from ._native import ffi, lib, new
 from ._plots import plot_report
-from ._visit import Visit, on_report
+from ._visit import Visit, on_damaged, on_report
 from ._watch import Watching
 
 __all__ = [
@@ -638,6 +638,7 @@ class Reports:
         waiting: bool = False,
         attempt: int = 0,
         replica: int = 0,
+        damaged: Optional[List[ReportKey]] = None,
         timeout: Optional[float] = None,
     ) -> List[Report]:
         """All matching reports.
@@ -652,6 +653,9 @@ class Reports:
                 replicas.
             attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
             replica: Which copy of the layers.
+            damaged: A list that gets the keys of reports that are damaged in the daemon's
+                store, beside which all others are returned. Several of a layer in a row
+                have the step of the last of them. None: they raise DataLoss.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
@@ -659,6 +663,7 @@ class Reports:
 
         Raises:
             NotFound: There is no such run, or no such layer, attempt or replica of it.
+            DataLoss: A report is damaged in the daemon's store, and `damaged` is None.
             InvalidArgument: A name or step is out of its range.
 
         Example:
@@ -687,12 +692,17 @@ class Reports:
         )
         call.fill(query.call)
         visit = Visit(report_of)
+        if damaged is not None:
+            query.damaged = on_damaged
         with self._handle as client:
             report = new("struct trit_report *")
             call.check(
                 lib.trit_report_list(client, query, report, on_report, visit.handle, call.error)
             )
-        return visit.all()
+        reports = visit.all()
+        if damaged is not None:
+            damaged += [ReportKey(*key) for key in visit.damaged]
+        return reports
 
     def latest(
         self,
@@ -701,6 +711,7 @@ class Reports:
         *,
         attempt: int = 0,
         replica: int = 0,
+        damaged: Optional[List[ReportKey]] = None,
         timeout: Optional[float] = None,
     ) -> List[Report]:
         """The newest report of each matching layer.
@@ -710,6 +721,9 @@ class Reports:
             layer: Name of the layer; "" for all.
             attempt: Attempt of the runs; 0 for each run's newest, with what it resumed from.
             replica: Which copy of the layers.
+            damaged: A list that gets the keys of newest reports that are damaged in the
+                daemon's store: no older one is returned in their place. None: they raise
+                DataLoss.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
@@ -717,6 +731,7 @@ class Reports:
 
         Raises:
             NotFound: There is no such run, or no such layer, attempt or replica of it.
+            DataLoss: A report is damaged in the daemon's store, and `damaged` is None.
             InvalidArgument: A name is too long.
 
         Example:
@@ -727,7 +742,13 @@ class Reports:
             [('fc', 20)]
         """
         return self.list(
-            run, layer, latest_only=True, attempt=attempt, replica=replica, timeout=timeout
+            run,
+            layer,
+            latest_only=True,
+            attempt=attempt,
+            replica=replica,
+            damaged=damaged,
+            timeout=timeout,
         )
 
     def compare(

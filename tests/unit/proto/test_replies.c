@@ -472,6 +472,45 @@ CASE(reports_page_encodes, "a page put together from entries and token is read b
               vector_reports_page + sizeof(vector_reports_page) - 7, 7);
 }
 
+static void take_damaged(void *arg, const struct wire_damaged_reports *damaged)
+{
+    struct assembled *message = arg;
+    uint8_t bytes[DAMAGED_BYTES_MAX];
+
+    assemble(message, bytes, encode_damaged_entry(damaged, bytes, sizeof(bytes)));
+}
+
+CASE(damaged_page,
+     "damaged reports of a page are read in order, and encoded as they were")
+{
+    struct assembled message = {0};
+    struct page page = {0};
+    char token[PAGE_TOKEN_BYTES_MAX + 1];
+    const size_t count = sizeof(vector_damaged_page);
+
+    CHECK_EQ(
+        decode_damaged_page(vector_damaged_page, count, take_damaged, &message, error),
+        0);
+    CHECK_EQ(message.count, 2 + 8 + 2 + 20);
+    CHECK_MEM(message.bytes, vector_damaged_page + count - message.count, message.count);
+    CHECK_EQ(
+        decode_reports_page(vector_damaged_page, count, page_visit, &page, token, error),
+        0);
+    CHECK_EQ(page.count, 1);
+    CHECK_STR(token, "r/m/9");
+    CHECK_EQ(decode_damaged_page(vector_damaged_page, count - 1, take_damaged, &message,
+                                 error),
+             -1);
+    struct wire_damaged_reports longest = {
+        .step = UINT64_MAX, .attempt = UINT32_MAX, .replica = UINT32_MAX};
+
+    memset(longest.run, 'r', TRIT_NAME_BYTES_MAX);
+    memset(longest.layer, 'l', TRIT_NAME_BYTES_MAX);
+    uint8_t bytes[DAMAGED_BYTES_MAX];
+
+    CHECK(encode_damaged_entry(&longest, bytes, sizeof(bytes)) > 0);
+}
+
 CASE(last_page, "the last page has no token")
 {
     char token[PAGE_TOKEN_BYTES_MAX + 1] = "before";

@@ -401,6 +401,7 @@ CASE(reports_list, "a ReportsListRequest is encoded and read back")
                                        .step_to = UINT64_C(1) << 62,
                                        .latest_only = true,
                                        .waiting = true,
+                                       .beside_damage = true,
                                        .page_size = 1000,
                                        .page_token = "r/l/7"},
                              request;
@@ -413,6 +414,7 @@ CASE(reports_list, "a ReportsListRequest is encoded and read back")
     CHECK_STR(request.run, "r");
     CHECK_STR(request.layer, "l");
     CHECK(request.has_from && request.has_to && request.latest_only && request.waiting);
+    CHECK(request.beside_damage);
     CHECK_EQ(request.step_from, 0);
     CHECK_EQ(request.step_to, UINT64_C(1) << 62);
     CHECK_EQ(request.page_size, 1000);
