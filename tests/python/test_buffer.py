@@ -112,9 +112,13 @@ def test_forward_in_a_buffer(near, address, weights, activations, monkeypatch):
             near.layers.forward(name, x, out=wrong)
 
 
-# Floats of another dtype, which would read the result's bits as other values, are refused.
-@pytest.mark.parametrize("dtype", ["float64", "float16", ">f4"])
+# Another dtype, which would read the result's bits as other values, is refused.
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float16", ">f4", ">i4", "c8", "M8[s]", "S4", "V4", "?", "bfloat16"]
+)
 def test_out_of_another_dtype(client, random, run, dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
     x = random.standard_normal((4, 256)).astype(np.float32)
     client.layers.load(run, x)
     for call, count in (

@@ -11,6 +11,8 @@ import pickle
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -223,6 +225,32 @@ def test_out_receives_the_result(client, random):
         with pytest.raises(trit.InvalidArgument) as refused:
             client.project(w, out=wrong)
         assert refused.value.field == "out"
+
+
+# `out` of Python objects is refused, whatever the encoding: their pointers would be lost.
+@pytest.mark.parametrize("encoding", ["dense", "int8"])
+def test_out_of_objects_is_refused(client, encoding):
+    w, out = np.ones((2, 128), np.float32), np.array([object() for _ in range(128)])
+    with pytest.raises(trit.InvalidArgument, match="Python objects") as refused:
+        client.project(w, encoding=encoding, out=out)
+    assert refused.value.field == "out" and all(type(one) is object for one in out)
+
+
+# Packed codes are integers or bytes: numbers of another kind have other bytes.
+@pytest.mark.parametrize("dtype", [object, "f4", "f8", "f2", "c8", "M8[s]", "S4", "bfloat16"])
+def test_codes_of_another_kind_are_refused(client, dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    codes = np.zeros(512 // np.dtype(dtype).itemsize, dtype)
+    how = {"shape": (2, 256), "scales": np.ones((2, 2), np.float32)}
+    for call in (
+        lambda: client.verify(codes, encoding="int8", **how),
+        lambda: client.unpack(codes, encoding="int8", **how),
+        lambda: client.pack(codes, source_encoding="int8", encoding="pq2_0", **how),
+    ):
+        with pytest.raises(trit.InvalidArgument, match="is not a type of packed codes") as refused:
+            call()
+        assert refused.value.field == "tensor.dtype"
 
 
 # `out` receives packed results too; it may be larger, but not smaller.
@@ -724,6 +752,100 @@ def test_interrupt_ends_a_waiting_call(mute):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+# Interrupts the nth line of a projection, for each n; leaves with 1 where a close does not end.
+STRIKES = """
+import os, pathlib, sys, threading
+import numpy as np
+import trit
+
+package, weights = str(pathlib.Path(trit.__file__).parent), np.ones((2, 128), np.float32)
+
+def struck(client, left):
+    def strike(frame, event, arg):
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(package):
+            return None
+        left -= event in ("call", "line")
+        if left < 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return strike
+
+    sys.settrace(strike)
+    try:
+        client.project(weights)
+        interrupted = None
+    except KeyboardInterrupt as raised:
+        interrupted = raised
+    sys.settrace(None)
+    return left < 0, interrupted
+
+nth = 0
+while True:
+    client = trit.Client(sys.argv[1], timeout=30)
+    was_struck, interrupted = struck(client, nth)  # the exception keeps the frames
+    assert (client.project(weights).data == weights).all()
+    closing = threading.Thread(target=client.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    if closing.is_alive():
+        print("a close after an interrupt on line", nth, "does not end", flush=True)
+        os._exit(1)
+    if not was_struck:
+        break
+    nth += 1
+assert nth > 50
+"""
+
+
+# Ctrl-C on any line of this package leaves the client usable, and its close ends.
+def test_interrupt_on_any_line(daemon):
+    done = subprocess.run(
+        [sys.executable, "-c", STRIKES, daemon.rpc], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# A close waits for the calls of other threads, and not for frames that a traceback keeps.
+def test_close_waits_for_calls_and_not_for_tracebacks(daemon, mute, monkeypatch):
+    begun, go, order = threading.Event(), threading.Event(), []
+
+    class Held:
+        def __getattr__(self, name):
+            return getattr(trit._native.lib, name)
+
+        def trit_ping(self, *arguments):
+            begun.set()
+            assert go.wait(20)
+            order.append("called")
+            return trit._native.lib.trit_ping(*arguments)
+
+    client = trit.Client(daemon.rpc)
+    monkeypatch.setattr(trit.client, "lib", Held())
+    calling = threading.Thread(target=client.ping)
+    calling.start()
+    assert begun.wait(20)
+    closing = threading.Thread(target=lambda: (client.close(), order.append("closed")))
+    closing.start()
+    closing.join(0.1)
+    go.set()
+    calling.join(20)
+    closing.join(20)
+    assert order == ["called", "closed"]
+    with pytest.raises(trit.FailedPrecondition, match="closed"):
+        client.ping()
+    monkeypatch.undo()
+
+    client = trit.Client(mute)
+    try:
+        client.ping(timeout=0.01)
+    except trit.DeadlineExceeded:
+        closing = threading.Thread(target=client.close, daemon=True)
+        closing.start()
+        closing.join(20)
+        assert not closing.is_alive()
 
 
 # Progress adds up to the tensor's bytes; a bar gets its total; an exception of the

@@ -77,13 +77,18 @@ def wrap_numpy(array: Array, dtype: Optional[DType]) -> Array:
     return array.view(ml_dtypes.bfloat16)
 
 
+def dtype_of(array: Array) -> Optional[DType]:
+    """The element type of NumPy's array; None: it is none of the daemon's."""
+    return _NUMPY.get(array.dtype.name)
+
+
 def _view_numpy(array: Array, wrap: Wrap = wrap_numpy) -> View:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
     address = array.__array_interface__["data"][0]
-    return View(_NUMPY.get(array.dtype.name), array.shape, address, array.nbytes, array, wrap)
+    return View(dtype_of(array), array.shape, address, array.nbytes, array, wrap)
 
 
 # ---- torch -------------------------------------------------------------------------------
@@ -235,6 +240,22 @@ def view_elements(array: Any, field: str) -> View:
         dtype = array.dtype if hasattr(array, "dtype") else "bytes"
         raise InvalidArgument(
             f"{field}.dtype: {dtype} is not one of f32, f16, bf16", f"{field}.dtype"
+        )
+    return view
+
+
+def view_packed(array: Any, field: str) -> View:
+    """Borrows packed codes: integers, or bytes of any kind that is not a number."""
+    view = view_of(array, field)
+    kind = view.owner.dtype
+    if isinstance(view.owner, np.ndarray):
+        packed = kind.kind in "iub" or (kind.kind == "V" and not kind.hasobject)
+    else:
+        packed = not (kind.is_floating_point or kind.is_complex)
+    if not packed or view.dtype in (DType.F32, DType.F16, DType.BF16):
+        raise InvalidArgument(
+            f"{field}.dtype: {kind} is not a type of packed codes; pass integers or bytes",
+            f"{field}.dtype",
         )
     return view
 

@@ -77,8 +77,7 @@ def _send(
     call.fill(options.call)
     given = ffi.new("struct trit_tensor *[]", tensors)
     outs = ffi.new("void *[]", [address_of(one) for one in results])
-    with handle as client:
-        status = lib.trit_project_batch(client, given, outs, len(views), options, call.error)
+    status = lib.trit_project_batch(handle.client(), given, outs, len(views), options, call.error)
     try:
         call.check(status)
     except Error as error:

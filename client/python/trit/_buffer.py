@@ -41,8 +41,7 @@ class Buffer:
     def __init__(self, handle: Handle, nbytes: int) -> None:
         self.nbytes = unsigned(nbytes, 2**63, "nbytes")
         made, error = ffi.new("struct trit_buffer **"), new("struct trit_error *")
-        with handle as client:
-            status = lib.trit_buffer_create(client, self.nbytes, made, error)
+        status = lib.trit_buffer_create(handle.client(), self.nbytes, made, error)
         if status != lib.TRIT_OK:
             raise error_of(
                 status, ffi.string(error.message).decode(), ffi.string(error.field).decode()

@@ -120,8 +120,9 @@ class LayerCalls:
         call.fill(options.call)
         result = new("struct trit_projection *")
         tensor = c_tensor(view, planned["matrix"], view.element, "tensor")
-        with self._client._handle as client:
-            status = lib.trit_project(client, tensor, options, result, call.error)
+        status = lib.trit_project(
+            self._client._handle.client(), tensor, options, result, call.error
+        )
         call.check(status)
         del names
         scales = None
@@ -160,8 +161,7 @@ class LayerCalls:
         call.fill(options.call)
         result = new("struct trit_projection *")
         tensor = c_tensor(view, planned["matrix"], view.dtype or 0, "tensor")
-        with self._client._handle as client:
-            status = lib.trit_pack(client, tensor, options, result, call.error)
+        status = lib.trit_pack(self._client._handle.client(), tensor, options, result, call.error)
         call.check(status)
         data = take(result.data, result.data_bytes)
         if result.scales == ffi.NULL:
@@ -190,8 +190,11 @@ class LayerCalls:
         call.fill(options.call)
         data, count = ffi.new("void **"), ffi.new("uint64_t *")
         tensor = c_tensor(view, planned["matrix"], view.dtype or 0, "tensor")
-        with self._client._handle as client:
-            call.check(lib.trit_unpack(client, tensor, options, data, count, call.error))
+        call.check(
+            lib.trit_unpack(
+                self._client._handle.client(), tensor, options, data, count, call.error
+            )
+        )
         return take(data[0], count[0])
 
     def verify(
@@ -230,8 +233,9 @@ class LayerCalls:
         element = 0 if view.dtype is None else view.dtype
         tensor = c_tensor(view, step["matrix"], element, "tensor")
         report = new("struct trit_report *")
-        with self._client._handle as client:
-            status = lib.trit_verify(client, tensor, options, report, call.error)
+        status = lib.trit_verify(
+            self._client._handle.client(), tensor, options, report, call.error
+        )
         check_raised(view, reference)
         call.check(status)
         del borrowed

@@ -64,8 +64,9 @@ def run_plan(
     )
     names = run.fill(options.layer, "")
     call.fill(options.call)
-    with client._handle as handle:
-        status = lib.trit_plan_run(plan.c, handle, source.c, output.c, options, call.error)
+    status = lib.trit_plan_run(
+        plan.c, client._handle.client(), source.c, output.c, options, call.error
+    )
     del names
     if reports.raised is not None:
         raise reports.raised

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import weakref
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
 from ._call import timeout_ms
@@ -72,9 +73,11 @@ class Handle:
         _handles.add(self)
 
     def _forked(self) -> None:
-        self._changed = threading.Condition()
-        self._running = 0
-        self._client = ffi.NULL
+        self._lock = threading.RLock()  # garbage of the thread that holds it may free a buffer
+        self._pointer = ffi.NULL  # for `trit_close`
+        self._lent: Any = None  # the same pointer, for calls
+        self._calls: Callable[[], Any] = lambda: None  # a weak reference to `_lent`
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def _connect(self) -> None:
         client, error = ffi.new("struct trit_client **"), new("struct trit_error *")
@@ -83,25 +86,28 @@ class Handle:
             raise error_of(
                 status, ffi.string(error.message).decode(), ffi.string(error.field).decode()
             )
-        self._client = client[0]
+        self._pointer = client[0]
+        self._lent = ffi.cast("struct trit_client *", client[0])
 
-    def __enter__(self) -> Any:
-        with self._changed:
+    def client(self) -> Any:
+        """The `struct trit_client *`, to be written as an argument of the call that gets it.
+
+        `close` waits while anything refers to it. An argument's reference goes with the call,
+        also where a Ctrl-C is raised; one of a variable would stay in the traceback.
+        """
+        return self._lent or self._connected()
+
+    def _connected(self) -> Any:
+        with self._lock:
             if not self._open:
                 raise FailedPrecondition("the client is closed")
-            if self._client == ffi.NULL:
+            if self._lent is None:
                 self._connect()
-            self._running += 1
-            return self._client
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
+            return self._lent
 
     def free_buffer(self, buffer: Any) -> None:
         """Frees a `struct trit_buffer *` of this client, which may be closed."""
-        with self._changed:
+        with self._lock:
             lib.trit_buffer_free(buffer)
 
     def close(self) -> None:
@@ -111,13 +117,17 @@ class Handle:
             watch.abandon()
         for watch in watches:
             watch.close()
-        with self._changed:
+        with self._lock:
             self._open = False
             self.memory = Reused()
-            while self._running:
-                self._changed.wait()
-            lib.trit_close(self._client)
-            self._client = ffi.NULL
+            if self._lent is not None:
+                self._calls = weakref.ref(self._lent, self._ended.put)
+                self._lent = None
+        while self._calls() is not None:
+            self._ended.put(self._ended.get())  # another `close` may wait too
+        with self._lock:
+            pointer, self._pointer = self._pointer, ffi.NULL
+            lib.trit_close(pointer)
 
 
 _handles: weakref.WeakSet[Handle] = weakref.WeakSet()

@@ -26,7 +26,7 @@ _Progress = TypeVar("_Progress")
 class JobStream(Generic[_Progress]):
     """One call that streams the progress of a job.
 
-    `begin(client, call, progress, visit, arg)` makes the call and returns its status. `read`
+    `begin(handle, call, progress, visit, arg)` makes the call and returns its status. `read`
     makes what the iterator gives from a `struct trit_job_progress`. `borrowed` outlives the
     call.
     """
@@ -34,7 +34,7 @@ class JobStream(Generic[_Progress]):
     def __init__(
         self,
         handle: Handle,
-        begin: Callable[[Any, Call, Any, Any, Any], int],
+        begin: Callable[[Handle, Call, Any, Any, Any], int],
         read: Callable[[Any], _Progress],
         timeout: Optional[float],
         borrowed: Optional[List[Any]] = None,
@@ -61,9 +61,8 @@ class JobStream(Generic[_Progress]):
     def _run(self) -> None:
         raised: Optional[BaseException] = None
         try:
-            with self._client as client:
-                call, progress = self._call, new("struct trit_job_progress *")
-                call.check(self._begin(client, call, progress, _on_progress, self._handle))
+            call, progress = self._call, new("struct trit_job_progress *")
+            call.check(self._begin(self._client, call, progress, _on_progress, self._handle))
         except Error as error:
             field = error.field.replace("request.", "").replace("options.", "")
             raised = type(error)(error.message, field)

@@ -7,7 +7,7 @@ import enum
 from typing import Any, Optional, Sequence
 
 from ._arguments import given, member, shape_of, unsigned
-from ._arrays import View, view_elements, view_of
+from ._arrays import View, view_elements, view_of, view_packed
 from ._native import ffi
 from ._tensors import c_tensor
 from .errors import InvalidArgument
@@ -77,14 +77,14 @@ class Packed:
                 projection.group_size,
             )
         self.group_size = c_group_size(group_size, self.encoding)
+        self.scales = None if scales is None else view_of(scales, "scales")
         dense = self.encoding == Encoding.DENSE
-        self.view = view_elements(data, "tensor") if dense else view_of(data, "tensor")
+        self.view = view_elements(data, "tensor") if dense else view_packed(data, "tensor")
         if shape is None and self.encoding not in (Encoding.DENSE, Encoding.INT8):
             raise InvalidArgument(
                 "shape: packed bytes need the shape of the dense tensor", "shape"
             )
         self.shape = tuple(self.view.shape if shape is None else shape)
-        self.scales = None if scales is None else view_of(scales, "scales")
         if dense:
             dtype = self.view.element
         else:

@@ -8,7 +8,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from ._arguments import wrong_type
-from ._arrays import STORAGE, Array, View, check_mask
+from ._arrays import STORAGE, Array, View, check_mask, dtype_of
 from ._native import ffi
 from ._tensors import shaped, shaped_scales, take
 from .errors import InvalidArgument
@@ -72,6 +72,10 @@ def writable(out: Any, view: View) -> Array:
     check_mask(out, "out")
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise InvalidArgument("out: must be a writable contiguous array", "out")
+    if out.dtype.hasobject:
+        raise InvalidArgument(
+            f"out: is {out.dtype}, whose Python objects a result would overwrite", "out"
+        )
     begin = out.__array_interface__["data"][0]
     if begin < view.address + view.nbytes and view.address < begin + out.nbytes:
         # A stream may have to be sent again when part of its result has arrived.
@@ -80,9 +84,10 @@ def writable(out: Any, view: View) -> Array:
 
 
 def writable_elements(out: Any, view: View) -> Array:
-    """`writable`, for elements of the tensor's dtype: other floats would have other values."""
+    """`writable`, for elements of the tensor's dtype: another dtype would have other values."""
     array = writable(out, view)
-    if array.dtype.kind == "f" and array.dtype != STORAGE[view.element]:
+    own = dtype_of(array) == view.element or array.dtype.kind in "iu"
+    if not own or not array.dtype.isnative:
         raise InvalidArgument(
             f"out: is {array.dtype}, but the result is {view.element.name.lower()}", "out"
         )

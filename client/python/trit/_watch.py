@@ -62,12 +62,11 @@ class Watching:
     def _watch(self) -> None:
         call, report = Call(self._timeout), new("struct trit_report *")
         call.fill(self._options.call)
-        with self._client as client:
-            call.check(
-                lib.trit_reports_watch(
-                    client, self._options, report, _on_filed, self._handle, call.error
-                )
+        call.check(
+            lib.trit_reports_watch(
+                self._client.client(), self._options, report, _on_filed, self._handle, call.error
             )
+        )
 
     def _put(self, item: Any) -> None:
         while not self._closed.is_set():

@@ -383,9 +383,11 @@ class Checkpoints:
             },
         )
 
-        def begin(client: Any, call: Call, progress: Any, visit: Any, arg: Any) -> int:
+        def begin(handle: Handle, call: Call, progress: Any, visit: Any, arg: Any) -> int:
             call.fill(request.call)
-            status: int = lib.trit_job_run(client, request, progress, visit, arg, call.error)
+            status: int = lib.trit_job_run(
+                handle.client(), request, progress, visit, arg, call.error
+            )
             return status
 
         borrowed += [paths, c, members]  # until the call has ended
@@ -1026,10 +1028,11 @@ class Checkpoints:
         options, job = new("struct trit_call_options *"), new("struct trit_job *")
         call.fill(options)
         visit = Visit(_info_of)
-        with self._client as client:
-            status = lib.trit_job_list(client, options, job, _on_job, visit.handle, call.error)
-            jobs = visit.all()
-            call.check(status)
+        status = lib.trit_job_list(
+            self._client.client(), options, job, _on_job, visit.handle, call.error
+        )
+        jobs = visit.all()
+        call.check(status)
         return jobs
 
     def attach(self, job: str, *, timeout: Optional[float] = None) -> Job[Any]:
@@ -1059,10 +1062,10 @@ class Checkpoints:
         name = c_text(job, "job")
         options = new("struct trit_call_options *")
 
-        def begin(client: Any, call: Call, progress: Any, visit: Any, arg: Any) -> int:
+        def begin(handle: Handle, call: Call, progress: Any, visit: Any, arg: Any) -> int:
             call.fill(options)
             status: int = lib.trit_job_attach(
-                client, name, options, progress, visit, arg, call.error
+                handle.client(), name, options, progress, visit, arg, call.error
             )
             return status
 
@@ -1086,5 +1089,4 @@ class Checkpoints:
         call, options = Call(timeout), new("struct trit_call_options *")
         call.fill(options)
         name = c_text(job, "job")
-        with self._client as client:
-            call.check(lib.trit_job_cancel(client, name, options, call.error))
+        call.check(lib.trit_job_cancel(self._client.client(), name, options, call.error))

@@ -222,8 +222,7 @@ class Client:
         options, serving = new("struct trit_call_options *"), ffi.new("bool *")
         call.fill(options)
         name = c_text(service, "service")
-        with self._handle as client:
-            call.check(lib.trit_ping(client, name, options, serving, call.error))
+        call.check(lib.trit_ping(self._handle.client(), name, options, serving, call.error))
         return bool(serving[0])
 
     def project(
@@ -306,8 +305,7 @@ class Client:
             options.out, options.out_bytes = address_of(data), data.nbytes
         result = new("struct trit_projection *")
         borrowed = c_tensor(view, view.shape, view.element, "tensor")
-        with self._handle as client:
-            call.check(lib.trit_project(client, borrowed, options, result, call.error))
+        call.check(lib.trit_project(self._handle.client(), borrowed, options, result, call.error))
         del names
         if kind == Encoding.DENSE and out is None:
             data = view.wrap(data, view.dtype)
@@ -458,8 +456,9 @@ class Client:
             options.reference = latents
             borrowed += [view, latents]
         report = new("struct trit_report *")
-        with self._handle as client:
-            call.check(lib.trit_verify(client, packed.tensor, options, report, call.error))
+        call.check(
+            lib.trit_verify(self._handle.client(), packed.tensor, options, report, call.error)
+        )
         del borrowed
         return report_of(report)
 
@@ -538,8 +537,9 @@ class Client:
         names = fill_filing(options, layer, attempt, replica, shard, durability)
         call.fill(options.call)
         result = new("struct trit_projection *")
-        with self._handle as client:
-            call.check(lib.trit_pack(client, source.tensor, options, result, call.error))
+        call.check(
+            lib.trit_pack(self._handle.client(), source.tensor, options, result, call.error)
+        )
         del names
         return projection_of(
             result,
@@ -596,8 +596,9 @@ class Client:
         source.fill(options)
         call.fill(options.call)
         data, count = ffi.new("void **"), ffi.new("uint64_t *")
-        with self._handle as client:
-            call.check(lib.trit_unpack(client, source.tensor, options, data, count, call.error))
+        call.check(
+            lib.trit_unpack(self._handle.client(), source.tensor, options, data, count, call.error)
+        )
         dense = take(data[0], count[0]).view(STORAGE[kind]).reshape(source.shape)
         return source.view.wrap(dense, kind)
 
@@ -634,8 +635,11 @@ class Client:
         call.fill(options)
         grad = np.empty(view.shape, STORAGE[view.element])
         borrowed = c_tensor(view, view.shape, view.element, "grad_ternary")
-        with self._handle as client:
-            call.check(lib.trit_backward(client, borrowed, options, address_of(grad), call.error))
+        call.check(
+            lib.trit_backward(
+                self._handle.client(), borrowed, options, address_of(grad), call.error
+            )
+        )
         return view.wrap(grad, view.dtype)
 
 

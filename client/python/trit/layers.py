@@ -135,8 +135,9 @@ class Layers:
         spec = c_spec(name, kind, in_features, out_features, bias, group_size, keep_latents)
         call.fill(options)
         number = unsigned(seed, 2**64, "seed")
-        with self._handle as client:
-            call.check(lib.trit_layer_create(client, spec, number, options, result, call.error))
+        call.check(
+            lib.trit_layer_create(self._handle.client(), spec, number, options, result, call.error)
+        )
         return spec_of(result)
 
     def load(
@@ -194,12 +195,11 @@ class Layers:
         keeps = flag(reload, "reload")
         spec = c_spec(name, kind, columns, rows, bias is not None, group_size, keep_latents)
         call.fill(options)
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_load(
-                    client, spec, borrowed, borrowed_bias, options, result, call.error
-                )
+        call.check(
+            lib.trit_layer_load(
+                self._handle.client(), spec, borrowed, borrowed_bias, options, result, call.error
             )
+        )
         self._kept.pop(name, None)
         if keeps:
             bias_copy = None if bias_view is None else copied(bias_view)
@@ -317,10 +317,11 @@ class Layers:
             options.out_bytes = out.nbytes
         result = new("struct trit_forward *")
         layer = c_text(name, "name")
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_forward(client, layer, borrowed, options, result, call.error)
+        call.check(
+            lib.trit_layer_forward(
+                self._handle.client(), layer, borrowed, options, result, call.error
             )
+        )
         if out is not None and result.y.bytes != out.nbytes:
             raise InvalidArgument(f"out: {out.nbytes} bytes, but y has {result.y.bytes}", "out")
         return view, result
@@ -366,12 +367,11 @@ class Layers:
         options, result = new("struct trit_call_options *"), new("struct trit_gradients *")
         call.fill(options)
         layer = c_text(name, "name")
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_backward(
-                    client, layer, borrowed, borrowed_grad, options, result, call.error
-                )
+        call.check(
+            lib.trit_layer_backward(
+                self._handle.client(), layer, borrowed, borrowed_grad, options, result, call.error
             )
+        )
         return Gradients(
             array_of(result.input, view.wrap),
             array_of(result.weight, grad_view.wrap),
@@ -411,12 +411,11 @@ class Layers:
         options, result = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         layer, borrowed = c_text(name, "name"), ffi.from_buffer("uint32_t[]", flat)
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_embed(
-                    client, layer, borrowed, flat.size, options, result, call.error
-                )
+        call.check(
+            lib.trit_layer_embed(
+                self._handle.client(), layer, borrowed, flat.size, options, result, call.error
             )
+        )
         return array_of(
             result,
             lambda rows, dtype: wrap(rows.reshape(*numbers.shape, rows.shape[-1]), dtype),
@@ -457,10 +456,11 @@ class Layers:
         options, result = new("struct trit_call_options *"), new("struct trit_array *")
         call.fill(options)
         layer = c_text(name, "name")
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_as_linear(client, layer, borrowed, options, result, call.error)
+        call.check(
+            lib.trit_layer_as_linear(
+                self._handle.client(), layer, borrowed, options, result, call.error
             )
+        )
         return array_of(result, view.wrap)
 
     @_reloading
@@ -510,8 +510,7 @@ class Layers:
         call.fill(options.call)
         result = new("struct trit_layer *")
         layer = c_text(name, "name")
-        with self._handle as client:
-            call.check(lib.trit_layer_get(client, layer, options, result, call.error))
+        call.check(lib.trit_layer_get(self._handle.client(), layer, options, result, call.error))
         kind, scales = Encoding(result.encoding), None
         if result.scales != ffi.NULL:
             raw = take(result.scales, result.scale_bytes)
@@ -550,18 +549,17 @@ class Layers:
         call.fill(options)
         visit = Visit(spec_of)
         start = c_text(prefix, "prefix")
-        with self._handle as client:
-            call.check(
-                lib.trit_layer_list(
-                    client,
-                    start,
-                    options,
-                    new("struct trit_layer_spec *"),
-                    on_layer_spec,
-                    visit.handle,
-                    call.error,
-                )
+        call.check(
+            lib.trit_layer_list(
+                self._handle.client(),
+                start,
+                options,
+                new("struct trit_layer_spec *"),
+                on_layer_spec,
+                visit.handle,
+                call.error,
             )
+        )
         return visit.all()
 
     def delete(self, name: str, *, timeout: Optional[float] = None) -> None:
@@ -582,9 +580,8 @@ class Layers:
         options = new("struct trit_call_options *")
         call.fill(options)
         layer = c_text(name, "name")
-        with self._handle as client:
-            self._kept.pop(name, None)
-            call.check(lib.trit_layer_delete(client, layer, options, call.error))
+        self._kept.pop(name, None)
+        call.check(lib.trit_layer_delete(self._handle.client(), layer, options, call.error))
 
     def verify(
         self,
@@ -625,9 +622,10 @@ class Layers:
         )
         call.fill(options.call)
         visit = Visit(report_of)
-        with self._handle as client:
-            report = new("struct trit_report *")
-            call.check(
-                lib.trit_layer_verify(client, options, report, on_report, visit.handle, call.error)
+        report = new("struct trit_report *")
+        call.check(
+            lib.trit_layer_verify(
+                self._handle.client(), options, report, on_report, visit.handle, call.error
             )
+        )
         return {report.layer: report for report in visit.all()}

@@ -623,8 +623,7 @@ class Reports:
             },
         )
         report = new("struct trit_report *")
-        with self._handle as client:
-            call.check(lib.trit_reports_get(client, key, options, report, call.error))
+        call.check(lib.trit_reports_get(self._handle.client(), key, options, report, call.error))
         return report_of(report)
 
     def list(
@@ -694,11 +693,12 @@ class Reports:
         visit = Visit(report_of)
         if damaged is not None:
             query.damaged = on_damaged
-        with self._handle as client:
-            report = new("struct trit_report *")
-            call.check(
-                lib.trit_report_list(client, query, report, on_report, visit.handle, call.error)
+        report = new("struct trit_report *")
+        call.check(
+            lib.trit_report_list(
+                self._handle.client(), query, report, on_report, visit.handle, call.error
             )
+        )
         reports = visit.all()
         if damaged is not None:
             damaged += [ReportKey(*key) for key in visit.damaged]
@@ -780,10 +780,11 @@ class Reports:
         options = new("struct trit_call_options *")
         call.fill(options)
         left, right = _ref_of(a, "a"), _ref_of(b, "b")
-        with self._handle as client:
-            call.check(
-                lib.trit_reports_compare(client, left[0], right[0], options, found, call.error)
+        call.check(
+            lib.trit_reports_compare(
+                self._handle.client(), left[0], right[0], options, found, call.error
             )
+        )
         return Comparison(
             bool(found.equal),
             found.elements,
@@ -865,8 +866,11 @@ class Reports:
         options = new("struct trit_call_options *")
         call.fill(options)
         name, last = c_text(run, "run"), unsigned(step, 2**63, "step")
-        with self._handle as client:
-            call.check(lib.trit_reports_rewind(client, name, last, options, attempt, call.error))
+        call.check(
+            lib.trit_reports_rewind(
+                self._handle.client(), name, last, options, attempt, call.error
+            )
+        )
         return int(attempt[0])
 
     def fork(self, run: str, step: int, new_run: str, *, timeout: Optional[float] = None) -> int:
@@ -901,12 +905,11 @@ class Reports:
         call.fill(options)
         names = c_text(run, "run"), c_text(new_run, "new_run")
         last = unsigned(step, 2**63, "step")
-        with self._handle as client:
-            call.check(
-                lib.trit_reports_fork(
-                    client, names[0], last, names[1], options, reports, call.error
-                )
+        call.check(
+            lib.trit_reports_fork(
+                self._handle.client(), names[0], last, names[1], options, reports, call.error
             )
+        )
         return int(reports[0])
 
     def delete(
@@ -956,6 +959,7 @@ class Reports:
                 "step_to": unsigned(0 if to_step is None else to_step, 2**63, "to_step"),
             },
         )
-        with self._handle as client:
-            call.check(lib.trit_reports_delete(client, given, options, reports, call.error))
+        call.check(
+            lib.trit_reports_delete(self._handle.client(), given, options, reports, call.error)
+        )
         return int(reports[0])
