@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -94,12 +95,21 @@ static int map(struct trit_buffer *buffer, bool possible)
     return bytes == MAP_FAILED ? -1 : 0;
 }
 
+/* Whether the system could ever hold so many bytes. It gives a file in memory page by page
+ * until it must end a process; only ordinary memory does it refuse in time. */
+static bool fits_memory(uint64_t bytes)
+{
+    struct sysinfo info;
+
+    return sysinfo(&info) < 0 || bytes / info.mem_unit <= info.totalram + info.totalswap;
+}
+
 struct trit_buffer *buffer_new(struct buffers *buffers, uint64_t bytes)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     struct trit_buffer *buffer = NULL;
 
-    if (bytes <= INT64_MAX - page)
+    if (bytes <= INT64_MAX - page && fits_memory(bytes))
         buffer = calloc(1, sizeof(*buffer));
     if (!buffer)
         return NULL;

@@ -123,6 +123,24 @@ CASE(arguments,
     buffers_fini(&client.buffers);
 }
 
+CASE(too_large, "a buffer larger than the machine's memory is refused before any of it is taken")
+{
+    struct memory_server server;
+    struct trit_client client;
+    struct trit_buffer *buffer = NULL;
+    struct trit_error error = TRIT_ERROR_INIT;
+
+    memory_server_start(&server, TRIT_OK);
+    client_start(&client, &server);
+    for (uint32_t bits = 44; bits < 64; bits++) {
+        CHECK_EQ(trit_buffer_create(&client, UINT64_C(1) << bits, &buffer, &error),
+                 TRIT_RESOURCE_EXHAUSTED);
+        CHECK(!buffer && strstr(error.message, "out of memory for a buffer of"));
+    }
+    buffers_fini(&client.buffers);
+    memory_server_stop(&server);
+}
+
 CASE(restarted,
      "after a restart of the daemon a buffer is registered again when it is used")
 {
