@@ -239,8 +239,10 @@ static int take_part(struct batch *batch, size_t i, const struct trit_tensor *gi
         return fail_field(failure, TRIT_INVALID_ARGUMENT, name,
                           "%s, but the first tensor is %s; make a call for each type",
                           dtype_name(tensor.dtype), dtype_name(joined->dtype));
-    if (!out)
-        return fail_null(failure, "outs");
+    if (!out) {
+        snprintf(name, sizeof(name), "outs[%zu]", i);
+        return fail_null(failure, name);
+    }
     joined->dtype = tensor.dtype;
     part->data = tensor.data;
     part->out = out;

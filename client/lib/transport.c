@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,11 +104,30 @@ const char *transport_ended(const struct transport *transport)
     return NULL;
 }
 
+enum { GOAWAY = 7, TYPE_AT = 3, TEXT_AT = 17 };
+
+/* NULL where the first bytes can be a frame of HTTP/2. */
+static const char *other_protocol(const uint8_t *bytes, size_t count)
+{
+    static const char http1[] = "HTTP/";
+
+    if (count >= sizeof(http1) - 1 && memcmp(bytes, http1, sizeof(http1) - 1) == 0)
+        return "it speaks HTTP/1, not gRPC; tritd's pages (--http) have another address "
+               "than its gRPC (--listen)";
+    if (count > TYPE_AT && bytes[TYPE_AT] >= ' ') /* no frame has such a type */
+        return "it does not speak HTTP/2, which gRPC needs";
+    return NULL;
+}
+
 bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BYTES])
 {
-    enum { GOAWAY = 7, TYPE_AT = 3, TEXT_AT = 17 };
+    const char *other = other_protocol(bytes, count);
     size_t text = count > TEXT_AT ? count - TEXT_AT : 0;
 
+    if (other) {
+        snprintf(why, TLS_WORDS_BYTES, "%s", other);
+        return true;
+    }
     if (text == 0 || bytes[TYPE_AT] != GOAWAY)
         return false;
     if (text >= TLS_WORDS_BYTES)

@@ -48,8 +48,8 @@ size_t transport_take(struct transport *transport, const uint8_t **bytes);
 /* NULL, or why the peer's input has ended, in plain words. */
 const char *transport_ended(const struct transport *transport);
 
-/* Whether a daemon's first bytes are a GOAWAY in place of SETTINGS, as from a port that
- * speaks TLS to a client without; then writes its reason. */
+/* Whether a peer's first bytes are a GOAWAY in place of SETTINGS, as from a port that speaks
+ * TLS to a client without, or are those of another protocol; then writes the reason. */
 bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BYTES]);
 
 /* Sends what the queue has, as far as the socket takes it. */

@@ -178,6 +178,13 @@ def test_lifetime(address, weights):
 def test_arguments(near):
     buffer = near.buffer(64)
     assert buffer.array((), "float64").shape == ()
+    assert buffer.array(np.int64(4)).shape == (4,) and buffer.array(0).shape == (0,)
+    for shape in (None, 4.0, "4", (2.0,)):
+        with pytest.raises(trit.InvalidType, match="shape: must be"):
+            buffer.array(shape)
+    for dtype in (object, "V0", [("a", "O")]):
+        with pytest.raises(trit.InvalidArgument, match="dtype: .* is not a type of bytes"):
+            buffer.array(1, dtype)
     for shape, offset, field in (((17,), 0, "shape"), ((1,), 61, "shape"), ((-1,), 0, "shape")):
         with pytest.raises(trit.InvalidArgument) as refused:
             buffer.array(shape, "float32", offset)
@@ -187,6 +194,15 @@ def test_arguments(near):
             near.buffer(size)
     with pytest.raises(TypeError):
         near.buffer("64")
+
+
+# A tensor may have no elements, and lie anywhere in the buffer.
+def test_tensors_of_any_size(near):
+    pytest.importorskip("torch")
+    buffer = near.buffer(64)
+    assert buffer.tensor((0, 4)).shape == (0, 4) and buffer.tensor(4, offset=48).shape == (4,)
+    with pytest.raises(trit.InvalidArgument, match="shape"):
+        buffer.tensor(4, offset=52)
 
 
 # After a restart of the daemon a buffer that it knew is known again at its first use.

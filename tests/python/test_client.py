@@ -532,6 +532,28 @@ def test_unreachable_daemon_is_unavailable():
         client.ping()
 
 
+# A port of another protocol is told by its first bytes: the daemon's pages, and text of any kind.
+def test_a_port_of_another_protocol_is_named(daemon):
+    with trit.Client(daemon.http, timeout=20) as client:
+        with pytest.raises(trit.Unavailable, match="HTTP/1, not gRPC.*--http.*--listen"):
+            client.ping()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                while connection.recv(65536):
+                    pass
+
+        serving = threading.Thread(target=greet)
+        serving.start()
+        with trit.Client("127.0.0.1:%d" % listener.getsockname()[1], timeout=20) as client:
+            with pytest.raises(trit.Unavailable, match="it does not speak HTTP/2"):
+                client.ping()
+        serving.join()
+
+
 def test_an_invalid_address_is_refused():
     for address in ("", "unix:", "[::1", "a\0b:1"):
         with pytest.raises(trit.InvalidArgument) as refused:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
 
-from ._arguments import unsigned
+from ._arguments import shape_of, unsigned
 from ._arrays import Array
 from ._handle import Handle
 from ._native import ffi, lib, new
@@ -71,9 +72,10 @@ class Buffer:
         return bool(lib.trit_buffer_is_shared(self._buffer))
 
     def _part(self, shape: Shape, itemsize: int, offset: int) -> Tuple[Tuple[int, ...], int]:
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        sizes = (shape,) if isinstance(shape, numbers.Integral) else shape
+        sizes = shape_of(sizes, "shape")
         begin = unsigned(offset, 2**63, "offset")
-        count = math.prod(unsigned(size, 2**63, "shape") for size in sizes)
+        count = math.prod(sizes)
         if begin + count * itemsize > self.nbytes:
             raise InvalidArgument(
                 f"shape: {count * itemsize} bytes from {begin} on, but the buffer has "
@@ -105,6 +107,8 @@ class Buffer:
             True
         """
         kind = np.dtype(dtype)
+        if kind.hasobject or kind.itemsize == 0:
+            raise InvalidArgument(f"dtype: {kind} is not a type of bytes in memory", "dtype")
         sizes, count = self._part(shape, kind.itemsize, offset)
         return np.frombuffer(self._memory, kind, count, offset).reshape(sizes)
 
@@ -131,5 +135,7 @@ class Buffer:
 
         kind = torch.float32 if dtype is None else dtype
         sizes, count = self._part(shape, torch.empty(0, dtype=kind).element_size(), offset)
+        if count == 0:  # which frombuffer refuses
+            return torch.empty(sizes, dtype=kind)
         flat = torch.frombuffer(self._memory, dtype=kind, count=count, offset=offset)
         return flat.reshape(sizes)

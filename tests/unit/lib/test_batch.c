@@ -193,6 +193,11 @@ CASE(refusals, "tensors of several types, empty ones and NULL are refused by nam
             "bf16, but the first tensor is f32");
     f.tensors[1].shape[1] = 0;
     refused(&f, project(&f), TRIT_INVALID_ARGUMENT, "tensors[1].shape", "empty");
+    const struct trit_tensor *two[] = {&f.tensors[0], &f.tensors[0]};
+    void *outs[] = {f.made, NULL};
+
+    refused(&f, trit_project_batch(f.client, two, outs, 2, NULL, &f.error),
+            TRIT_INVALID_ARGUMENT, "outs[1]", "NULL");
     f.tensors[0].data = NULL;
     refused(&f, project(&f), TRIT_INVALID_ARGUMENT, "tensors[0].data", "NULL");
     CHECK_EQ(trit_project_batch(f.client, NULL, NULL, 0, NULL, &f.error), TRIT_OK);

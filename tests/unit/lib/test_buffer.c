@@ -123,7 +123,8 @@ CASE(arguments,
     buffers_fini(&client.buffers);
 }
 
-CASE(too_large, "a buffer larger than the machine's memory is refused before any of it is taken")
+CASE(too_large,
+     "a buffer larger than the machine's memory is refused before any of it is taken")
 {
     struct memory_server server;
     struct trit_client client;
