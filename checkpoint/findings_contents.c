@@ -239,9 +239,8 @@ static int add_missing(void *arg, const char *name)
     if (!table_find(missing->claim->table, name) &&
         !(missing->latents && table_find(missing->latents->table, name)) &&
         selection_of(missing->options, name) != SELECTION_EXCLUDED)
-        finding_set_hint(
-            findings_add(missing->findings, TRIT_FINDING_MISSING_LAYER, name, NULL),
-            "the file's record names it, but the file lacks it");
+        findings_add_lack(missing->findings, TRIT_FINDING_MISSING_LAYER, name, NULL,
+                          "the file's record names it, but the file lacks it");
     return 0;
 }
 

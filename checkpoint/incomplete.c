@@ -31,8 +31,8 @@ static bool is_short(const struct file_findings *findings)
     return false;
 }
 
-static void add(struct file_findings *findings, enum trit_finding_kind kind,
-                const char *layer, const char *tensor, const char *hint)
+void findings_add_lack(struct file_findings *findings, enum trit_finding_kind kind,
+                       const char *layer, const char *tensor, const char *hint)
 {
     const bool elsewhere = is_part(findings);
     struct trit_finding *added = findings_add(findings, kind, layer, tensor);
@@ -59,9 +59,9 @@ void findings_add_without_scales(struct file_findings *findings,
     scales_name(claim->items[index].terms.encoding, layer, name);
     if (biases)
         biases_name(layer, name);
-    add(findings, TRIT_FINDING_MISSING_TENSOR, layer, name,
-        biases ? "the biases of the layer are not in the file"
-               : "the scales of the layer are not in the file");
+    findings_add_lack(findings, TRIT_FINDING_MISSING_TENSOR, layer, name,
+                      biases ? "the biases of the layer are not in the file"
+                             : "the scales of the layer are not in the file");
 }
 
 bool findings_add_mlx_without_scales(struct file_findings *findings,
@@ -78,7 +78,8 @@ bool findings_add_mlx_without_scales(struct file_findings *findings,
     scales_name(TRIT_ENCODING_MLX_2BIT, entry->name, name);
     if (table_find(claim->table, name))
         return false;
-    add(findings, TRIT_FINDING_MISSING_TENSOR, entry->name, name,
+    findings_add_lack(
+        findings, TRIT_FINDING_MISSING_TENSOR, entry->name, name,
         "config.json says that MLX packed the layer, but its scales are not in the file");
     return true;
 }
@@ -109,7 +110,7 @@ bool findings_add_without_weight(struct file_findings *findings,
         selection_of(options, entry->name) == SELECTION_EXCLUDED ||
         selection_of(options, weight) == SELECTION_EXCLUDED)
         return true;
-    add(findings, TRIT_FINDING_MISSING_LAYER, weight, NULL,
-        "its scales are in the file, but the weight is not");
+    findings_add_lack(findings, TRIT_FINDING_MISSING_LAYER, weight, NULL,
+                      "its scales are in the file, but the weight is not");
     return true;
 }

@@ -6,6 +6,11 @@
 
 #include "checkpoint/findings.h"
 
+/* Adds a finding about something that the file lacks. In one shard of several, of which the others
+ * were not read (findings about shards come first), it is undecided, with a hint at them. */
+void findings_add_lack(struct file_findings *findings, enum trit_finding_kind kind,
+                       const char *layer, const char *tensor, const char *hint);
+
 /* Of a layer that is not complete (content_is_complete): its scales or biases are missing. */
 void findings_add_without_scales(struct file_findings *findings,
                                  const struct contents *claim, size_t index);

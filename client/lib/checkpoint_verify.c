@@ -103,6 +103,7 @@ static int verification_read(struct trit_verification *v,
                         &terms, v->table, &v->record, failure) < 0)
         return -1;
     v->claim.nameless = checkpoint_is_nameless(claim);
+    v->has_config = rules->config != NULL;
     v->reciprocal = !v->record.layers && config_has_reciprocals(rules->config);
     if (latents && compare_contents(v, rules, &of_latents, latents, failure) < 0)
         return -1;

@@ -33,6 +33,7 @@ struct trit_verification {
     struct match match;
     struct step *steps; /* one for each tensor of the claim */
     bool allow_dead;
+    bool has_config;   /* the claim's layers are read with a config.json */
     bool reciprocal;   /* config.json declares the claim's scales to be 1 / mean |w| */
     size_t reports;    /* bytes given so far */
     size_t explained;  /* matrices whose mismatch was explained */

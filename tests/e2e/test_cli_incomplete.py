@@ -96,6 +96,23 @@ def test_a_layer_over_two_shards(daemon, tmp_path, packed, encoding):
         assert code == 4 and {one[1] for one in found} == {"undecided"} and len(found) > most, found
 
 
+def test_a_record_of_all_shards_in_each(daemon, tmp_path, random):
+    """Where another program copied the record of a file into each of its shards, the folder passes, and one
+    shard alone is undecided."""
+    made, model = tmp_path / "made.safetensors", tmp_path / "model"
+    save(tmp_path / "in.safetensors", {name: random.standard_normal((64, 256)).astype(np.float32)
+                                       for name in ("a.weight", "b.weight")})
+    assert cli(daemon, "project", tmp_path / "in.safetensors", "-o", made, "-e", "pq2_0").returncode == 0
+    tensors, record = load(made), header_of(made)["__metadata__"]
+    model.mkdir()
+    for number, (name, data) in enumerate(tensors.items(), 1):
+        save(model / shard_name(number, 2), {name: data}, record)
+    assert verify(daemon, model) == (0, [])
+    code, found = verify(daemon, model / shard_name(1, 2))
+    assert code == 4 and [one[:2] for one in found] == [("not_in_index", "undecided"),
+                                                        ("missing_layer", "undecided")]
+
+
 def test_a_file_that_ends_before_its_packed_layers(daemon, tmp_path, random, packed):
     """Of a file that is cut, the header tells the encoding: its dense embedding is not judged."""
     embedding = random.standard_normal((128, 256)).astype(np.float16)
@@ -219,3 +236,16 @@ def test_pack_refuses_what_lost_a_recorded_layer(daemon, tmp_path, random):
         done = cli(daemon, *words, *more)
         assert done.returncode == 1 and "b.weight: the file's record names it" in done.stderr, done.stderr
     assert not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("name, library", [("h.0.attn.c_attn.weight", "GPT-2"), ("h.0.q_proj.kernel", "Flax")])
+def test_a_layer_that_may_be_stored_as_in_out(daemon, tmp_path, random, name, library):
+    """Where the name is one that a library stores as [in, out], the finding says how to have it read so."""
+    path = tmp_path / "a.safetensors"
+    scales = np.repeat(random.random((64, 2)) + .5, 128, axis=1)
+    save(path, {name: np.ascontiguousarray((random.integers(-1, 2, (64, 256)) * scales).astype(np.float32).T)})
+    done = cli(daemon, "verify", path, "--json")
+    assert done.returncode == 1
+    hint = schemas.read(done.stdout)["findings"][0]["hint"]
+    assert library in hint and "--transposed" in hint
+    assert verify(daemon, path, "--transposed", "*") == (0, [])
