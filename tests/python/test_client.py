@@ -870,6 +870,39 @@ def test_close_waits_for_calls_and_not_for_tracebacks(daemon, mute, monkeypatch)
         assert not closing.is_alive()
 
 
+# A close in a callback, or in the handler of a signal, ends the call and does not wait for it.
+@pytest.mark.parametrize("by", ["callback", "signal"])
+def test_close_during_a_call_of_the_same_thread(mute, by):
+    client = trit.Client(mute, timeout=60)
+    previous = signal.signal(signal.SIGUSR1, lambda *_: client.close())
+
+    def close(done):
+        if by == "callback":
+            client.close()
+        else:
+            signal.raise_signal(signal.SIGUSR1)
+
+    try:
+        with pytest.raises(trit.FailedPrecondition, match="close the client again after the call"):
+            client.project(np.ones((64, 256), np.float32), progress=close)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    with pytest.raises(trit.FailedPrecondition, match="the client is closed"):
+        client.ping()
+    client.close()
+
+
+# Memory of a result that is in use is not given to the next one, whatever refers to it.
+def test_memory_in_use_is_not_reused():
+    memory = trit._memory.Reused()
+    first = memory.take(1000)[5:20]
+    second = memory.take(1000)
+    assert not np.shares_memory(second, first.base)
+    where = second.__array_interface__["data"][0]
+    del second
+    assert memory.take(1000).__array_interface__["data"][0] == where
+
+
 # Progress adds up to the tensor's bytes; a bar gets its total; an exception of the
 # callback ends the call and is raised.
 def test_progress_is_called_as_tqdm_is(daemon, random):

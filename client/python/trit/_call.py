@@ -123,6 +123,7 @@ class Watch:
         self.raised: Optional[BaseException] = None
 
     def __call__(self, done: int, total: int) -> int:
+        _thread.in_callback = True
         try:
             if self._cancelled is not None and self._cancelled.is_set():
                 return 1
@@ -134,7 +135,14 @@ class Watch:
         except BaseException as raised:
             self.raised = raised
             return 1
+        finally:
+            _thread.in_callback = False
         return 0
+
+
+def in_callback() -> bool:
+    """Whether a call of this thread runs, and this is its callback or a signal's handler."""
+    return getattr(_thread, "in_callback", False)
 
 
 def interrupted(exception: Any, value: BaseException, traceback: Any) -> int:

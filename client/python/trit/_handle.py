@@ -10,7 +10,7 @@ import weakref
 from typing import Any, Callable, Optional
 
 from ._arguments import PathLike, c_secret, c_text, path_of, unsigned
-from ._call import timeout_ms
+from ._call import in_callback, timeout_ms
 from ._memory import Reused
 from ._native import ffi, lib, new
 from ._retry import RetryPolicy, c_policy, c_wait
@@ -124,6 +124,11 @@ class Handle:
                 self._calls = weakref.ref(self._lent, self._ended.put)
                 self._lent = None
         while self._calls() is not None:
+            if in_callback():
+                raise FailedPrecondition(
+                    "close: a callback or a handler of a signal cannot wait for the call that it "
+                    "interrupts; close the client again after the call"
+                )
             self._ended.put(self._ended.get())  # another `close` may wait too
         with self._lock:
             pointer, self._pointer = self._pointer, ffi.NULL

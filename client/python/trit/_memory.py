@@ -23,13 +23,11 @@ class Reused:
 
     def take(self, nbytes: int) -> Any:
         """Bytes whose content is unspecified."""
-        try:
-            memory = self._kept.pop()
-        except IndexError:
-            memory = None
-        # Each array that is made of it refers to it; here are `memory` and an argument.
-        if memory is None or memory.nbytes != nbytes or sys.getrefcount(memory) > 2:
-            memory = np.empty(nbytes, np.uint8)
+        # A list and an argument refer to it, in every Python, and each array that is made of it.
+        kept = [self._kept.pop()] if self._kept else [None]
+        if kept[0] is None or kept[0].nbytes != nbytes or sys.getrefcount(kept[0]) > 2:
+            kept[0] = np.empty(nbytes, np.uint8)
+        memory = kept[0]
         if nbytes <= self.BYTES_MAX:
             self._kept[:] = [memory]
         return memory

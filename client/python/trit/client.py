@@ -159,6 +159,10 @@ class Client:
     def close(self) -> None:
         """Waits for running calls, then disconnects. A second close does nothing.
 
+        Raises:
+            FailedPrecondition: A callback, or the handler of a signal, was called during a call of
+                this thread. No call begins any more; close again after it.
+
         Example:
             >>> client = trit.Client(address)
             >>> client.close()
