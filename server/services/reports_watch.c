@@ -190,8 +190,14 @@ static int find_begin(struct watch *watch, uint64_t newest)
     watch->looks_for_stale = true;
     if (watch->stale_known || watch->cursor == 0)
         return 0;
-    return store_read_since(reader, NULL, watch->cursor - 1, 1, take_time, watch,
-                            &watch->failure);
+    if (store_read_since(reader, NULL, watch->cursor - 1, 1, take_time, watch,
+                         &watch->failure) == 0)
+        return 0;
+    /* A watch can go on behind a damaged report; what became stale is told again. */
+    if (watch->failure.status != TRIT_DATA_LOSS)
+        return -1;
+    failure_clear(&watch->failure);
+    return 0;
 }
 
 static int read_batch_locked(struct watch *watch)
@@ -262,10 +268,15 @@ static void batch_done(struct call_job *job)
 
     watch->reading = false;
     if (call->state == CALL_WORKING) {
-        call->failure = watch->failure;
-        result = call->failure.status != TRIT_OK || respond(watch) < 0
-                     ? -1
-                     : write_batch(watch);
+        const bool failed = watch->failure.status != TRIT_OK;
+
+        /* What was read before damage is told, so that it hides nothing. */
+        if (!failed || watch->count > 0)
+            result = respond(watch) < 0 ? -1 : write_batch(watch);
+        if (failed && result == 0) {
+            call->failure = watch->failure;
+            result = -1;
+        }
     }
     account_free(call->account, watch->batch);
     watch->batch = NULL;

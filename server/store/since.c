@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports in the order in which they were filed. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "store/reader.h"
 #include "store/statements.h"
+#include "store/walk.h"
 
 struct feed {
     struct db *db;
@@ -14,6 +16,50 @@ struct feed {
     void *arg;
 };
 
+/* Whether the layer has a report of this step: the report after it, or the layer's row, names
+ * it. Then a damaged row of that key is this report, although its checksum does not show it. 1,
+ * 0 or -1. */
+static int is_named(struct db *db, const struct layer_key *key, int64_t step,
+                    struct failure *failure)
+{
+    struct report_row next;
+    struct layer_row layer;
+    int found = find_layer(db, key, &layer, failure);
+
+    if (found <= 0 || step >= layer.step_max)
+        return found <= 0 ? found : step == layer.step_max;
+    found = find_report(db, &layer, step + 1, &next, failure);
+    if (found < 0)
+        return -1;
+    const bool named = next.previous == step;
+
+    report_row_release(&next);
+    return named;
+}
+
+/* The row that `select` is at is damaged. 1: it is of another run; go on. -1: DATA_LOSS that
+ * names it. */
+static int meet_damage(struct feed *feed, const struct layer_key *key,
+                       const struct report_row *row, struct failure *failure)
+{
+    struct failure damage = *failure;
+    char later[KEY_TEXT_BYTES];
+
+    if (!damage_is_of_rows(feed->db, failure))
+        return -1;
+    const int named = is_named(feed->db, key, row->step, failure);
+
+    if (named < 0 && !damage_is_of_rows(feed->db, failure))
+        return -1;
+    if (named == 1 && feed->run && strcmp(feed->run, key->run) != 0)
+        return 1;
+    *failure = damage;
+    if (named == 1)
+        fail_context(failure, "report of run \"%s\", layer \"%s\"%s, step %" PRId64,
+                     key->run, key->layer, key_text(key, later), row->step);
+    return fail_context(failure, "filed as number %" PRId64, row->sequence);
+}
+
 /* Visits the report that `select` is at. 1: go on. 0: stop. */
 static int feed_report(struct feed *feed, sqlite3_stmt *select, struct failure *failure)
 {
@@ -22,7 +68,7 @@ static int feed_report(struct feed *feed, sqlite3_stmt *select, struct failure *
     struct layer_key key;
 
     if (report_row_read_any(feed->db, select, &key, &row, failure))
-        return -1;
+        return meet_damage(feed, &key, &row, failure);
     if (feed->run && strcmp(feed->run, key.run) != 0)
         return 1;
     int found = strcmp(feed->row.run, key.run) == 0

@@ -342,7 +342,9 @@ int store_read_run(struct store_reader *reader, const char *run, uint32_t attemp
                    struct store_run_info *info, struct failure *failure);
 
 /* Visits reports of all replicas and attempts in order of filing: those whose sequence is
- * above the given one. `run` NULL or empty: of all runs. Stops as store_read_reports. */
+ * above the given one. `run` NULL or empty: of all runs. Stops as store_read_reports.
+ * DATA_LOSS names a damaged report of these runs, and its sequence: "filed as number 7". One
+ * of another run is passed by if other rows show that it is. */
 int store_read_since(struct store_reader *reader, const char *run, uint64_t sequence,
                      uint32_t limit,
                      bool (*visit)(void *arg, uint64_t sequence,

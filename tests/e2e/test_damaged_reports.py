@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 import grpc
+import numpy as np
 import pytest
 
 import reference as ref
@@ -124,3 +125,24 @@ def test_trit_lists_reports_beside_damage_and_fails(damaged):
     assert found["damaged"] == [{"run": "r", "layer": "a", "step": "30", "attempt": 1, "replica": 0}]
     done = cli(damaged, "reports", "r", "c", "--json")
     assert done.returncode == 0 and "damaged" not in json.loads(done.stdout), done
+
+
+def watch(daemon, run, cursor, count):
+    stream = daemon.reports.Watch(report_pb2.ReportsWatchRequest(run=run, cursor=cursor),
+                                  timeout=CALL_SECONDS)
+    try:
+        return [(one.report.layer, one.report.step) for _, one in zip(range(count), stream)]
+    finally:
+        stream.cancel()
+
+
+def test_a_watch_names_a_damaged_report_and_can_go_on_behind_it(damaged):
+    """Its message has the cursor for that. A watch of another run does not meet it."""
+    assert watch(damaged, "r", "0", 2) == [("a", 10), ("a", 20)]
+    refused(lambda: watch(damaged, "r", "0", 3), grpc.StatusCode.DATA_LOSS,
+            'filed as number 3: report of run "r", layer "a", step 30')
+    assert watch(damaged, "r", "3", 1) == [("b", 10)]
+    damaged.ternary.Project(ref.project_request(
+        normal(np.random.default_rng(1), 8, 256),
+        layer=tensor_pb2.LayerRef(run="other", layer="d", step=1)), timeout=CALL_SECONDS)
+    assert watch(damaged, "other", "0", 1) == [("d", 1)]

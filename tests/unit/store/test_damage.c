@@ -178,6 +178,73 @@ CASE(beside_damage, "a list that goes on beside damage ends where its caller say
     store_fixture_fini(&fixture);
 }
 
+/* ---- in order of filing ------------------------------------------------------------ */
+
+static bool count_filed(void *arg, uint64_t sequence, const struct trit_report *report)
+{
+    (void)sequence, (void)report;
+    ++*(unsigned *)arg;
+    return true;
+}
+
+static unsigned read_since(struct store_fixture *fixture, const char *run,
+                           uint64_t sequence, struct failure *failure)
+{
+    struct store_reader *reader;
+    unsigned count = 0;
+
+    *failure = (struct failure){0};
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    store_read_since(reader, run, sequence, 100, count_filed, &count, failure);
+    store_reader_close(reader);
+    return count;
+}
+
+CASE(filed_beside_damage,
+     "a damaged report is named where reports are read in order of filing, and "
+     "hides none of another run and none that was filed later")
+{
+    struct store_fixture fixture;
+    struct failure failure;
+
+    for (int step = 20; step <= 30; step += 10) {
+        char damage[128];
+
+        snprintf(damage, sizeof(damage),
+                 "UPDATE reports SET digest = x'00' WHERE run = 'a' AND layer = 'x' AND"
+                 " step = %d",
+                 step);
+        damaged_build(&fixture, damage);
+        CHECK_EQ(read_since(&fixture, "b", 0, &failure), 6);
+        CHECK_EQ(failure.status, TRIT_OK);
+        CHECK_EQ(read_since(&fixture, "a", 0, &failure), step == 20 ? 2 : 4);
+        check_names(&failure,
+                    step == 20 ? "filed as number 5: report of run \"a\", layer \"x\", "
+                                 "step 20: "
+                               : "filed as number 9: report of run \"a\", layer \"x\", "
+                                 "step 30: ");
+        CHECK_EQ(read_since(&fixture, NULL, step == 20 ? 5 : 9, &failure),
+                 step == 20 ? 7 : 3);
+        CHECK_EQ(failure.status, TRIT_OK);
+        store_fixture_fini(&fixture);
+    }
+}
+
+CASE(filed_of_unknown_run,
+     "a damaged report that may be of any run is DATA_LOSS for reports of all runs")
+{
+    struct store_fixture fixture;
+    struct failure failure;
+
+    damaged_build(&fixture, "UPDATE reports SET run = 'c' WHERE run = 'b' AND layer = 'x'"
+                            " AND step = 20");
+    CHECK_EQ(read_since(&fixture, "b", 0, &failure), 2);
+    check_names(&failure, "filed as number 7: ");
+    CHECK_EQ(read_since(&fixture, "a", 0, &failure), 4);
+    CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+    store_fixture_fini(&fixture);
+}
+
 /* The newest and the first: no neighbour on one side. */
 CASE(lost_at_the_ends, "a lost first or newest report of a layer is DATA_LOSS")
 {
