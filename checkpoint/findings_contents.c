@@ -244,34 +244,6 @@ static int add_missing(void *arg, const char *name)
     return 0;
 }
 
-/* The factors of an adapter are kept, but what the model computes with them is not ternary. */
-static void add_adapter(struct file_findings *findings, const struct contents *claim)
-{
-    const char *first = NULL;
-    uint64_t count = 0;
-
-    for (size_t i = 0; i < claim->table->count; i++) {
-        const struct tensor_entry *entry = &claim->table->entries[i];
-
-        if (claim->items[i].role != ROLE_LORA || claim->items[i].kind != CONTENT_KEPT ||
-            entry->rank < 2 || entry->bytes == 0)
-            continue;
-        if (count++ == 0)
-            first = entry->name;
-    }
-    if (count == 0 || claim->layers == 0)
-        return;
-    struct trit_finding *added =
-        findings_add(findings, TRIT_FINDING_EXTRA_TENSOR, NULL, first);
-    if (!added)
-        return;
-    added->has_count = true;
-    added->count = count;
-    finding_set_hint(added,
-                     "factors of an adapter: they were not examined, and a layer with "
-                     "its adapter is not ternary; merge it before projecting");
-}
-
 /* llama.cpp stores embeddings and head of a ternary model in types of their own, as llama-quantize
  * does in Q4_K and Q6_K: they are kept, as dense ones are. Latents tell more. */
 static bool is_kept_in_blocks(const struct contents *claim, size_t index)
@@ -324,8 +296,6 @@ void findings_add_contents(struct file_findings *findings,
         }
     }
     add_rotated(findings, claim->table);
-    if (!latents)
-        add_adapter(findings, claim);
     if (has_record)
         record_visit(claim->record, add_missing, &missing);
 }

@@ -249,19 +249,3 @@ def test_a_layer_that_may_be_stored_as_in_out(daemon, tmp_path, random, name, li
     hint = schemas.read(done.stdout)["findings"][0]["hint"]
     assert library in hint and "--transposed" in hint
     assert verify(daemon, path, "--transposed", "*") == (0, [])
-
-
-def test_an_adapter_inside_a_model(daemon, tmp_path, random):
-    """LoRA factors are kept by name and leave the verdict; a warning says that they were not examined."""
-    path = tmp_path / "a.safetensors"
-    layer = {"a.q_proj.weight": (random.integers(-1, 2, (64, 256)) * .5).astype(np.float32)}
-    factors = {f"a.q_proj.lora_{one}.weight": random.standard_normal(shape).astype(np.float32)
-               for one, shape in (("A", (8, 256)), ("B", (64, 8)))}
-    save(path, layer | factors)
-    done = cli(daemon, "verify", path, "--json")
-    (one,) = schemas.read(done.stdout)["findings"]
-    assert done.returncode == 0 and (one["kind"], one["severity"], one["tensor"], one["count"]) == (
-        "extra_tensor", "warning", "a.q_proj.lora_A.weight", 2)
-    assert verify(daemon, path, "--against", path)[0] == 1  # latents that are ternary already
-    save(path, factors)
-    assert verify(daemon, path) == (4, [("nothing_examined", "undecided", None, None)])
