@@ -892,6 +892,20 @@ def test_close_during_a_call_of_the_same_thread(mute, by):
     client.close()
 
 
+# Ctrl-C before the thread of a watch or a job starts leaves a client that can be closed.
+@pytest.mark.parametrize("of", ["watch", "job"])
+def test_interrupt_before_a_thread_starts(daemon, monkeypatch, of):
+    def strike(thread):
+        raise KeyboardInterrupt
+
+    client = trit.Client(daemon.rpc, timeout=30)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as kept:
+        patch.setattr(threading.Thread, "start", strike)
+        client.reports.watch() if of == "watch" else client.checkpoints.attach("job")
+    client.close()
+    assert kept.value is not None
+
+
 # Memory of a result that is in use is not given to the next one, whatever refers to it.
 def test_memory_in_use_is_not_reused():
     memory = trit._memory.Reused()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import threading
 from typing import Any, Callable, Deque, Generic, List, Optional, TypeVar
@@ -156,7 +157,8 @@ class JobStream(Generic[_Progress]):
         """Ends the call and waits until it has ended. Messages that were not read are dropped."""
         self._closed.set()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            with contextlib.suppress(RuntimeError):  # a Ctrl-C came before its start
+                self._thread.join()
         self._waiting.clear()
 
     async def wait_closed(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Any, Callable, Optional, Union
@@ -106,7 +107,8 @@ class Watching:
         """Ends the watch and wakes `take`."""
         self._leave_end()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            with contextlib.suppress(RuntimeError):  # a Ctrl-C came before its start
+                self._thread.join()
 
     async def wait_closed(self) -> None:
         """`close`, in asyncio."""
