@@ -52,9 +52,9 @@ bool cpu_has_crc32c(void)
 struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     if (__builtin_cpu_is("amd"))
-        return vector_bytes > 32 ? (struct prefetch_policy){8192, false, 2, 8, 4, 8192}
-                                 : (struct prefetch_policy){8192, false, 4, 8, 4, 8192};
-    return (struct prefetch_policy){5632, false, 2, 4, 2, 0};
+        return vector_bytes > 32 ? (struct prefetch_policy){8192, false, 2, 8, 4}
+                                 : (struct prefetch_policy){8192, false, 4, 8, 4};
+    return (struct prefetch_policy){4608, true, 2, 4, 2};
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */
@@ -98,7 +98,7 @@ bool cpu_has_crc32c(void)
 struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     (void)vector_bytes;
-    return (struct prefetch_policy){4096, true, 4, 4, 4, 0};
+    return (struct prefetch_policy){4096, true, 4, 4, 4};
 }
 
 /* FPCR 0: round to nearest, no FZ, FZ16, AH, and the IEEE half format. */

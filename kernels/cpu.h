@@ -19,11 +19,9 @@ bool cpu_has_crc32c(void);   /* SSE4.2's, ARMv8's instruction */
 struct prefetch_policy {
     size_t ahead_bytes; /* distance of the prefetch into L2; 0: no prefetch */
     bool near;          /* prefetch again into L1, NEAR_BYTES ahead */
-    size_t turn_groups; /* how many groups to emit, then to sum, in alternation */
+    size_t turn_groups; /* groups to emit or to verify, then to sum, in alternation */
     /* The same, of 16-bit elements, and of 32-bit elements to base 3. */
     size_t turn_groups_16bit, turn_groups_base3;
-    /* A verification prefetches the block after the next one, this much behind it. */
-    size_t verify_ahead_bytes;
 };
 struct prefetch_policy prefetch_policy(size_t vector_bytes);
 

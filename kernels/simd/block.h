@@ -14,7 +14,7 @@ enum {
     BLOCK_BYTES =
         8192,          /* input whose scales are found together; three blocks fit in L1 */
     BLOCK_GROUPS = 16, /* most groups in a block: the lanes of the scales' arithmetic */
-    NEAR_BYTES = 1024, /* software prefetch distance, into L1 */
+    NEAR_BYTES = 768,  /* software prefetch distance, into L1 */
     DRAM_RUN_BYTES = 1 << 20, /* runs from here on may not be in L2 */
     PACKED_BYTES = UNIT / 4,  /* of 2-bit codes per unit */
     /* Magnitudes kept as f64 between the passes of a report's sums: 16 KB of L1. */

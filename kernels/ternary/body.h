@@ -126,12 +126,13 @@ INLINE size_t code_bytes(size_t elements)
 enum { NEIGHBOURS = VECTOR_BYTES > 32 ? 1 : 2 };
 
 /* The policy for a run that is in L2. */
-static const struct prefetch_policy in_l2 = {0, true, 0, 0, 0, 0};
+static const struct prefetch_policy in_l2 = {
+    .near = true, .turn_groups = VECTOR_BYTES > 32 ? 2 : BLOCK_GROUPS};
 
-/* `policy`, which prefetches into L2 only: a constant but for its distance. */
-INLINE struct prefetch_policy far_only(struct prefetch_policy policy)
+/* `policy` as loops are compiled for it: a constant but for its distance. */
+ALWAYS_INLINE struct prefetch_policy policy_as(struct prefetch_policy policy, bool near)
 {
-    return (struct prefetch_policy){.ahead_bytes = policy.ahead_bytes, .near = false};
+    return (struct prefetch_policy){.ahead_bytes = policy.ahead_bytes, .near = near};
 }
 
 /* ---- units of f32 ------------------------------------------------------------------ */

@@ -8,8 +8,6 @@ struct claims {
     struct ternary_counts *counts;
     struct ternary_check *check;
     size_t begin, end;          /* groups */
-    bool from_dram;             /* the run may not be in L2 */
-    size_t ahead_bytes;         /* verify_ahead_bytes (cpu.h) */
     struct scales scales;       /* of the claim */
     bool near_found;            /* scales.low and high are set: few blocks need them */
     bool tainted[BLOCK_GROUPS]; /* groups with an element or scale that is not finite */
@@ -17,6 +15,13 @@ struct claims {
     const struct element_type *latents;  /* the reference's elements; NULL without one */
     struct scales projection;            /* of the reference */
     bool latents_lost[BLOCK_GROUPS];     /* the reference has elements not finite */
+};
+
+/* The bitwise or of each group's elements, of the block that is verified and of the next one. */
+struct unions {
+    struct partial ring[2][BLOCK_GROUPS];
+    size_t now; /* which is of the block that is verified */
+    struct prefetch_policy policy;
 };
 
 /* The elements of a group that are not exactly t*s, by their code. The other elements are
@@ -362,17 +367,6 @@ static void verify_inexact_group(struct claims *claims, size_t g)
             check_reference(claims, g, i, n, raw, w, NULL, &tally, &sums);
     }
     end_claim(claims, g, &tally, &sums, &inexact);
-}
-
-/* What a pass over a group prefetches: each of the two passes over a block loads half of
- * the next block, or of the one after it. */
-INLINE const uint8_t *half_ahead(const struct claims *claims, size_t g, bool second,
-                                 size_t bytes)
-{
-    const size_t count = claims->end - claims->begin;
-    const uint8_t *next =
-        (const uint8_t *)claims->job->in + claims->end * bytes + claims->ahead_bytes;
-    return next + (second ? count * bytes / 2 : 0) + g * bytes / 2;
 }
 
 /* ---- a run ------------------------------------------------------------------------ */

@@ -56,14 +56,6 @@ INLINE void store_narrow(uint8_t *out, unit_f32 u, size_t n)
         memcpy(out, padded, n * ELEMENT_BYTES);
 }
 
-/* Prefetches what another pass will read: half as many lines as a unit has. `offset` is
- * the unit's own place in its group. */
-INLINE void prefetch_half(const uint8_t *ahead, size_t offset)
-{
-    for (size_t line = 0; line < UNIT * ELEMENT_BYTES / 2; line += 64)
-        __builtin_prefetch(ahead + offset / 2 + line, 0, 2);
-}
-
 /* Far ahead the prefetch goes to L2 and not to L1, where the lines in flight would take
  * the buffers that streaming stores need. */
 INLINE void prefetch_lines(const uint8_t *in, size_t bytes, struct prefetch_policy policy)
@@ -140,12 +132,14 @@ static __attribute__((noinline)) void sum_groups(struct partial *to, const uint8
                                                  size_t count, size_t len,
                                                  struct prefetch_policy policy)
 {
-    if (len == FREQUENT_LEN && policy.ahead_bytes == 0)
-        sum_each(to, in, count, FREQUENT_LEN, in_l2);
-    else if (len == FREQUENT_LEN && !policy.near)
-        sum_each(to, in, count, FREQUENT_LEN, far_only(policy));
-    else
+    if (len != FREQUENT_LEN)
         sum_each(to, in, count, len, policy);
+    else if (policy.ahead_bytes == 0)
+        sum_each(to, in, count, FREQUENT_LEN, in_l2);
+    else if (policy.near)
+        sum_each(to, in, count, FREQUENT_LEN, policy_as(policy, true));
+    else
+        sum_each(to, in, count, FREQUENT_LEN, policy_as(policy, false));
 }
 
 /* The canonical sums of a block's groups, whose lanes are in `partials`. A sum is infinite

@@ -23,19 +23,13 @@ static float group_top(const uint8_t *in, size_t len)
 
 /* ---- groups of 0 and one magnitude ------------------------------------------------- */
 
-ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, size_t g,
-                              size_t len)
+ALWAYS_INLINE void keep_union(struct partial *to, const uint8_t *in, size_t len,
+                              struct prefetch_policy policy)
 {
-    const size_t bytes = len * ELEMENT_BYTES;
-    const uint8_t *in = (const uint8_t *)claims->job->in + (claims->begin + g) * bytes;
-    const uint8_t *ahead = half_ahead(claims, g, false, bytes);
     unit bits = {{{0}}};
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        if (claims->from_dram)
-            prefetch_half(ahead, i * ELEMENT_BYTES);
-        else
-            prefetch_unit(in + i * ELEMENT_BYTES, in_l2);
+        prefetch_unit(in + i * ELEMENT_BYTES, policy);
         bits = unit_union(bits, unit_load(in + i * ELEMENT_BYTES));
     }
     if (i < len)
@@ -43,22 +37,34 @@ ALWAYS_INLINE void keep_union(struct partial *to, const struct claims *claims, s
     unit_store_keys(to, bits);
 }
 
-/* Computes the scales that the groups of a block have if they are exact. */
-ALWAYS_INLINE void infer_scales(struct claims *claims)
+ALWAYS_INLINE void keep_each(struct partial *to, const uint8_t *in, size_t count,
+                             size_t len, struct prefetch_policy policy)
 {
-    const size_t count = claims->end - claims->begin, len = claims->job->group_len;
-    struct partial partials[BLOCK_GROUPS];
+    for (size_t g = 0; g < count; g++)
+        keep_union(&to[g], in + g * len * ELEMENT_BYTES, len, policy);
+}
+
+/* Stores the unions of `count` groups. What is frequent is compiled with constants. */
+static __attribute__((noinline)) void keep_unions(struct partial *to, const uint8_t *in,
+                                                  size_t count, size_t len,
+                                                  struct prefetch_policy policy)
+{
+    if (len != FREQUENT_LEN)
+        keep_each(to, in, count, len, policy);
+    else if (policy.ahead_bytes == 0)
+        keep_each(to, in, count, FREQUENT_LEN, in_l2);
+    else if (policy.near)
+        keep_each(to, in, count, FREQUENT_LEN, policy_as(policy, true));
+    else
+        keep_each(to, in, count, FREQUENT_LEN, policy_as(policy, false));
+}
+
+/* Computes the scales that the groups of a block have if they are exact. */
+ALWAYS_INLINE void infer_scales(struct claims *claims, const struct partial *unions)
+{
     uint32_t bits[LANES];
     uint16_t half[LANES];
-    if (count < BLOCK_GROUPS)
-        memset(partials, 0, sizeof(partials));
-    for (size_t g = 0; g < count; g++) {
-        if (len == FREQUENT_LEN)
-            keep_union(&partials[g], claims, g, FREQUENT_LEN);
-        else
-            keep_union(&partials[g], claims, g, len);
-    }
-    unit_reduce_unions(bits, partials);
+    unit_reduce_unions(bits, unions);
     if (ELEMENT_BYTES == 4) {
         memcpy(claims->scales.s, bits, sizeof(bits));
         return;
@@ -90,13 +96,13 @@ ALWAYS_INLINE bool tally_units(const struct claims *claims, size_t g, size_t len
 {
     const size_t bytes = len * ELEMENT_BYTES;
     const uint8_t *in = (const uint8_t *)claims->job->in + (claims->begin + g) * bytes;
-    const uint8_t *ahead = half_ahead(claims, g, true, bytes);
     const thresholds keys = thresholds_of(&claims->scales.keys, g);
     residue off = residue_zero();
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        if (claims->from_dram)
-            prefetch_half(ahead, i * ELEMENT_BYTES);
+        if (VECTOR_BYTES <= 32)
+            __asm__(""
+                    : "+r"(i)); /* unrolled, two units take more registers than it has */
         off = tally_unit(claims, g, i, UNIT, unit_load(in + i * ELEMENT_BYTES), keys, off,
                          tally, coded);
     }
@@ -165,22 +171,46 @@ ALWAYS_INLINE void find_exact_keys(struct claims *claims)
     }
 }
 
-ALWAYS_INLINE void verify_alone(struct claims *claims)
+/* Tallies the groups of a block, and returns those that are not exact. The unions of the
+ * next block are computed in turns with that: so reads from memory mix with computing. */
+ALWAYS_INLINE uint32_t tally_block(const struct claims *claims, struct unions *unions,
+                                   struct tally *tally)
+{
+    const size_t len = claims->job->group_len, bytes = len * ELEMENT_BYTES;
+    const size_t count = claims->end - claims->begin, turn = unions->policy.turn_groups;
+    const size_t next_count = size_min(count, claims->job->count - claims->end);
+    const uint8_t *next_in = (const uint8_t *)claims->job->in + claims->end * bytes;
+    struct partial *next = unions->ring[unions->now ^ 1];
+    uint32_t inexact = 0, zeros = 0;
+    if (next_count < BLOCK_GROUPS)
+        memset(next, 0, sizeof(unions->ring[0]));
+    for (size_t k = 0; k < count; k += turn) {
+        const size_t stop = size_min(k + turn, count);
+        for (size_t g = k; g < stop; g++) {
+            const bool exact = tally_exact(claims, g, tally);
+            inexact |= (uint32_t)!exact << g;
+            zeros += claims->scales.s[g] == 0.0f && exact;
+        }
+        if (k < next_count)
+            keep_unions(&next[k], next_in + k * bytes, size_min(stop, next_count) - k,
+                        len, unions->policy);
+    }
+    claims->counts->zero_groups += zeros;
+    return inexact;
+}
+
+ALWAYS_INLINE void verify_alone(struct claims *claims, struct unions *unions)
 {
     const size_t count = claims->end - claims->begin;
     const struct ternary_counts before = *claims->counts;
     struct tally tally = tally_zero();
-    uint32_t inexact = 0, zeros = 0;
-    infer_scales(claims);
+    uint32_t inexact;
+    infer_scales(claims, unions->ring[unions->now]);
     begin_claims(claims);
     find_exact_keys(claims);
-    for (size_t g = 0; g < count; g++) {
-        const bool exact = tally_exact(claims, g, &tally);
-        inexact |= (uint32_t)!exact << g;
-        zeros += claims->scales.s[g] == 0.0f && exact;
-    }
+    inexact = tally_block(claims, unions, &tally);
+    unions->now ^= 1;
     tally_end(&tally, claims->counts, NULL);
-    claims->counts->zero_groups += zeros;
     claims->check->valid +=
         (count - (size_t)__builtin_popcount(inexact)) * claims->job->group_len;
     for (size_t g = 0; inexact && g < count; g++)
@@ -307,15 +337,19 @@ static void verify_dense_groups(const struct verify_job *job,
     const size_t bytes = job->group_len * ELEMENT_BYTES;
     const size_t block = groups_per_block(bytes);
     struct claims claims = claims_of(job, counts, check, job->dtype);
-    claims.from_dram = job->count * bytes > DRAM_RUN_BYTES;
-    claims.ahead_bytes = prefetch_policy(VECTOR_BYTES).verify_ahead_bytes;
+    struct unions unions = {.policy = job->count * bytes > DRAM_RUN_BYTES
+                                          ? prefetch_policy(VECTOR_BYTES)
+                                          : in_l2};
+    if (!job->reference)
+        keep_unions(unions.ring[0], job->in, size_min(block, job->count), job->group_len,
+                    unions.policy);
     for (size_t begin = 0; begin < job->count; begin += block) {
         claims.begin = begin;
         claims.end = size_min(begin + block, job->count);
         if (job->reference)
             verify_projected(&claims);
         else
-            verify_alone(&claims);
+            verify_alone(&claims, &unions);
     }
     count_scales(job->scales, job->count, counts);
 }
