@@ -18,7 +18,7 @@ struct listing {
     struct grid *grid; /* what is shown: this, */
     json_t *reports;   /* or this */
     json_t *damaged;   /* keys of reports that the daemon cannot read; NULL: none */
-    bool any_damaged;
+    bool any_damaged, out_of_memory;
     size_t count;
     /* With --latest the worst layers come first: rows are kept until all are there. */
     bool worst_first;
@@ -54,7 +54,7 @@ static int visit_report(void *arg, const struct trit_report *report)
     return 0;
 }
 
-/* A report that is damaged in the daemon's store is told beside the list. */
+/* Reports that are damaged in the daemon's store are told beside the list. */
 static void visit_damaged(void *arg, const char *run, const char *layer, uint64_t step,
                           uint32_t attempt, uint32_t replica)
 {
@@ -62,18 +62,19 @@ static void visit_damaged(void *arg, const char *run, const char *layer, uint64_
 
     listing->any_damaged = true;
     complain(FAILED,
-             "run \"%s\", layer \"%s\": the report of step %" PRIu64
-             " is damaged in the daemon's store; tritd --check-data names what is",
+             "run \"%s\", layer \"%s\": one or more reports up to step %" PRIu64
+             " are damaged in the daemon's store; tritd --check-data names them",
              run, layer, step);
     if (listing->grid)
         return;
     if (!listing->damaged)
         listing->damaged = json_array();
-    json_array_append_new(listing->damaged,
-                          json_pack("{s:s, s:s, s:o, s:o, s:o}", "run", run, "layer",
-                                    layer, "step", json_uint64(step), "attempt",
-                                    json_uint32(attempt), "replica",
-                                    json_uint32(replica)));
+    if (json_array_append_new(listing->damaged,
+                              json_pack("{s:s, s:s, s:o, s:o, s:o}", "run", run, "layer",
+                                        layer, "step", json_uint64(step), "attempt",
+                                        json_uint32(attempt), "replica",
+                                        json_uint32(replica))) < 0)
+        listing->out_of_memory = true;
 }
 
 /* The worst first; otherwise by run and layer. */
@@ -100,14 +101,15 @@ static enum exit_code show_listing(struct listing *listing)
     const enum exit_code code = listing->any_damaged ? FAILED : DONE;
 
     if (!listing->grid) {
-        if (json_array_size(listing->reports) != listing->count)
+        if (json_array_size(listing->reports) != listing->count || listing->out_of_memory)
             return complain(FAILED, "out of memory");
         return print_json(json_pack("{s:O, s:O*}", "reports", listing->reports, "damaged",
                                     listing->damaged),
                           code);
     }
     if (listing->count == 0) {
-        puts("no reports");
+        if (!listing->any_damaged)
+            puts("no reports");
         return code;
     }
     if (listing->worst_first)

@@ -109,7 +109,7 @@ struct wire_reports_list {
     char page_token[PAGE_TOKEN_BYTES_MAX + 1];
 };
 
-/* Of the reply to it: reports that cannot be read. */
+/* A part of ReportsListResponse: reports that cannot be read. */
 struct wire_damaged_reports {
     char run[TRIT_NAME_BYTES_MAX + 1];
     char layer[TRIT_NAME_BYTES_MAX + 1];

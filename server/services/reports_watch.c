@@ -193,7 +193,7 @@ static int find_begin(struct watch *watch, uint64_t newest)
     if (store_read_since(reader, NULL, watch->cursor - 1, 1, take_time, watch,
                          &watch->failure) == 0)
         return 0;
-    /* A watch can go on behind a damaged report; what became stale is told again. */
+    /* A watch can continue after a damaged report; what became stale is told again. */
     if (watch->failure.status != TRIT_DATA_LOSS)
         return -1;
     failure_clear(&watch->failure);

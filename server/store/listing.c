@@ -112,6 +112,9 @@ static int note_staleness(struct listing *listing, const struct layer_row *layer
     if (listing->query->now_unix_ns != 0)
         found = newest_in_row(listing->db, &listing->run, layer, INT64_MAX,
                               &listing->newest, failure);
+    /* If the damaged report is in the range, the walk fails. */
+    if (found < 0 && damage_is_of_rows(listing->db, failure))
+        found = 0;
     if (found == 1 && (listing->newest < from || listing->newest > to))
         found = 0;
     if (found == 1)
@@ -128,7 +131,8 @@ struct passing {
     struct listing *listing;
     const struct layer_row *layer;
     int64_t to, last; /* last: the step up to which all is told */
-    bool damaged;     /* a row behind `last` is damaged */
+    int64_t newest;   /* the highest step that the layer's row or an intact report has */
+    bool damaged;     /* a row after `last` is damaged */
     bool stopped;
 };
 
@@ -145,7 +149,7 @@ static int tell_damaged(struct listing *listing, const struct layer_row *layer,
     return listing->query->passed(listing->arg, &key);
 }
 
-/* Tells what is damaged or missing behind `last`, up to this step. False: stop. */
+/* Tells what is damaged or missing after `last`, up to this step. False: stop. */
 static bool pass_until(struct passing *passing, int64_t step)
 {
     const int64_t end = step < passing->to ? step : passing->to;
@@ -160,16 +164,16 @@ static int list_or_pass(void *arg, const struct scanned *row, struct failure *fa
 {
     struct passing *passing = arg;
     const bool beyond = row->step > passing->to;
-    const bool known = row->intact && row->step <= passing->layer->step_max;
 
-    if (!known) {
+    if (row->intact && row->step > passing->newest)
+        passing->newest = row->step;
+    /* After the step that the layer's row has, reports may be missing. */
+    if (!row->intact || row->step > passing->layer->step_max) {
         passing->damaged |= !beyond;
         return !beyond;
     }
-    const int64_t previous = row->intact->previous;
-
-    if ((passing->damaged || (previous > passing->last && previous <= passing->to)) &&
-        !pass_until(passing, previous))
+    if ((passing->damaged || row->intact->previous > passing->last) &&
+        !pass_until(passing, row->intact->previous))
         return 0;
     if (beyond) {
         passing->last = passing->to;
@@ -186,18 +190,22 @@ static int list_or_pass(void *arg, const struct scanned *row, struct failure *fa
     return listed;
 }
 
+/* Without an intact report after the range, nothing shows that none is missing at its end. */
 static int list_damaged_layer(struct listing *listing, const struct layer_row *layer,
                               int64_t from, int64_t to, struct failure *failure)
 {
-    struct passing passing = {
-        .listing = listing, .layer = layer, .to = to, .last = from - 1};
+    struct passing passing = {.listing = listing,
+                              .layer = layer,
+                              .to = to,
+                              .last = from - 1,
+                              .newest = layer->step_max};
     const struct scan scan = {
         .key = &layer->key, .from = from, .visit = list_or_pass, .arg = &passing};
 
     if (scan_reports(listing->db, &scan, failure))
         return -1;
-    if (!passing.stopped && (passing.damaged || to >= layer->step_max))
-        pass_until(&passing, layer->step_max);
+    if (!passing.stopped)
+        pass_until(&passing, passing.newest);
     return !passing.stopped;
 }
 

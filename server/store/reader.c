@@ -195,6 +195,9 @@ static int tell_staleness(struct store_reader *reader, const struct store_get *g
 
     if (get->now_unix_ns != 0)
         found = newest_in_row(&reader->db, run, layer, INT64_MAX, &newest, failure);
+    /* Another report is damaged: that does not concern this one. */
+    if (found < 0 && damage_is_of_rows(&reader->db, failure))
+        found = 0;
     if (found == 1 && (uint64_t)newest == report->step)
         found = find_staleness(&reader->db, &reader->rules, layer, newest,
                                get->now_unix_ns, &reason, failure);

@@ -116,6 +116,23 @@ static int read_layer(struct summary *s, const struct layer_row *layer, int64_t 
     return 0;
 }
 
+/* The newest report is damaged, and its step is not known: it is at most `step`. */
+static void set_damaged(struct store_layer_health *out, const struct layer_row *layer,
+                        int64_t step)
+{
+    *out = (struct store_layer_health){
+        .health = TRIT_HEALTH_WARNING,
+        .replica = (uint32_t)layer->key.replica,
+        .attempt = (uint32_t)layer->key.attempt,
+        .step = (uint64_t)step,
+        .time_unix_ns = layer->time_unix_ns,
+        .interval_seconds = (double)NAN,
+        .stale_ns = INT64_MIN,
+    };
+    for (size_t i = 0; i < STORE_FIELDS; i++)
+        out->values[i] = (double)NAN;
+}
+
 /* ---- replicas to layers, layers to the caller --------------------------------------- */
 
 static void add_worst(double *worst, const double *values)
@@ -178,8 +195,12 @@ static int take_row(void *arg, const struct layer_row *layer, struct failure *fa
     if (!visible_steps(s->run, 0, layer, &from, &to))
         return 1;
     step = layer->step_max;
-    if (to < step && find_newest_step(&s->reader->db, layer, to, &step, failure))
-        return -1;
+    if (to < step && find_newest_step(&s->reader->db, layer, to, &step, failure)) {
+        if (!damage_is_of_rows(&s->reader->db, failure))
+            return -1;
+        set_damaged(&s->newest, layer, to);
+        return 1;
+    }
     return read_layer(s, layer, step, failure) ? -1 : 1;
 }
 

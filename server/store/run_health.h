@@ -20,7 +20,8 @@ struct store_layer_health {
 };
 
 /* Visits the layers of a run in order of names, until `visit` returns false. NOT_FOUND:
- * there is no such run. DATA_LOSS. */
+ * there is no such run. DATA_LOSS. If the newest report before a rewind is damaged, the
+ * layer's health is a warning, without values, at the step of the rewind. */
 int store_read_layer_health(struct store_reader *reader, const char *run,
                             int64_t now_unix_ns,
                             bool (*visit)(void *arg,

@@ -40,7 +40,9 @@ static int add_steps(struct summary *summary, const struct layer_row *layer,
     if (strcmp(summary->layer, layer->key.layer) != 0)
         info->layers++;
     memcpy(summary->layer, layer->key.layer, sizeof(summary->layer));
-    if (find_newest_step(summary->db, layer, to, &to, failure))
+    /* If the newest report is damaged, it is of step `to` or an earlier one. */
+    if (find_newest_step(summary->db, layer, to, &to, failure) &&
+        !damage_is_of_rows(summary->db, failure))
         return -1;
     if (!info->has_steps || (uint64_t)layer->step_min < info->step_min)
         info->step_min = (uint64_t)layer->step_min;

@@ -78,7 +78,7 @@ static int feed_report(struct feed *feed, sqlite3_stmt *select, struct failure *
     if (found <= 0)
         return found < 0 ? -1 : 1;
     if (read_report_row(&row, &feed->row, &report, failure))
-        return -1;
+        return meet_damage(feed, &key, &row, failure);
     feed->left--;
     return feed->visit(feed->arg, (uint64_t)row.sequence, &report) && feed->left > 0;
 }

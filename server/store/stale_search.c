@@ -60,8 +60,11 @@ static int look_at(void *arg, const struct layer_row *layer, struct failure *fai
         return 1;
     int newest = newest_in_row(db, &search->run, layer, INT64_MAX, &step, failure);
 
+    /* Of a damaged report only queries that ask for it fail. */
+    if (newest < 0 && !damage_is_of_rows(db, failure))
+        return -1;
     if (newest <= 0)
-        return newest < 0 ? -1 : 1;
+        return 1;
     if (past_read_or_make(db, layer, &past, failure))
         return -1;
     since = became_stale_ns(&search->reader->rules, &past.past, query->now_unix_ns);

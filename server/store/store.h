@@ -295,10 +295,12 @@ struct store_query {
     const struct store_key
         *after;          /* the last report of the page before; NULL: first page */
     int64_t now_unix_ns; /* as in store_get */
-    /* NULL: damage fails the query. Else reports that are damaged or missing are passed by,
-     * and this is called where they were in the order: some of this layer, replica and
-     * attempt, the last of them at or before this step. With latest_only: the newest one,
-     * and nothing of the layer is visited in its place. False: the query ends. Not with
+    /* NULL: damage fails the query. Otherwise reports that are damaged or missing are
+     * skipped, and this is called where they were in the order: reports of this layer,
+     * replica and attempt may be missing from the list, the last of them at or before this
+     * step. With latest_only: the newest one, and nothing of the layer is visited in its
+     * place. `key` is valid during the call. A call does not count towards `limit`. False:
+     * the query ends. Damaged rows of layers and runs fail the query all the same. Not with
      * newest_first. */
     bool (*passed)(void *arg, const struct store_key *key);
 };
@@ -329,6 +331,8 @@ struct store_run_info {
     /* The following of the newest attempt with what it resumed from. */
     uint64_t layers; /* names, not replicas */
     bool has_steps;  /* false: all reports are superseded */
+    /* step_max: of a layer whose newest report before a rewind is damaged, the step to which
+     * the run was rewound. */
     uint64_t step_min, step_max;
     int64_t time_unix_ns; /* of the newest report of all */
 };
@@ -344,7 +348,7 @@ int store_read_run(struct store_reader *reader, const char *run, uint32_t attemp
 /* Visits reports of all replicas and attempts in order of filing: those whose sequence is
  * above the given one. `run` NULL or empty: of all runs. Stops as store_read_reports.
  * DATA_LOSS names a damaged report of these runs, and its sequence: "filed as number 7". One
- * of another run is passed by if other rows show that it is. */
+ * of another run is skipped if other rows show that it is. */
 int store_read_since(struct store_reader *reader, const char *run, uint64_t sequence,
                      uint32_t limit,
                      bool (*visit)(void *arg, uint64_t sequence,
@@ -354,7 +358,7 @@ int store_read_since(struct store_reader *reader, const char *run, uint64_t sequ
 /* Visits the newest report of each layer and replica that became stale, or stale enough
  * for the next severity, after `after_unix_ns` and not after now, with the time at which it
  * did. Sorted by run, layer and replica. The report says so. Stops when `visit` returns
- * false. */
+ * false. A layer whose newest report is damaged is skipped. */
 struct store_stale_query {
     const char *run; /* NULL or empty: all */
     int64_t after_unix_ns, now_unix_ns;

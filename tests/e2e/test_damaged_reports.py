@@ -15,22 +15,29 @@ from tritd import CALL_SECONDS, cli, refused, report_pb2, tensor_pb2
 STEPS = (10, 20, 30)
 
 
-@pytest.fixture
-def damaged(start, random):
-    """A daemon with layers a, b and c, of which a's newest report is damaged and b's of step 20."""
-    own = start()
+def file_all(own, random):
     for layer in "abc":
         for step in STEPS:
             own.ternary.Project(ref.project_request(
                 normal(random, 8, 256), layer=tensor_pb2.LayerRef(run="r", layer=layer, step=step)),
                 timeout=CALL_SECONDS)
+
+
+def damage(own, which, count):
     assert own.stop() == 0
     database = sqlite3.connect(own.folder / "data" / "reports.sqlite")
-    changed = database.execute("UPDATE reports SET digest = zeroblob(32) WHERE (layer = 'a' AND "
-                               "step = 30) OR (layer = 'b' AND step = 20)").rowcount
-    assert changed == 2
+    changed = database.execute(f"UPDATE reports SET digest = zeroblob(32) WHERE {which}").rowcount
+    assert changed == count
     database.commit()
     database.close()
+
+
+@pytest.fixture
+def damaged(start, random):
+    """A daemon with layers a, b and c, of which a's newest report is damaged and b's of step 20."""
+    own = start()
+    file_all(own, random)
+    damage(own, "(layer = 'a' AND step = 30) OR (layer = 'b' AND step = 20)", 2)
     return start()
 
 
@@ -79,6 +86,30 @@ def test_a_damaged_report_itself_is_an_error(damaged):
     assert 'layer "a", step 30' in error["message"]
 
 
+def test_a_list_up_to_a_step_tells_of_damage_after_the_last_report(damaged):
+    """The damaged one may have been before that step."""
+    found = get(damaged, "/v1/runs/r/layers/a?from=0&to=25", "http-history")
+    assert [one["step"] for one in found["reports"]] == ["10", "20"]
+    assert found["damaged"] == [{"layer": "a", "step": "25"}]
+
+
+def test_a_run_that_was_rewound_to_a_damaged_report_hides_nothing(start, random):
+    """Lists of runs and their pages answer; the layer is a warning."""
+    own = start()
+    file_all(own, random)
+    own.reports.Rewind(report_pb2.ReportsRewindRequest(run="r", step=20), timeout=CALL_SECONDS)
+    damage(own, "layer = 'a' AND step = 20", 1)
+    own = start()
+    (run,) = get(own, "/v1/runs", "http-runs")["runs"]
+    assert run["run"] == "r" and run["step_max"] == "20"
+    found = get(own, "/v1/runs/r", "http-run")
+    assert found["layers_by_health"]["warning"] == "1" and found["step_max"] == "20"
+    assert get(own, "/v1/runs/r/history?fields=zeros", "http-run-history")
+    for path in ("/", "/runs/r", "/compare?a=r&b=r"):
+        assert ask(own, path)[0] == 200, path
+    assert watch(own, "r", "0", 1) == [("a", 10)]
+
+
 def list_reports(daemon, **more):
     return daemon.reports.List(report_pb2.ReportsListRequest(run="r", **more), timeout=CALL_SECONDS)
 
@@ -118,11 +149,13 @@ def test_each_report_is_on_one_page(damaged, latest):
 def test_trit_lists_reports_beside_damage_and_fails(damaged):
     done = cli(damaged, "reports", "r", "--latest")
     assert done.returncode == 3 and " b " in done.stdout and " a " not in done.stdout, done
-    assert 'layer "a": the report of step 30 is damaged' in done.stderr
+    assert 'layer "a": one or more reports up to step 30 are damaged' in done.stderr
     done = cli(damaged, "reports", "r", "--latest", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 3 and len(found["reports"]) == 2, done
     assert found["damaged"] == [{"run": "r", "layer": "a", "step": "30", "attempt": 1, "replica": 0}]
+    done = cli(damaged, "reports", "r", "a", "--from", "30")
+    assert done.returncode == 3 and done.stdout == "", done
     done = cli(damaged, "reports", "r", "c", "--json")
     assert done.returncode == 0 and "damaged" not in json.loads(done.stdout), done
 

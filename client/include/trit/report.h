@@ -49,8 +49,8 @@ TRIT_API enum trit_status trit_report_get(struct trit_client *client, const char
                                           struct trit_report *report,
                                           struct trit_error *error);
 
-/* Told of reports of a layer that are damaged in the daemon's store; the last of them is at
- * or before this step. */
+/* Is called when reports of a layer are damaged in the daemon's store; the last of them is at
+ * or before this step. `run` and `layer` are valid during the call. */
 typedef void (*trit_damaged)(void *arg, const char *run, const char *layer, uint64_t step,
                              uint32_t attempt, uint32_t replica);
 
@@ -68,9 +68,10 @@ struct trit_report_query {
                          all attempts where that is 0, and of all replicas */
     uint32_t reserved; /* 0 */
     /* NULL: the first report that is damaged in the daemon's store ends the list with
-     * DATA_LOSS. Otherwise it is called for each place in the list where some are, behind
+     * DATA_LOSS. Otherwise it is called for each place in the list where some are, after
      * the reports of the same page, with the `arg` of the list. With latest_only it is the
-     * newest one of the layer, and no older report is listed in its place. */
+     * newest one of the layer, and no older report is listed in its place. After `visit` has
+     * ended the list it is not called any more. With waiting it is never called. */
     trit_damaged damaged;
 };
 #define TRIT_REPORT_QUERY_INIT TRIT_INIT(trit_report_query)

@@ -654,7 +654,8 @@ class Reports:
             replica: Which copy of the layers.
             damaged: A list that gets the keys of reports that are damaged in the daemon's
                 store, beside which all others are returned. Several of a layer in a row
-                have the step of the last of them. None: they raise DataLoss.
+                are one key; the last of them is at its step or before. None: they raise
+                DataLoss.
             timeout: Seconds for the call; None for the client's, math.inf for no limit.
 
         Returns:
