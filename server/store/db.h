@@ -49,7 +49,7 @@ struct db {
     bool in_memory;         /* it has no file */
     bool inspects;          /* opened by DB_INSPECTS */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
-    /* A reader's: called behind a query that met a damaged row of a layer or a run. */
+    /* A reader's: called after a query that met a damaged row of a layer or a run. */
     void (*mend)(void *arg);
     void *mend_arg;
     bool mends; /* such a row was met */

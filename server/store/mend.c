@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "store/codes.h"
 #include "store/kept.h"
 #include "store/past.h"
@@ -13,7 +12,12 @@
 #include "store/statements.h"
 #include "store/walk.h"
 
-enum { MEND_PAUSE_NS = 1000000000, MEND_ASKED_PAUSE_SECONDS = 60 };
+enum {
+    SECOND_NS = 1000000000,
+    MET_PAUSE_SECONDS = 1,
+    ASKED_PAUSE_SECONDS = 60,
+    PAUSES_IN_VAIN = 10, /* in place of one, after nothing could be mended */
+};
 
 /* ---- the newest report ---------------------------------------------------------------- */
 
@@ -294,6 +298,8 @@ static int run_mend(struct db *db, const char *run, struct failure *failure)
 {
     struct run_row row, stored;
     int64_t state, attempts;
+
+    run_row_forget(db, run); /* what the writer knows may be damaged on disk */
     int found = find_run(db, run, &row, failure);
 
     if (found >= 0 || !damage_is_of_rows(db, failure))
@@ -311,7 +317,7 @@ static int run_mend(struct db *db, const char *run, struct failure *failure)
 
 /* ---- all ------------------------------------------------------------------------------ */
 
-/* Adds to *count; damage that stays is passed by. */
+/* Adds to *count; damage that stays is skipped. */
 static int add_mended(struct db *db, int mended, int *count, struct failure *failure)
 {
     if (mended < 0 && !damage_is_of_rows(db, failure))
@@ -383,25 +389,31 @@ int layers_mend(struct db *db, struct failure *failure)
                : count;
 }
 
-bool mend_met(struct db *db, const struct failure *damage, uint64_t *last_ns)
+static bool begin_turn(struct mend_turn *turn, int pause_seconds, uint64_t now_ns)
 {
-    const uint64_t now_ns = clock_monotonic_ns();
-    struct failure failure = *damage;
+    const uint64_t pause_ns = (uint64_t)pause_seconds * SECOND_NS;
 
-    if (!damage_is_of_rows(db, &failure) ||
-        (*last_ns != 0 && now_ns - *last_ns < MEND_PAUSE_NS))
+    if (turn->last_ns != 0 &&
+        now_ns - turn->last_ns < pause_ns * (turn->in_vain ? PAUSES_IN_VAIN : 1))
         return false;
-    *last_ns = now_ns;
-    return layers_mend(db, &failure) > 0;
+    *turn = (struct mend_turn){.last_ns = now_ns, .in_vain = true};
+    return true;
 }
 
-bool mend_asked(uint64_t *last_ns)
+bool mend_met(struct db *db, const struct failure *damage, struct mend_turn *turn,
+              uint64_t now_ns)
 {
-    const uint64_t now_ns = clock_monotonic_ns();
-    const uint64_t pause_ns = (uint64_t)MEND_ASKED_PAUSE_SECONDS * MEND_PAUSE_NS;
+    struct failure failure = *damage;
 
-    if (*last_ns != 0 && now_ns - *last_ns < pause_ns)
+    if (!damage_is_of_rows(db, &failure) || !begin_turn(turn, MET_PAUSE_SECONDS, now_ns))
         return false;
-    *last_ns = now_ns;
-    return true;
+    const int count = layers_mend(db, &failure);
+
+    turn->in_vain = count == 0;
+    return count > 0;
+}
+
+bool mend_asked(struct mend_turn *turn, uint64_t now_ns)
+{
+    return begin_turn(turn, ASKED_PAUSE_SECONDS, now_ns);
 }

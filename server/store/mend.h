@@ -19,12 +19,20 @@
 int layer_take_newest(struct db *db, struct layer_row *layer, int64_t step,
                       struct failure *failure);
 
-/* A put has met this damage. True: some rows were mended. This reads all keys, so it is done
- * once a second at most; *last_ns, 0 at first, is when. */
-bool mend_met(struct db *db, const struct failure *damage, uint64_t *last_ns);
+/* When rows were last mended. Mending reads all keys, and puts wait meanwhile. So the pause
+ * until the next time is ten times as long if nothing could be mended. All zero: never. */
+struct mend_turn {
+    uint64_t last_ns; /* monotonic */
+    bool in_vain;
+};
 
-/* A reader has met damage. Whether its rows are to be mended now: once a minute at most. */
-bool mend_asked(uint64_t *last_ns);
+/* A put has met this damage. True: some rows were mended. Once a second at most. */
+bool mend_met(struct db *db, const struct failure *damage, struct mend_turn *turn,
+              uint64_t now_ns);
+
+/* A reader has met damage. True: its rows are to be mended now, and the caller sets
+ * turn->in_vain. Once a minute at most. */
+bool mend_asked(struct mend_turn *turn, uint64_t now_ns);
 
 /* Mends all rows that can be mended: how many, or -1. */
 int layers_mend(struct db *db, struct failure *failure);

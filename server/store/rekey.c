@@ -140,7 +140,7 @@ static int keep_codes(struct db *db, const struct layer_row *layer,
                                                                                     : 0;
 }
 
-/* Damaged rows are passed by: they are told when they are read. */
+/* Damaged rows are skipped: they are told when they are read. */
 static int keep_all_codes(struct db *db, struct failure *failure)
 {
     sqlite3_stmt *select = statement(db, ST_LAYERS_FROM, failure);

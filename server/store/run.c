@@ -234,11 +234,16 @@ int run_row_put(struct db *db, const struct run_row *row, struct failure *failur
     return 0;
 }
 
+void run_row_forget(struct db *db, const char *run)
+{
+    row_cache_drop(db->cache, CACHED_RUN, hash_of(run), is_run, run);
+}
+
 int run_row_delete(struct db *db, const char *run, struct failure *failure)
 {
     sqlite3_stmt *delete = statement(db, ST_RUN_DELETE, failure);
 
-    row_cache_drop(db->cache, CACHED_RUN, hash_of(run), is_run, run);
+    run_row_forget(db, run);
     return delete ? db_run_bound(db, delete, db_bind_text(delete, 1, run), failure) : -1;
 }
 

@@ -43,6 +43,9 @@ struct run_row {
 int find_run(struct db *db, const char *run, struct run_row *row,
              struct failure *failure);
 
+/* Drops it from the writer's cache: the next find_run reads it from the table. */
+void run_row_forget(struct db *db, const char *run);
+
 /* Copies a row without the space of attempts that it does not have. */
 void run_row_copy(struct run_row *to, const struct run_row *from);
 

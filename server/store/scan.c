@@ -123,7 +123,7 @@ bool scan_key(sqlite3_stmt *select, struct layer_key *key)
            sqlite3_column_type(select, 3) == SQLITE_INTEGER;
 }
 
-/* The first key that the statement gives, passing by what is none. */
+/* The first key that the statement gives; what is no key is skipped. */
 static int first_key(struct db *db, enum statement_id id, const struct layer_key *from,
                      struct layer_key *key, struct failure *failure)
 {

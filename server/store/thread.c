@@ -86,15 +86,19 @@ void store_log_damage(struct store *store, const struct failure *damage)
               LOG_FIELDS(LOG_STR("reason", damage->message)));
 }
 
+static void note_failed(struct store *store, const struct failure *failure)
+{
+    metric_add(store->config.metrics, M_STORE_FAILURES, 1);
+    log_event(store->config.log, LOG_ERROR, "store_failed",
+              LOG_FIELDS(LOG_STR("reason", failure->message)));
+}
+
 static void report_batch(struct store *store, const struct batch_result *result)
 {
     metric_add(store->config.metrics, M_STORE_TRANSACTIONS, result->transactions);
     metric_add(store->config.metrics, M_REPORTS, result->reports);
-    if (result->failure.status != TRIT_OK) {
-        metric_add(store->config.metrics, M_STORE_FAILURES, 1);
-        log_event(store->config.log, LOG_ERROR, "store_failed",
-                  LOG_FIELDS(LOG_STR("reason", result->failure.message)));
-    }
+    if (result->failure.status != TRIT_OK)
+        note_failed(store, &result->failure);
     if (result->damage.status != TRIT_OK) {
         metric_add(store->config.metrics, M_STORE_FAILURES, 1);
         store_log_damage(store, &result->damage);
@@ -297,8 +301,15 @@ static void mend_for_readers(struct store *store)
 
     store->mend = false;
     pthread_mutex_unlock(&store->mutex);
-    if (!asked || !mend_asked(&writer->asked_ns) ||
-        writer_slice(writer, mend_rows, &count, true, &failure) < 0 || count == 0)
+    if (!asked || !mend_asked(&writer->asked, clock_monotonic_ns()))
+        return;
+    if (writer_slice(writer, mend_rows, &count, true, &failure) < 0) {
+        writer->asked.in_vain = false; /* it may be possible in a minute */
+        note_failed(store, &failure);
+        return;
+    }
+    writer->asked.in_vain = count == 0;
+    if (count == 0)
         return;
     metric_add(store->config.metrics, M_STORE_FAILURES, 1);
     fail(&failure, TRIT_DATA_LOSS, NULL,

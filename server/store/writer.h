@@ -24,6 +24,7 @@
 #include "store/commit.h"
 #include "store/directory.h"
 #include "store/evict.h"
+#include "store/mend.h"
 #include "store/orphans.h"
 #include "store/retain.h"
 
@@ -49,8 +50,7 @@ struct writer {
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     struct orphans orphans;
-    uint64_t mended_ns; /* monotonic: when a put last met a damaged row; 0: none did */
-    uint64_t asked_ns;  /* the same of a reader */
+    struct mend_turn met, asked; /* of puts that meet damaged rows; of readers */
     bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "obs/metrics.h"
+#include "store/mend.h"
+#include "store/row_cache.h"
+#include "store/run.h"
 #include "tests/lib/check.h"
 #include "tests/lib/store_damaged.h"
 #include "tests/lib/store_sql.h"
@@ -115,6 +118,71 @@ CASE(mended_for_readers,
         "SELECT COUNT(*) FROM layers WHERE run = 'a' AND layer = 'x'");
     check_mended_for_readers("UPDATE runs SET crc = 1 WHERE run = 'a'",
                              "SELECT crc != 1 FROM runs WHERE run = 'a'");
+}
+
+CASE(mended_though_known,
+     "a damaged row of a run is made again, also where the writer knows the row")
+{
+    struct store_fixture fixture;
+    struct failure failure = {0};
+    char path[STORE_PATH_BYTES];
+    struct run_row row;
+    struct db db = {0};
+
+    damaged_build(&fixture, "SELECT 1");
+    store_fixture_close_store(&fixture);
+    store_file(&fixture, path);
+    CHECK(db_open(&db, path, DB_WRITES, &failure) == 0);
+    db.cache = row_cache_create();
+    CHECK(db_exec(&db, "BEGIN IMMEDIATE", &failure) == 0);
+    CHECK_EQ(find_run(&db, "a", &row, &failure), 1);
+    CHECK(db_exec(&db, "UPDATE runs SET crc = 1 WHERE run = 'a'", &failure) == 0);
+    CHECK_EQ(layers_mend(&db, &failure), 1);
+    CHECK(db_exec(&db, "COMMIT", &failure) == 0);
+    db_close(&db);
+    check_undamaged(&fixture);
+    store_fixture_fini(&fixture);
+}
+
+CASE(pauses, "rows are mended for readers once a minute at most, and once in ten minutes "
+             "after nothing could be mended")
+{
+    const uint64_t second = 1000000000, begin = 5 * second;
+    struct mend_turn turn = {0};
+
+    CHECK(mend_asked(&turn, begin));
+    CHECK(!mend_asked(&turn, begin + 600 * second - 1));
+    CHECK(mend_asked(&turn, begin + 600 * second));
+    turn.in_vain = false;
+    CHECK(!mend_asked(&turn, begin + 660 * second - 1));
+    CHECK(mend_asked(&turn, begin + 660 * second));
+}
+
+CASE(pauses_of_puts,
+     "a put mends rows once a second at most, and once in ten seconds after "
+     "nothing could be mended")
+{
+    const uint64_t second = 1000000000, begin = 5 * second;
+    struct failure failure = {0}, damage = {0};
+    struct store_fixture fixture;
+    char path[STORE_PATH_BYTES];
+    struct mend_turn turn = {0};
+    struct db db = {0};
+
+    damaged_build(&fixture, "SELECT 1");
+    store_fixture_close_store(&fixture);
+    store_file(&fixture, path);
+    CHECK(db_open(&db, path, DB_WRITES, &failure) == 0);
+    fail(&damage, TRIT_DATA_LOSS, NULL, "a row is damaged");
+    CHECK(!mend_met(&db, &damage, &turn, begin)); /* none is */
+    CHECK(db_exec(&db, "UPDATE runs SET crc = 1", &failure) == 0);
+    CHECK(!mend_met(&db, &damage, &turn, begin + 10 * second - 1));
+    CHECK(mend_met(&db, &damage, &turn, begin + 10 * second));
+    CHECK(db_exec(&db, "UPDATE runs SET crc = 1", &failure) == 0);
+    CHECK(!mend_met(&db, &damage, &turn, begin + 11 * second - 1));
+    CHECK(mend_met(&db, &damage, &turn, begin + 11 * second));
+    db_close(&db);
+    store_fixture_fini(&fixture);
 }
 
 /* ---- a batch ----------------------------------------------------------------------- */

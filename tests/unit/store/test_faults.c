@@ -316,6 +316,35 @@ CASE(no_directory, "a data directory that cannot be opened is named")
     store_fixture_fini(&fixture);
 }
 
+/* ---- mending --------------------------------------------------------------------- */
+
+CASE(
+    mend_without_space,
+    "a damaged row that cannot be made again because the disk is full counts as a failure "
+    "of the store, and is made again when there is space")
+{
+    enum { QUERIES_MAX = 1000000 };
+    struct store_fixture fixture;
+    unsigned count;
+
+    damaged_build(&fixture, "SELECT 1");
+    store_sql(&fixture, "UPDATE layers SET reports = 2 WHERE run = 'a' AND layer = 'x'");
+    const uint64_t before = metric_get(fixture.metrics, M_STORE_FAILURES);
+
+    disk_arm(1, true);
+    for (int i = 0; i < QUERIES_MAX; i++) {
+        CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
+                 TRIT_DATA_LOSS);
+        if (metric_get(fixture.metrics, M_STORE_FAILURES) > before)
+            break;
+    }
+    CHECK_EQ(metric_get(fixture.metrics, M_STORE_FAILURES), before + 1);
+    CHECK(disk_disarm());
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_OK);
+    check_undamaged(&fixture);
+    store_fixture_fini(&fixture);
+}
+
 /* ---- side by side ---------------------------------------------------------------- */
 
 struct looking {
