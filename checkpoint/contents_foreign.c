@@ -90,7 +90,8 @@ static int find_foreign(struct classifying *c, size_t index)
     struct content *item = &c->contents->items[index];
     struct owning owning = {c->contents, index};
     int result = 0;
-    const bool excluded = selection_of(c->options, entry->name) == SELECTION_EXCLUDED;
+    const enum selection selection = selection_of(c->options, entry->name);
+    const bool excluded = selection == SELECTION_EXCLUDED;
 
     if (item->kind == CONTENT_KEPT && !excluded && lack_of_matrix(entry, item->role))
         return contents_unfit(c, item, lack_of_matrix(entry, item->role));
@@ -102,8 +103,8 @@ static int find_foreign(struct classifying *c, size_t index)
     if (item->packing != PACKING_NONE) {
         item->kind = CONTENT_FOREIGN_WEIGHT;
         packing_visit(c->contents->table, entry, own_table, &owning);
-        if (item->role == ROLE_ROUTER) /* is kept, however it is packed */
-            item->kind = CONTENT_KEPT;
+        if (item->role == ROLE_ROUTER && selection != SELECTION_INCLUDED)
+            item->kind = CONTENT_KEPT; /* however it is packed */
         else if (excluded && c->side == CONTENTS_CLAIM)
             measure_foreign(c, entry, item);
         else if (!excluded && item->role != ROLE_LORA)

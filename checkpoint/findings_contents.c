@@ -76,7 +76,7 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
     snprintf(whole, sizeof(whole), "%s%s%s%s%s%s%s%s", content_text(text, claim, index),
              readable ? "; read it with --encoding " : "",
              readable ? packing_name(item->packing) : "",
-             otherwise ? ", or mend config.json, whose quant_method is " : "",
+             otherwise ? ", or correct config.json, whose quant_method is " : "",
              otherwise ? claim->quant_method : "", widths,
              item->foreign.unread ? "; " : "",
              item->foreign.unread ? item->foreign.unread : "");
@@ -245,7 +245,8 @@ static int add_missing(void *arg, const char *name)
 }
 
 /* llama.cpp stores embeddings and head of a ternary model in types of their own, as llama-quantize
- * does in Q4_K and Q6_K: they are kept, as dense ones are. Latents tell more. */
+ * does in Q4_K and Q6_K: they are kept, as dense ones are, unless latents or an include pattern
+ * ask for them. */
 static bool is_kept_in_blocks(const struct contents *claim, size_t index)
 {
     const struct content *item = &claim->items[index];
@@ -273,7 +274,8 @@ void findings_add_contents(struct file_findings *findings,
             findings_add_mlx_without_scales(findings, options->config, claim, i)) {
             continue;
         } else if (item->kind == CONTENT_FOREIGN_WEIGHT) {
-            if (latents || !is_kept_in_blocks(claim, i))
+            if (latents || !is_kept_in_blocks(claim, i) ||
+                selection_of(options, entry->name) == SELECTION_INCLUDED)
                 add_foreign(findings, claim, i, has_record);
         } else if (item->kind == CONTENT_UNFIT) {
             add_unfit(findings, claim, i);

@@ -160,7 +160,8 @@ def test_placeholders_of_zero3(daemon, tmp_path, random, name, code):
 
 @pytest.mark.parametrize("name", [
     "rotary_attn.to_q.weight", "rope.encoder.fc1.weight", "lora_layers.0.q_proj.weight",
-    "router_model.layers.0.self_attn.q_proj.weight"])
+    "router_model.layers.0.self_attn.q_proj.weight", "router_model.layers.0.mlp.fc1.weight",
+    "lora_layers.0.attn.to_q.weight", "rotary_attn.in_proj_weight"])
 def test_layers_of_models_with_such_names(daemon, tmp_path, random, name):
     """A latent weight in a module whose prefix speaks of rotary tables, routers or LoRA fails."""
     ternary = (random.integers(-1, 2, (64, 256)) * .5).astype(np.float32)
@@ -195,6 +196,22 @@ def test_embedding_and_head_of_llama_quantize(daemon, tmp_path, random, layers):
     assert verify(daemon, path) == (4, [("foreign_packing", "undecided", None, "blk.0.ffn_down.weight")])
 
 
+@pytest.mark.parametrize("name", ["token_embd.weight", "output.weight", "blk.0.ffn_gate_inp.weight"])
+def test_what_is_asked_for_in_unreadable_blocks(daemon, tmp_path, random, name):
+    """What the rules keep in blocks that cannot be read is undecided where a pattern includes it, alone or
+    with the ternary layers beside it."""
+    path = tmp_path / "a.gguf"
+    codes = random.integers(-1, 2, (4, 256))
+    path.write_bytes(gguf.gguf([(name, 14, (4, 256), bytes(4 * 210)),
+                                ("blk.0.ffn_up.weight", gguf.PQ2_0, (4, 256), gguf.pq2_0(codes, np.full(8, .02)))]))
+    assert verify(daemon, path) == (0, [])
+    undecided = ("foreign_packing", "undecided", None, name)
+    assert undecided in verify(daemon, path, "--include", name)[1]
+    for words in (["--include", name, "--include", "*ffn_up*"], ["--include", "*"]):
+        assert verify(daemon, path, *words) == (4, [undecided])
+    assert verify(daemon, path, "--include", "*ffn_up*") == (0, [])
+
+
 def test_weight_norms_and_masks_stay(daemon, tmp_path, random):
     """A projection leaves the magnitudes of a weight norm and the mask of a pruned layer as they are, also
     in a module whose name is a product's."""
@@ -211,7 +228,7 @@ def test_weight_norms_and_masks_stay(daemon, tmp_path, random):
 
 @pytest.mark.parametrize("encoding", CONFIGS)
 def test_pack_refuses_what_lost_its_weight(daemon, tmp_path, packed, encoding):
-    """A packing names the layer whose weight is lost, instead of an output that lacks it without a trace."""
+    """A packing names the layer whose weight is lost, instead of an output that does not show that it is missing."""
     tensors = packed(encoding, "a.q_proj") | packed(encoding, "b.q_proj")
     del tensors["b.q_proj.weight"]
     model = folder(tmp_path / "model", tensors, CONFIGS[encoding])
@@ -238,6 +255,25 @@ def test_pack_refuses_what_lost_a_recorded_layer(daemon, tmp_path, random):
     assert not (tmp_path / "out.safetensors").exists()
 
 
+def test_pack_names_all_recorded_layers_that_are_lost(daemon, tmp_path, random):
+    """A packing lists the layers of the record that the input lacks, and counts those for which the message has
+    no room; those that a pattern excludes are left out."""
+    inputs, made = tmp_path / "in.safetensors", tmp_path / "made.safetensors"
+    names = [f"{letter * 200}.weight" for letter in "abcdefg"]
+    save(inputs, {"e.bias": np.ones(2, np.float32),
+                  **{name: random.standard_normal((2, 256)).astype(np.float32) for name in ["kept.weight", *names]}})
+    assert cli(daemon, "project", inputs, "-o", made, "-e", "pq2_0").returncode == 0
+    save(made, {name: load(made)[name] for name in ("kept.weight", "e.bias")}, header_of(made)["__metadata__"])
+    words = ["pack", made, "-o", tmp_path / "out.safetensors", "-e", "q2_0"]
+    done = cli(daemon, *words)
+    assert done.returncode == 1
+    assert f"{', '.join(names[:3])} and 4 more: the file's record names them" in done.stderr
+    assert "the output would not show that they are missing" in done.stderr
+    done = cli(daemon, *words, "--exclude", "[a-e]*")
+    assert done.returncode == 1 and f": {names[5]}, {names[6]}: the file's record names them" in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()
+
+
 @pytest.mark.parametrize("name, library", [("h.0.attn.c_attn.weight", "GPT-2"), ("h.0.q_proj.kernel", "Flax")])
 def test_a_layer_that_may_be_stored_as_in_out(daemon, tmp_path, random, name, library):
     """Where the name is one that a library stores as [in, out], the finding says how to have it read so."""
@@ -247,5 +283,5 @@ def test_a_layer_that_may_be_stored_as_in_out(daemon, tmp_path, random, name, li
     done = cli(daemon, "verify", path, "--json")
     assert done.returncode == 1
     hint = schemas.read(done.stdout)["findings"][0]["hint"]
-    assert library in hint and "--transposed" in hint
+    assert library in hint and "use --transposed if this file does" in hint
     assert verify(daemon, path, "--transposed", "*") == (0, [])
