@@ -28,12 +28,42 @@ const char *name_part_before(const struct name *name, const char *part)
     return part < name->parts ? name->parts : part;
 }
 
-bool name_has_part(const struct name *name, const char *const *patterns)
+static bool has_part_from(const struct name *name, const char *from,
+                          const char *const *patterns)
 {
-    for (size_t at = 0; at < name->bytes; at += strlen(name->parts + at) + 1)
-        if (part_matches(name->parts + at, patterns))
+    for (const char *end = name->parts + name->bytes; from < end;
+         from += strlen(from) + 1)
+        if (part_matches(from, patterns))
             return true;
     return false;
+}
+
+bool name_has_part(const struct name *name, const char *const *patterns)
+{
+    return has_part_from(name, name->parts, patterns);
+}
+
+static bool is_number(const char *part)
+{
+    return *part != '\0' && part[strspn(part, "0123456789")] == '\0';
+}
+
+/* The number of the last block that two names or more follow; the first part if there is none. */
+static const char *block_of(const struct name *name)
+{
+    const char *part = name->module;
+    size_t names = 0;
+
+    while (part != name->parts && !(is_number(part) && names >= 2)) {
+        names += *part != '\0' && !is_number(part);
+        part = name_part_before(name, part);
+    }
+    return part;
+}
+
+bool name_has_near_part(const struct name *name, const char *const *patterns)
+{
+    return has_part_from(name, block_of(name), patterns);
 }
 
 bool name_is_weight(const struct name *name)

@@ -22,6 +22,10 @@ bool part_matches(const char *part, const char *const *patterns);
 /* Does any part of the name? */
 bool name_has_part(const struct name *name, const char *const *patterns);
 
+/* Does any part that says what the tensor is? Where a numbered block (layers.0) is followed by two
+ * names or more before the parameter, those before the block only name a part of the model. */
+bool name_has_near_part(const struct name *name, const char *const *patterns);
+
 /* The part before `part`, or `part` itself if it is the first. */
 const char *name_part_before(const struct name *name, const char *part);
 

@@ -139,6 +139,8 @@ static const char *const linear_modules[] = {
 /* Matrices of a product, whatever else the name says: ln_proj, position_embedding_proj. */
 static const char *const product_modules[] = {"*_proj", "*_linear", "*_dense", "*_fc",
                                               NULL};
+/* Parameters that are: in_proj_weight of attention. */
+static const char *const product_leaves[] = {"*_proj_weight", NULL};
 /* Modules whose weights are never vectors. */
 static const char *const matrix_modules[] = {"*_proj", NULL};
 
@@ -228,7 +230,7 @@ static bool is_output(const struct name *name)
 }
 
 /* Is the module, one that it is a part of, or the parameter itself called so? Layers of a model
- * whose first part is called so (router_model.layers.0.q_proj) are layers. */
+ * whose first part is called so (router_model.q_proj, router_model.layers.0.mlp.fc1) are layers. */
 static bool is_called(const struct name *name, const char *const *patterns)
 {
     const char *const around = name_part_before(name, name->module);
@@ -236,7 +238,8 @@ static bool is_called(const struct name *name, const char *const *patterns)
     if (part_matches(name->leaf, patterns) || part_matches(name->module, patterns) ||
         part_matches(around, patterns))
         return true;
-    return !part_matches(name->module, linear_modules) && name_has_part(name, patterns);
+    return !part_matches(name->module, linear_modules) &&
+           name_has_near_part(name, patterns);
 }
 
 static bool is_lora(const struct name *name)
@@ -292,19 +295,21 @@ static enum tensor_role weight_role(const struct tensor_table *table,
                    : ROLE_CONVOLUTION;
     if (is_short_convolution(entry, name))
         return ROLE_CONVOLUTION;
-    if (name_has_part(name, head_parts) || part_matches(name->module, head_modules) ||
-        is_output(name))
+    if (name_has_near_part(name, head_parts) ||
+        part_matches(name->module, head_modules) || is_output(name))
         return ROLE_HEAD;
     return part_matches(name->module, embedding_modules) ? ROLE_EMBEDDING : ROLE_LINEAR;
 }
 
-/* Matrices in a module of another name, rotary_attn.to_q.weight, are layers. */
+/* Matrices and stacks of them in a module of another name, rotary_attn.to_q.weight, are layers. */
 static bool is_rotary(const struct tensor_entry *entry, const struct name *name)
 {
     return part_matches(name->leaf, rotary_leaves) ||
            part_matches(name->module, rotary_parts) ||
-           (name_has_part(name, rotary_parts) &&
-            !(entry->rank == 2 && name_is_weight(name)));
+           (name_has_near_part(name, rotary_parts) &&
+            !(entry->rank == 2 &&
+              (name_is_weight(name) || part_matches(name->leaf, product_leaves))) &&
+            !(entry->rank == 3 && is_stack(entry, name)));
 }
 
 /* Norms of rank 2 have a row for each head (Cohere), or an image's few pixels. */

@@ -50,7 +50,12 @@ CASE(knows_layers,
         "inter_attention.layernorm_query.weight", "ln_proj.weight",
         "pos_embed_proj.weight", "rotary_linear.weight", "a.q_norm_proj.weight",
         "rotary_attn.to_q.weight", "lora_layers.0.q_proj.weight",
-        "router_model.layers.0.self_attn.q_proj.weight");
+        "router_model.layers.0.self_attn.q_proj.weight",
+        "router_model.layers.0.mlp.fc1.weight", "router_model.layers.0.mlp.fc1",
+        "router_model.layers.0.mlp.fc1.base_layer.weight",
+        "lora_layers.0.attn.to_q.weight", "lora_layers.0.attn.to_out.0.weight",
+        "lora_layers.0.experts.3.fc.weight", "rotary_model.layers.0.attn.in_proj_weight",
+        "rotary_attn.in_proj_weight", "lm_head.layers.0.attn.to_q.weight");
     expect(ROLE_LINEAR, "group_norm.weight", 512, 512, 0);
 }
 
@@ -84,10 +89,13 @@ CASE(knows_what_stays,
         "a.hada_w1_a", "a.lokr_w2", "q_proj.ia3_l", "base_model.vera_A.default",
         "q_proj.oft_R.default.weight", "prompt_embeddings", "q_proj.miss_block.default",
         "q_proj.gralora_A.default", "q_proj.pvera_B.default", "q_proj.tinylora_P.default",
-        "q_proj.lily_A.default.weight", "q_proj.osf_svd_params.default.U_low");
+        "q_proj.lily_A.default.weight", "q_proj.osf_svd_params.default.U_low",
+        "layers.0.self_attn.q_proj.lora_A.weight", "q_proj.lora_A.0.default.weight",
+        "router_model.layers.0.mlp.fc1.lora_A.default.weight");
     ALL(ROLE_ROUTER, "mlp.router.mlp.0.weight", "a.router.up_proj.weight",
         "mlp.router.weight", "ffn.router.layer.weight", "mlp.shared_expert_gate.weight",
         "blk.0.ffn_gate_inp.weight", "model.layers.0.mlp.gate.weight",
+        "mlp.router.layers.0.fc1.weight", "layers.1.block.router.mlp.0.layers.2.weight",
         "deepspeed_moe.gate.wg.weight");
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
@@ -126,6 +134,10 @@ CASE(
     expect(ROLE_EXPERTS, "ffn.fused.weight", 1, 8, 256);
     expect(ROLE_EXPERTS, "blk.0.attn_k.weight", 1, 8, 16);
     expect(ROLE_EXPERTS, "layers.0.q_proj.weight", 2, 8, 16);
+    expect(ROLE_EXPERTS, "rotary_model.layers.0.mlp.experts.gate_up_proj", 4, 8, 16);
+    expect(ROLE_EXPERTS, "rotary_model.experts.w1.weight", 4, 8, 16);
+    expect(ROLE_EXPERTS, "rotary_attn.q_proj.weight", 4, 8, 16);
+    expect(ROLE_ROTARY, "rotary_model.tables.weight", 1, 8, 16);
     EITHER(true, "ffn.fused.weight", 8, 64, 32);
     EITHER(true, "attn.q_einsum.w", 8, 2048, 128); /* of Gemma, by Flax */
     EITHER(true, "rg_lru.recurrent_gate_weight", 10, 256, 256);
