@@ -2,33 +2,64 @@
 #include "checkpoint/plan_lost.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "checkpoint/lost_weight.h"
+#include "proto/utf8.h"
+
+/* The longest list of names that a message has room for, beside the rest of it. */
+enum { NAMES_BYTES = TRIT_MESSAGE_BYTES_MAX - 256 };
 
 struct looking {
     const struct tensor_table *table;
     const struct checkpoint_options *options;
-    struct failure *failure;
+    size_t lost, named;
+    size_t length;
+    char names[NAMES_BYTES + 1];
 };
 
 static int look_for(void *arg, const char *name)
 {
-    const struct looking *looking = arg;
+    struct looking *looking = arg;
+    const size_t room = sizeof(looking->names) - looking->length;
 
     if (table_find(looking->table, name) ||
         selection_of(looking->options, name) == SELECTION_EXCLUDED)
         return 0;
-    return fail(looking->failure, TRIT_INVALID_ARGUMENT, "layers",
-                "%s: the file's record names it, but the file lacks it, and the output "
-                "would lack it without a trace",
-                name);
+    if (looking->lost++ > looking->named || (looking->named && strlen(name) + 2 >= room))
+        return 0; /* there is no room for it, or there was none for an earlier one */
+    const int added = snprintf(looking->names + looking->length, room, "%s%s",
+                               looking->named ? ", " : "", name);
+    looking->length += added < 0 ? 0 : (size_t)added < room ? (size_t)added : room - 1;
+    looking->length = utf8_cut(looking->names, looking->length);
+    looking->names[looking->length] = '\0';
+    looking->named++;
+    return 0;
+}
+
+/* Refuses a file that lacks layers of its record, and names them. */
+static int refuse_unwritten(const struct looking *looking, struct failure *failure)
+{
+    const size_t more = looking->lost - looking->named;
+    const bool one = looking->lost == 1;
+    char rest[48] = "";
+
+    if (looking->lost == 0)
+        return 0;
+    if (more)
+        snprintf(rest, sizeof(rest), " and %zu more", more);
+    return fail(failure, TRIT_INVALID_ARGUMENT, "layers",
+                "%s%s: the file's record names %s, but the file lacks %s; the output "
+                "would not show that %s missing",
+                looking->names, rest, one ? "it" : "them", one ? "it" : "them",
+                one ? "it is" : "they are");
 }
 
 int plan_refuse_lost(struct plan *plan, const struct checkpoint_options *options,
                      const struct record *record, struct failure *failure)
 {
     const struct tensor_table *table = plan->contents.table;
-    struct looking looking = {table, options, failure};
+    struct looking looking = {.table = table, .options = options};
     char weight[SCALES_NAME_BYTES], reason[SCALES_NAME_BYTES + 128];
 
     for (size_t i = 0; i < table->count; i++) {
@@ -40,5 +71,7 @@ int plan_refuse_lost(struct plan *plan, const struct checkpoint_options *options
                  weight);
         plan_refuse(plan, i, reason);
     }
-    return record && record->layers ? record_visit(record, look_for, &looking) : 0;
+    if (record && record->layers)
+        record_visit(record, look_for, &looking);
+    return refuse_unwritten(&looking, failure);
 }
