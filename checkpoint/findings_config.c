@@ -103,7 +103,7 @@ static void check_compressed(struct file_findings *findings,
                                             : NULL};
     add(findings, name, &told, &got,
         "config.json's config_groups say what is expected, but weight_shape, weight_scale "
-        "and weight do not fit it; mend config.json or pack the model again");
+        "and weight do not fit it; correct config.json or pack the model again");
 }
 
 void findings_add_config(struct file_findings *findings,
@@ -136,7 +136,7 @@ void findings_hint_turned(struct file_findings *findings, bool has_config,
         return;
     snprintf(hint, sizeof(hint),
              "judged as [out, in]; %s stores layers of this name as [in, out]: "
-             "--transposed says so; else check --group-size",
+             "use --transposed if this file does; else check --group-size",
              turning);
     findings_hint(findings, TRIT_FINDING_NOT_TERNARY, layer, hint);
 }

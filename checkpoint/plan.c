@@ -153,8 +153,8 @@ static const char *warning_of(const struct planning *p, size_t index)
     if (!turning)
         return NULL;
     snprintf(text, sizeof(text),
-             "taken as [out, in]; %s stores a layer of this name as [in, out], which "
-             "--transposed says",
+             "taken as [out, in]; %s stores a layer of this name as [in, out]: use "
+             "--transposed if this file does",
              turning);
     return keep_text(p->plan, text);
 }
