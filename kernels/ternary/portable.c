@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "kernels/half.h"
 #include "kernels/simd/portable_codes.h"
@@ -69,6 +72,9 @@ static inline void f32x16_store_bf16(uint8_t *p, f32x16 v)
 
 static inline void unit_stream_fence(void)
 {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
 }
 
 static inline u64v u64v_join(const uint8_t *from, size_t stride, size_t bytes)
