@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import numbers
+import sys
 import threading
 import time
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Protocol, Union
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Protocol, Set, TypeVar, Union
 
 import numpy as np
 
@@ -123,7 +124,6 @@ class Watch:
         self.raised: Optional[BaseException] = None
 
     def __call__(self, done: int, total: int) -> int:
-        _thread.in_callback = True
         try:
             if self._cancelled is not None and self._cancelled.is_set():
                 return 1
@@ -135,16 +135,36 @@ class Watch:
         except BaseException as raised:
             self.raised = raised
             return 1
-        finally:
-            _thread.in_callback = False
         return 0
 
 
+# ---- callbacks ---------------------------------------------------------------------------
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_callbacks: Set[Any] = set()  # code objects of the functions that libtrit calls
+
+
+def called_back(function: _Function) -> _Function:
+    """Marks a function that libtrit calls; it stands below each `ffi.callback`."""
+    _callbacks.add(function.__code__)
+    return function
+
+
 def in_callback() -> bool:
-    """Whether a call of this thread runs, and this is its callback or a signal's handler."""
-    return getattr(_thread, "in_callback", False)
+    """Whether this thread is in a callback of libtrit, and so in a call.
+
+    It looks at the frames. A handler of a signal can run before the callback's first line, where
+    the callback could not have set a flag yet.
+    """
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code in _callbacks:
+            return True
+        frame = frame.f_back
+    return False
 
 
+@called_back
 def interrupted(exception: Any, value: BaseException, traceback: Any) -> int:
     """Is `onerror` of a callback: keeps a Ctrl-C that came before its `try` for the call."""
     _thread.raised = value
@@ -152,6 +172,7 @@ def interrupted(exception: Any, value: BaseException, traceback: Any) -> int:
 
 
 @ffi.callback("int(void *, uint64_t, uint64_t)", error=1, onerror=interrupted)  # type: ignore[untyped-decorator]
+@called_back
 def _on_progress(arg: Any, done: int, total: int) -> Any:
     return ffi.from_handle(arg)(done, total)
 

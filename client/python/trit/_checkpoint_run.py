@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from ._call import Call, Progress, interrupted
+from ._call import Call, Progress, called_back, interrupted
 from ._checkpoint_calls import Run, with_name
 from ._native import ffi, lib, new
 from ._rules import Output, Plan
@@ -36,6 +36,7 @@ class _Reports:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, const char *, const struct trit_report *)", error=1, onerror=interrupted
 )
+@called_back
 def _on_matrix(arg: Any, matrix: Any, report: Any) -> Any:
     return ffi.from_handle(arg)(matrix, report)
 

@@ -9,7 +9,7 @@ import json
 import threading
 from typing import Any, Callable, Deque, Generic, List, Optional, TypeVar
 
-from ._call import Call, cancellation
+from ._call import Call, called_back, cancellation
 from ._handle import Handle
 from ._native import ffi, new
 from ._rules import with_findings, with_integers
@@ -169,5 +169,6 @@ class JobStream(Generic[_Progress]):
 
 
 @ffi.callback("int(void *, const struct trit_job_progress *)", error=1)  # type: ignore[untyped-decorator]
+@called_back
 def _on_progress(arg: Any, progress: Any) -> Any:
     return ffi.from_handle(arg).take(progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
-from ._call import interrupted
+from ._call import called_back, interrupted
 from ._native import ffi
 from .types import DType
 
@@ -52,6 +52,7 @@ def check_raised(*parts: Any) -> None:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, uint64_t, void *, uint64_t)", error=1, onerror=interrupted
 )
+@called_back
 def on_read(arg: Any, at: int, to: Any, count: int) -> Any:
     """Is trit_tensor.read."""
     return ffi.from_handle(arg)(at, to, count)

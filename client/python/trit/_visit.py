@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
 
-from ._call import interrupted
+from ._call import called_back, interrupted
 from ._native import ffi
 
 _Entry = TypeVar("_Entry")
@@ -38,6 +38,7 @@ class Visit(Generic[_Entry]):
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, const struct trit_report *)", error=1, onerror=interrupted
 )
+@called_back
 def on_report(arg: Any, report: Any) -> Any:
     """Visits a report for libtrit."""
     return ffi.from_handle(arg)(report)
@@ -46,6 +47,7 @@ def on_report(arg: Any, report: Any) -> Any:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "void(void *, const char *, const char *, uint64_t, uint32_t, uint32_t)", onerror=interrupted
 )
+@called_back
 def on_damaged(arg: Any, run: Any, layer: Any, step: int, attempt: int, replica: int) -> None:
     """Takes the key of a report that is damaged in the daemon's store."""
     names = (ffi.string(run).decode(), ffi.string(layer).decode())
@@ -55,6 +57,7 @@ def on_damaged(arg: Any, run: Any, layer: Any, step: int, attempt: int, replica:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, const struct trit_layer_spec *)", error=1, onerror=interrupted
 )
+@called_back
 def on_layer_spec(arg: Any, spec: Any) -> Any:
     """Visits a layer for libtrit."""
     return ffi.from_handle(arg)(spec)

@@ -8,7 +8,7 @@ import queue
 import threading
 from typing import Any, Callable, Optional, Union
 
-from ._call import Call, cancelled_by
+from ._call import Call, called_back, cancelled_by
 from ._native import ffi, lib, new
 from ._wake import Wakers
 from .errors import Cancelled, DeadlineExceeded
@@ -132,5 +132,6 @@ class Watching:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, const struct trit_report *, const char *)", error=1
 )
+@called_back
 def _on_filed(arg: Any, report: Any, cursor: Any) -> Any:
     return ffi.from_handle(arg).filed(report, ffi.string(cursor).decode())

@@ -15,7 +15,7 @@ import dataclasses
 from typing import Any, Callable, Dict, Generic, Iterator, List, Optional, TypeVar, Union, cast
 
 from ._arguments import PathLike, c_text, flag, given, member, member_or_none, path_of, real
-from ._call import Call, interrupted
+from ._call import Call, called_back, interrupted
 from ._checkpoint_calls import with_name
 from ._checkpoint_results import CheckpointInfo, ProjectPlan, ProjectResult, VerifyResult
 from ._handle import Handle
@@ -324,6 +324,7 @@ def _info_of(c: Any) -> JobInfo:
 @ffi.callback(  # type: ignore[untyped-decorator]
     "int(void *, const struct trit_job *)", error=1, onerror=interrupted
 )
+@called_back
 def _on_job(arg: Any, job: Any) -> Any:
     return ffi.from_handle(arg)(job)
 
