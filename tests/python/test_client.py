@@ -7,7 +7,9 @@ import gc
 import io
 import math
 import os
+import pathlib
 import pickle
+import queue
 import re
 import signal
 import socket
@@ -22,6 +24,7 @@ import numpy as np
 import pytest
 
 import trit
+from checkpoints import write
 from daemon import Daemon
 from trit import local
 from wide_groups import wide_groups
@@ -551,7 +554,8 @@ def test_a_port_of_another_protocol_is_named(daemon):
         with trit.Client("127.0.0.1:%d" % listener.getsockname()[1], timeout=20) as client:
             with pytest.raises(trit.Unavailable, match="it does not speak HTTP/2"):
                 client.ping()
-        serving.join()
+        serving.join(20)
+        assert not serving.is_alive()
 
 
 def test_an_invalid_address_is_refused():
@@ -776,20 +780,52 @@ def test_interrupt_ends_a_waiting_call(mute):
         signal.signal(signal.SIGALRM, previous)
 
 
-# Interrupts the nth line of a projection, for each n; leaves with 1 where a close does not end.
+# Interrupts the nth step of an operation, for each n; leaves with 1 where a close does not end.
+# The steps are the calls, lines and returns of this package, and the calls and returns of the
+# modules by which threads wait. Python raises no KeyboardInterrupt as a line there leaves a
+# `with`. In Thread.start it can become a RuntimeError of Python's own.
 STRIKES = """
-import os, pathlib, sys, threading
+import contextlib, gc, os, pathlib, queue, sys, threading
 import numpy as np
 import trit
 
 package, weights = str(pathlib.Path(trit.__file__).parent), np.ones((2, 128), np.float32)
+others = (threading.__file__, queue.__file__)
+address, operation, fewest = sys.argv[1], sys.argv[2], int(sys.argv[3])
+kept = contextlib.ExitStack()  # what was begun is not collected before the close
+
+def project(client):
+    client.project(weights)
+
+def watch(client):
+    watch = client.reports.watch("strikes", cursor="0")
+    kept.callback(watch.close)
+    next(watch)
+    watch.close()
+
+def job(client):
+    job = client.checkpoints.inspect("strikes.safetensors")
+    kept.callback(job.close)
+    for progress in job:
+        pass
+    job.result()
+    job.close()
+
+def starts_thread(frame):
+    while frame and frame.f_code is not threading.Thread.start.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 def struck(client, left):
     def strike(frame, event, arg):
         nonlocal left
-        if not frame.f_code.co_filename.startswith(package):
+        del arg  # a traceback would keep it
+        name = frame.f_code.co_filename
+        if name in others and starts_thread(frame):
             return None
-        left -= event in ("call", "line")
+        if not name.startswith(package) and name not in others:
+            return None
+        left -= event in ("call", "return") or event == "line" and name not in others
         if left < 0:
             sys.settrace(None)
             raise KeyboardInterrupt
@@ -797,42 +833,58 @@ def struck(client, left):
 
     sys.settrace(strike)
     try:
-        client.project(weights)
+        globals()[operation](client)
         interrupted = None
     except KeyboardInterrupt as raised:
         interrupted = raised
     sys.settrace(None)
     return left < 0, interrupted
 
+def close(client):
+    kept.close()
+    client.close()
+    client.close()
+
+gc.disable()  # the clients before are not freed during a strike
 nth = 0
 while True:
-    client = trit.Client(sys.argv[1], timeout=30)
+    client = trit.Client(address, timeout=30)
     was_struck, interrupted = struck(client, nth)  # the exception keeps the frames
     assert (client.project(weights).data == weights).all()
-    closing = threading.Thread(target=client.close, daemon=True)
+    closing = threading.Thread(target=close, args=(client,), daemon=True)
     closing.start()
     closing.join(20)
     if closing.is_alive():
-        print("a close after an interrupt on line", nth, "does not end", flush=True)
+        print("a close after an interrupt at step", nth, "does not end", flush=True)
         os._exit(1)
     if not was_struck:
         break
     nth += 1
-assert nth > 50
+    interrupted = client = closing = None
+    gc.collect()
+assert nth > fewest, nth
 """
 
 
-# Ctrl-C on any line of this package leaves the client usable, and its close ends.
-def test_interrupt_on_any_line(daemon):
+# Ctrl-C at any step of this package leaves the client usable, and its close ends.
+@pytest.mark.parametrize("operation, fewest", [("project", 50), ("watch", 100), ("job", 100)])
+def test_interrupt_at_any_step(daemon, client, operation, fewest):
+    client.project(np.ones((2, 128), np.float32), layer=("strikes", operation, 1))
+    weight = ("F32", [2, 128], np.ones((2, 128), np.float32).tobytes())
+    write(daemon.root / "strikes.safetensors", {"l.weight": weight})
     done = subprocess.run(
-        [sys.executable, "-c", STRIKES, daemon.rpc], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", STRIKES, daemon.rpc, operation, str(fewest)],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error" not in done.stderr, done.stderr
 
 
 # A close waits for the calls of other threads, and not for frames that a traceback keeps.
 def test_close_waits_for_calls_and_not_for_tracebacks(daemon, mute, monkeypatch):
-    begun, go, order = threading.Event(), threading.Event(), []
+    begun, waits, go, order = threading.Event(), threading.Event(), threading.Event(), []
 
     class Held:
         def __getattr__(self, name):
@@ -844,14 +896,20 @@ def test_close_waits_for_calls_and_not_for_tracebacks(daemon, mute, monkeypatch)
             order.append("called")
             return trit._native.lib.trit_ping(*arguments)
 
+    class Ended(queue.SimpleQueue):
+        def get(self):
+            waits.set()
+            return super().get()
+
     client = trit.Client(daemon.rpc)
+    client._handle._ended = Ended()
     monkeypatch.setattr(trit.client, "lib", Held())
     calling = threading.Thread(target=client.ping)
     calling.start()
     assert begun.wait(20)
     closing = threading.Thread(target=lambda: (client.close(), order.append("closed")))
     closing.start()
-    closing.join(0.1)
+    assert waits.wait(20) and order == []
     go.set()
     calling.join(20)
     closing.join(20)
@@ -870,26 +928,121 @@ def test_close_waits_for_calls_and_not_for_tracebacks(daemon, mute, monkeypatch)
         assert not closing.is_alive()
 
 
+@pytest.fixture
+def fails_instead_of_hanging():
+    """A test whose main thread still waits after a minute gets an exception."""
+
+    def fail(signum, frame):
+        raise AssertionError("the test hangs")
+
+    previous = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+CLOSED_IN_A_CALL = "close the client again after the call"
+
+
 # A close in a callback, or in the handler of a signal, ends the call and does not wait for it.
-@pytest.mark.parametrize("by", ["callback", "signal"])
-def test_close_during_a_call_of_the_same_thread(mute, by):
-    client = trit.Client(mute, timeout=60)
+@pytest.mark.parametrize("by", ["callback", "signal", "nested call"])
+def test_close_during_a_call_of_the_same_thread(
+    daemon, mute, random, fails_instead_of_hanging, by
+):
+    client = trit.Client(mute, timeout=120)
     previous = signal.signal(signal.SIGUSR1, lambda *_: client.close())
+    weights = random.standard_normal((64, 256)).astype(np.float32)
 
     def close(done):
-        if by == "callback":
-            client.close()
-        else:
+        if by == "nested call":
+            counts = []
+            with trit.Client(daemon.rpc, timeout=30) as other:
+                other.project(weights, progress=counts.append)
+            assert counts
+        if by == "signal":
             signal.raise_signal(signal.SIGUSR1)
+        else:
+            client.close()
 
     try:
-        with pytest.raises(trit.FailedPrecondition, match="close the client again after the call"):
-            client.project(np.ones((64, 256), np.float32), progress=close)
+        with pytest.raises(trit.FailedPrecondition, match=CLOSED_IN_A_CALL):
+            client.project(weights, progress=close)
     finally:
         signal.signal(signal.SIGUSR1, previous)
     with pytest.raises(trit.FailedPrecondition, match="the client is closed"):
         client.ping()
     client.close()
+
+
+# The handler of a signal that came while libtrit waits runs before a callback's first line.
+def test_close_in_a_handler_during_a_call_that_waits(fails_instead_of_hanging):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = trit.Client("127.0.0.1:%d" % listener.getsockname()[1], timeout=120)
+
+        def strike():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)  # the call is in libtrit
+                os.kill(os.getpid(), signal.SIGUSR1)
+                while connection.recv(65536):
+                    pass
+
+        previous = signal.signal(signal.SIGUSR1, lambda *_: client.close())
+        striking = threading.Thread(target=strike, daemon=True)
+        striking.start()
+        try:
+            with pytest.raises(trit.FailedPrecondition, match=CLOSED_IN_A_CALL):
+                client.ping()
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+        client.close()
+        striking.join(20)
+        assert not striking.is_alive()
+
+
+# So it is in each kind of callback that a call of the caller's thread has.
+@pytest.mark.parametrize("module", ["_call", "_visit", "_checkpoint_run", "checkpoints"])
+def test_close_as_any_callback_begins(
+    daemon, client, tmp_path, monkeypatch, fails_instead_of_hanging, module
+):
+    class Struck:
+        def __getattr__(self, name):
+            return getattr(trit._native.ffi, name)
+
+        def from_handle(self, handle):
+            closed.close()
+
+    weights = np.ones((2, 128), np.float32)
+    weights[0] = np.arange(128)
+    np.save(tmp_path / "w.npy", weights)
+    client.project(weights, layer=("closed", "l", 1))
+    (daemon.root / "closed.safetensors").write_bytes(b"no checkpoint")
+    with pytest.raises(trit.Error):
+        client.checkpoints.verify("closed.safetensors").result()
+    closed = trit.Client(daemon.rpc, timeout=30)
+    monkeypatch.setattr(getattr(trit, module), "ffi", Struck())
+    with pytest.raises(trit.FailedPrecondition, match=CLOSED_IN_A_CALL):
+        if module == "_call":
+            closed.project(weights, progress=lambda done: None)
+        elif module == "_visit":
+            closed.reports.list("closed")
+        elif module == "_checkpoint_run":
+            closed.checkpoint.project(tmp_path / "w.npy", tmp_path / "out.npy", include="*")
+        else:
+            closed.checkpoints.jobs()
+    monkeypatch.undo()
+    closed.close()
+
+
+# Each function that libtrit calls is one in which a close does not wait.
+def test_every_callback_is_marked():
+    for path in pathlib.Path(trit.__file__).parent.glob("*.py"):
+        lines = path.read_text().splitlines()
+        for at, line in enumerate(lines):
+            if line.startswith("@ffi.callback("):
+                rest = [one for one in lines[at + 1 : at + 5] if one.startswith(("@", "def "))]
+                assert rest[0] == "@called_back", path
 
 
 # Ctrl-C before the thread of a watch or a job starts leaves a client that can be closed.
@@ -1036,6 +1189,17 @@ def test_fork_connects_anew(daemon, random):
         busy.join()
         assert os.waitpid(child, 0)[1] == 0
         assert bits(client.project(w).data) == expected
+
+
+# A forked child's close does not look at the parent's watches, whose threads it does not have.
+def test_fork_leaves_watches_to_the_parent(daemon):
+    with trit.Client(daemon.rpc, timeout=30) as client, client.reports.watch() as watch:
+        child = os.fork()
+        if child == 0:
+            watch._watching.close = lambda: os._exit(1)
+            client.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_ping_knows_services(client):

@@ -20,6 +20,7 @@ import numpy as np
 
 from ._arguments import wrong_type
 from ._native import ffi, lib, new
+from ._wake import Flag
 from .errors import DeadlineExceeded, InvalidArgument, error_of
 
 
@@ -48,19 +49,19 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def cancelled_by(event: threading.Event) -> Iterator[None]:
-    """Calls of this thread end with CANCELLED once `event` is set."""
-    _thread.cancelled = event
+def cancelled_by(flag: Flag) -> Iterator[None]:
+    """Calls of this thread end with CANCELLED once `flag` is set."""
+    _thread.cancelled = flag
     try:
         yield
     finally:
         _thread.cancelled = None
 
 
-def cancellation() -> Optional[threading.Event]:
-    """The event that cancels this thread's calls; None if nothing does."""
-    event: Optional[threading.Event] = getattr(_thread, "cancelled", None)
-    return event
+def cancellation() -> Optional[Flag]:
+    """The flag that cancels this thread's calls; None if nothing does."""
+    flag: Optional[Flag] = getattr(_thread, "cancelled", None)
+    return flag
 
 
 NO_LIMIT_MS = 2**52 * 1000
@@ -116,7 +117,7 @@ def _time_left() -> Optional[float]:
 class Watch:
     """What one call's progress callback does. `raised` is what the caller's raised."""
 
-    def __init__(self, progress: Optional[Progress], cancelled: Optional[threading.Event]) -> None:
+    def __init__(self, progress: Optional[Progress], cancelled: Optional[Flag]) -> None:
         self._bar: Any = progress if hasattr(progress, "update") else None
         self._update: Any = progress if self._bar is None else self._bar.update
         self._cancelled = cancelled
@@ -171,6 +172,12 @@ def interrupted(exception: Any, value: BaseException, traceback: Any) -> int:
     return 1
 
 
+@called_back
+def interrupted_void(exception: Any, value: BaseException, traceback: Any) -> None:
+    """The same for a callback without a result, which cannot end the call."""
+    _thread.raised = value
+
+
 @ffi.callback("int(void *, uint64_t, uint64_t)", error=1, onerror=interrupted)  # type: ignore[untyped-decorator]
 @called_back
 def _on_progress(arg: Any, done: int, total: int) -> Any:
@@ -192,7 +199,7 @@ class Call:
         timeout: Optional[float],
         progress: Optional[Progress] = None,
         probe: bool = False,
-        cancelled: Optional[threading.Event] = None,
+        cancelled: Optional[Flag] = None,
     ) -> None:
         self._timeout_ms = timeout_ms(timeout)
         left = _time_left()

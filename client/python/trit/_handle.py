@@ -67,12 +67,12 @@ class Handle:
         )
         self._open = True
         self.memory = Reused()
-        self.watches: weakref.WeakSet[Any] = weakref.WeakSet()  # `close` ends them
         self._forked()
         self._connect()
         _handles.add(self)
 
     def _forked(self) -> None:
+        self.watches: weakref.WeakSet[Any] = weakref.WeakSet()  # `close` ends them
         self._lock = threading.RLock()  # garbage of the thread that holds it may free a buffer
         self._pointer = ffi.NULL  # for `trit_close`
         self._lent: Any = None  # the same pointer, for calls

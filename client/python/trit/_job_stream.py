@@ -13,12 +13,12 @@ from ._call import Call, called_back, cancellation
 from ._handle import Handle
 from ._native import ffi, new
 from ._rules import with_findings, with_integers
-from ._wake import Wakers
+from ._wake import Bell, Flag, Wakers
 from .errors import Cancelled, Error
 
 # The most messages that wait for the reader. Then the thread that receives them waits.
 WAITING_MAX = 256
-# How long a wait lasts before it looks whether it was cancelled.
+# How long a wait lasts before it looks again, also whether it was cancelled.
 _LOOK_SECONDS = 0.1
 
 _Progress = TypeVar("_Progress")
@@ -42,9 +42,9 @@ class JobStream(Generic[_Progress]):
     ) -> None:
         self._client, self._begin, self._read = handle, begin, read
         self._borrowed = borrowed
-        self._closed = threading.Event()
+        self._closed = Flag()
         self._call = Call(timeout, cancelled=self._closed)
-        self._changed = threading.Condition()
+        self._news, self._room = Bell(), Bell()
         self._waiting: Deque[_Progress] = collections.deque()
         self._ended = False
         self._raised: Optional[BaseException] = None
@@ -69,14 +69,12 @@ class JobStream(Generic[_Progress]):
             raised = type(error)(error.message, field)
         except BaseException as error:
             raised = error
-        with self._changed:
-            self._raised = self._raised or raised
-            self._ended = True
+        self._raised = self._raised or raised
+        self._ended = True
         self._tell()
 
     def _tell(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._news.ring()
         self._wakers.tell()
 
     def take(self, c: Any) -> int:
@@ -93,26 +91,24 @@ class JobStream(Generic[_Progress]):
         if part:
             self._text.append(part)
         progress = self._read(c)
-        with self._changed:
-            while len(self._waiting) >= WAITING_MAX and not self._closed.is_set():
-                self._changed.wait(_LOOK_SECONDS)
-            self.job = ffi.string(c.job).decode()
-            self._finished = finished
-            if finished or not part:
-                self._waiting.append(progress)
+        while len(self._waiting) >= WAITING_MAX and not self._closed.is_set():
+            self._room.wait(_LOOK_SECONDS)
+        self.job = ffi.string(c.job).decode()
+        self._finished = finished
+        if finished or not part:
+            self._waiting.append(progress)
         self._tell()
 
     # ---- for the caller ------------------------------------------------------------------
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        """Waits until `ready`, which is called with the lock held."""
+        """Waits until `ready` or the end."""
         cancelled = cancellation()
-        with self._changed:
-            while not ready() and not self._ended:
-                self._changed.wait(None if cancelled is None else _LOOK_SECONDS)
-                if cancelled is not None and cancelled.is_set():
-                    self._closed.set()
-                    raise Cancelled("the call was cancelled")
+        while not ready() and not self._ended:
+            self._news.wait(_LOOK_SECONDS)
+            if cancelled is not None and cancelled.is_set():
+                self._closed.set()
+                raise Cancelled("the call was cancelled")
 
     def started(self) -> str:
         """Waits for the daemon to accept the job; returns its name."""
@@ -127,11 +123,14 @@ class JobStream(Generic[_Progress]):
 
     def next(self) -> Optional[_Progress]:
         """The next message; None at the end of a job that came to a result."""
-        self._wait(lambda: bool(self._waiting))
-        with self._changed:
-            if self._waiting:
-                self._changed.notify_all()
-                return self._waiting.popleft()
+        ended = False
+        while not ended:
+            self._wait(lambda: bool(self._waiting))
+            ended = self._ended
+            with contextlib.suppress(IndexError):  # another thread took it
+                progress = self._waiting.popleft()
+                self._room.ring()
+                return progress
         if not self._closed.is_set():
             self._check()
         return None

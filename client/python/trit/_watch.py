@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional, Union
 
 from ._call import Call, called_back, cancelled_by
 from ._native import ffi, lib, new
-from ._wake import Wakers
+from ._wake import Bell, Flag, Wakers
 from .errors import Cancelled, DeadlineExceeded
 
 # Reports that the iterator has not taken yet; when they are so many, the thread waits.
@@ -35,8 +35,9 @@ class Watching:
         self._options, self._read, self._timeout = options, read, timeout
         self._client = handle
         self.borrowed: Any = None  # what the options point to
-        self._closed = threading.Event()
-        self._received: queue.Queue[Union[Any, _End]] = queue.Queue(WAITING_MAX)
+        self._closed = Flag()
+        self._received: queue.SimpleQueue[Union[Any, _End]] = queue.SimpleQueue()
+        self._room = Bell()
         self._end: Optional[_End] = None
         self._wakers = Wakers()
         self._is_over = False  # the thread makes no call any more
@@ -56,7 +57,7 @@ class Watching:
                 end = _End(ended)
         except BaseException as raised:
             end = _End(raised)
-        self._put(end)
+        self._received.put(end)
         self._is_over = True
         self._wakers.tell()
 
@@ -71,12 +72,11 @@ class Watching:
 
     def _put(self, item: Any) -> None:
         while not self._closed.is_set():
-            try:
-                self._received.put(item, timeout=_PLACE_SECONDS)
+            if self._received.qsize() < WAITING_MAX:
+                self._received.put(item)
                 self._wakers.tell()
                 return
-            except queue.Full:
-                continue
+            self._room.wait(_PLACE_SECONDS)
 
     def filed(self, report: Any, cursor: str) -> int:
         """Takes a report from libtrit. Nonzero ends the watch."""
@@ -87,6 +87,7 @@ class Watching:
         """The next report; None at the end."""
         if self._end is None:
             item = self._received.get()
+            self._room.ring()
             if not isinstance(item, _End):
                 return item
             self._end = item
@@ -117,15 +118,7 @@ class Watching:
 
     def _leave_end(self) -> None:
         self._closed.set()
-        while True:
-            try:
-                self._received.put_nowait(_End(None))
-                break
-            except queue.Full:
-                try:
-                    self._received.get_nowait()
-                except queue.Empty:
-                    continue
+        self._received.put(_End(None))
         self._wakers.tell()
 
 

@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import functools
 import re
-import threading
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -33,6 +32,7 @@ from ._arguments import PathLike, positive
 from ._call import cancelled_by, deadline_after, ends_at
 from ._retry import RetryPolicy
 from ._secure import AnyTLS
+from ._wake import Flag
 from .errors import FailedPrecondition
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Twin:
         self._twin, self._executor, self._timeout = twin, executor, timeout
 
     async def _run(self, call: Callable[[], Any], timeout: Optional[float] = None) -> Any:
-        cancelled = threading.Event()
+        cancelled = Flag()
         deadline = deadline_after(self._timeout if timeout is None else timeout)
 
         def on_thread() -> Any:

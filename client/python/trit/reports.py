@@ -525,7 +525,8 @@ class ReportWatch(Iterator[FiledReport]):
         self.close()
 
     def __del__(self) -> None:
-        self._watching.abandon()
+        if hasattr(self, "_watching"):
+            self._watching.abandon()
 
     def close(self) -> None:
         """Ends the watch; the iteration ends, too.
