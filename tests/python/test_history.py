@@ -221,8 +221,8 @@ def test_asyncio(daemon, filed):
     assert asyncio.run(main()) == 1
 
 
-def test_damaged_reports_are_named_beside_the_others(tmp_path):
-    """Without a list for their keys, DataLoss is raised: a shorter list would be taken for all."""
+def damaged_store(tmp_path):
+    """A daemon whose store has the reports of two layers at two steps, one of them damaged."""
     weights = np.eye(4, 256, dtype=np.float32)
     daemon = Daemon(tmp_path)
     with trit.Client(daemon.rpc, timeout=30) as client:
@@ -234,7 +234,12 @@ def test_damaged_reports_are_named_beside_the_others(tmp_path):
     database.execute("UPDATE reports SET digest = x'00' WHERE layer = 'a' AND step = 2")
     database.commit()
     database.close()
-    daemon = Daemon(tmp_path)
+    return Daemon(tmp_path)
+
+
+def test_damaged_reports_are_named_beside_the_others(tmp_path):
+    """Without a list for their keys, DataLoss is raised: a shorter list would be taken for all."""
+    daemon = damaged_store(tmp_path)
     try:
         with trit.Client(daemon.rpc, timeout=30) as client:
             damaged = []
@@ -246,3 +251,34 @@ def test_damaged_reports_are_named_beside_the_others(tmp_path):
                     read("r")
     finally:
         assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("damaged", [(), {}, True, "r"])
+@pytest.mark.parametrize("method", ["list", "latest"])
+def test_damaged_is_a_list(client, method, damaged):
+    """The keys would be added to a copy of a tuple, and lost."""
+    with pytest.raises(trit.InvalidType, match="damaged: .*a list or None"):
+        getattr(client.reports, method)("r", damaged=damaged)
+
+
+def test_an_exception_as_a_damaged_report_is_told_is_the_calls(tmp_path, monkeypatch, capfd):
+    """The callback has no result that could end the call, and no traceback is printed."""
+
+    class Struck:
+        def __getattr__(self, name):
+            return getattr(trit._native.ffi, name)
+
+        def string(self, text):
+            raise KeyboardInterrupt
+
+    daemon, damaged = damaged_store(tmp_path), []
+    try:
+        with trit.Client(daemon.rpc, timeout=30) as client:
+            monkeypatch.setattr(trit._visit, "ffi", Struck())
+            with pytest.raises(KeyboardInterrupt):
+                client.reports.list("r", damaged=damaged)
+            monkeypatch.undo()
+            assert damaged == [] and client.ping()
+    finally:
+        assert daemon.stop() == 0
+    assert capfd.readouterr().err == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
 
-from ._call import called_back, interrupted
+from ._call import called_back, interrupted, interrupted_void
 from ._native import ffi
 
 _Entry = TypeVar("_Entry")
@@ -45,7 +45,8 @@ def on_report(arg: Any, report: Any) -> Any:
 
 
 @ffi.callback(  # type: ignore[untyped-decorator]
-    "void(void *, const char *, const char *, uint64_t, uint32_t, uint32_t)", onerror=interrupted
+    "void(void *, const char *, const char *, uint64_t, uint32_t, uint32_t)",
+    onerror=interrupted_void,
 )
 @called_back
 def on_damaged(arg: Any, run: Any, layer: Any, step: int, attempt: int, replica: int) -> None:

@@ -665,7 +665,7 @@ class Reports:
         Raises:
             NotFound: There is no such run, or no such layer, attempt or replica of it.
             DataLoss: A report is damaged in the daemon's store, and `damaged` is None.
-            InvalidArgument: A name or step is out of its range.
+            InvalidArgument: A name or step is out of its range, or `damaged` is no list.
 
         Example:
             >>> for step in (0, 10, 20):
@@ -674,6 +674,8 @@ class Reports:
             >>> [(report.step, report.flips) for report in reports]
             [(10, 0), (20, 0)]
         """
+        if damaged is not None and not isinstance(damaged, list):
+            raise wrong_type("damaged", "a list or None", damaged)
         call = Call(timeout)
         names = c_text(run, "run"), c_text(layer, "layer")
         query = new(
@@ -734,7 +736,7 @@ class Reports:
         Raises:
             NotFound: There is no such run, or no such layer, attempt or replica of it.
             DataLoss: A report is damaged in the daemon's store, and `damaged` is None.
-            InvalidArgument: A name is too long.
+            InvalidArgument: A name is too long, or `damaged` is no list.
 
         Example:
             >>> for step in (0, 10, 20):
