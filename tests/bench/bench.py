@@ -3,6 +3,9 @@
 
     tests/bench/bench.py OUTPUT PEERS_PYTHON BENCH_PROGRAM...
 
+BENCH_PARTS in the environment is a regular expression: only the parts of the page whose titles it
+matches are measured.
+
 bench_kernels and bench_linear append JSON lines to the file they are given;
 bench_rpc, bench_unary, bench_streams, bench_tls, bench_shared and bench_forward print them and are
 given daemons of their own; kernels_peers.py, bench_project.py and bench_step.py run under
@@ -205,6 +208,8 @@ def main():
     output, python, programs = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     parts = []
     for title, run, program in planned(python, programs):
+        if not re.search(os.environ.get("BENCH_PARTS", ""), title):
+            continue
         with tempfile.TemporaryDirectory() as folder:
             found = run(program, folder)
         table(found)
