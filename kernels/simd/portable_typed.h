@@ -4,15 +4,10 @@
 #include "kernels/simd/typed_masks.h"
 #include "kernels/simd/typed_sums.h"
 
-/* C has no stores past the caches. All processors of x86-64 have them. */
 static inline void unit_stream(uint8_t *p, unit u)
 {
-#if defined(__SSE2__)
     for (size_t i = 0; i < UNIT_VECTORS; i++)
-        _mm_stream_si128((__m128i *)(void *)p + i, (__m128i)u.r[i]);
-#else
-    unit_store(p, u);
-#endif
+        stream_16(p + i * sizeof(u.r[0]), &u.r[i]);
 }
 
 /* ---- codes ------------------------------------------------------------------------- */

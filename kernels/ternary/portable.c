@@ -6,12 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include "kernels/half.h"
 #include "kernels/simd/portable_codes.h"
+#include "kernels/simd/x86_stream.h"
 #include "kernels/ternary/table.h"
 
 /* Forced inlining of every form of every loop would keep the compiler busy for minutes and
@@ -72,9 +70,7 @@ static inline void f32x16_store_bf16(uint8_t *p, f32x16 v)
 
 static inline void unit_stream_fence(void)
 {
-#if defined(__SSE2__)
-    _mm_sfence();
-#endif
+    stream_fence();
 }
 
 static inline u64v u64v_join(const uint8_t *from, size_t stride, size_t bytes)
