@@ -190,7 +190,7 @@ static int list_or_pass(void *arg, const struct scanned *row, struct failure *fa
     return listed;
 }
 
-/* Without an intact report after the range, nothing shows that none is missing at its end. */
+/* At the end of the range only an intact report after it shows that none is missing. */
 static int list_damaged_layer(struct listing *listing, const struct layer_row *layer,
                               int64_t from, int64_t to, struct failure *failure)
 {

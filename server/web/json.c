@@ -115,6 +115,12 @@ static json_t *next_path(const struct listing *listing,
     return next;
 }
 
+static void listing_fini(struct listing *listing)
+{
+    json_decref(listing->rows);
+    json_decref(listing->damaged);
+}
+
 /* Takes the rows and `next`. */
 static int reply_list(struct reply *reply, json_t *object, const char *name,
                       struct listing *listing, json_t *next, struct failure *failure)
@@ -126,8 +132,7 @@ static int reply_list(struct reply *reply, json_t *object, const char *name,
         json_decref(object);
         object = NULL;
     }
-    json_decref(listing->rows);
-    json_decref(listing->damaged);
+    listing_fini(listing);
     json_decref(next);
     return reply_json(reply, object, failure);
 }
@@ -187,8 +192,7 @@ int serve_runs_json(const struct web_config *web, const struct request *request,
                               .after = request->has_after ? request->after : NULL};
 
     if (store_read_runs(web->reader, add_run, &listing, failure) < 0) {
-        json_decref(listing.rows);
-        json_decref(listing.damaged);
+        listing_fini(&listing);
         return -1;
     }
     return reply_list(reply, json_object(), "runs", &listing,
@@ -229,14 +233,12 @@ int serve_layers_json(const struct web_config *web, const struct request *reques
     strcpy(after.layer, request->after);
     after.replica = query.replica;
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0) {
-        json_decref(listing.rows);
-        json_decref(listing.damaged);
+        listing_fini(&listing);
         return -1;
     }
     if (empty(&listing) && !request->has_after &&
         store_check_listed(web->reader, &query, failure) < 0) {
-        json_decref(listing.rows);
-        json_decref(listing.damaged);
+        listing_fini(&listing);
         return -1;
     }
     return reply_list(reply, json_pack("{s:s}", "run", request->names[0]), "layers",
@@ -278,8 +280,7 @@ static int serve_history(const struct web_config *web, const struct request *req
     if (store_read_reports(web->reader, &query, add_report, &listing, failure) < 0 ||
         /* A range of steps without reports is an empty list; an unknown layer is 404. */
         (empty(&listing) && store_check_listed(web->reader, &query, failure) < 0)) {
-        json_decref(listing.rows);
-        json_decref(listing.damaged);
+        listing_fini(&listing);
         return -1;
     }
     return reply_list(
