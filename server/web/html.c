@@ -99,6 +99,14 @@ void html_percent(struct text *text, double share)
     text_put(text, NARROW_SPACE "%");
 }
 
+void html_percent_where(struct text *text, bool there, double share)
+{
+    if (there)
+        html_percent(text, share);
+    else
+        text_put(text, "\xe2\x80\x93");
+}
+
 void html_time(struct text *text, int64_t time_unix_ns)
 {
     time_t seconds = (time_t)(time_unix_ns / 1000000000);

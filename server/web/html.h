@@ -17,8 +17,9 @@ void html_end(struct reply *reply);
 
 void html_count(struct text *text, uint64_t count); /* 1 234 567 */
 void html_real(struct text *text, double value);    /* 4 digits; infinity as its sign */
-void html_real_where(struct text *text, bool there, double value); /* or a dash */
-void html_percent(struct text *text, double share);                /* of 1 */
+void html_real_where(struct text *text, bool there, double value);    /* or a dash */
+void html_percent(struct text *text, double share);                   /* of 1 */
+void html_percent_where(struct text *text, bool there, double share); /* or a dash */
 void html_time(struct text *text, int64_t time_unix_ns); /* UTC, to the second */
 void html_age(struct text *text, int64_t time_unix_ns);  /* "3 min ago" */
 void html_shape(struct text *text, const struct trit_report *report);

@@ -208,10 +208,7 @@ static void put_condition(struct text *text, const struct layer_state *layer)
 
 static void put_zeros(struct text *text, const struct layer_state *layer)
 {
-    if (layer->damaged)
-        text_put(text, "\xe2\x80\x93");
-    else
-        html_percent(text, layer->zero_fraction);
+    html_percent_where(text, !layer->damaged, layer->zero_fraction);
 }
 
 static void put_scale(struct text *text, const struct layer_state *layer)

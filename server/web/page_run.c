@@ -303,10 +303,7 @@ static void put_row(struct text *text, struct map *map, const struct run_state *
     text_format(text,
                 "</td><td class=\"num more\">%" PRIu64 "</td><td class=\"num more\">",
                 layer->step);
-    if (layer->damaged)
-        text_put(text, "\xe2\x80\x93");
-    else
-        html_percent(text, layer->zero_fraction);
+    html_percent_where(text, !layer->damaged, layer->zero_fraction);
     text_put(text, "</td><td class=\"num more\">");
     html_real_where(text, layer->has_scales, layer->scale_mean);
     text_put(text, "</td><td class=\"num more\">");
