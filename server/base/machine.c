@@ -147,3 +147,10 @@ unsigned machine_cores(const char *root)
     cores = (unsigned)u64_min(cores, quota);
     return cores > 0 ? cores : 1;
 }
+
+unsigned machine_core(void)
+{
+    const int core = sched_getcpu();
+
+    return core < 0 ? 0 : (unsigned)core;
+}

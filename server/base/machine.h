@@ -14,4 +14,8 @@ uint64_t machine_memory_bytes(const char *root);
 /* Processors that it may run on; a quota of 1.5 processors counts as 2. At least 1. */
 unsigned machine_cores(const char *root);
 
+/* The number of the processor that the calling thread runs on just now; 0 where the system does
+ * not say. */
+unsigned machine_core(void);
+
 #endif

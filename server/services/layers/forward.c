@@ -42,7 +42,7 @@ struct forward {
     struct parallel_for pieces;
     uint64_t rows_at_once;    /* rows of Wt in a piece */
     uint64_t batches_at_once; /* rows of x in a piece */
-    uint64_t row_pieces;
+    uint64_t batch_pieces; /* pieces with the same rows of Wt, which follow each other */
     /* INT8: each row of x as int8, the sums of its groups, and its largest magnitude */
     struct block quantized;
     uint64_t q_stride, groups;
@@ -154,8 +154,8 @@ static int multiply_run(struct call *call, uint64_t piece, struct worker *worker
     const struct kernels *kernels = services_of(call)->config.kernels;
     const struct layer *layer = forward->layer;
     uint64_t out = layer->spec.out_features, in = layer->spec.in_features;
-    uint64_t first = piece % forward->row_pieces * forward->rows_at_once;
-    uint64_t batch = piece / forward->row_pieces * forward->batches_at_once;
+    uint64_t first = piece / forward->batch_pieces * forward->rows_at_once;
+    uint64_t batch = piece % forward->batch_pieces * forward->batches_at_once;
     uint64_t rows = piece_length(out, first, forward->rows_at_once);
     uint64_t batches = piece_length(forward->x.rows, batch, forward->batches_at_once);
     const float *x = forward->x.values + batch * in;
@@ -202,15 +202,16 @@ static int multiply(struct call *call)
     uint64_t batches_max = f32 ? F32_BATCH_ROWS : BATCH_ROWS;
     uint64_t batches = piece_length(forward->x.rows, 0, batches_max);
     struct parallel_for_spec pieces = {
-        .run = multiply_run, .done = multiply_done, .short_pieces = true};
+        .run = multiply_run, .done = multiply_done, .short_pieces = true, .near = true};
 
     forward->rows_at_once =
         piece_rows(call, spec->out_features, spec->in_features * batches);
     if (f32 && forward->x.rows > 1)
         forward->rows_at_once = f32_rows(call, forward->rows_at_once);
     forward->batches_at_once = batches_max;
-    forward->row_pieces = div_up(spec->out_features, forward->rows_at_once);
-    pieces.count = forward->row_pieces * div_up(forward->x.rows, batches_max);
+    forward->batch_pieces = div_up(forward->x.rows, batches_max);
+    pieces.count =
+        div_up(spec->out_features, forward->rows_at_once) * forward->batch_pieces;
     pieces.cost = spec->out_features * spec->in_features * forward->x.rows;
     if (compares(forward))
         pieces.scratch_bytes = product_error_scratch_bytes(

@@ -6,6 +6,7 @@
 #include "async/loop.h"
 #include "base/account.h"
 #include "base/clock.h"
+#include "base/machine.h"
 #include "base/number.h"
 #include "kernels/kernels.h"
 #include "obs/metrics.h"
@@ -30,10 +31,9 @@ bool parallel_for_cancelled(const struct parallel_for *pieces)
     return atomic_load_explicit(&pieces->call->cancelled, memory_order_relaxed);
 }
 
-static bool pieces_left(struct parallel_for *pieces)
+static bool pieces_left(const struct parallel_for *pieces)
 {
-    return !parallel_for_cancelled(pieces) &&
-           atomic_load(&pieces->next) < pieces->spec.count;
+    return !parallel_for_cancelled(pieces) && !spans_all_taken(&pieces->spans);
 }
 
 /* Takes pieces for `ns_max`, and for `alone_ns_max` while nothing else waits for the thread. */
@@ -65,12 +65,11 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
         if (parallel_for_cancelled(pieces) || ns >= share->alone_ns_max ||
             (ns >= share->ns_max && share->others_wait(pieces->call)))
             return;
-        piece = atomic_fetch_add(&pieces->next, 1);
-        if (piece >= pieces->spec.count)
+        if (!spans_take(&pieces->spans, machine_core(), &piece))
             return;
         if (pieces->spec.run(pieces->call, piece, worker) < 0) {
             worker->failed_at = piece;
-            atomic_store(&pieces->next, pieces->spec.count);
+            spans_close(&pieces->spans);
             return;
         }
         atomic_fetch_add(&pieces->completed, 1);
@@ -136,6 +135,18 @@ static void worker_ran_cb(struct call_job *job)
     }
 }
 
+/* The workers are known. */
+static int make_spans(struct parallel_for *pieces)
+{
+    const uint32_t count = pieces->spec.near ? pieces->worker_count : 1;
+    struct span *memory = account_calloc(pieces->call->account, count, sizeof(*memory));
+
+    if (!memory)
+        return memory_spent(pieces->call);
+    spans_cut(&pieces->spans, memory, count, pieces->spec.count);
+    return 0;
+}
+
 /* Workers with scratch memory: as many as the budget allows, at least one. */
 static int make_workers(struct parallel_for *pieces, uint32_t wanted)
 {
@@ -159,15 +170,14 @@ static int make_workers(struct parallel_for *pieces, uint32_t wanted)
         worker->job =
             (struct call_job){.call = call, .run = worker_ran, .done = worker_ran_cb};
     }
-    return 0;
+    return make_spans(pieces);
 }
 
 /* A worker has taken the last piece and is about to be done: less time passes than it takes to
  * put the loop to sleep and wake it again. */
 static void await_last_pieces(const struct parallel_for *pieces, uint64_t until_ns)
 {
-    while (!parallel_for_cancelled(pieces) &&
-           atomic_load(&pieces->next) >= pieces->spec.count &&
+    while (!parallel_for_cancelled(pieces) && spans_all_taken(&pieces->spans) &&
            atomic_load(&pieces->completed) < pieces->spec.count &&
            clock_monotonic_ns() < until_ns)
         ;
@@ -227,7 +237,6 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
     pieces->call = call;
     pieces->ns = 0;
     pieces->spec = *spec;
-    atomic_store(&pieces->next, 0);
     atomic_store(&pieces->completed, 0);
     if (make_workers(pieces, wanted ? wanted : 1) < 0)
         return -1;
@@ -251,8 +260,10 @@ void parallel_for_fini(struct parallel_for *pieces, struct call *call)
 {
     blocks_put(services_of(call)->config.blocks, &pieces->scratch);
     account_free(call->account, pieces->workers);
+    account_free(call->account, pieces->spans.all);
     pieces->workers = NULL;
     pieces->worker_count = 0;
+    pieces->spans = (struct spans){0};
 }
 
 static uint64_t at_least_16(uint64_t rows)

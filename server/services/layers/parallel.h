@@ -13,6 +13,7 @@
 #define SERVICES_LAYERS_PARALLEL_H
 
 #include "services/call_job.h"
+#include "services/layers/spans.h"
 #include "services/shared.h"
 #include "work/blocks.h"
 
@@ -43,6 +44,10 @@ struct parallel_for_spec {
     /* A piece takes some microseconds: the loop may compute along, see
      * PARALLEL_FOR_SHARED_COST. */
     bool short_pieces;
+    /* Neighbouring pieces read memory that the next call reads too, so each processor begins with
+     * a span of its own. Only where no piece fails: which piece fails first depends on their
+     * order. */
+    bool near;
     /* Runs on a worker. -1 with worker->failure: no further piece begins. */
     int (*run)(struct call *call, uint64_t piece, struct worker *worker);
     /* Runs on the loop, once, after the last worker. If the call has ended by then, its
@@ -53,10 +58,10 @@ struct parallel_for_spec {
 struct parallel_for { /* zeroed = IDLE */
     struct call *call;
     struct parallel_for_spec spec;
-    _Atomic uint64_t next;
     uint64_t finished; /* pieces that succeeded; valid in done() */
     struct worker *workers;
     uint32_t worker_count, running;
+    struct spans spans;
     struct block scratch;
     struct ticket ticket;
     uint64_t ns; /* worker time so far */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,4 +85,20 @@ CASE(none, "without groups the machine itself is the limit")
     CHECK(machine_memory_bytes("/nowhere") > 16 << 20);
     CHECK(machine_cores("/nowhere") >= 1);
     CHECK(machine_memory_bytes("") <= machine_memory_bytes("/nowhere"));
+}
+
+CASE(core, "a thread that may run on one processor only is on that one")
+{
+    cpu_set_t before, one;
+
+    CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+    for (unsigned core = 0; core < CPU_SETSIZE; core++) {
+        if (!CPU_ISSET(core, &before))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+        CHECK_EQ(machine_core(), core);
+    }
+    CHECK_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }

@@ -272,8 +272,7 @@ CASE(broken_links, "a link to nothing is no reason to read another file silently
     model_fini(&model);
 }
 
-CASE(cache,
-     "for a folder of Hugging Face's cache, the message tells which folder to name")
+CASE(cache, "of Hugging Face's cache the folder to name is told")
 {
     struct model model;
 

@@ -138,9 +138,7 @@ CASE(cuts_do_not_matter,
     service_close(workers);
 }
 
-CASE(refused_alike,
-     "a tensor that has a NaN or loses a scale gets the same answer from the loop as "
-     "from workers")
+CASE(refused_alike, "a tensor that has a NaN or loses a scale gets the same answer there")
 {
     static const struct shape shape = {TRIT_F32, TRIT_ENCODING_PQ2_0, 128};
     struct service *here = open_service(true), *workers = open_service(false);

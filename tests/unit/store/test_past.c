@@ -138,13 +138,12 @@ CASE(same_rows, "reports that the row on disk lacks are added when it is read")
     check_plan(&(const struct plan){.count = 5, .step = in_order, .erased = -1});
 }
 
-CASE(older,
-     "reports that the row on disk lacks are added also if they came in another order")
+CASE(older, "also where reports come in another order")
 {
     check_plan(&(const struct plan){.count = 60, .step = some_late, .erased = -1});
 }
 
-CASE(erased, "a deletion first adds to the row on disk the reports that it lacks")
+CASE(erased, "reports that are deleted before they were written are added first")
 {
     check_plan(&(const struct plan){.count = 23, .step = in_order, .erased = 20});
     check_plan(&(const struct plan){.count = 6, .step = in_order, .erased = 3});

@@ -188,9 +188,7 @@ static const char *stale(struct world *w, const char *run, int64_t after, int64_
     return w->told;
 }
 
-CASE(became,
-     "a search over a span of time gives the layers that became stale in it, so each "
-     "is told once")
+CASE(became, "a layer is told once: in the span of time in which it became stale")
 {
     struct world w;
 
