@@ -96,7 +96,7 @@ CASE(
                         "a/x/30! a/y/30 b/x/30 b/y/30", "a/x/25! a/y/20 b/x/20 b/y/20");
 }
 
-CASE(beside_damage, "a list that goes on beside damage ends where its caller says so")
+CASE(beside_damage, "a list ends when its caller says so, also at a damaged report")
 {
     struct store_fixture fixture;
     const struct store_query all = {.run = "a"};
@@ -123,9 +123,10 @@ static void check_until(const char *damage, uint64_t until, const char *expected
     store_fixture_fini(&fixture);
 }
 
-CASE(ends_in_damage,
-     "a list of a range of steps tells of damage at its end, also where no intact report "
-     "follows")
+CASE(
+    ends_in_damage,
+    "a list up to a step names a damaged or missing report in its range, also if it comes "
+    "last")
 {
     check_until("SELECT 1", 25, "a/x/10 a/x/20");
     check_until("DELETE FROM reports WHERE run = 'a' AND layer = 'x' AND step > 10", 25,
@@ -170,7 +171,7 @@ static void build_old_row(struct store_fixture *fixture)
 }
 
 CASE(newer_than_layer,
-     "reports that are newer than an old row of their layer are told as damaged")
+     "if the row of a layer is an old one, a list names the newer reports as damaged")
 {
     struct store_fixture fixture;
 
@@ -205,8 +206,8 @@ static unsigned read_since(struct store_fixture *fixture, const char *run,
 }
 
 CASE(filed_beside_damage,
-     "a damaged report is named where reports are read in order of filing, and "
-     "hides none of another run and none that was filed later")
+     "a read in order of filing names a damaged report; reports of other runs and later "
+     "ones can still be read")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -234,8 +235,10 @@ CASE(filed_beside_damage,
     }
 }
 
-CASE(filed_of_unknown_run,
-     "a damaged report that may be of any run is DATA_LOSS for reports of all runs")
+CASE(
+    filed_of_unknown_run,
+    "if the run of a damaged report is unknown, reading any run in order of filing fails "
+    "with DATA_LOSS")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -295,9 +298,8 @@ static void make_undecodable(struct store_fixture *fixture, int64_t sequence)
     CHECK_EQ(sqlite3_close(db), SQLITE_OK);
 }
 
-CASE(
-    filed_undecodable,
-    "a report that has its checksum, but cannot be decoded, is named as damaged ones are")
+CASE(filed_undecodable,
+     "a report whose checksum is right, but which cannot be decoded, is named as damaged")
 {
     struct store_fixture fixture;
     struct failure failure;
@@ -396,8 +398,8 @@ static void check_sums(struct store_fixture *fixture, unsigned warnings)
 
 CASE(
     sums_of_rewound,
-    "where the newest report before a rewind is damaged, or cannot be known, sums have all "
-    "runs, the layer is a warning, and all other layers are asked whether they are stale")
+    "if the newest report before a rewind is damaged or missing, sums still have all runs, "
+    "the layer is a warning, and other layers can still be stale")
 {
     static const char *const damages[] = {
         "UPDATE reports SET digest = x'00' WHERE run = 'a' AND layer = 'x' AND step = 20",
@@ -420,8 +422,8 @@ CASE(
 
 CASE(
     older_of_rewound,
-    "a report is read, with the question whether its layer is stale, where a newer one is "
-    "damaged")
+    "an intact report is read although a newer one, which would say whether the layer is "
+    "stale, is damaged")
 {
     struct store_fixture fixture;
     struct store_reader *reader;
