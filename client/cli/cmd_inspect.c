@@ -101,10 +101,10 @@ static enum exit_code run_inspect(const struct options *options)
 
 const struct command cmd_inspect = {
     .name = "inspect",
-    .arguments = "FILE [--json]",
+    .arguments = "FILE [OPTION...]",
     .summary = "list the tensors of a checkpoint (no daemon needed)",
     .details =
-        "FILE is a safetensors, GGUF or .npy file, a folder of shards, or the\n"
+        "FILE is a safetensors, GGUF, .npy or .keras file, a folder of shards, or the\n"
         "index.json of one. Exit code 1: the index and the files disagree, or the file's\n"
         "record of a projection is damaged.",
     .options = OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_GROUP_SIZE) |

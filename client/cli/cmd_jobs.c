@@ -112,7 +112,7 @@ static enum exit_code run_list(const struct options *options)
 
 static const struct command cmd_jobs_list = {
     .name = "jobs list",
-    .arguments = "[--json]",
+    .arguments = "[OPTION...]",
     .summary = "list the jobs that wait, run, or have ended",
     .options = JOBS_OPTIONS,
     .run = run_list,
@@ -229,7 +229,7 @@ static const struct command *const commands[] = {
 
 const struct command cmd_jobs = {
     .name = "jobs",
-    .arguments = "[--json]",
+    .arguments = "[OPTION...]",
     .summary = "work on checkpoints that lie on the daemon's disk",
     .details = "Paths are relative to the directory that tritd --checkpoint-root names.",
     .options = JOBS_OPTIONS,

@@ -206,7 +206,8 @@ const struct command cmd_layers_get = {
     .summary = "show a layer, or write its weights to a file",
     .details =
         "The tensor has the layer's name; scales and bias, if any, are NAME.scales and\n"
-        "NAME.bias. Without -o the layer is only shown.",
+        "NAME.bias. Without -o the layer is only shown. The end of FILE's name chooses\n"
+        "the format: .npy, .gguf, else safetensors.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORCE) |
                OPTION_BIT(OPTION_ENCODING) | OPTION_BIT(OPTION_PART) |
                OPTION_BIT(OPTION_DTYPE),

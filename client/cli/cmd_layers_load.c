@@ -2,6 +2,7 @@
 /* trit layers load: sends a tensor of a file to the daemon, which holds it as a layer. */
 #include <stdlib.h>
 
+#include "checkpoint/foreign_tables.h"
 #include "client/cli/bar.h"
 #include "client/cli/held.h"
 #include "client/lib/matrix_call.h"
@@ -18,10 +19,20 @@ struct loading {
     struct failure failure;
 };
 
+static int check_type(struct loading *load, const struct tensor_entry *entry)
+{
+    return foreign_is_float(entry)
+               ? 0
+               : fail(&load->failure, TRIT_INVALID_ARGUMENT, "tensor",
+                      "%s is %s, a layer is made from F32, F16 or BF16", entry->name,
+                      entry->type->name);
+}
+
 static int read_tensor(struct loading *load, const struct tensor_entry *entry,
                        void **data, struct trit_tensor *tensor)
 {
-    if (reader_load(load->reader, entry, data, &load->failure) != 0)
+    if (check_type(load, entry) != 0 ||
+        reader_load(load->reader, entry, data, &load->failure) != 0)
         return -1;
     *tensor = (struct trit_tensor){.size = sizeof(*tensor),
                                    .dtype = entry->type->dtype,
@@ -79,6 +90,8 @@ static int read_file(struct loading *load)
         return fail(&load->failure, TRIT_INVALID_ARGUMENT, "tensor",
                     "%s has rank %u, a layer needs rank 2", weight->name,
                     (unsigned)weight->rank);
+    if (check_type(load, weight) != 0)
+        return -1;
     load->spec.out_features = weight->shape[0];
     load->spec.in_features = weight->shape[1];
     open_weight(load, weight);
@@ -136,7 +149,7 @@ static enum exit_code run_load(const struct options *options)
 const struct command cmd_layers_load = {
     .name = "layers load",
     .arguments = "NAME FILE [--tensor TENSOR] [OPTION...]",
-    .summary = "create a layer from a tensor [out, in] of a safetensors or .npy file",
+    .summary = "create a layer from a tensor [out, in] of a file or folder",
     .details =
         "The tensor holds latents of f32, f16 or bf16; the daemon ternarizes them.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_TENSOR) | OPTION_BIT(OPTION_BIAS_TENSOR) |

@@ -208,6 +208,7 @@ const struct command cmd_pack = {
         "that the encoding cannot express are refused by name, and nothing is written.\n"
         "The file's record says how its layers are encoded now; for others\n"
         "--from-encoding does.\n"
+        "The end of OUT's name chooses the format: .npy, .gguf, else safetensors.\n"
         "Exit code 1: something is refused.",
     .options = SHARED_OPTIONS | OPTION_BIT(OPTION_ENCODING) |
                OPTION_BIT(OPTION_GROUP_SIZE) | OPTION_BIT(OPTION_ROUND_SCALES),
@@ -224,7 +225,8 @@ const struct command cmd_unpack = {
         "Each weight becomes t*s. The type is that of the record, or --dtype. A scale\n"
         "that it does not hold is rounded, as in a dense projection, and counted; one\n"
         "that would become 0 or infinite is refused. --from-encoding says how a file\n"
-        "without a record is encoded.",
+        "without a record is encoded.\n"
+        "The end of OUT's name chooses the format: .npy, .gguf, else safetensors.",
     .options = SHARED_OPTIONS | OPTION_BIT(OPTION_DTYPE),
     .arguments_min = 1,
     .arguments_max = 1,

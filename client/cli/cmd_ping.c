@@ -48,7 +48,7 @@ static enum exit_code run_ping(const struct options *options)
 
 const struct command cmd_ping = {
     .name = "ping",
-    .arguments = "[--service NAME]",
+    .arguments = "[--service NAME] [OPTION...]",
     .summary = "ask the daemon whether it serves",
     .details = "Exit code 1: the daemon answers but does not serve.",
     .options = OPTION_BIT(OPTION_SERVICE) | OPTION_BIT(OPTION_SERVER) |

@@ -192,6 +192,7 @@ const struct command cmd_project = {
         "another, if config.json's architecture or --experts gives their layout.\n"
         "If IN is a folder or the index in one, OUT is a folder with IN's config.json\n"
         "and tokenizer, unless its name ends in .safetensors.\n"
+        "The end of OUT's name chooses the format: .npy, .gguf, else safetensors.\n"
         "--dry-run prints the plan; exit code 1: something is refused.\n"
         "dense keeps name, type and shape; int8 writes the codes under the layer's\n"
         "name and f32 scales under NAME.scales; packed encodings write u8 [rows, bytes\n"

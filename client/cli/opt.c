@@ -182,6 +182,6 @@ void options_help(option_bits accepted, FILE *out)
             snprintf(left, sizeof(left), "    --%s%s%s", option_specs[i].name,
                      option_specs[i].value ? " " : "",
                      option_specs[i].value ? option_specs[i].value : "");
-        fprintf(out, "  %-24s %s\n", left, option_specs[i].help);
+        fprintf(out, "  %-26s %s\n", left, option_specs[i].help);
     }
 }

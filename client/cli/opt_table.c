@@ -168,13 +168,15 @@ static const struct enum_names bits_names = {
 
 const struct option_spec option_specs[OPTION_SPECS] = {
     {OPTION_OUTPUT, "output", 'o', "FILE", VALUE_TEXT, AT(output), 0, NULL, "a file name",
-     "write the result here (.npy, .gguf, or else safetensors); not to an existing file"},
+     "write the result here; --force: also to a file that exists"},
     {OPTION_ENCODING, "encoding", 'e', "NAME", VALUE_ENCODING, AT(encoding), 0, NULL,
      "one of dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s, hf_bitnet",
-     "encoding of the ternary weights (default dense)"},
+     "dense, int8, pq2_0, q2_0, ptq1_0, tq1_0, tq2_0, mlx_2bit, i2_s or hf_bitnet "
+     "(default: dense; of a file that is checked, its own)"},
     {OPTION_GROUP_SIZE, "group-size", 'g', "N", VALUE_COUNT, AT(group_size),
      GROUP_SIZE_MAX, NULL, "a whole number from 1 to 65536",
-     "weights per scale (default 128; hf_bitnet: the whole tensor)"},
+     "weights per scale (default: 128, i2_s and hf_bitnet: the whole tensor; of a file "
+     "that is checked, its own)"},
     {OPTION_PARTIAL, "partial", '\0', "HOW", VALUE_ENUM, AT(partial_group),
      TRIT_PARTIAL_EXACT, &partial_group_names, "padded or exact",
      "divide a short last group by the group size (padded, default) or its length "
@@ -191,7 +193,7 @@ const struct option_spec option_specs[OPTION_SPECS] = {
      "of a GGUF file, keep llama.cpp's names and order of rows in another format"},
     {OPTION_FROM_ENCODING, "from-encoding", '\0', "NAME", VALUE_ENCODING,
      AT(from_encoding), 0, NULL, "the name of an encoding",
-     "encoding of the layers of IN (default: that of its record, else dense)"},
+     "encoding of the layers of IN (default: its own)"},
     {OPTION_ROUND_SCALES, "round-scales", '\0', FLAG,
      "round scales that are not exact in the encoding's type, instead of refusing them"},
     {OPTION_EXPERTS, "experts", '\0', "HOW", VALUE_ENUM, AT(experts), EXPERTS_IN_OUT,

@@ -493,7 +493,7 @@ int config_help(int fd)
 
     for (size_t i = 0; i < ROW_COUNT && result >= 0; i++)
         result = dprintf(fd, "  --%s %-*s %s\n", rows[i].name,
-                         strlen(rows[i].name) < 21 ? 21 - (int)strlen(rows[i].name) : 0,
+                         strlen(rows[i].name) < 29 ? 29 - (int)strlen(rows[i].name) : 0,
                          rows[i].value ? rows[i].value : "", rows[i].help);
     return result < 0 ? -1 : 0;
 }

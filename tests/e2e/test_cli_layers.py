@@ -162,6 +162,21 @@ def test_a_failed_call_or_file_is_3(daemon, name, weights, out, tmp_path):
     assert cli(None, "layers", "list", env={"TRITD_ADDRESS": "127.0.0.1:1"}).returncode == 3
 
 
+def test_a_layer_is_not_made_from_codes(daemon, name, weights, tmp_path):
+    path, _ = weights
+    gguf, codes = tmp_path / "packed.gguf", tmp_path / "codes.safetensors"
+    assert cli(daemon, "project", path, "-o", gguf, "-e", "pq2_0").returncode == 0
+    save_file({"fc.weight": np.zeros((2, 64), np.float32), "codes": np.zeros((2, 64), np.int8),
+               "bias": np.zeros(2, np.int8)}, codes)
+    for words, message in [
+            ([gguf, "--tensor", "fc.weight"], f"{gguf}: fc.weight is PQ2_0"),
+            ([codes, "--tensor", "codes"], f"{codes}: codes is I8"),
+            ([codes, "--tensor", "fc.weight", "--bias-tensor", "bias"], f"{codes}: bias is I8")]:
+        done = cli(daemon, "layers", "load", name, *words)
+        assert done.returncode == 3
+        assert done.stderr == f"trit: {message}, a layer is made from F32, F16 or BF16\n"
+
+
 def test_usage_is_2_and_help_is_0(daemon, out):
     for words in ([], ["nonsense"], ["create"], ["create", "x"], ["load", "x"], ["get"],
                   ["delete"], ["create", "x", "--in-features", 64],
