@@ -29,7 +29,8 @@
  *
  * Threads: any number of threads may call with one client. A call has a connection of
  * the client's pool for itself while it runs; at most 64 run at a time, others wait.
- * libtrit starts no thread and no event loop, logs nothing and changes no signal.
+ * Only trit_plan_run starts threads; they have ended when it returns. libtrit has no event
+ * loop, logs nothing and changes no signal.
  * Forks: a client belongs to the process that made it. In a child, calls fail with
  * FAILED_PRECONDITION, and only trit_close is allowed. */
 #ifndef TRIT_H

@@ -3,7 +3,7 @@
  *
  * Which tensors of a checkpoint are layers, what a projection makes of each, and which
  * verdict a verification comes to: the rules of the command `trit`, for callers with
- * files or arrays of any origin. These calls ask no daemon. The caller gives a table of
+ * files or arrays of any origin. Only trit_plan_run calls a daemon. The caller gives a table of
  * tensors, its own (trit_checkpoint_create) or that of a file (trit_file_open), and the
  * bytes of tensors where a rule needs them.
  *
@@ -172,9 +172,9 @@ TRIT_API enum trit_status trit_plan_examine(struct trit_plan *plan, const char *
  * "ternarize", "pack", "keep" or "refuse"; one to be packed also has source {encoding,
  * group_size, partial_group, dtype, transposed, scales, biases, packed_as, reciprocal}, which
  * says how it lies in the input: packed_as as in trit_verification_steps, with
- * trit_plan_decode; reciprocal: the scale is 1 / mean |w|. `matrix` is [out, in], the shape to project, and
- * `matrices` how many of them lie one after another, each to be projected alone; where
- * `transposed`, each is stored as [in, out]. `outputs` are the tensors of the output, whose
+ * trit_plan_decode; reciprocal: the scale is 1 / mean |w|. `matrix` is [out, in], the shape to
+ * project. `matrices` says how many of them lie one after another; each is projected alone. If
+ * `transposed` is true, each is stored as [in, out]. `outputs` are the tensors of the output, whose
  * `role` is "data", "scales" or "biases" (every scale with its sign turned); `transposed`:
  * each matrix is written as [in, out] too. `metadata` is the output's, with the record of
  * this projection; `bits_per_weight` is that of the layers with their scales; `refused`
@@ -239,17 +239,17 @@ TRIT_API enum trit_status trit_plan_regroup(const struct trit_plan *plan,
                                             void *regrouped, uint64_t bytes,
                                             struct trit_error *error);
 
-/* Notes the report of the next matrix that was projected or packed; layers in any order, the matrices
- * of one in theirs. `allow_lost`: scales that round to 0 or infinity are a warning, as a
+/* Notes the report of the next matrix that was projected or packed. Layers may come in any
+ * order, the matrices of a layer in theirs. `allow_lost`: scales that round to 0 or infinity are a warning, as a
  * layer of zeros always is. NOT_FOUND: the plan has no such layer.
  * FAILED_PRECONDITION: all its matrices were noted already. */
 TRIT_API enum trit_status trit_plan_add_report(struct trit_plan *plan, const char *tensor,
                                                const struct trit_report *report,
                                                bool allow_lost, struct trit_error *error);
 
-/* What the reports so far come to, as {verdict, findings, scales_rounded}; either may be
- * NULL.
- * scales_rounded is there after trit_plan_run of a packing. */
+/* The verdict and the findings of the reports so far, and as JSON {verdict, findings,
+ * scales_rounded}. `verdict` or `json` may be NULL. scales_rounded is there after
+ * trit_plan_run of a packing. */
 TRIT_API enum trit_status trit_plan_result(const struct trit_plan *plan,
                                            enum trit_verdict *verdict, char **json,
                                            struct trit_error *error);
@@ -290,9 +290,9 @@ trit_verification_steps(const struct trit_verification *verification, char **jso
 
 /* A matrix that was verified, with its data as they were sent: [out, in], or as the encoding
  * packs it. With them and the latents, the findings say what differs and why; without, only
- * that it differs. A layer with biases needs
- * scales and biases. Where config.json declares scales of 1 / mean |w|, a projection needs
- * all of them. Borrowed for the call. */
+ * that it differs. A layer with biases needs scales and biases. Where config.json declares
+ * scales of 1 / mean |w|, a projection needs all of the members. All are borrowed for the
+ * call. */
 struct trit_examined {
     size_t size;
     const struct trit_report *report;
@@ -359,11 +359,10 @@ struct trit_file_options {
 };
 #define TRIT_FILE_OPTIONS_INIT TRIT_INIT(trit_file_options)
 
-/* Opens a checkpoint: a safetensors, GGUF or .npy file, a folder of shards, the index in one,
- * or a part of a split GGUF file;
- * release it with trit_file_close. The formats are found by looking. Reads and checks the
- * tables and config.json, no tensor. What index and shards contradict each other in is no
- * failure but findings. NOT_FOUND: no such file. INVALID_ARGUMENT: it is no such file; the
+/* Opens a checkpoint: a safetensors, GGUF, .npy or Keras 3 file, a folder of shards, the index
+ * in one, or a part of a split GGUF file. Release it with trit_file_close. The first bytes of
+ * a file tell its format. The call reads and checks the tables and config.json, no tensor. If
+ * the index and the shards contradict each other, it does not fail: those are findings. NOT_FOUND: no such file. INVALID_ARGUMENT: it is no such file; the
  * message says what it is instead. */
 TRIT_API enum trit_status trit_file_open(struct trit_file **file, const char *path,
                                          const struct trit_file_options *options,

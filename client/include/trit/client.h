@@ -15,16 +15,15 @@ enum trit_tls { TRIT_TLS_DEFAULT, TRIT_TLS_ON, TRIT_TLS_OFF };
 enum trit_wait { TRIT_WAIT_DEFAULT, TRIT_WAIT_ON, TRIT_WAIT_OFF };
 
 /* How a call that failed is tried again, as gRPC's retry policy says (gRFC A6), always within
- * the call's deadline. Retried are:
- * - UNAVAILABLE, also when the connection breaks during the call;
- * - RESOURCE_EXHAUSTED, if the daemon says when to try again;
- * - of calls that may be repeated: all but trit_layer_create, _load and _delete, and
- *   trit_reports_rewind, _fork and _delete;
- * - not after a byte of the result was given to a function of the caller
- *   (trit_project_options.write), or was written over a tensor of the request.
- * A report that is filed twice is one report. Retry number n comes after min(initial_backoff *
- * multiplier^(n-1), max_backoff), changed at random by the share `jitter`; or when the daemon
- * says (grpc-retry-pushback-ms), and a negative answer ends the retries. */
+ * the call's deadline. A call is tried again if it ends with UNAVAILABLE (also when the
+ * connection breaks during the call), or with RESOURCE_EXHAUSTED and the daemon says when to
+ * come back. These calls are never tried again: trit_layer_create, _load and _delete, and
+ * trit_reports_rewind, _fork and _delete. No call is tried again after a byte of its result
+ * was given to a function of the caller (trit_project_options.write), or was written over a
+ * tensor of the request. A report that is filed twice is one report. Retry number n comes
+ * after min(initial_backoff * multiplier^(n-1), max_backoff), made longer or shorter at random
+ * by up to the share `jitter`. If the daemon says when to come back (grpc-retry-pushback-ms),
+ * it comes then; a negative answer ends the retries. docs/retry.md says more. */
 struct trit_retry_policy {
     size_t size;
     uint32_t max_attempts; /* with the first one, 2 to 1000; 0: 5 */

@@ -69,9 +69,10 @@ struct trit_job_progress {
     const char *layer; /* of the report; else the tensor that began last */
     const char *state; /* "waiting", "running", "done" */
     const char
-        *verdict;       /* of the last message, else "": "pass", "fail", "inconclusive" */
-    const char *result; /* a part of the result, as `trit --json` prints it; the parts of
-                            all messages, in their order, are the text */
+        *verdict; /* of the last message, else "": "pass", "fail", "inconclusive" */
+    /* A part of the result, as `trit --json` prints it. The parts of all messages, in their
+     * order, are the text. */
+    const char *result;
     uint64_t tensors_done, tensors_total;
     uint64_t tensors_reused; /* of tensors_done: done before the daemon restarted */
     uint64_t bytes_done, bytes_total;

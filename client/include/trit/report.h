@@ -147,8 +147,8 @@ TRIT_API enum trit_status trit_reports_delete(struct trit_client *client,
 struct trit_comparison {
     size_t size;
     bool equal; /* the digests are equal */
-    bool
-        has_first_group; /* codes or scales differ: first_group is the first such group */
+    /* Codes or scales differ: first_group is the first such group. */
+    bool has_first_group;
     bool reserved[6];
     uint64_t elements, codes_differing;
     double scale_ratio_max; /* largest ratio of two scales of a group, above 1; else 1 */
@@ -168,9 +168,9 @@ TRIT_API enum trit_status trit_reports_compare(struct trit_client *client,
 struct trit_watch_options {
     size_t size;
     const char *run; /* NULL or "": all runs */
-    const char
-        *cursor; /* that of the last report seen; "0", or one beyond all reports: all that
-                           are kept; NULL or "": only those that are filed from now on */
+    /* That of the last report seen. "0", or one beyond all reports: all that are kept. NULL or
+     * "": only those that are filed from now on. */
+    const char *cursor;
     const struct trit_call_options *call; /* its timeout is for the whole watch */
 };
 #define TRIT_WATCH_OPTIONS_INIT TRIT_INIT(trit_watch_options)

@@ -11,8 +11,8 @@ extern "C" {
 #endif
 
 /* Copies `bytes` bytes from byte `offset` of a tensor to `to`. Called from the thread that
- * made the call, from front to back; a call that is tried again, or that reads twice, starts from 0. Other than
- * 0 ends the call (ABORTED). */
+ * made the call, from front to back. A call that is tried again, or that reads twice, starts
+ * from 0. Other than 0 ends the call (ABORTED). */
 typedef int (*trit_read)(void *arg, uint64_t offset, void *to, uint64_t bytes);
 
 /* Takes the next bytes of a result, which belong at byte `offset` of it. Called from the
@@ -32,7 +32,8 @@ struct trit_tensor {
      * need not be in memory. trit_project, trit_verify (for tensor and reference),
      * trit_pack and trit_layer_load (for the weight) accept it; such tensors are streamed,
      * whatever the size. Where trit_project writes I2_S or HF_BITNET, or
-     * trit_verify compares it with latents, the latents are read twice: the first time gives their one scale. */
+     * trit_verify compares it with latents, the latents are read twice: the first time gives
+     * their one scale. */
     trit_read read;
     void *read_arg; /* first argument of `read` */
 };

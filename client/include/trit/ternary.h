@@ -36,9 +36,8 @@ struct trit_project_options {
      * NULL. NULL: the tensor is in memory. */
     trit_write write;
     void *write_arg; /* first argument of `write` */
-    enum trit_durability
-        durability; /* of the stored report: whether the call waits for it
-                                        and fails with it */
+    /* Whether the call waits for its stored report, and fails with it. */
+    enum trit_durability durability;
     uint32_t reserved;
 };
 #define TRIT_PROJECT_OPTIONS_INIT TRIT_INIT(trit_project_options)
@@ -107,9 +106,8 @@ struct trit_verify_options {
     const struct trit_tensor *reference;  /* latents of tensor's shape, or NULL */
     const struct trit_layer_ref *layer;   /* NULL: the report is not stored */
     const struct trit_call_options *call; /* may be NULL */
-    enum trit_durability
-        durability; /* of the stored report: whether the call waits for it
-                                        and fails with it */
+    /* Whether the call waits for its stored report, and fails with it. */
+    enum trit_durability durability;
     uint32_t reserved;
 };
 #define TRIT_VERIFY_OPTIONS_INIT TRIT_INIT(trit_verify_options)
@@ -169,9 +167,8 @@ struct trit_pack_options {
     /* As in trit_project_options. */
     trit_write write;
     void *write_arg; /* first argument of `write` */
-    enum trit_durability
-        durability; /* of the stored report: whether the call waits for it
-                                        and fails with it */
+    /* Whether the call waits for its stored report, and fails with it. */
+    enum trit_durability durability;
     uint32_t reserved;
 };
 #define TRIT_PACK_OPTIONS_INIT TRIT_INIT(trit_pack_options)
