@@ -12,6 +12,7 @@ last two lists, which are for reading.
 - no external symbol is defined in the archives of two modules;
 - no cycle of files, by includes and symbols (cycles.py);
 - links and file names in documents exist (documents.py);
+- READMEs of modules name the modules that these include (module_pages.py);
 - one C dialect (dialect.py);
 - files, vocabularies of one ISA and functions have a longest size;
 - printed for reading: the longest functions, and symbols one file alone uses.
@@ -28,6 +29,7 @@ import dialect
 from cycles import cycles
 from documents import document_findings
 from limits import limit_findings
+from module_pages import page_findings
 
 # Header, mostly a third party's: where it may be included.
 FENCES = {
@@ -100,6 +102,7 @@ def module_of_include(name, uses):
 
 def includes(findings):
     uses = modules_of_makefile()
+    included = {module: set() for module in uses}
     for path in sources():
         for number, line in enumerate(open(path), 1):
             found = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
@@ -112,6 +115,9 @@ def includes(findings):
             module, seen = module_of(path), module_of_include(name, uses)
             if module in uses and seen and seen not in uses[module]:
                 findings.append(f"{where}: {module} does not see {seen} ({name})")
+            if module in uses and seen in uses:
+                included[module].add(seen)
+    findings += page_findings(uses, included)
 
 
 def headers_alone(compiler, findings):
