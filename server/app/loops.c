@@ -24,7 +24,7 @@
 #include "work/blocks.h"
 
 /* One core moves and answers as much as about this many compute, and a loop beside idle
- * workers only takes their cores: ARCHITECTURE.md has the figures. */
+ * workers only takes their cores: docs/performance.md has the figures. */
 enum { CORES_PER_LOOP = 8 };
 
 static unsigned default_loops(void)

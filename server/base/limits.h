@@ -2,7 +2,7 @@
 /* Every bound of the daemon, with its unit and default. Those in `struct limits` can be
  * configured; the constants are part of the contract. A request above a bound is refused
  * with the status given here, and the metric tritd_limit_refusals_total{limit="<name>"}
- * counts it. tests/e2e/test_limits.py has a case for each bound. */
+ * counts it. docs/limits.md lists them, and each has a test (make lint). */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
