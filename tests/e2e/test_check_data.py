@@ -41,7 +41,7 @@ def data(start, random):
 
 
 def test_intact_data_is_told_with_counts(data):
-    """And nothing is written, so that data on a file system that is read-only can be checked."""
+    """The check counts what it read and writes nothing, so it works on a read-only file system."""
     before = contents(data)
     done = check_data(data)
     assert contents(data) == before
@@ -51,7 +51,7 @@ def test_intact_data_is_told_with_counts(data):
 
 
 def test_a_new_directory_is_told_from_one_that_holds_data(tmp_path):
-    """It may be the wrong one."""
+    """Of an empty directory the check says that nothing is stored: it may be the wrong one."""
     done = check_data(tmp_path)
     assert done.returncode == 0 and done.stdout.endswith(": nothing is stored\n"), done
     assert contents(tmp_path) == {}

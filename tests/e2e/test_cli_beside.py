@@ -77,7 +77,7 @@ HQQ = ("group_size", "axis", "nbits", "encoded_state_dict", "offload_meta", "sto
 
 
 def test_a_layer_of_hqq_is_one_finding(tmp_path, random):
-    """Its settings are tensors too; they belong to the weight."""
+    """The tensors with the settings of an HQQ layer belong to its weight."""
     texts = {name: np.frombuffer(name.encode(), np.uint8) for name in ("packing", "compute_dtype",
                                                                       "unpack_view_dtype")}
     tensors = texts | {name: np.int32([1]) for name in HQQ} | {
@@ -90,7 +90,8 @@ def test_a_layer_of_hqq_is_one_finding(tmp_path, random):
 
 
 def test_hf_bitnet_has_no_form_for_experts(daemon, tmp_path, random):
-    """Their file would be mostly dense, so it is written only on request."""
+    """hf_bitnet cannot hold experts. The output would be mostly dense, so it is written only on
+    request."""
     (tmp_path / "m").mkdir()
     save(tmp_path / "m" / "model.safetensors", {
         "model.layers.0.mlp.experts.down_proj": random.standard_normal((2, 64, 64)).astype(np.float32),

@@ -205,7 +205,7 @@ def test_against_latents(daemon, tmp_path, random):
 
 
 def test_an_excluded_layer_counts_its_weights(daemon, tmp_path, random):
-    """Its words hold several weights each."""
+    """An excluded layer counts its weights, not its words, which hold several weights each."""
     t, scales, _ = trits(random, 5)
     save(tmp_path / "a.safetensors", {**compressed(t, scales, 2), **compressed(t, scales, 2, "m")})
     code, found, _ = verify(daemon, tmp_path / "a.safetensors", "--exclude", "m.*")

@@ -179,7 +179,7 @@ def contents(folder):
 
 
 def test_a_slash_at_the_end_names_a_folder(daemon, place, random):
-    """As without jobs, whatever the rest of the name says."""
+    """A name that ends in a slash is a folder, whatever format the name says, as without jobs."""
     save(place / "a.safetensors", tensors(random))
     save_folder(place / "model", [tensors(random)])
     file, folder = (path_of(daemon, place / name) for name in ("a.safetensors", "model"))

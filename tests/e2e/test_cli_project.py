@@ -312,7 +312,7 @@ def test_the_input_is_never_the_output(latents, tmp_path):
 
 @pytest.mark.skipif(VARIANT == "tsan", reason="TSan itself writes a file before main")
 def test_a_limit_of_file_sizes_is_an_error(daemon, latents, out):
-    """It does not end trit by a signal, without a word."""
+    """A limit of file sizes is an error with a message; no signal ends trit."""
     done = subprocess.run(
         ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *RUNNER, str(BINARIES / "trit"), "project",
          str(latents), "-o", str(out)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

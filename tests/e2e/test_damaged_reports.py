@@ -120,7 +120,8 @@ def keys(entries):
 
 @pytest.mark.parametrize("latest", [False, True])
 def test_a_client_that_does_not_ask_for_damage_is_refused(damaged, latest):
-    """It would take a shorter list for a whole one."""
+    """A client that does not ask for damage gets DATA_LOSS: it would take a shorter list for a
+    whole one."""
     refused(lambda: list_reports(damaged, latest_only=latest), grpc.StatusCode.DATA_LOSS, 'layer "a"')
 
 

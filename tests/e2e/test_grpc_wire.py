@@ -42,7 +42,7 @@ def test_pings_are_answered_without_calls_too(raw):
     ("POST", "application/grpc+json", "415"), ("POST", "application/grpc+protox", "415"),
     ("HEAD", "application/grpc", "405")])
 def test_what_is_not_grpc_gets_an_http_status(raw, verb, kind, status):
-    """And a sentence, which curl shows."""
+    """A request that is not gRPC gets an HTTP status and a sentence, which curl shows."""
     stream = raw.headers(PROJECT, replace=[(":method", verb), ("content-type", kind)], end=True)
     reply = raw.wait(stream)
     assert reply.headers[":status"] == status

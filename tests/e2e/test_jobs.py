@@ -193,7 +193,8 @@ def test_results_of_the_newest_jobs_are_kept(own, service):
 
 
 def test_metrics_count_jobs_by_kind_and_result(own, service, tmp_path):
-    """And the bytes and tensors of those that came to a result."""
+    """Metrics count jobs by kind and result, and the bytes and tensors of jobs that came to a
+    result."""
     totals = [f"tritd_jobs_{name}_total" for name in ("read_bytes", "written_bytes", "tensors")]
     counted = [("verify", "pass"), ("verify", "fail"), ("verify", "failed"), ("inspect", "pass"),
                ("project", "pass"), ("plan", "fail"), ("verify", "cancelled")]

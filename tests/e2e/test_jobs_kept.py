@@ -339,7 +339,7 @@ def test_a_job_that_waits_takes_what_an_interrupted_one_left(start, root, tmp_pa
 
 
 def test_a_stop_interrupts_a_job_that_waits(start, root):
-    """Its client did not cancel it."""
+    """A job that waits at a stop is interrupted and not cancelled."""
     save_endless(root / ENDLESS)
     own = daemon(start, root, "--jobs-max", 1, "--drain-ms", 1)
     service = Checkpoints(own)

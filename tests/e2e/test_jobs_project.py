@@ -60,7 +60,7 @@ def test_a_large_matrix_with_one_scale_is_read_twice(daemon, service, place, ran
 
 @pytest.mark.parametrize("memory", ["the file", "its first half", "none of it"])
 def test_a_matrix_of_many_tiles_and_short_groups(daemon, service, place, random, memory):
-    """Of which the system has so much in memory."""
+    """A matrix of many tiles and short groups is the same however much of its file is in memory."""
     latents = place / "latents.safetensors"
     save(latents, {"l.weight": random.standard_normal((3000, 1001)).astype(np.float32)})
     if memory != "the file":

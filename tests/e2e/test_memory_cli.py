@@ -101,7 +101,7 @@ def filled(path, shape):
                                    ("int8", "--transposed", "l.weight")],
                          ids=["pq2_0", "hf_bitnet", "transposed"])
 def test_a_large_layer_is_packed_and_unpacked_in_little_memory(start, tmp_path, words):
-    """Also where the layer is stored [in, out] and keeps that layout."""
+    """Memory stays small also for a layer that is stored [in, out] and keeps that layout."""
     own, latents = start(), tmp_path / "in.safetensors"
     packed, dense = tmp_path / "packed.safetensors", tmp_path / "dense.safetensors"
     filled(latents, (COLUMNS, ROWS) if "--transposed" in words else (ROWS, COLUMNS))

@@ -323,7 +323,7 @@ def test_thresholds_can_be_set(start, run):
 
 
 def test_metrics_show_the_newest_runs(start):
-    """Also after one of them was deleted."""
+    """Metrics show the newest runs, also after one of them was deleted."""
     daemon = start("--metrics-runs-max", 2)
     for i in range(4):
         filed(daemon, f"run {i}", 1)

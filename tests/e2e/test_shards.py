@@ -55,7 +55,8 @@ def test_shards_make_the_report_of_the_whole(daemon, run, method, boxes, values)
 
 @cuts
 def test_against_a_reference(daemon, run, boxes, values, random):
-    """Also mismatches, their first index, and sums of errors."""
+    """Shards with references make the report of the whole, with mismatches, their first index and
+    sums of errors."""
     codes, scales = ref.project(values)
     claim = np.frombuffer(ref.dense(values, codes, scales), np.float32).reshape(SHAPE).copy()
     claim[tuple(random.integers(0, size, 5) for size in SHAPE)] *= 3
@@ -221,7 +222,8 @@ def test_whole_and_shards_of_one_step(daemon, run, values):
 # ---- while shards are missing ----
 
 def test_a_layer_that_waits(daemon, run, values):
-    """It says 3 of 4, is undecided, has neither health nor flips nor digest, and is no report."""
+    """A layer that waits says 3 of 4, is undecided, has no health, flips or digest, and is in no
+    list of reports."""
     project(daemon, values, sharded.whole(run, step=0))
     send(daemon, project, values, CUTS["rows"][:3], run)
     report = get(daemon, run)
@@ -270,7 +272,7 @@ def test_waiting_layers_are_listed_by_page(daemon, run, values):
 # ---- with the rest of the history ----
 
 def test_flips_are_of_the_layer(daemon, run, values):
-    """Against the step before, whatever its shards were."""
+    """Flips are counted against the step before, however that was cut into shards."""
     send(daemon, project, values, CUTS["rows"], run, step=1)
     send(daemon, project, -values, CUTS["columns"], run, step=2)
     report = get(daemon, run, step=2)
@@ -291,7 +293,7 @@ def test_replicas_of_sharded_layers(daemon, run, values):
 
 
 def test_attempts_of_sharded_layers(daemon, run, values):
-    """What waits for an attempt that a later one replaced is given up."""
+    """Shards that wait for an attempt are deleted when a later attempt has the layer."""
     send(daemon, project, values, CUTS["rows"], run, step=1)
     send(daemon, project, values, CUTS["rows"][:2], run, step=2)
     send(daemon, project, values, CUTS["rows"][:2], run, step=2, attempt=2)

@@ -240,8 +240,8 @@ def stream_in_memory(local, buffer, data, encoding, chunk, dtype=tensor_pb2.DTYP
     (256 << 10, tensor_pb2.DTYPE_F32), (100_000, tensor_pb2.DTYPE_F32),
     (256 << 10, tensor_pb2.DTYPE_BF16), (1000, tensor_pb2.DTYPE_F16)])
 def test_a_stream_in_memory_equals_one_message(local, memory, values, encoding, chunk, dtype):
-    """Whatever the cut: tiles within one chunk, tiles across chunks, chunks smaller than a
-    tile. The memory of a chunk is used again as soon as the daemon has counted it."""
+    """A stream in memory equals one message: with tiles within one chunk, tiles across chunks, and
+    chunks smaller than a tile. The memory of a chunk is used again as soon as the daemon has counted it."""
     data = ref.narrow(values, dtype)
     plain = local.ternary.Project(request(data, encoding, dtype=dtype), timeout=CALL_SECONDS)
     buffer = memory.buffer(3 * chunk // PAGE * PAGE + PAGE)
@@ -746,7 +746,7 @@ def test_regions_that_wait_are_bounded(start, tmp_path):
 
 
 def test_chunks_far_ahead_of_the_other_tensor_are_refused(local, memory):
-    """As by socket: tiles of more than 16 MiB would wait for the reference."""
+    """As by socket, chunks are refused if more than 16 MiB of tiles would wait for the reference."""
     size = 1 << 20
     buffer = memory.buffer(size)
     rows = 128 * size // 4 // 1024

@@ -118,7 +118,8 @@ def test_systemd_without_sockets_is_refused(start):
 
 
 def test_too_many_sockets_of_systemd_are_refused(tmp_path):
-    """They are not forgotten in favour of the default address."""
+    """Too many sockets of systemd are refused; the daemon does not serve the default address
+    instead."""
     with listening(("127.0.0.1", 0)) as tcp:
         own = Activated([tcp] * 17, folder=tmp_path)
         assert own.process.wait(CALL_SECONDS) == 1

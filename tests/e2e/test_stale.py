@@ -155,7 +155,7 @@ def test_pages(server):
 
 
 def test_a_page_is_told_to_read_again(server, events, told):
-    """For the report that was filed and for the layer that became stale, which may come as one
+    """A page is told when a report was filed and when a layer became stale; both may come as one
     event."""
     while events["page"].event().get("event") != "reports":
         pass

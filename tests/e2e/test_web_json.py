@@ -142,8 +142,8 @@ def test_an_interval_of_a_field_is_the_same_whatever_else_is_asked_for(daemon, f
 
 
 def test_a_run_is_told_of_the_attempt_that_was_asked_for(daemon, run):
-    """By default of what the newest attempt goes on from, in the list of runs as well; null where
-    that is nothing."""
+    """Without an attempt, a run shows the newest attempt and what it goes on from, in the list of
+    runs as well. Figures of an attempt without reports are null."""
     def told(query=""):
         found = get(daemon, f"/v1/runs/{run}{query}", "http-run")
         return [found[name] for name in ("attempt", "layers", "reports", "step_min", "step_max")]

@@ -95,7 +95,8 @@ def visit(browser, filed):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits(visit, name, scheme):
-    """On a phone and on a desk: no message, no foreign request, nothing wider than the screen."""
+    """On a phone and on a desk a page has no message in the console, makes no foreign request, and
+    is not wider than the screen."""
     page = visit(PAGES[name], color_scheme=scheme)
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
@@ -171,7 +172,7 @@ def test_by_name_the_layers_are_in_natural_order(visit):
 
 
 def test_the_form_filters_and_chooses(visit):
-    """By keyboard alone: the fields have labels, and Enter sends the form."""
+    """The form works by keyboard alone: its fields have labels, and Enter sends it."""
     page = visit(f"/runs/{RUN}")
     page.get_by_label("Layers", exact=True).fill("layers.1?.mlp.*")
     page.get_by_label("Layers", exact=True).press("Enter")
@@ -231,7 +232,7 @@ def test_two_runs_are_chosen_on_the_start_page(visit):
 
 
 def test_a_page_follows_new_reports(visit, filed, random, run):
-    """Without a reload, and the focus stays where it was."""
+    """A page shows new reports without a reload, and the focus stays where it was."""
     def project(step):
         filed.ternary.Project(ref.project_request(
             random.standard_normal((2, 128)).astype(np.float32),

@@ -72,7 +72,8 @@ def test_the_worst_replica_of_a_layer_is_linked(daemon, run, random):
 
 
 def test_newest_is_the_number_of_the_newest_report(daemon, run, random):
-    """Also where a strip has one place for several steps."""
+    """"Newest" is the number of the newest report, also if a strip has one place for several
+    steps."""
     values = random.standard_normal((4, 16)).astype(np.float32)
     calls = [file(daemon, run, "up", step, values * 0) for step in range(1, STEPS)]
     for call in calls:

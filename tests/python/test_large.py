@@ -39,7 +39,7 @@ SHAPES = {
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 @pytest.mark.parametrize("encoding", SHAPES)
 def test_unpack(client, small_messages, random, encoding, dtype):
-    """In pieces as in one message, for every encoding."""
+    """unpack gives the same in pieces as in one message, for every encoding."""
     weights = random.standard_normal(SHAPES[encoding]).astype(np.float32)
     assert weights.nbytes > LIMIT
     if encoding == "dense" and dtype == "f16":
@@ -88,7 +88,7 @@ def test_progress_counts_all_bytes_once(small_messages, random):
 
 
 def test_project_verify_pack(small_messages, random):
-    """They are streamed."""
+    """Large tensors are streamed by project, verify and pack."""
     weights = random.standard_normal((600, 1024)).astype(np.float32)
     made = small_messages.project(weights)
     assert (made.data == trit.local.project(weights)).all()

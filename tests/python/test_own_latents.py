@@ -84,7 +84,8 @@ def test_a_projection_passes_against_its_latents(
 @partials
 @pytest.mark.parametrize("source", ["dense", "int8"])
 def test_what_is_packed_remembers_it_too(client, random, source, partial_group):
-    """Also where the last group is short, and after a second packing."""
+    """A packed tensor knows how it was made, also if its last group is short, and after a second
+    packing."""
     w = latents(random, 200, "f32")
     made = client.project(w, encoding=source, partial_group=partial_group, group_size=96)
     packed = client.pack(made, encoding="int8")

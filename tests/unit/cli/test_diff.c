@@ -73,7 +73,7 @@ CASE(names_what_one_side_lacks, "a tensor of one side alone is named")
 }
 
 CASE(fails_without_a_file,
-     "a file that cannot be read fails, and a useless rename is usage")
+     "a file that cannot be read is exit code 3, and a rename that matches nothing is 2")
 {
     const char *folder = folder_new(), *a = path_in(folder, "a");
     struct options options = {.arguments = {a, a},

@@ -54,7 +54,8 @@ CASE(flushes_late, "what was not flushed yet is flushed when the run is to go on
     place_fini(&place);
 }
 
-CASE(folder_goes_on, "so does a run that writes a folder")
+CASE(folder_goes_on,
+     "a run that writes a folder uses again what an interrupted one had flushed")
 {
     static uint8_t expected[OUTPUT_BYTES_MAX], found[OUTPUT_BYTES_MAX];
     struct place place;

@@ -272,7 +272,8 @@ CASE(broken_links, "a link to nothing is no reason to read another file silently
     model_fini(&model);
 }
 
-CASE(cache, "of Hugging Face's cache the folder to name is told")
+CASE(cache,
+     "for a folder of Hugging Face's cache, the message tells which folder to name")
 {
     struct model model;
 

@@ -125,7 +125,8 @@ CASE(dies_suddenly, "a layer that dies is failing since the step at which it die
     CHECK_EQ(reason(&layer, "zero_share")->since_step, 120);
 }
 
-CASE(dies_slowly, "of a layer that dies slowly, the step where that began is told")
+CASE(dies_slowly,
+     "for a layer that dies slowly, the reason has the step at which it began")
 {
     struct layer layer = layer_new();
 
@@ -256,7 +257,7 @@ CASE(flips_collapse, "flips that stop for several reports are told, since the fi
     CHECK_EQ(reason(&layer, "flips")->since_step, 30);
 }
 
-CASE(few_flips, "no flips where few are usual are no collapse")
+CASE(few_flips, "a layer that usually has few flips has not collapsed when it has none")
 {
     struct layer layer = layer_new();
 

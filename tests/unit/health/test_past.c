@@ -143,7 +143,9 @@ CASE(thresholds, "thresholds are set by name, and a wrong text says what is allo
         CHECK(health_rule_name((enum health_rule)i)[0]);
 }
 
-CASE(low, "the low of a life is its second smallest value, or its only one")
+CASE(low,
+     "the low that dead groups are compared with is the second smallest value, or the "
+     "only one")
 {
     struct series series;
 

@@ -472,7 +472,9 @@ CASE(waits, "a call that waits for the daemon succeeds when it is there")
     stop(&f);
 }
 
-CASE(waits_for_deadline, "it waits until its deadline, and the message says for what")
+CASE(waits_for_deadline,
+     "a call that waits for the daemon ends at its deadline, and the message says "
+     "what it waited for")
 {
     const struct trit_connect_options options = {.size = sizeof(options),
                                                  .address = "unix:/nonexistent/socket",

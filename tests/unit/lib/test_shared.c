@@ -63,7 +63,8 @@ CASE(reconnects, "after a restart of the daemon rings are new, and old ones are 
     CHECK_EQ(server.released, 0);
 }
 
-CASE(without, "without a memory socket, or if it refuses, there is no ring, for a while")
+CASE(without,
+     "if there is no memory socket, or it refuses, calls have no ring for some time")
 {
     struct address address = {.kind = ADDRESS_UNIX, .host = "/tmp/no-such-trit"};
     struct memory_server server;

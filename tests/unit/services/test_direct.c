@@ -138,7 +138,9 @@ CASE(cuts_do_not_matter,
     service_close(workers);
 }
 
-CASE(refused_alike, "a tensor that has a NaN or loses a scale gets the same answer there")
+CASE(refused_alike,
+     "a tensor that has a NaN or loses a scale gets the same answer from the loop as "
+     "from workers")
 {
     static const struct shape shape = {TRIT_F32, TRIT_ENCODING_PQ2_0, 128};
     struct service *here = open_service(true), *workers = open_service(false);

@@ -59,8 +59,8 @@ static struct call *watching(struct services *services)
 }
 
 CASE(store,
-     "a store that fails is told, and so is its recovery by a report on disk; a refusal "
-     "of one report is neither")
+     "watches of the health learn that the store fails, and that it works again when "
+     "a report is on disk; the refusal of one report changes nothing")
 {
     struct server server;
     struct services services;

@@ -111,7 +111,9 @@ CASE(expected, "the number of shards follows from the longest ones")
     CHECK_EQ(shard_list_expected(&(struct shard_list){entries + 1, 1, 1}), 5);
 }
 
-CASE(terms, "shards that differ in what they have in common are told the difference")
+CASE(terms,
+     "a shard whose terms differ from the others' is refused, and the message says in "
+     "what")
 {
     const uint64_t rows[] = {128, 384}, first[] = {0, 0}, other[] = {512, 384};
     struct shard_place place = {2, rows, 2, layer, first, 128};

@@ -95,7 +95,7 @@ CASE(neighbour, "a report beside a damaged one can be deleted, and the damaged o
     }
 }
 
-CASE(hole, "a missing report that no row names any more is not taken for absent")
+CASE(hole, "a missing report stays DATA_LOSS also if no row names it any more")
 {
     struct store_fixture fixture;
 

@@ -385,7 +385,9 @@ static bool is_interior(const uint8_t *bytes, size_t at)
     return type == 2 || type == 5;
 }
 
-CASE(inner_pages, "the same holds for a store whose tables have inner pages")
+CASE(inner_pages,
+     "whichever byte of a store with inner pages is flipped, it answers correctly or "
+     "with DATA_LOSS")
 {
     static struct life sound;
     struct store_fixture fixture;

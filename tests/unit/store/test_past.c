@@ -138,12 +138,13 @@ CASE(same_rows, "reports that the row on disk lacks are added when it is read")
     check_plan(&(const struct plan){.count = 5, .step = in_order, .erased = -1});
 }
 
-CASE(older, "also where reports come in another order")
+CASE(older,
+     "reports that the row on disk lacks are added also if they came in another order")
 {
     check_plan(&(const struct plan){.count = 60, .step = some_late, .erased = -1});
 }
 
-CASE(erased, "reports that are deleted before they were written are added first")
+CASE(erased, "a deletion first adds to the row on disk the reports that it lacks")
 {
     check_plan(&(const struct plan){.count = 23, .step = in_order, .erased = 20});
     check_plan(&(const struct plan){.count = 6, .step = in_order, .erased = 3});

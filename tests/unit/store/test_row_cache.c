@@ -77,7 +77,7 @@ CASE(walk, "a walk visits each row of a kind once, and ends where a visit says s
     row_cache_destroy(cache);
 }
 
-CASE(full, "where there is no room, the row that was not used for longest gives way")
+CASE(full, "a full cache drops the row that was not used for longest")
 {
     struct row_cache *cache = row_cache_create();
 

@@ -341,7 +341,7 @@ CASE(trimmed, "many free slots at the end are given back to the file system")
 }
 
 CASE(not_direct,
-     "a file system that refuses to write past the page cache gets it otherwise")
+     "if the file system refuses O_DIRECT, slots are written through the page cache")
 {
     struct store_fixture fixture;
     struct slots *slots = open_slots(&fixture);

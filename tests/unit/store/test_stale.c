@@ -188,7 +188,9 @@ static const char *stale(struct world *w, const char *run, int64_t after, int64_
     return w->told;
 }
 
-CASE(became, "a layer is told once: in the span of time in which it became stale")
+CASE(became,
+     "a search over a span of time gives the layers that became stale in it, so each "
+     "is told once")
 {
     struct world w;
 

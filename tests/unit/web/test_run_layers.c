@@ -96,7 +96,7 @@ CASE(none, "a run without layers has an empty list")
     run_layers_fini(&layers);
 }
 
-CASE(part, "who shows means of a part of the layers can say of which")
+CASE(part, "a page with means over a part of the layers says which layers these are")
 {
     struct history history = {.layer_count = 20000};
     struct text text = {0};
