@@ -19,7 +19,8 @@ def flood(victim, connection, raw, times, limit="http2_floods"):
 
 
 def test_rapid_reset(start):
-    """100,000 requests, each reset at once, over as many connections as it takes."""
+    """A client that resets 100,000 requests right after sending them is cut off, on every
+    connection."""
     with Victim(start) as victim:
         sent = connections = 0
         while sent < 100_000:
@@ -36,7 +37,8 @@ def test_rapid_reset(start):
 
 
 def test_resets_that_the_daemon_is_made_to_send(start):
-    """Streams that the peer makes the daemon reset, by updates of 0, count like its own."""
+    """Streams that the peer makes the daemon reset, by window updates of 0, count like streams
+    that it resets itself."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         batch = b"".join(wire.request(2 * i + 1) + wire.window_update(2 * i + 1, 0)
@@ -46,7 +48,7 @@ def test_resets_that_the_daemon_is_made_to_send(start):
 
 
 def test_continuation_flood(start):
-    """A header block without an end, in ever more CONTINUATION frames."""
+    """A header block that goes on in ever more CONTINUATION frames ends its connection."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         one.offer(wire.frame(wire.HEADERS, 1, wire.fields()))
@@ -56,7 +58,7 @@ def test_continuation_flood(start):
 
 
 def test_hpack_bomb(start):
-    """One byte names a field of 4 KiB: the request is refused, the connection ended."""
+    """16,000 bytes that each name a field of 4 KiB end their connection."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         block = wire.fields() + wire.literal("x", "v" * 3900, indexed=True) + b"\xbe" * 16000
@@ -66,7 +68,8 @@ def test_hpack_bomb(start):
 
 
 def test_hpack_bombs_of_few_fields(start):
-    """A few hundred fields that decode to megabytes: the connection is ended before them."""
+    """A few hundred fields that would decode to megabytes end their connection before they are
+    decoded."""
     with Victim(start) as victim:
         connections = [wire.Connection(victim.daemon, pairs=[(4, 0)]) for _ in range(10)]
         for one in connections:
@@ -76,7 +79,7 @@ def test_hpack_bombs_of_few_fields(start):
 
 
 def test_hpack_bombs_below_the_hard_limit(start):
-    """Streams whose fields decode to more than their limit hold nothing of it."""
+    """Streams whose fields decode to more than the limit are refused, and hold no memory for them."""
     with Victim(start) as victim:
         connections = [wire.Connection(victim.daemon, pairs=[(4, 0)]) for _ in range(10)]
         for one in connections:
@@ -95,7 +98,7 @@ def test_hpack_bombs_below_the_hard_limit(start):
     (wire.WINDOW_UPDATE, struct.pack(">I", 1))],
                          ids=["ping", "settings", "priority", "window_update"])
 def test_control_frames(start, kind, payload):
-    """Control frames without anything useful between them."""
+    """A flood of control frames with nothing useful between them ends its connection."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         stream = 3 if kind == wire.PRIORITY else 0
@@ -103,7 +106,7 @@ def test_control_frames(start, kind, payload):
 
 
 def test_empty_data(start):
-    """DATA frames without a byte."""
+    """A flood of DATA frames without a byte ends its connection."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         one.offer(wire.request(1))

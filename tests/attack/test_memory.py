@@ -23,7 +23,8 @@ def gone(victim, seconds=20):
 
 
 def test_headers_alone(start):
-    """4,000 connections of 128 requests that consist of headers."""
+    """4,000 connections of 128 requests that consist of headers are refused memory, and give back
+    what they got when they close."""
     with Victim(start) as victim:
         connections = []
         for _ in range(4000):
@@ -37,7 +38,8 @@ def test_headers_alone(start):
 
 
 def test_small_fields(start):
-    """14 KiB of small fields of an unfinished message, on 500 connections of 128 calls."""
+    """500 connections of 128 calls with 14 KiB of small fields in an unfinished message are
+    refused memory, and give back what they got when they close."""
     layer = tensor_pb2.LayerRef(run="r" * 7000, layer="l" * 7000)
     body = wire.message(ternary_pb2.ProjectRequest(
         layer=layer, tensor=tensor_pb2.Tensor(dtype=ref.F32, shape=[64, 128],
@@ -56,7 +58,8 @@ def test_small_fields(start):
 
 
 def test_tensors_that_never_end(start):
-    """Uploads that stop in the middle of a tensor."""
+    """Uploads that stop in the middle of a tensor are refused memory, and give back what they got
+    when their connections close."""
     tensor = np.ones((1 << 13, 128), np.float32)  # 4 MiB
     body = wire.message(ref.project_request(tensor).SerializeToString())[:2 * MIB]
     frames = [body[at:at + 16384] for at in range(0, len(body), 16384)]
@@ -96,7 +99,7 @@ def test_one_byte_windows(start):
 @pytest.mark.parametrize("length", [1, 1 << 20, (256 << 20) - 1, (256 << 20) + 1,
                                     (1 << 31) - 1, (1 << 32) - 1])
 def test_lying_message_lengths(start, length):
-    """A length is a promise: nothing is held for it before the bytes come."""
+    """A message that declares a length holds no memory for it before the bytes come."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         for i in range(100):
@@ -109,7 +112,7 @@ def test_lying_message_lengths(start, length):
 @pytest.mark.parametrize("field", [b"\x1a", b"\x0a", b"\x12", b"\x7a"],
                          ids=["tensor", "options", "layer", "unknown"])
 def test_lying_field_lengths(start, field):
-    """A protobuf length beyond its message, or beyond any sense."""
+    """A protobuf length beyond its message, or beyond 64 bits, disturbs no other client."""
     with Victim(start) as victim:
         one = wire.Connection(victim.daemon)
         stream = 1

@@ -27,21 +27,21 @@ def dribble(victim, connections, raw, limit):
 
 
 def test_slow_preface(start):
-    """A preface that comes byte by byte."""
+    """A connection whose preface comes byte by byte ends at --handshake-ms."""
     with Victim(start, "--handshake-ms", 500) as victim:
         connections = [wire.Connection(victim.daemon, greet=False) for _ in range(50)]
         dribble(victim, connections, wire.PREFACE, "handshake_ms")
 
 
 def test_slow_headers(start):
-    """The headers of a request that come byte by byte."""
+    """A connection on which the headers of a request come byte by byte ends at --handshake-ms."""
     with Victim(start, "--handshake-ms", 500) as victim:
         connections = [wire.Connection(victim.daemon) for _ in range(50)]
         dribble(victim, connections, wire.request(1) * 1000, "handshake_ms")
 
 
 def test_slow_body(start):
-    """A message that comes byte by byte: its call ends, and counts."""
+    """A call whose message comes byte by byte ends, and is counted as too slow."""
     body = wire.message(ref.project_request(np.ones((32, 128))).SerializeToString())
     with Victim(start, "--rate-ms", 500) as victim:
         connections = [wire.Connection(victim.daemon) for _ in range(50)]
@@ -57,7 +57,8 @@ def test_slow_body(start):
 
 
 def test_a_crowd_of_silent_connections(start):
-    """20,000 sockets, or as many as this system gives, against a limit of 1,000."""
+    """With a limit of 1,000 connections, 20,000 silent sockets (or as many as this system gives)
+    give way to others."""
     count = min(20_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     with Victim(start, "--connections-max", 1000) as victim:
         crowd = []

@@ -44,13 +44,13 @@ def raw(one):
 
 
 def test_slow_handshake(victim, authority):
-    """A handshake that comes byte by byte."""
+    """A connection whose TLS handshake comes byte by byte ends at --handshake-ms."""
     with victim("--handshake-ms", 500) as one:
         dribble(one, [raw(one) for _ in range(50)], hello(authority), "handshake_ms")
 
 
 def test_a_handshake_that_stops(victim, authority):
-    """Clients that send their first flight, and no more, as often as they can."""
+    """500 clients that send only the first part of a handshake are closed at --handshake-ms."""
     first = hello(authority)
     with victim("--handshake-ms", 500) as one:
         crowd = [raw(one) for _ in range(500)]
@@ -75,7 +75,7 @@ def test_lying_lengths(victim, record):
 
 
 def test_a_handshake_without_end(victim):
-    """Handshake bytes above their bound."""
+    """A handshake with more bytes than its bound is closed."""
     with victim() as one:
         part = b"\x16\x03\x01\x40\x00" + b"\x01\x00\xff\xff" + bytes(16384 - 4)
         more = b"\x16\x03\x01\x40\x00" + bytes(16384)
