@@ -45,7 +45,7 @@ struct account {
     unsigned batches;   /* that are open */
     int64_t parent_due; /* in a batch: what the parent is not told yet */
     bool closed;
-    struct flow flows[2]; /* its cheap work and its dear work, for work/turns */
+    struct flow flows[2]; /* its cheap work and its expensive work, for work/turns */
 };
 
 /* With a parent it is a connection's account, without one an address's. Borrows both.

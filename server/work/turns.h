@@ -2,10 +2,10 @@
 /* Whose work runs next, and how long new work would wait. Work is admitted as *tickets*:
  * all jobs of a ticket have its turn, and the pool runs the smallest turn first.
  *
- * Tickets belong to *flows*: a connection's cheap work is one flow and its dear work is
+ * Tickets belong to *flows*: a connection's cheap work is one flow and its expensive work is
  * another. The turn is the time at which the ticket would be finished if the flows shared
  * the workers equally (start-time fair queueing). So a flow with much work does not delay
- * the others, cheap work passes dear work, and what has waited long comes before what is
+ * the others, cheap work passes expensive work, and what has waited long comes before what is
  * new. A flow and its tickets belong to one loop's thread. What the flows of several loops
  * share is atomic: the backlog, exactly, and the paces, of which one measurement may be lost
  * when two loops learn together. The pool tells `now`. */

@@ -38,7 +38,8 @@ CASE(equal_work_in_order, "equal work of one flow or of many runs in the order i
     }
 }
 
-CASE(cheap_passes_dear, "cheap work of one connection does not wait for its dear work")
+CASE(cheap_passes_dear,
+     "cheap work of one connection does not wait for its expensive work")
 {
     struct flow cheap = {0}, dear = {0};
     struct ticket tickets[12] = {{0}};
@@ -80,7 +81,8 @@ CASE(flows_share,
         run_next(&turns, tickets, 110);
 }
 
-CASE(waiting_counts, "dear work is not passed for ever by cheap work that comes later")
+CASE(waiting_counts,
+     "expensive work is not passed for ever by cheap work that comes later")
 {
     struct flow dear = {0}, cheap = {0};
     struct ticket tickets[2] = {{0}};
