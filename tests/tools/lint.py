@@ -11,7 +11,7 @@ last two lists, which are for reading.
 - no writable data: the only statics are const tables (allow-list below);
 - no external symbol is defined in the archives of two modules;
 - no cycle of files, by includes and symbols (cycles.py);
-- links and file names in documents exist (documents.py);
+- links, file names, metrics and options in documents exist (documents.py);
 - READMEs of modules name the modules that these include (module_pages.py);
 - one C dialect (dialect.py);
 - files, vocabularies of one ISA and functions have a longest size;
