@@ -71,8 +71,8 @@ static bool make_known(struct buffers *buffers, struct trit_buffer *buffer)
     buffer->connection = 0;
     if (buffer->refused == socket->connection)
         return false;
-    if (memory_socket_register(socket, buffer->file, buffer->size, buffer->id, &status) ==
-        0) {
+    if (memory_socket_register(socket, buffer->file, buffer->size, 0, buffer->id,
+                               &status) == 0) {
         buffer->connection = socket->connection;
         return true;
     }

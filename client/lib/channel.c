@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,12 +34,14 @@ enum {
 };
 
 enum channel_state {
+    CHANNEL_CONNECTING,
     CHANNEL_OPEN,
     CHANNEL_LEAVING, /* GOAWAY came: the exchange may end, no other may begin */
     CHANNEL_LOST,
 };
 
 static const struct state_row rows[] = {
+    [CHANNEL_CONNECTING] = {"connecting", STATE_TO(CHANNEL_OPEN)},
     [CHANNEL_OPEN] = {"open", STATE_TO(CHANNEL_LEAVING) | STATE_TO(CHANNEL_LOST)},
     [CHANNEL_LEAVING] = {"leaving", STATE_TO(CHANNEL_LOST)},
     [CHANNEL_LOST] = {"lost", 0},
@@ -48,14 +49,11 @@ static const struct state_row rows[] = {
 static const struct states channel_states = STATES("channel", rows);
 
 struct channel {
-    bool may_send_token; /* by TLS or to this machine: others cannot read it */
     enum channel_state state;
-    bool greeted; /* the daemon's first bytes have been looked at */
     nghttp2_session *session;
     struct exchange *exchange; /* borrowed from begin to release */
     int32_t stream;            /* its id while it is open; 0: none */
-    char authority[ADDRESS_TEXT_BYTES_MAX + 1];
-    char text[ADDRESS_TEXT_BYTES_MAX + 1];
+    const struct address *address;
     struct sendq queue;
     struct transport transport;
 };
@@ -68,7 +66,8 @@ static void channel_fail(struct channel *channel, enum trit_status status,
 
     if (!state_try(&channel_states, &channel->state, CHANNEL_LOST) || !channel->exchange)
         return;
-    fail(&failure, status, NULL, "connection to %s lost: %s", channel->text, why);
+    fail(&failure, status, NULL, "connection to %s lost: %s", channel->address->text,
+         why);
     exchange_abort(channel->exchange, &failure);
 }
 
@@ -237,34 +236,35 @@ struct channel *channel_open(const struct address *address, const struct secure 
                              uint64_t deadline_ns, struct failure *failure)
 {
     struct channel *channel = malloc(sizeof(*channel));
+    nghttp2_session *session = channel ? session_new(channel) : NULL;
 
-    if (!channel)
-        goto no_memory;
-    channel->state = CHANNEL_OPEN;
+    if (!session) {
+        free(channel);
+        fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a connection");
+        return NULL;
+    }
+    channel->state = CHANNEL_CONNECTING;
+    channel->session = session;
     channel->exchange = NULL;
     channel->stream = 0;
     sendq_init(&channel->queue);
-    strcpy(channel->authority, address->authority);
-    strcpy(channel->text, address->text);
-    channel->session = session_new(channel);
-    if (!channel->session)
-        goto free_channel;
-    channel->greeted = false;
-    if (transport_open(&channel->transport, address, secure->context ? secure : NULL,
-                       deadline_ns, failure) == 0) {
-        channel->may_send_token =
-            secure->context || socket_is_local(channel->transport.fd);
+    channel->address = address;
+    if (transport_begin(&channel->transport, address, secure, deadline_ns, failure) == 0)
         return channel;
-    }
+    nghttp2_session_del(session);
+    free(channel);
+    return NULL;
+}
 
-    nghttp2_session_del(channel->session);
-    free(channel);
-    return NULL;
-free_channel:
-    free(channel);
-no_memory:
-    fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a connection");
-    return NULL;
+int channel_connect(struct channel *channel, struct failure *failure)
+{
+    int result = 1;
+
+    if (channel->state == CHANNEL_CONNECTING)
+        result = transport_step(&channel->transport, failure);
+    if (result > 0)
+        state_try(&channel_states, &channel->state, CHANNEL_OPEN);
+    return result;
 }
 
 void channel_abandon(struct channel *channel)
@@ -321,14 +321,11 @@ static enum written write_out(struct channel *channel)
 static bool is_refused(struct channel *channel, const uint8_t *bytes, size_t count)
 {
     char why[TLS_WORDS_BYTES];
+    const bool refused = transport_refusal(&channel->transport, bytes, count, why);
 
-    if (channel->greeted)
-        return false;
-    channel->greeted = true;
-    if (!transport_refusal(bytes, count, why))
-        return false;
-    channel_fail(channel, TRIT_UNAVAILABLE, why);
-    return true;
+    if (refused)
+        channel_fail(channel, TRIT_UNAVAILABLE, why);
+    return refused;
 }
 
 static bool reading_is_over(const struct channel *channel)
@@ -398,18 +395,20 @@ void channel_step(struct channel *channel)
         channel_fail(channel, TRIT_UNAVAILABLE, "the HTTP/2 session has ended");
 }
 
-int channel_fd(const struct channel *channel)
+size_t channel_polls(const struct channel *channel, struct pollfd *polls)
 {
-    return channel->transport.fd;
+    const size_t count = transport_polls(&channel->transport, polls);
+
+    if (channel->state != CHANNEL_CONNECTING &&
+        (!sendq_empty(&channel->queue) || nghttp2_session_want_write(channel->session)))
+        polls[0].events |= POLLOUT;
+    return count;
 }
 
-short channel_events(const struct channel *channel)
+uint64_t channel_wake_ns(const struct channel *channel)
 {
-    bool write = !sendq_empty(&channel->queue) ||
-                 transport_pending(&channel->transport) > 0 ||
-                 nghttp2_session_want_write(channel->session);
-
-    return (short)(POLLIN | (write ? POLLOUT : 0));
+    return channel->state == CHANNEL_CONNECTING ? transport_wake_ns(&channel->transport)
+                                                : UINT64_MAX;
 }
 
 uint64_t channel_queued_bytes(const struct channel *channel)
@@ -425,11 +424,11 @@ static bool refuse_token(const struct channel *channel, struct exchange *exchang
 {
     struct failure failure = {.status = TRIT_OK};
 
-    if (channel->may_send_token || !*authorization)
+    if (!*authorization || transport_is_private(&channel->transport))
         return false;
     fail_field(&failure, TRIT_FAILED_PRECONDITION, "token",
                "not sent to %s over plain TCP, where others can read it: use TLS",
-               channel->text);
+               channel->address->text);
     exchange_abort(exchange, &failure);
     return true;
 }
@@ -440,7 +439,7 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
     nghttp2_data_provider body = {.read_callback = read_request_cb};
     struct request request = {.scheme = channel->transport.tls ? "https" : "http",
                               .path = exchange->path,
-                              .authority = channel->authority,
+                              .authority = channel->address->authority,
                               .previous_attempts = exchange->previous_attempts,
                               .authorization = authorization};
     int32_t stream;
@@ -494,7 +493,8 @@ void channel_close(struct channel *channel)
     if (channel->state == CHANNEL_OPEN && sendq_empty(&channel->queue) &&
         nghttp2_session_terminate_session(channel->session, NGHTTP2_NO_ERROR) == 0)
         write_out(channel);
-    transport_close(&channel->transport);
+    (channel->state == CHANNEL_CONNECTING ? transport_abandon
+                                          : transport_close)(&channel->transport);
     nghttp2_session_del(channel->session);
     free(channel);
 }

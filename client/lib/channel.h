@@ -3,26 +3,32 @@
  * call that took it from the pool; only one thread at a time uses it. No other part of
  * libtrit uses nghttp2. It never blocks: its owner polls.
  *
- *     channel_open -> (channel_begin -> channel_step* -> channel_release)* ->
- *     channel_close */
+ *     channel_open -> channel_connect* -> (channel_begin -> channel_step* -> channel_release)*
+ *     -> channel_close */
 #ifndef LIB_CHANNEL_H
 #define LIB_CHANNEL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/lib/address.h"
+#include "client/lib/connect.h"
 #include "client/lib/exchange.h"
 #include "client/lib/secure.h"
 
 struct channel;
 
-enum { CHANNEL_FRAME_BYTES_MAX = 256 << 10 }; /* of a DATA frame, either way */
+enum {
+    CHANNEL_FRAME_BYTES_MAX = 256 << 10, /* of a DATA frame, either way */
+    CHANNEL_POLLS_MAX = CONNECT_SOCKETS_MAX,
+};
 
-/* Connects; plain if `secure` has no context, which must outlive the channel. NULL: *failure has UNAVAILABLE, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED
- * (out of memory). */
+/* Begins to connect; plain if `secure` has no context. Both must outlive the channel. NULL:
+ * *failure has UNAVAILABLE or RESOURCE_EXHAUSTED (out of memory). */
 struct channel *channel_open(const struct address *address, const struct secure *secure,
                              uint64_t deadline_ns, struct failure *failure);
+/* Goes on with it. 1: an exchange may begin. 0: not yet; poll. -1: UNAVAILABLE,
+ * DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED; close it. */
+int channel_connect(struct channel *channel, struct failure *failure);
 /* Sends GOAWAY if the socket takes it immediately, and closes. NULL is harmless. */
 void channel_close(struct channel *channel);
 /* Closes the descriptor and sends nothing: in a forked child the connection is the
@@ -40,8 +46,10 @@ bool channel_usable(struct channel *channel);
 void channel_begin(struct channel *channel, struct exchange *exchange,
                    uint64_t deadline_ns, const char *authorization);
 
-int channel_fd(const struct channel *channel);
-short channel_events(const struct channel *channel); /* POLLIN, POLLOUT */
+/* What to poll for: at most CHANNEL_POLLS_MAX entries. And when a channel that connects has
+ * something to do, if nothing happens before; UINT64_MAX: never. */
+size_t channel_polls(const struct channel *channel, struct pollfd *polls);
+uint64_t channel_wake_ns(const struct channel *channel);
 
 /* Writes and reads what the socket allows now. Afterwards the exchange may be DONE; a
  * lost connection ends it with UNAVAILABLE. */

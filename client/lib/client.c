@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 static const char address_default[] = "127.0.0.1:6561";
 
 enum trit_status client_answer(const struct failure *failure, struct trit_error *error)
@@ -110,6 +112,12 @@ enum trit_status trit_connect(struct trit_client **client,
         *client = made;
     }
     return client_answer(&failure, error);
+}
+
+void trit_close_begin(struct trit_client *client)
+{
+    if (client)
+        atomic_store(&client->closing_ns, clock_monotonic_ns() + CLOSE_MS * 1000000u);
 }
 
 void trit_close(struct trit_client *client)

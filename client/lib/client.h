@@ -15,6 +15,7 @@
 #include "client/lib/token.h"
 
 enum {
+    CLOSE_MS = 1000, /* that calls have for a connection after trit_close_begin */
     CONNECTIONS_DEFAULT = 2,
     CONNECTIONS_MAX = 16, /* of one split transfer */
     STREAM_BYTES_MIN_DEFAULT = 4 << 20,
@@ -33,6 +34,8 @@ struct trit_client {
     struct retry_policy retry;
     struct throttle throttle;
     bool wait_for_ready;
+    /* trit_close_begin: from then on no call waits for a connection; 0: not called. */
+    _Atomic uint64_t closing_ns;
     uint32_t connections;
     uint64_t stream_bytes_min;
     uint64_t message_bytes_max;

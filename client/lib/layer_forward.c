@@ -53,7 +53,7 @@ static void use_ring(struct forwarding *f, struct wire_tensor *x)
     if ((x->region.present && f->reply.present) || f->x->bytes < FORWARD_RING_BYTES_MIN ||
         bytes > RING_BYTES - FORWARD_PLACE_ALIGNMENT)
         return;
-    f->ring = shared_take(&f->call.client->shared);
+    f->ring = shared_take(&f->call.client->shared, f->call.deadline_ns);
     if (!f->ring)
         return;
     if (bytes > 0) {

@@ -142,10 +142,13 @@ int memory_socket_wait(struct memory_socket *memory, int wait_ms)
 }
 
 /* Waits for the reply to the last request. */
-static int last_reply(struct memory_socket *memory, struct wire_memory_reply *reply)
+static int last_reply(struct memory_socket *memory, uint64_t deadline_ns,
+                      struct wire_memory_reply *reply)
 {
-    const uint64_t until = clock_monotonic_ns() + MEMORY_SOCKET_WAIT_MS * 1000000ull;
+    uint64_t until = clock_monotonic_ns() + MEMORY_SOCKET_REGISTER_MS * 1000000ull;
 
+    if (deadline_ns && deadline_ns < until)
+        until = deadline_ns;
     for (;;) {
         const uint64_t now = clock_monotonic_ns();
         int result;
@@ -163,13 +166,15 @@ static int last_reply(struct memory_socket *memory, struct wire_memory_reply *re
 }
 
 int memory_socket_register(struct memory_socket *memory, int file, uint64_t bytes,
-                           uint8_t id[REGION_BUFFER_BYTES], enum trit_status *status)
+                           uint64_t deadline_ns, uint8_t id[REGION_BUFFER_BYTES],
+                           enum trit_status *status)
 {
     struct wire_memory_request request = {.register_bytes = bytes};
     struct wire_memory_reply reply = {0};
 
     *status = TRIT_UNAVAILABLE;
-    if (send_request(memory, &request, file) < 0 || last_reply(memory, &reply) < 0)
+    if (send_request(memory, &request, file) < 0 ||
+        last_reply(memory, deadline_ns, &reply) < 0)
         return -1;
     *status = (enum trit_status)reply.status;
     if (reply.status != TRIT_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection to the daemon's memory socket (trit/v1/memory.proto): registers files of memory
  * and releases them. Not thread-safe; its owner locks. It never blocks for longer than
- * MEMORY_SOCKET_WAIT_MS. */
+ * MEMORY_SOCKET_REGISTER_MS, or than it is told to. */
 #ifndef LIB_MEMORY_SOCKET_H
 #define LIB_MEMORY_SOCKET_H
 
@@ -12,7 +12,9 @@
 #include "proto/codec/codec.h"
 
 enum {
-    MEMORY_SOCKET_WAIT_MS = 10 * 1000,  /* for a reply */
+    MEMORY_SOCKET_REGISTER_MS =
+        2000, /* for a reply; nothing ends this wait but a deadline */
+    MEMORY_SOCKET_WAIT_MS = 10 * 1000,  /* for a reply to a release */
     MEMORY_SOCKET_RETRY_MS = 10 * 1000, /* after a failure: no attempt for so long */
 };
 
@@ -37,10 +39,11 @@ int memory_socket_open(struct memory_socket *socket);
 /* Closes the connection; the next is tried after MEMORY_SOCKET_RETRY_MS. */
 void memory_socket_give_up(struct memory_socket *socket);
 
-/* -1: the daemon does not take the file (*status, its reason), or the connection fails
- * (*status TRIT_UNAVAILABLE). */
+/* `deadline_ns` is monotonic; 0: none. -1: the daemon does not take the file (*status, its
+ * reason), or the connection fails (*status TRIT_UNAVAILABLE). */
 int memory_socket_register(struct memory_socket *socket, int file, uint64_t bytes,
-                           uint8_t id[REGION_BUFFER_BYTES], enum trit_status *status);
+                           uint64_t deadline_ns, uint8_t id[REGION_BUFFER_BYTES],
+                           enum trit_status *status);
 
 /* The reply to a release comes when no call uses the memory any more. Returns the request's
  * number; 0: the connection fails. */

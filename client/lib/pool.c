@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 int pool_init(struct pool *pool, const struct address *address,
               const struct secure *secure, struct failure *failure)
 {
@@ -44,19 +46,15 @@ void pool_fini(struct pool *pool)
     secure_fini(&pool->secure);
 }
 
-/* Waits for a place; call it with the lock held. False: the deadline has passed. */
-static bool wait_for_place(struct pool *pool, uint64_t deadline_ns)
+/* Waits for a place; call it with the lock held. False: none became free in time. */
+static bool wait_for_place(struct pool *pool, uint64_t until_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
+                                   .tv_nsec = (long)(until_ns % 1000000000u)};
 
-    while (pool->out == CHANNELS_MAX) {
-        if (deadline_ns == 0)
-            pthread_cond_wait(&pool->given_back, &pool->lock);
-        else if (pthread_cond_timedwait(&pool->given_back, &pool->lock, &until) ==
-                 ETIMEDOUT)
+    while (pool->out == CHANNELS_MAX)
+        if (pthread_cond_timedwait(&pool->given_back, &pool->lock, &until) == ETIMEDOUT)
             return pool->out < CHANNELS_MAX;
-    }
     return true;
 }
 
@@ -73,7 +71,7 @@ static void leave_place(struct pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
+int pool_take(struct pool *pool, uint64_t wait_ns, uint64_t deadline_ns,
               struct channel **channel, bool *reused, struct failure *failure)
 {
     struct channel *taken;
@@ -84,14 +82,9 @@ int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
             failure, TRIT_FAILED_PRECONDITION, NULL,
             "this client belongs to the parent process; call trit_connect in this process");
     pthread_mutex_lock(&pool->lock);
-    if (pool->out == CHANNELS_MAX && wait == POOL_TRY) {
+    if (!wait_for_place(pool, clock_monotonic_ns() + wait_ns)) {
         pthread_mutex_unlock(&pool->lock);
         return 0;
-    }
-    if (!wait_for_place(pool, deadline_ns)) {
-        pthread_mutex_unlock(&pool->lock);
-        return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
-                    "deadline exceeded: all %d connections are busy", (int)CHANNELS_MAX);
     }
     pool->out++;
     while ((taken = pop_idle(pool))) {

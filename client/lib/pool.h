@@ -29,11 +29,10 @@ int pool_init(struct pool *pool, const struct address *address,
               const struct secure *secure, struct failure *failure);
 void pool_fini(struct pool *pool); /* no channel may be out */
 
-enum pool_wait { POOL_WAIT, POOL_TRY };
-
-/* 0 with a channel, or -1 with *failure. *reused: the channel was idle, so the daemon
- * may have closed it meanwhile. With POOL_TRY *channel is NULL when all are out. */
-int pool_take(struct pool *pool, enum pool_wait wait, uint64_t deadline_ns,
+/* 0 with a channel, which may have to connect first (channel_connect), or -1 with *failure.
+ * *reused: the channel was idle, so the daemon may have closed it meanwhile. Where all are out
+ * for `wait_ns` from now on, *channel is NULL. */
+int pool_take(struct pool *pool, uint64_t wait_ns, uint64_t deadline_ns,
               struct channel **channel, bool *reused, struct failure *failure);
 /* Closes *channel and opens another in its place. -1: *channel is NULL, and its place
  * in the pool is free. */

@@ -230,7 +230,8 @@ int project_stream(struct projecting *project, uint32_t count, struct failure *f
     for (uint32_t i = 0; i < count; i++) {
         uint64_t each = rows / count, odd = rows % count;
 
-        slots_init(&parts[i].slots, &project->call.client->shared);
+        slots_init(&parts[i].slots, &project->call.client->shared,
+                   project->call.deadline_ns);
         part_init(&parts[i], project, i * each + (i < odd ? i : odd),
                   (i + 1) * each + (i + 1 < odd ? i + 1 : odd));
         exchanges[i] = &parts[i].exchange;

@@ -41,7 +41,7 @@ static void give_up(struct shared *shared)
 
 /* ---- rings -------------------------------------------------------------------------- */
 
-static struct ring *ring_create(struct shared *shared)
+static struct ring *ring_create(struct shared *shared, uint64_t deadline_ns)
 {
     struct ring *ring = calloc(1, sizeof(*ring));
     const int fd = ring ? memory_file(RING_BYTES) : -1;
@@ -49,9 +49,9 @@ static struct ring *ring_create(struct shared *shared)
                          : mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE,
                                 MAP_SHARED | MAP_POPULATE, fd, 0);
     enum trit_status status;
-    const bool known =
-        bytes != MAP_FAILED &&
-        memory_socket_register(&shared->socket, fd, RING_BYTES, ring->id, &status) == 0;
+    const bool known = bytes != MAP_FAILED &&
+                       memory_socket_register(&shared->socket, fd, RING_BYTES,
+                                              deadline_ns, ring->id, &status) == 0;
 
     if (fd >= 0)
         close(fd);
@@ -66,7 +66,7 @@ static struct ring *ring_create(struct shared *shared)
     return NULL;
 }
 
-static struct ring *take(struct shared *shared)
+static struct ring *take(struct shared *shared, uint64_t deadline_ns)
 {
     const uint64_t before = shared->socket.connection;
     const int opened = memory_socket_open(&shared->socket);
@@ -76,17 +76,17 @@ static struct ring *take(struct shared *shared)
     if (opened < 0)
         return NULL;
     return shared->idle_count > 0 ? shared->idle[--shared->idle_count]
-                                  : ring_create(shared);
+                                  : ring_create(shared, deadline_ns);
 }
 
-struct ring *shared_take(struct shared *shared)
+struct ring *shared_take(struct shared *shared, uint64_t deadline_ns)
 {
     struct ring *ring;
 
     if (!shared->socket.possible)
         return NULL;
     pthread_mutex_lock(&shared->lock);
-    ring = take(shared);
+    ring = take(shared, deadline_ns);
     if (!ring && shared->socket.fd >= 0)
         give_up(shared);
     pthread_mutex_unlock(&shared->lock);

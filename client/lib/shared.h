@@ -33,8 +33,8 @@ struct shared {
 void shared_init(struct shared *shared, const struct address *address);
 void shared_fini(struct shared *shared); /* no ring may be out */
 
-/* NULL: there is none now. */
-struct ring *shared_take(struct shared *shared);
+/* NULL: there is none now, or before `deadline_ns` (monotonic; 0: none). */
+struct ring *shared_take(struct shared *shared, uint64_t deadline_ns);
 
 /* `clean`: the daemon has ended the call, with success. Else the daemon may use the ring for a
  * moment; it is given up. */

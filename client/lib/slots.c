@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-void slots_init(struct slots *slots, struct shared *shared)
+void slots_init(struct slots *slots, struct shared *shared, uint64_t deadline_ns)
 {
-    *slots = (struct slots){.shared = shared, .ring = shared_take(shared)};
+    *slots = (struct slots){.shared = shared,
+                            .deadline_ns = deadline_ns,
+                            .ring = shared_take(shared, deadline_ns)};
 }
 
 void slots_fini(struct slots *slots, bool clean)
@@ -20,7 +22,7 @@ void slots_rewind(struct slots *slots)
     if (!slots->ring)
         return;
     slots_fini(slots, false);
-    slots_init(slots, slots->shared);
+    slots_init(slots, slots->shared, slots->deadline_ns);
 }
 
 bool slots_full(const struct slots *slots)

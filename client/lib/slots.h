@@ -14,11 +14,13 @@ enum { SLOT_BYTES = 512 << 10, SLOTS = RING_BYTES / SLOT_BYTES };
 
 struct slots {
     struct shared *shared;
+    uint64_t deadline_ns;
     struct ring *ring;   /* NULL: the call's bytes go through the socket */
     uint64_t sent, done; /* chunks */
 };
 
-void slots_init(struct slots *slots, struct shared *shared);
+/* `deadline_ns`: of the call; 0: none. */
+void slots_init(struct slots *slots, struct shared *shared, uint64_t deadline_ns);
 void slots_fini(struct slots *slots, bool clean);
 
 /* Begins again, with another ring: the daemon may still use this one. */

@@ -119,11 +119,15 @@ static const char *other_protocol(const uint8_t *bytes, size_t count)
     return NULL;
 }
 
-bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BYTES])
+bool transport_refusal(struct transport *transport, const uint8_t *bytes, size_t count,
+                       char why[TLS_WORDS_BYTES])
 {
     const char *other = other_protocol(bytes, count);
     size_t text = count > TEXT_AT ? count - TEXT_AT : 0;
 
+    if (transport->greeted)
+        return false;
+    transport->greeted = true;
     if (other) {
         snprintf(why, TLS_WORDS_BYTES, "%s", other);
         return true;
@@ -139,109 +143,137 @@ bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BY
 
 /* ---- opening and closing ---------------------------------------------------------- */
 
-/* Waits until the socket is ready. False: the time is over. */
-static bool wait_for(const struct transport *transport, short events,
-                     uint64_t deadline_ns)
-{
-    struct pollfd poll_fd = {.fd = transport->fd, .events = events};
-    int ready;
-
-    do {
-        ready = poll(&poll_fd, 1, address_budget_ms(deadline_ns));
-    } while (ready < 0 && errno == EINTR);
-    return ready > 0;
-}
-
-static int no_answer(const struct address *address, struct failure *failure)
-{
-    return fail(failure, TRIT_DEADLINE_EXCEEDED, NULL,
-                "deadline exceeded during the TLS handshake with %s", address->text);
-}
-
-static int refused(const struct address *address, const char *words,
+static int refused(const struct transport *transport, const char *words,
                    struct failure *failure)
 {
     return fail(failure, TRIT_UNAVAILABLE, NULL, "cannot connect to %s by TLS: %s",
-                address->text, words);
+                transport->connecting.address->text, words);
 }
 
-/* One turn of the handshake: sends what there is, waits for an answer, reads it. */
-static int handshake_turn(struct transport *transport, const struct address *address,
-                          uint64_t deadline_ns, struct failure *failure)
+/* Sends what the handshake has; false: the socket takes no more now. If it takes nothing
+ * any more, the input says why. */
+static bool send_handshake(struct transport *transport)
 {
-    ssize_t got;
+    const enum sendq_result sent = send_cipher(transport);
 
-    while (send_cipher(transport) == SENDQ_BLOCKED)
-        if (!wait_for(transport, POLLOUT, deadline_ns))
-            return no_answer(address, failure);
-    if (tls_state(transport->tls) == TLS_FAILED)
-        return refused(address, tls_words(transport->tls), failure);
-    if (tls_state(transport->tls) == TLS_OPEN)
-        return 0;
-    if (!wait_for(transport, POLLIN, deadline_ns))
-        return no_answer(address, failure);
-    got = transport_receive(transport);
+    if (sent == SENDQ_FAILED)
+        transport->cipher.count = transport->cipher_sent = 0;
+    return sent != SENDQ_BLOCKED;
+}
+
+/* Reads for the handshake. 1: something. 0: nothing has come. */
+static int receive_handshake(struct transport *transport, struct failure *failure)
+{
+    const ssize_t got = transport_receive(transport);
+
+    if (got > 0 || (got < 0 && errno == EINTR))
+        return 1;
     if (got == 0)
-        return refused(address,
+        return refused(transport,
                        "the peer closed the connection during the handshake; the port "
                        "may be a plain one",
                        failure);
-    if (got < 0 && errno != EAGAIN && errno != EINTR)
-        return refused(address, strerror(errno), failure);
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        return refused(transport, strerror(errno), failure);
     return 0;
 }
 
-static int handshake(struct transport *transport, const struct address *address,
-                     uint64_t deadline_ns, struct failure *failure)
+/* As far as the socket allows now. 1: done. 0: not yet. */
+static int handshake(struct transport *transport, struct failure *failure)
 {
     struct tls_session *tls = transport->tls;
+    int got = 1;
 
-    while (tls_state(tls) == TLS_HANDSHAKE) {
-        if (tls_handshake(tls, &transport->cipher) == TLS_FAILED)
+    while (got > 0) {
+        if (transport_pending(transport) == 0 && tls_state(tls) == TLS_HANDSHAKE &&
+            tls_handshake(tls, &transport->cipher) == TLS_FAILED)
             tls_shutdown(tls, &transport->cipher);
-        if (handshake_turn(transport, address, deadline_ns, failure) < 0)
-            return -1;
+        if (!send_handshake(transport))
+            return 0;
+        if (tls_state(tls) == TLS_FAILED)
+            return refused(transport, tls_words(tls), failure);
+        if (tls_state(tls) == TLS_OPEN)
+            return 1;
+        got = receive_handshake(transport, failure);
     }
-    return 0;
+    return got;
 }
 
-static int open_tls(struct transport *transport, const struct address *address,
-                    const struct secure *secure, uint64_t deadline_ns,
-                    struct failure *failure)
+static int begin_tls(struct transport *transport, struct failure *failure)
 {
+    const struct secure *secure = transport->secure;
+
     transport->cipher.size = TRANSPORT_CIPHER_BYTES;
     transport->cipher.bytes = malloc(TRANSPORT_CIPHER_BYTES);
     if (!transport->cipher.bytes)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL,
                     "out of memory for a connection");
-    if (tls_session_create(&transport->tls, secure->context, secure->server_name,
-                           failure) < 0)
-        return -1;
-    return handshake(transport, address, deadline_ns, failure);
+    return tls_session_create(&transport->tls, secure->context, secure->server_name,
+                              failure);
 }
 
-int transport_open(struct transport *transport, const struct address *address,
-                   const struct secure *secure, uint64_t deadline_ns,
-                   struct failure *failure)
+int transport_begin(struct transport *transport, const struct address *address,
+                    const struct secure *secure, uint64_t deadline_ns,
+                    struct failure *failure)
 {
-    const uint64_t give_up = address_give_up(deadline_ns);
-
+    transport->fd = -1;
+    transport->secure = secure->context ? secure : NULL;
     transport->tls = NULL;
     transport->cipher = (struct tls_buffer){.bytes = NULL};
     transport->cipher_sent = transport->plain_count = 0;
-    transport->fd = address_connect(address, deadline_ns, failure);
+    transport->greeted = false;
+    return connect_begin(&transport->connecting, address, deadline_ns, failure);
+}
+
+static int step_connecting(struct transport *transport, struct failure *failure)
+{
+    const int result = connect_step(&transport->connecting, &transport->fd, failure);
+
+    if (result <= 0)
+        return result;
+    connect_end(&transport->connecting);
+    return transport->secure && begin_tls(transport, failure) < 0 ? -1 : 1;
+}
+
+int transport_step(struct transport *transport, struct failure *failure)
+{
+    int result = transport->fd >= 0 ? 1 : step_connecting(transport, failure);
+
+    if (result <= 0 || !transport->secure)
+        return result;
+    result = handshake(transport, failure);
+    return result != 0 ? result
+                       : connect_time(&transport->connecting,
+                                      "during the TLS handshake with", failure);
+}
+
+size_t transport_polls(const struct transport *transport, struct pollfd *polls)
+{
+    const bool writes = transport_pending(transport) > 0;
+
     if (transport->fd < 0)
-        return -1;
-    if (secure && open_tls(transport, address, secure, give_up, failure) < 0) {
-        transport_abandon(transport);
-        return -1;
-    }
-    return 0;
+        return connect_polls(&transport->connecting, polls);
+    polls[0] = (struct pollfd){.fd = transport->fd,
+                               .events = (short)(POLLIN | (writes ? POLLOUT : 0))};
+    return 1;
+}
+
+uint64_t transport_wake_ns(const struct transport *transport)
+{
+    return transport->fd < 0 ? connect_wake_ns(&transport->connecting)
+                             : transport->connecting.give_up_ns;
+}
+
+bool transport_is_private(const struct transport *transport)
+{
+    return transport->tls || socket_is_local(transport->fd);
 }
 
 void transport_abandon(struct transport *transport)
 {
-    close(transport->fd);
+    connect_end(&transport->connecting);
+    if (transport->fd >= 0)
+        close(transport->fd);
     tls_session_destroy(transport->tls);
     free(transport->cipher.bytes);
 }

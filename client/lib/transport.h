@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of one connection, plain or over TLS. It never blocks, except while it opens;
- * its owner polls. */
+/* The bytes of one connection, plain or over TLS. It never blocks, except while a host name
+ * is resolved; its owner polls.
+ *
+ *     transport_begin -> transport_step* -> (flush, receive, take)* -> transport_close */
 #ifndef LIB_TRANSPORT_H
 #define LIB_TRANSPORT_H
 
@@ -8,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "client/lib/address.h"
+#include "client/lib/connect.h"
 #include "client/lib/secure.h"
 #include "client/lib/sendq.h"
 #include "tls/tls.h"
@@ -19,20 +21,35 @@ enum {
 };
 
 struct transport {
-    int fd;
-    struct tls_session *tls;  /* NULL: plain */
-    struct tls_buffer cipher; /* over TLS: bytes on their way out */
-    size_t cipher_sent;       /* of them, already sent */
-    const uint8_t *plain;     /* plain: what was read and not taken yet */
+    int fd; /* -1: it connects */
+    struct connecting connecting;
+    const struct secure *secure; /* borrowed; NULL: plain */
+    struct tls_session *tls;     /* NULL: plain */
+    bool greeted;                /* the peer's first bytes have been looked at */
+    struct tls_buffer cipher;    /* over TLS: bytes on their way out */
+    size_t cipher_sent;          /* of them, already sent */
+    const uint8_t *plain;        /* plain: what was read and not taken yet */
     size_t plain_count;
     uint8_t input[TRANSPORT_READ_BYTES];
 };
 
-/* Connects, and makes the TLS handshake. `secure` NULL: plain. -1: UNAVAILABLE,
- * DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED (out of memory). */
-int transport_open(struct transport *transport, const struct address *address,
-                   const struct secure *secure, uint64_t deadline_ns,
-                   struct failure *failure);
+/* Begins to connect, plain if `secure` has no context. Address and `secure` are borrowed. -1:
+ * UNAVAILABLE, and nothing is to be closed. */
+int transport_begin(struct transport *transport, const struct address *address,
+                    const struct secure *secure, uint64_t deadline_ns,
+                    struct failure *failure);
+
+/* Goes on with connecting and the TLS handshake. 1: it is open. 0: not yet; poll. -1:
+ * UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED (out of memory); abandon it. */
+int transport_step(struct transport *transport, struct failure *failure);
+
+/* While it opens: what to poll for, at most CONNECT_SOCKETS_MAX entries; and when
+ * transport_step has something to do, if nothing happens before. */
+size_t transport_polls(const struct transport *transport, struct pollfd *polls);
+uint64_t transport_wake_ns(const struct transport *transport);
+
+/* Whether others cannot read what is sent: by TLS, or to this machine. */
+bool transport_is_private(const struct transport *transport);
 
 /* Says over TLS that this is the end, if the socket takes it now, and closes. */
 void transport_close(struct transport *transport);
@@ -48,9 +65,11 @@ size_t transport_take(struct transport *transport, const uint8_t **bytes);
 /* NULL, or why the peer's input has ended, in plain words. */
 const char *transport_ended(const struct transport *transport);
 
-/* Whether a peer's first bytes are a GOAWAY in place of SETTINGS, as from a port that speaks
- * TLS to a client without, or are those of another protocol; then writes the reason. */
-bool transport_refusal(const uint8_t *bytes, size_t count, char why[TLS_WORDS_BYTES]);
+/* Whether these are the peer's first bytes, and refuse the connection: a GOAWAY in place of
+ * SETTINGS, as from a port that speaks TLS to a client without, or bytes of another protocol.
+ * Then writes the reason. */
+bool transport_refusal(struct transport *transport, const uint8_t *bytes, size_t count,
+                       char why[TLS_WORDS_BYTES]);
 
 /* Sends what the queue has, as far as the socket takes it. */
 enum sendq_result transport_flush(struct transport *transport, struct sendq *queue);

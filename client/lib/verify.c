@@ -153,7 +153,7 @@ static int verify_stream(struct verifying *verify, struct failure *failure)
     bool again;
     int rc;
 
-    slots_init(&verify->slots, shared);
+    slots_init(&verify->slots, shared, verify->call.deadline_ns);
     verify->started = false;
     chunks_init(&verify->chunks, verify->tensor, 0, verify->tensor->bytes, false,
                 &verify->slots);

@@ -32,6 +32,8 @@ static void answer(struct memory_server *server, int fd)
 
     while ((count = recv(fd, packet, sizeof(packet), 0)) > 0 &&
            decode_memory_request(packet, (size_t)count, &request, why) == 0) {
+        if (server->silent)
+            continue;
         server->released += request.releases;
         reply.buffer[0] = (uint8_t)(server->registered += request.register_bytes > 0);
         if (request.releases && server->keeps) {

@@ -18,6 +18,7 @@ struct memory_server {
     int listener;
     enum trit_status status; /* of replies to registrations */
     _Atomic bool keeps;      /* replies to releases wait for the next registration */
+    _Atomic bool silent;     /* there are no replies */
     unsigned registered, released, connections;
 };
 

@@ -47,7 +47,8 @@ struct trit_connect_options {
      * 127.0.0.1:6561 where that is unset. */
     const char *address;
     /* Milliseconds that a call may take, unless its own options say otherwise. 0: no
-     * limit. The time that the resolution of a host name takes is not limited. */
+     * limit. The time that the resolution of a host name takes is not limited. Otherwise an
+     * attempt to connect ends after 20 s at most. */
     uint64_t timeout_ms;
     /* Connections that share the rows of one streamed projection without a report, 1 to
      * 16; 0: 2. Every other call uses one connection. */
@@ -94,6 +95,11 @@ struct trit_connect_options {
 TRIT_API enum trit_status trit_connect(struct trit_client **client,
                                        const struct trit_connect_options *options,
                                        struct trit_error *error);
+
+/* Calls that connect, or wait to be tried again, end a second later with CANCELLED, unless they
+ * have a connection then; so do calls that begin later. Calls that have a connection go on. Any
+ * thread may call it while calls run; trit_close comes when they have ended. NULL is harmless. */
+TRIT_API void trit_close_begin(struct trit_client *client);
 
 /* Closes the connections and releases the client. No call may be running. NULL is
  * harmless. */

@@ -110,13 +110,22 @@ class Handle:
         with self._lock:
             lib.trit_buffer_free(buffer)
 
+    def close_begin(self) -> None:
+        """Ends calls that wait for a connection, a second later."""
+        with self._lock:
+            lib.trit_close_begin(self._pointer)
+
     def close(self) -> None:
-        """Ends watches, waits for running calls, then closes. A second close does nothing."""
+        """Ends watches and calls without a connection, waits for running calls, then closes.
+
+        A second close does nothing.
+        """
         watches = list(self.watches)
         for watch in watches:  # their threads end side by side
             watch.abandon()
         for watch in watches:
             watch.close()
+        self.close_begin()
         with self._lock:
             self._open = False
             self.memory = Reused()

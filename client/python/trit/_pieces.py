@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
-from ._call import called_back, interrupted
-from ._native import ffi
 from .types import DType
 
 # A smaller matrix is in memory, and one message.
@@ -14,17 +12,14 @@ STREAMED_BYTES = 4 << 20
 
 
 class Pieces:
-    """A matrix that a call reads: what `c_tensor` needs to know, and the function that reads.
+    """A matrix that a call reads: what `c_tensor` needs to know.
 
-    `read(at, to, count)` copies bytes of the matrix to C memory. `raised` is what it raised.
+    `reader` is trit_tensor.read and `handle` its argument.
     """
 
-    def __init__(
-        self, dtype: Optional[DType], nbytes: int, read: Callable[[int, Any, int], None]
-    ) -> None:
-        self.dtype, self.nbytes, self._read = dtype, nbytes, read
-        self.reader, self.handle = on_read, ffi.new_handle(self)
-        self.raised: Optional[BaseException] = None
+    def __init__(self, dtype: Optional[DType], nbytes: int, reader: Any, handle: Any) -> None:
+        self.dtype, self.nbytes = dtype, nbytes
+        self.reader, self.handle = reader, handle
 
     @property
     def element(self) -> DType:
@@ -32,27 +27,15 @@ class Pieces:
         assert self.dtype is not None
         return self.dtype
 
-    def __call__(self, at: int, to: Any, count: int) -> int:
-        try:
-            self._read(at, to, count)
-        except BaseException as raised:
-            self.raised = raised
-            return 1
-        return 0
+    @property
+    def raised(self) -> Optional[BaseException]:
+        """Why it could not be read."""
+        raise NotImplementedError
 
 
 def check_raised(*parts: Any) -> None:
-    """Raises what a function of the caller raised during the call."""
+    """Raises why a matrix could not be read during the call."""
     for part in parts:
         raised = getattr(part, "raised", None)
         if raised is not None:
             raise raised
-
-
-@ffi.callback(  # type: ignore[untyped-decorator]
-    "int(void *, uint64_t, void *, uint64_t)", error=1, onerror=interrupted
-)
-@called_back
-def on_read(arg: Any, at: int, to: Any, count: int) -> Any:
-    """Is trit_tensor.read."""
-    return ffi.from_handle(arg)(at, to, count)

@@ -180,14 +180,13 @@ class Matrix(Pieces):
     """
 
     def __init__(self, c: Any, dtype: Optional[DType], owner: object) -> None:
-        self.dtype, self._owner = dtype, owner  # what the matrix borrows from
         self.c = ffi.gc(c, lib.trit_matrix_free)
-        self.nbytes = lib.trit_matrix_bytes(c)
-        self.reader = ffi.addressof(lib, "trit_matrix_read")
-        self.handle = ffi.cast("void *", self.c)
+        self._owner = owner  # what the matrix borrows from
+        reader = ffi.addressof(lib, "trit_matrix_read")
+        super().__init__(dtype, lib.trit_matrix_bytes(c), reader, ffi.cast("void *", self.c))
 
     @property
-    def raised(self) -> Optional[BaseException]:  # type: ignore[override]
+    def raised(self) -> Optional[BaseException]:
         """Why it could not be read."""
         try:
             check(lib.trit_matrix_check, self.c)

@@ -219,7 +219,6 @@ class File(_Source):
         options.may_be_cut, options.npy_bf16 = may_be_cut, npy_bf16
         check(lib.trit_file_open, out, c_text(self.path, field), options)
         self.c = out[0]
-        self.is_folder = bool(lib.trit_file_is_folder(self.c))
         self.table = Table(lib.trit_file_checkpoint(self.c))
         found = self.table.read()
         self.metadata = found["metadata"]

@@ -466,6 +466,8 @@ class Client(_Twin):
     async def close(self) -> None:
         """Waits for running calls, then disconnects.
 
+        Calls that wait for a connection raise Cancelled a second later.
+
         Example:
             >>> client = trit.aio.Client(address)
             >>> await client.close()
@@ -473,6 +475,7 @@ class Client(_Twin):
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
+        self._twin._handle.close_begin()
         self._executor.close()
         self._twin.close()
 

@@ -159,6 +159,8 @@ class Client:
     def close(self) -> None:
         """Waits for running calls, then disconnects. A second close does nothing.
 
+        Calls that wait for a connection raise Cancelled a second later.
+
         Raises:
             FailedPrecondition: A callback, or the handler of a signal, was called during a call of
                 this thread. No call begins any more; close again after it.

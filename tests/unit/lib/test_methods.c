@@ -9,7 +9,7 @@
 
 #include <trit.h>
 
-#include "client/lib/pool.h"
+#include "client/lib/client.h"
 #include "proto/codec/codec.h"
 #include "tests/lib/check.h"
 #include "tests/lib/fake_reply.h"
@@ -346,33 +346,44 @@ CASE(forks, "a forked child must connect anew, and the parent continues")
 
 /* ---- cases: the pool --------------------------------------------------------------- */
 
+/* Waits until a channel of the pool has connected. */
+static void await_connected(struct channel *channel)
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct pollfd polls[CHANNEL_POLLS_MAX];
+    int connected;
+
+    while ((connected = channel_connect(channel, &failure)) == 0)
+        poll(polls, channel_polls(channel, polls), 100);
+    CHECK_EQ(connected, 1);
+}
+
 CASE(bounds,
      "connections are bounded, and calls wait for one until their deadline at most")
 {
     struct fixture f = {.client = NULL};
     struct channel *taken[CHANNELS_MAX], *more;
+    const struct trit_call_options brief = {.size = sizeof(brief), .timeout_ms = 1};
     struct failure failure = {.status = TRIT_OK};
-    const struct secure plain = {.context = NULL};
-    struct address address;
-    struct pool pool;
-    bool reused;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct pool *pool;
+    bool reused, serving;
 
     serving_reply(&f);
     start(&f);
-    CHECK(address_parse(fake_address(f.server), &address, &failure) == 0);
-    CHECK(pool_init(&pool, &address, &plain, &failure) == 0);
+    pool = &f.client->pool;
     for (int i = 0; i < CHANNELS_MAX; i++) {
-        CHECK(pool_take(&pool, POOL_TRY, 0, &taken[i], &reused, &failure) == 0);
+        CHECK(pool_take(pool, 0, 0, &taken[i], &reused, &failure) == 0);
         CHECK(taken[i] && !reused);
+        await_connected(taken[i]);
     }
-    CHECK(pool_take(&pool, POOL_TRY, 0, &more, &reused, &failure) == 0);
+    CHECK(pool_take(pool, 1, 0, &more, &reused, &failure) == 0);
     CHECK(!more);
-    CHECK(pool_take(&pool, POOL_WAIT, 1, &more, &reused, &failure) == -1);
-    CHECK_EQ(failure.status, TRIT_DEADLINE_EXCEEDED);
+    CHECK_EQ(trit_ping(f.client, NULL, &brief, &serving, &error), TRIT_DEADLINE_EXCEEDED);
+    CHECK_STR(error.message, "deadline exceeded: all 64 connections are busy");
     for (int i = 0; i < CHANNELS_MAX; i++)
-        pool_put(&pool, taken[i], true);
-    CHECK_EQ(pool.idle_count, IDLE_CHANNELS_MAX);
-    CHECK_EQ(pool.out, 0);
-    pool_fini(&pool);
+        pool_put(pool, taken[i], true);
+    CHECK_EQ(pool->idle_count, IDLE_CHANNELS_MAX);
+    CHECK_EQ(pool->out, 0);
     stop(&f);
 }

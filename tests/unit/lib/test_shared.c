@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rings of shared memory: taken, used again, given up; and what happens where the daemon
  * shares none. A thread plays the memory socket. */
+#include "base/clock.h"
 #include "client/lib/slots.h"
 
 #include <stdlib.h>
@@ -19,15 +20,15 @@ CASE(reuses, "a ring that comes back clean is the next call's; another is given 
 
     memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
-    one = shared_take(&shared);
+    one = shared_take(&shared, 0);
     CHECK(one && one->id[0] == 1);
     memset(one->bytes, 7, RING_BYTES);
     shared_put(&shared, one, true);
-    CHECK(shared_take(&shared) == one);
-    two = shared_take(&shared);
+    CHECK(shared_take(&shared, 0) == one);
+    two = shared_take(&shared, 0);
     CHECK(two && two->id[0] == 2);
     shared_put(&shared, two, false);
-    two = shared_take(&shared); /* the reply to the release is not that to this one */
+    two = shared_take(&shared, 0); /* the reply to the release is not that to this one */
     CHECK(two && two->id[0] == 3);
     shared_put(&shared, two, true);
     shared_put(&shared, one, true);
@@ -45,14 +46,14 @@ CASE(reconnects, "after a restart of the daemon rings are new, and old ones are 
 
     memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
-    held = shared_take(&shared);
-    idle = shared_take(&shared);
+    held = shared_take(&shared, 0);
+    idle = shared_take(&shared, 0);
     CHECK(held && idle);
     shared_put(&shared, idle, true);
     shutdown(shared.socket.fd, SHUT_WR); /* the thread sees the end, and closes */
     memory_server_stop(&server);
     memory_server_start(&server, TRIT_OK);
-    idle = shared_take(&shared);
+    idle = shared_take(&shared, 0);
     CHECK(idle && idle->connection == 2);
     shared_put(&shared, held, true); /* of the connection before */
     CHECK_EQ(shared.idle_count, 0);
@@ -71,21 +72,21 @@ CASE(without,
     struct shared shared;
 
     shared_init(&shared, &address);
-    CHECK(!shared_take(&shared));
+    CHECK(!shared_take(&shared, 0));
     CHECK(shared.socket.retry_ns > 0);
     shared_fini(&shared);
 
     memory_server_start(&server, TRIT_RESOURCE_EXHAUSTED);
     shared_init(&shared, &server.address);
-    CHECK(!shared_take(&shared));
-    CHECK(!shared_take(&shared));
+    CHECK(!shared_take(&shared, 0));
+    CHECK(!shared_take(&shared, 0));
     shared_fini(&shared);
     memory_server_stop(&server);
     CHECK_EQ(server.registered, 1);
 
     address.kind = ADDRESS_TCP;
     shared_init(&shared, &address);
-    CHECK(!shared.socket.possible && !shared_take(&shared));
+    CHECK(!shared.socket.possible && !shared_take(&shared, 0));
     shared_fini(&shared);
     setenv("TRIT_SHARED_MEMORY", "off", 1);
     address.kind = ADDRESS_UNIX;
@@ -93,6 +94,22 @@ CASE(without,
     CHECK(!shared.socket.possible);
     shared_fini(&shared);
     unsetenv("TRIT_SHARED_MEMORY");
+}
+
+CASE(silent, "a daemon that does not answer keeps a call no longer than its deadline")
+{
+    const uint64_t begun = clock_monotonic_ns();
+    struct memory_server server;
+    struct shared shared;
+
+    memory_server_start(&server, TRIT_OK);
+    server.silent = true;
+    shared_init(&shared, &server.address);
+    CHECK(!shared_take(&shared, begun + 1000000));
+    CHECK(shared.socket.retry_ns > 0);
+    CHECK(clock_monotonic_ns() - begun < MEMORY_SOCKET_REGISTER_MS * 1000000ull);
+    shared_fini(&shared);
+    memory_server_stop(&server);
 }
 
 CASE(no_memory, "a ring for which there is no memory is none")
@@ -103,11 +120,11 @@ CASE(no_memory, "a ring for which there is no memory is none")
     memory_server_start(&server, TRIT_OK);
     shared_init(&shared, &server.address);
     fault_arm(FAULT_MEMORY, 1, FAULT_ONCE);
-    struct ring *ring = shared_take(&shared);
+    struct ring *ring = shared_take(&shared, 0);
     CHECK(fault_disarm());
     CHECK(!ring);
     shared.socket.retry_ns = 0;
-    ring = shared_take(&shared);
+    ring = shared_take(&shared, 0);
     CHECK(ring);
     shared_put(&shared, ring, true);
     shared_fini(&shared);
