@@ -84,6 +84,17 @@ static int backward_cut(const struct call *call, const struct trit_tensor *gradi
     return cut_run(&cut, &ops, &pieces, call, failure);
 }
 
+static int apart_check(const struct trit_tensor *gradient, void *grad_latent,
+                       struct failure *failure)
+{
+    const struct request_memory request = {"grad_ternary.data", gradient->data,
+                                           gradient->bytes, true};
+    struct output output;
+
+    output_init(&output, "data", gradient->bytes, grad_latent);
+    return output_apart("grad_latent", &output, &request, failure);
+}
+
 enum trit_status trit_backward(struct trit_client *client,
                                const struct trit_tensor *grad_ternary,
                                const struct trit_call_options *options, void *grad_latent,
@@ -98,7 +109,8 @@ enum trit_status trit_backward(struct trit_client *client,
         tensor_take("grad_ternary", grad_ternary, &gradient, &failure) == 0 &&
         (grad_latent || fail_null(&failure, "grad_latent") == 0) &&
         call_init(&call, client, "options", options, gradient.bytes, &failure) == 0 &&
-        tensor_check("grad_ternary", &gradient, &extent, &failure) == 0) {
+        tensor_check("grad_ternary", &gradient, &extent, &failure) == 0 &&
+        apart_check(&gradient, grad_latent, &failure) == 0) {
         if (gradient.bytes < client->stream_bytes_min)
             backward_run(&call, &gradient, grad_latent, &failure);
         else

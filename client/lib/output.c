@@ -75,6 +75,22 @@ bool output_overlaps(const struct output *output, const void *bytes, uint64_t co
     return ours < theirs + count && theirs < ours + output->size;
 }
 
+int output_apart(const char *field, const struct output *output,
+                 const struct request_memory *request, struct failure *failure)
+{
+    if (!output->bytes || !request->bytes ||
+        !output_overlaps(output, request->bytes, request->count) ||
+        (request->replaceable && output->bytes == request->bytes &&
+         output->size <= request->count))
+        return 0;
+    return fail_field(
+        failure, TRIT_INVALID_ARGUMENT, field,
+        "%" PRIu64 " bytes overlap the %" PRIu64
+        " bytes of %s, which may not be sent yet; use memory of their own%s",
+        output->size, request->count, request->name,
+        request->replaceable ? ", or no more bytes that begin where it begins" : "");
+}
+
 bool sink_may_rewind(const struct sink *sink, const void *request, uint64_t count)
 {
     const struct output *output = sink->output;

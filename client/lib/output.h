@@ -47,6 +47,18 @@ void *output_give(struct output *output);
 /* Whether its memory has some of these bytes. */
 bool output_overlaps(const struct output *output, const void *bytes, uint64_t count);
 
+/* Where a result may lie that replaces the request while that is sent. A result that is no
+ * longer than the request may begin where it begins: each byte was sent before it is replaced. */
+struct request_memory {
+    const char *name;
+    const void *bytes; /* NULL: no memory */
+    uint64_t count;
+    bool replaceable; /* a result may replace it so */
+};
+/* -1 (INVALID_ARGUMENT, naming `field`): the output would replace bytes that are not sent yet. */
+int output_apart(const char *field, const struct output *output,
+                 const struct request_memory *request, struct failure *failure);
+
 /* One region of an output, and how many of its bytes are filled. */
 struct sink {
     struct output *output;

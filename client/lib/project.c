@@ -118,8 +118,9 @@ static uint32_t parts_of(const struct projecting *project)
     uint64_t parts = project->tensor->bytes / client->stream_bytes_min;
 
     if (project->request.report != TRIT_REPORT_NONE || project->request.layer.present ||
-        projecting_is_called_back(project))
-        return 1;
+        projecting_is_called_back(project) ||
+        output_overlaps(&project->data, project->tensor->data, project->tensor->bytes))
+        return 1; /* a part of a result over the tensor would replace another part's rows */
     if (parts > client->connections)
         parts = client->connections;
     if (parts > project->extent.rows)
@@ -175,6 +176,20 @@ static int project_run(struct projecting *project, struct failure *failure)
     return rc;
 }
 
+/* A result may replace its tensor, but not the scales of a packed one. */
+static int outputs_check(const struct projecting *project, struct failure *failure)
+{
+    const struct trit_tensor *tensor = project->tensor;
+    const struct packing_request *pack = project->pack;
+    const struct request_memory data = {"tensor.data", tensor->data, tensor->bytes, true},
+                                scales = {"options.scales", pack ? pack->scales : NULL,
+                                          pack ? pack->scale_bytes : 0, false};
+
+    return output_apart("options.out", &project->data, &data, failure) < 0
+               ? -1
+               : output_apart("options.out", &project->data, &scales, failure);
+}
+
 int projection_outputs(struct projecting *project, uint32_t group_size, void *out,
                        uint64_t out_bytes, trit_write write, void *write_arg,
                        struct failure *failure)
@@ -197,7 +212,7 @@ int projection_outputs(struct projecting *project, uint32_t group_size, void *ou
     else
         output_init(&project->data, "data", size.data, out);
     output_init(&project->scales, "scales", size.scales, NULL);
-    return 0;
+    return outputs_check(project, failure);
 }
 
 static int project_prepare(struct projecting *project,

@@ -273,6 +273,75 @@ static int join(struct batch *batch, struct trit_tensor *joined, struct failure 
     return 0;
 }
 
+/* ---- no result may replace a tensor or another result ----------------------------------- */
+
+struct range {
+    const uint8_t *begin, *end;
+    size_t number;
+    bool is_out;
+};
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct range *x = a, *y = b;
+
+    if (x->begin != y->begin)
+        return x->begin > y->begin ? 1 : -1;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+static int fail_overlap(const struct range *a, const struct range *b,
+                        struct failure *failure)
+{
+    const struct range *out = a->is_out ? a : b, *other = a->is_out ? b : a;
+    char name[40];
+
+    snprintf(name, sizeof(name), "outs[%zu]", out->number);
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, name,
+                      "overlaps %s[%zu]; each result needs memory of its own",
+                      other->is_out ? "outs" : "tensors", other->number);
+}
+
+/* `ranges` are in the order of their begins. Of those before each, the ones that reach farthest
+ * tell. */
+static int check_sorted(const struct range *ranges, size_t count, struct failure *failure)
+{
+    const struct range *out = NULL, *tensor = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct range *one = &ranges[i];
+        const struct range **farthest = one->is_out ? &out : &tensor;
+
+        if (out && one->begin < out->end)
+            return fail_overlap(out, one, failure);
+        if (one->is_out && tensor && one->begin < tensor->end)
+            return fail_overlap(tensor, one, failure);
+        if (!*farthest || one->end > (*farthest)->end)
+            *farthest = one;
+    }
+    return 0;
+}
+
+static int check_overlaps(const struct batch *batch, struct failure *failure)
+{
+    struct range *ranges = calloc(batch->count, 2 * sizeof(*ranges));
+    int result;
+
+    if (!ranges)
+        return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a call");
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct part *part = &batch->parts[i];
+        const size_t bytes = part->extent.elements * batch->element_bytes;
+
+        ranges[2 * i] = (struct range){part->data, part->data + bytes, i, false};
+        ranges[2 * i + 1] = (struct range){part->out, part->out + bytes, i, true};
+    }
+    qsort(ranges, 2 * batch->count, sizeof(*ranges), by_begin);
+    result = check_sorted(ranges, 2 * batch->count, failure);
+    free(ranges);
+    return result;
+}
+
 static int prepare(struct batch *batch, const struct trit_tensor *const *tensors,
                    void *const *outs, struct trit_tensor *joined, struct failure *failure)
 {
@@ -285,7 +354,7 @@ static int prepare(struct batch *batch, const struct trit_tensor *const *tensors
     for (size_t i = 0; i < batch->count; i++)
         if (take_part(batch, i, tensors[i], outs[i], joined, failure) < 0)
             return -1;
-    if (join(batch, joined, failure) < 0 ||
+    if (join(batch, joined, failure) < 0 || check_overlaps(batch, failure) < 0 ||
         tensor_check("tensors", joined, &project->extent, failure) < 0 ||
         encoded_size(TRIT_ENCODING_INT8, joined->dtype, &project->extent,
                      batch->group_size, &size, failure) < 0)

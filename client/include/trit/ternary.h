@@ -28,7 +28,8 @@ struct trit_project_options {
     bool allow_lost_scales;
     const struct trit_layer_ref *layer; /* NULL: the report is not stored */
     /* Memory of the caller for the encoded tensor, `out_bytes` long. NULL: allocated.
-     * After a failure its content is unspecified. */
+     * After a failure its content is unspecified. It may be tensor.data if the result is
+     * no longer; otherwise it must not overlap. */
     void *out;
     uint64_t out_bytes;
     const struct trit_call_options *call; /* may be NULL */
@@ -81,9 +82,9 @@ struct trit_batch_options {
 
 /* Projects `count` tensors of one dtype by one call, without a round trip for each. outs[i]
  * gets the dense result of tensors[i], as long as its data and with the bits that
- * trit_project gives; it must not overlap any tensor. There are no reports. `options` may be
- * NULL. After a failure the content of `outs` is unspecified. INVALID_ARGUMENT: a NaN or an
- * infinity; the error names the tensor, as "tensors[2]". */
+ * trit_project gives; it must not overlap any tensor or another result. There are no reports.
+ * `options` may be NULL. After a failure the content of `outs` is unspecified. INVALID_ARGUMENT:
+ * a NaN or an infinity; the error names the tensor, as "tensors[2]", or an overlap: "outs[2]". */
 TRIT_API enum trit_status trit_project_batch(struct trit_client *client,
                                              const struct trit_tensor *const *tensors,
                                              void *const *outs, size_t count,
@@ -160,7 +161,8 @@ struct trit_pack_options {
     enum trit_report_detail report;
     const struct trit_layer_ref *layer; /* NULL: the report is not stored */
     /* Memory of the caller for the encoded tensor, `out_bytes` long. NULL: allocated.
-     * After a failure its content is unspecified. */
+     * After a failure its content is unspecified. It may be tensor.data if the result is
+     * no longer; otherwise it must not overlap tensor or scales. */
     void *out;
     uint64_t out_bytes;
     const struct trit_call_options *call; /* may be NULL */
@@ -185,7 +187,8 @@ TRIT_API enum trit_status trit_pack(struct trit_client *client,
                                     struct trit_error *error);
 
 /* Straight-through estimator: writes the gradient with respect to the latents to
- * `grad_latent`, which has grad_ternary.bytes bytes. `options` may be NULL. */
+ * `grad_latent`, which has grad_ternary.bytes bytes and is grad_ternary.data, or does not
+ * overlap it. `options` may be NULL. */
 TRIT_API enum trit_status trit_backward(struct trit_client *client,
                                         const struct trit_tensor *grad_ternary,
                                         const struct trit_call_options *options,

@@ -205,3 +205,35 @@ CASE(refusals, "tensors of several types, empty ones and NULL are refused by nam
             TRIT_INVALID_ARGUMENT, "tensors", "NULL");
     stop(&f);
 }
+
+CASE(overlaps, "a result that overlaps a tensor or another result is refused by name")
+{
+    struct fixture f;
+
+    prepare(&f);
+    start(&f, 1, NULL);
+    const struct trit_tensor *tensors[] = {&f.tensors[0], &f.tensors[1]};
+    const struct {
+        void *outs[2];
+        const char *field, *text;
+    } rows[] = {
+        {{f.latents, f.made},
+         "outs[0]",
+         "tensors[0]"}, /* in place: a retry would lack it */
+        {{f.made, f.latents}, "outs[1]", "tensors[0]"},
+        {{f.latents + FIRST - 1, f.made}, "outs[0]", "tensors[0]"},
+        {{f.latents + FIRST, f.made}, "outs[0]", "tensors[1]"},
+        {{f.made, f.made}, "outs[0]", "outs[1]"},
+        {{f.made, f.made + FIRST - 1}, "outs[0]", "outs[1]"},
+        {{f.made + SECOND - 1, f.made}, "outs[1]", "outs[0]"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const enum trit_status got =
+            trit_project_batch(f.client, tensors, rows[i].outs, 2, NULL, &f.error);
+
+        refused(&f, got, TRIT_INVALID_ARGUMENT, rows[i].field, rows[i].text);
+    }
+    CHECK_EQ(fake_connections(f.server), 0);
+    stop(&f);
+}

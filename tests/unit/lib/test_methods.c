@@ -233,6 +233,30 @@ CASE(goes_backward, "backward returns the gradient")
 
 /* ---- cases: details ---------------------------------------------------------------- */
 
+CASE(backward_overlap,
+     "a gradient may be replaced, but not by one that lies elsewhere over it")
+{
+    struct trit_connect_options options = {.size = sizeof(options), .address = "host"};
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_client *client;
+    float values[16] = {0};
+    const struct trit_tensor gradient = {.size = sizeof(gradient),
+                                         .dtype = TRIT_F32,
+                                         .rank = 1,
+                                         .shape = {8},
+                                         .data = values + 4,
+                                         .bytes = 32};
+
+    CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
+    for (size_t at = 3; at <= 5; at += 2) {
+        CHECK_EQ(trit_backward(client, &gradient, NULL, values + at, &error),
+                 TRIT_INVALID_ARGUMENT);
+        CHECK_STR(error.field, "grad_latent");
+        CHECK(strstr(error.message, "overlap the 32 bytes of grad_ternary.data"));
+    }
+    trit_close(client);
+}
+
 CASE(names_the_field, "an error's details name the field at fault")
 {
     char text[FAKE_DETAILS_BYTES];

@@ -329,6 +329,48 @@ CASE(splits, "without a report, rows are divided among connections")
     stop(&f);
 }
 
+CASE(over_the_tensor,
+     "a packed result may replace its tensor, and then comes by one stream")
+{
+    struct trit_project_options options = {.size = sizeof(options),
+                                           .report = TRIT_REPORT_NONE,
+                                           .encoding = TRIT_ENCODING_INT8};
+    struct fixture f;
+
+    prepare(&f, 4096);
+    options.out = f.weights;
+    options.out_bytes = f.bytes;
+    fake_reply_chunks(&f.reply, 1, f.expected, f.bytes / 128, 3333);
+    fake_reply_chunks(&f.reply, 0, f.expected, f.bytes / 4, REPLY_CHUNK_BYTES);
+    f.acts[0].deed = FAKE_ANSWER;
+    start(&f, 1);
+    if (project(&f, &options) != TRIT_OK)
+        check_failed(__FILE__, __LINE__, "%s", f.error.message);
+    CHECK_EQ(fake_connections(f.server), 1);
+    CHECK_MEM(f.weights, f.expected, f.bytes / 4);
+    stop(&f);
+}
+
+CASE(beside_the_tensor, "a result over a later part of its tensor is refused, and named")
+{
+    struct trit_project_options options = {.size = sizeof(options)};
+    struct fixture f;
+
+    prepare(&f, 1024);
+    f.acts[0].deed = FAKE_ANSWER;
+    start(&f, 1);
+    options.out = f.weights + 4;
+    options.out_bytes = f.bytes;
+    CHECK_EQ(project(&f, &options), TRIT_INVALID_ARGUMENT);
+    CHECK_STR(f.error.field, "options.out");
+    options.encoding = TRIT_ENCODING_INT8;
+    options.out = f.weights + f.bytes - 1;
+    CHECK_EQ(project(&f, &options), TRIT_INVALID_ARGUMENT);
+    CHECK(strstr(f.error.message, "overlap the 4194304 bytes of tensor.data"));
+    CHECK_EQ(fake_connections(f.server), 0);
+    stop(&f);
+}
+
 CASE(split_asks_again,
      "if parts of a tensor are refused, it is sent as a whole to get the message")
 {
