@@ -47,6 +47,7 @@ struct trit_client *cli_connect(const struct options *options)
                                             .max_attempts = options->max_attempts};
     struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
+    char words[COMPLAINT_BYTES];
 
     if (option_given(options, OPTION_TLS))
         connect.tls = TRIT_TLS_ON;
@@ -56,7 +57,8 @@ struct trit_client *cli_connect(const struct options *options)
         connect.retry = &retry;
     if (trit_connect(&client, &connect, &error) == TRIT_OK)
         return client;
-    complain(FAILED, "%s", error.message);
+    option_words(words, sizeof(words), error.message);
+    complain(FAILED, "%s", words);
     return NULL;
 }
 

@@ -43,7 +43,7 @@ static bool whole(const struct listing *listing)
 static enum exit_code show_table(const struct listing *listing, enum exit_code code)
 {
     if (listing->count == 0) {
-        puts("no layers");
+        puts(code == DONE ? "no layers" : "no layers: nothing was verified");
         return code;
     }
     return grid_print(listing->grid, stdout) == 0 ? code
@@ -120,6 +120,8 @@ static enum exit_code show_reports(const struct listing *listing)
 {
     enum exit_code code = listing->failing ? MISMATCH : DONE;
 
+    if (listing->count == 0)
+        code = INCONCLUSIVE;
     if (listing->grid)
         return show_table(listing, code);
     return print_json(
@@ -233,7 +235,9 @@ static const struct command cmd_layers_create = {
 static const struct command cmd_layers_verify = {
     .name = "layers verify",
     .arguments = "[PREFIX] [--tolerance T]",
-    .summary = "verify that the layers are ternary",
+    .summary =
+        "verify that all layers, or those whose names begin with PREFIX, are ternary",
+    .details = "Exit code 1: one is not. 4: there is none.",
     .options = HELD_OPTIONS | OPTION_BIT(OPTION_TOLERANCE),
     .arguments_max = 1,
     .run = run_verify,

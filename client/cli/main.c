@@ -113,11 +113,14 @@ static enum exit_code run_group(const struct command *group, int argc, char *con
     return run_command(command, argc - 1, argv + 1);
 }
 
-/* Does the word after it, or NULL, choose among the command's own commands? */
+/* Does the word after it, or NULL, choose among the command's own commands? One that takes no
+ * arguments takes any word for the name of one of them. */
 static bool is_group(const struct command *command, const char *word)
 {
-    return command->commands &&
-           (!command->run || (word && find_command(command->commands, word)));
+    if (!command->commands || !command->run || !word)
+        return command->commands && !command->run;
+    return find_command(command->commands, word) ||
+           (command->arguments_max == 0 && word[0] != '-');
 }
 
 static enum exit_code run(int argc, char *const *argv)

@@ -30,6 +30,11 @@ static const struct word fields[] = {
     {"spec.out_features: ", "--out-features: "},
     {"spec.group_size: ", "--group-size: "},
     {"spec.keep_latents: ", "--keep-latents: "},
+    {"token_file: ", "--token-file: "},
+    {"tls_ca: ", "--tls-ca: "},
+    {"tls_cert: ", "--tls-cert: "},
+    {"tls_key: ", "--tls-key: "},
+    {"tls_server_name: ", "--tls-server-name: "},
 };
 
 /* Elsewhere in it. */
@@ -40,6 +45,8 @@ static const struct word phrases[] = {
     {"use group_size ", "use --group-size "},
     {"check group_size, partial_group", "check --group-size, --partial"},
     {"check group_size", "check --group-size"},
+    {"tls_cert is set without tls_key", "--tls-cert is set without --tls-key"},
+    {"tls_key is set without tls_cert", "--tls-key is set without --tls-cert"},
     {"use another step, or attempt ", "use another --step, or --attempt "},
     {"(see Reports.Rewind)", "(see trit reports rewind)"},
     {"with Reports.Delete", "with trit reports delete"},

@@ -50,6 +50,8 @@ static int parse_tcp(const char *text, struct address *address, struct failure *
     const char *port = end ? end + 1 : port_default;
     size_t host_len;
 
+    if (strstr(text, "://"))
+        return malformed(text, failure); /* a URL: its port is not at fault */
     if (*text == '[') { /* [v6] or [v6]:port */
         host = text + 1;
         end = strchr(host, ']');

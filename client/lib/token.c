@@ -55,8 +55,8 @@ static int load(struct token *token, struct failure *failure)
     ssize_t count = read_file(token->path, text, sizeof(text), &about);
 
     if (count < 0)
-        return fail(failure, TRIT_INVALID_ARGUMENT, "token_file", "%.300s: %s",
-                    token->path, strerror(errno));
+        return fail_field(failure, TRIT_INVALID_ARGUMENT, "token_file", "%.300s: %s",
+                          token->path, strerror(errno));
     while (count > 0 && (text[count - 1] == '\n' || text[count - 1] == '\r'))
         text[--count] = '\0';
     if (set_text(token, token->path, text, failure) < 0)

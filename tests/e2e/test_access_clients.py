@@ -71,7 +71,8 @@ def test_a_token_of_trit_token_opens_the_daemon(start, tmp_path):
 
 def test_a_bad_token_file_is_a_usage_of_the_file_not_of_the_token(daemon, tmp_path):
     path = tmp_path / "secret"
-    assert "No such file" in cli(daemon, "ping", "--token-file", path).stderr
+    assert f"trit: --token-file: {path}: No such file" in cli(
+        daemon, "ping", "--token-file", path).stderr
     path.write_text("ci sha256:1234 read\n")  # the daemon's file, not the caller's
     done = cli(daemon, "ping", "--token-file", path)
     assert done.returncode == 3 and "does not hold a token" in done.stderr and "1234" not in done.stderr

@@ -208,6 +208,13 @@ def test_usage_is_2(daemon):
         assert done.stderr, words
 
 
+def test_an_unknown_command_of_a_group_is_named(daemon):
+    for group in ("jobs", "layers"):
+        done = cli(daemon, group, "nonsense")
+        assert done.returncode == 2
+        assert f"trit: {group}: unknown command 'nonsense' (try trit {group} --help)" in done.stderr
+
+
 def test_help_is_0():
     """--help and --version exit 0 and need no daemon."""
     for words in (["--help"], ["project", "--help"], ["verify", "--help"], ["reports", "--help"],

@@ -62,8 +62,8 @@ def test_the_wrong_kind_of_port_is_said_in_words(start, authority, server):
 
 
 @pytest.mark.parametrize("words,expected", [
-    (("--tls-ca", "/no/such.pem"), "/no/such.pem: No such file"),
-    (("--tls-cert", "/no/such.pem"), "tls_key"),
+    (("--tls-ca", "/no/such.pem"), "trit: --tls-ca: /no/such.pem: No such file"),
+    (("--tls-cert", "/no/such.pem"), "--tls-cert is set without --tls-key"),
     (("--server", "unix:/tmp/none", "--tls"), "a Unix socket does not speak TLS"),
 ])
 def test_options_that_do_not_fit_are_refused_by_name(words, expected):

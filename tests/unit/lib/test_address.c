@@ -94,6 +94,7 @@ CASE(refuses_others, "an address that is neither host:port nor unix:/path is ref
     check_refused("[::1]6561", "is not host:port or unix:/path");
     check_refused("a host:80", "is not host:port or unix:/path");
     check_refused("http://host:80", "is not host:port or unix:/path");
+    check_refused("http://host", "is not host:port or unix:/path");
     check_refused("unix:", "is not host:port or unix:/path");
     check_refused(long_path, "is not host:port or unix:/path");
 }
