@@ -35,6 +35,8 @@ static const struct word fields[] = {
     {"tls_cert: ", "--tls-cert: "},
     {"tls_key: ", "--tls-key: "},
     {"tls_server_name: ", "--tls-server-name: "},
+    {"tls_cert is set without tls_key", "--tls-cert is set without --tls-key"},
+    {"tls_key is set without tls_cert", "--tls-key is set without --tls-cert"},
 };
 
 /* Elsewhere in it. */
@@ -45,8 +47,6 @@ static const struct word phrases[] = {
     {"use group_size ", "use --group-size "},
     {"check group_size, partial_group", "check --group-size, --partial"},
     {"check group_size", "check --group-size"},
-    {"tls_cert is set without tls_key", "--tls-cert is set without --tls-key"},
-    {"tls_key is set without tls_cert", "--tls-key is set without --tls-cert"},
     {"use another step, or attempt ", "use another --step, or --attempt "},
     {"(see Reports.Rewind)", "(see trit reports rewind)"},
     {"with Reports.Delete", "with trit reports delete"},

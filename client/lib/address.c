@@ -52,7 +52,7 @@ static int parse_tcp(const char *text, struct address *address, struct failure *
 
     if (strstr(text, "://"))
         return malformed(text, failure); /* a URL: its port is not at fault */
-    if (*text == '[') { /* [v6] or [v6]:port */
+    if (*text == '[') {                  /* [v6] or [v6]:port */
         host = text + 1;
         end = strchr(host, ']');
         if (!end || (end[1] != ':' && end[1] != '\0'))

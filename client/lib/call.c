@@ -29,6 +29,7 @@
 
 static int begin_waiting(struct run *run)
 {
+    run->waited = false;
     for (size_t i = 0; i < run->count; i++) {
         struct lane *lane = &run->lanes[i];
         const bool due = lane->again ? clock_monotonic_ns() >= lane->resume_ns

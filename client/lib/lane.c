@@ -167,14 +167,15 @@ static void lane_take(struct run *run, struct lane *lane)
         begin(run, lane);
 }
 
-/* How long a lane waits for a place in the pool while no other lane needs attention. */
-static uint64_t place_wait_ns(const struct run *run)
+/* How long a lane waits for a place in the pool: once a turn, if no lane needs attention. */
+static uint64_t place_wait_ns(struct run *run)
 {
     const uint64_t now = clock_monotonic_ns(), deadline = run->call->deadline_ns;
     const uint64_t wait = PROGRESS_MS * 1000000u;
 
-    if (run->live > 0 || (deadline && deadline <= now))
+    if (run->live > 0 || run->waited || (deadline && deadline <= now))
         return 0;
+    run->waited = true;
     return deadline && deadline - now < wait ? deadline - now : wait;
 }
 

@@ -28,6 +28,7 @@ struct run {
     const struct call *call;
     struct lane lanes[CONNECTIONS_MAX];
     size_t count, live;
+    bool waited; /* for a place in the pool, in this turn */
     struct failure *failure;
     struct failure last; /* of an attempt that is repeated */
     bool authorized;     /* `authorization` is filled: "" where there is no token */

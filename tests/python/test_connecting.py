@@ -65,11 +65,13 @@ def test_ctrl_c_ends_connecting(handshake):
     accepted = []
     thread = threading.Thread(target=interrupt)
     client = trit.Client(address, tls=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         client.ping()
         thread.join()
     thread.join()
+    signal.signal(signal.SIGINT, before)
     client.close()
     accepted[0].close()
 

@@ -382,12 +382,25 @@ static void await_connected(struct channel *channel)
     CHECK_EQ(connected, 1);
 }
 
-CASE(bounds,
-     "connections are bounded, and calls wait for one until their deadline at most")
+/* Is trit_progress: ends the call when the count has come down to 0. */
+static int cancel_at_0(void *arg, uint64_t done, uint64_t total)
+{
+    int *turns = arg;
+
+    (void)done, (void)total;
+    return --*turns == 0;
+}
+
+CASE(
+    bounds,
+    "connections are bounded; a call waits for one until its deadline or its callback ends it")
 {
     struct fixture f = {.client = NULL};
     struct channel *taken[CHANNELS_MAX], *more;
     const struct trit_call_options brief = {.size = sizeof(brief), .timeout_ms = 1};
+    int turns = 3;
+    const struct trit_call_options endless = {
+        .size = sizeof(endless), .progress = cancel_at_0, .progress_arg = &turns};
     struct failure failure = {.status = TRIT_OK};
     struct trit_error error = TRIT_ERROR_INIT;
     struct pool *pool;
@@ -405,6 +418,8 @@ CASE(bounds,
     CHECK(!more);
     CHECK_EQ(trit_ping(f.client, NULL, &brief, &serving, &error), TRIT_DEADLINE_EXCEEDED);
     CHECK_STR(error.message, "deadline exceeded: all 64 connections are busy");
+    CHECK_EQ(trit_ping(f.client, NULL, &endless, &serving, &error), TRIT_CANCELLED);
+    CHECK_EQ(turns, 0);
     for (int i = 0; i < CHANNELS_MAX; i++)
         pool_put(pool, taken[i], true);
     CHECK_EQ(pool->idle_count, IDLE_CHANNELS_MAX);
