@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to peers that never answer: each ends by its deadline, a Ctrl-C, a cancellation or close."""
+"""Calls to peers that never answer end by a deadline, a Ctrl-C, a cancellation or close."""
 
 import asyncio
 import os
