@@ -50,6 +50,7 @@ static const struct word phrases[] = {
     {"use another step, or attempt ", "use another --step, or --attempt "},
     {"(see Reports.Rewind)", "(see trit reports rewind)"},
     {"with Reports.Delete", "with trit reports delete"},
+    {": it exists already", ": it exists already; --force replaces it"},
 };
 
 static const struct word *word_at(const struct word *words, size_t count,

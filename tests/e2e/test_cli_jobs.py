@@ -48,6 +48,7 @@ def test_commands_give_what_they_give_without_jobs(daemon, place, random):
     assert "layers.0.fc.weight" not in text and "inconclusive (job " in text
     refused_again = cli(daemon, "jobs", "project", latents, "-o", out)
     assert refused_again.returncode == 2 and "ALREADY_EXISTS" in refused_again.stderr
+    assert "it exists already; --force replaces it" in refused_again.stderr
     assert cli(daemon, "jobs", "project", latents).returncode == 2
 
 

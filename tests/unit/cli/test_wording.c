@@ -30,6 +30,10 @@ CASE(options_in_place_of_fields, "a message names the option in place of the fie
         "report of run \"r\": already exists; use another --step, or --attempt 2 if the "
         "run was resumed (see trit reports rewind)");
     becomes("spec.in_features: 0", "--in-features: 0");
+    becomes("token_file: /x: No such file", "--token-file: /x: No such file");
+    becomes("tls_key is set without tls_cert", "--tls-key is set without --tls-cert");
+    becomes("a.gguf: it exists already",
+            "a.gguf: it exists already; --force replaces it");
 }
 
 CASE(other_words_stay, "what a message quotes stays as it is")
