@@ -3,8 +3,9 @@
 
 static int unary_next(void *owner, struct outgoing *message, struct failure *failure)
 {
-    const struct unary *unary = owner;
+    struct unary *unary = owner;
 
+    unary->begun = true;
     if (unary->next)
         return unary->next(unary->source, message, failure);
     *message = unary->request;
@@ -114,7 +115,8 @@ int unary_run(struct unary *unary, const char *path, const struct call *call,
 
     unary_init(unary, path, &exchange);
     rc = call_run(call, exchanges, 1, failure);
-    unary->settled = exchange.has_status && exchange.previous_attempts == 0;
+    unary->settled =
+        !unary->begun || (exchange.has_status && exchange.previous_attempts == 0);
     reply_fini(&unary->reply);
     return rc;
 }

@@ -22,6 +22,7 @@ struct unary {
     struct reply reply;
     unary_decode decode;
     void *result;
+    bool begun;   /* the request was asked for: a daemon may have got some of it */
     bool settled; /* after unary_run: the daemon has ended each attempt that it began */
 };
 

@@ -3,6 +3,7 @@
  * the daemon restarts, refuses them, or may still write to them. */
 #include "client/lib/buffer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -229,6 +230,36 @@ CASE(in_doubt,
     CHECK(!names(&client, trit_buffer_data(buffer), 1, &region));
     trit_buffer_free(buffer);
     buffers_fini(&client.buffers);
+}
+
+CASE(not_begun, "a call that got no connection does not give its buffer up")
+{
+    struct trit_connect_options options = TRIT_CONNECT_OPTIONS_INIT;
+    struct trit_project_options how = TRIT_PROJECT_OPTIONS_INIT;
+    struct trit_projection projection = TRIT_PROJECTION_INIT;
+    struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_client *client;
+    struct memory_server server;
+    struct trit_tensor tensor = {
+        .size = sizeof(tensor), .dtype = TRIT_F32, .rank = 1, .shape = {4}, .bytes = 16};
+    char address[ADDRESS_TEXT_BYTES_MAX + 8];
+
+    memory_server_start(&server, TRIT_OK); /* nobody listens for calls beside it */
+    snprintf(address, sizeof(address), "unix:%s", server.address.host);
+    options.address = address;
+    CHECK_EQ(trit_connect(&client, &options, &error), TRIT_OK);
+    struct trit_buffer *buffer = make(client, SIZE);
+
+    tensor.data = trit_buffer_data(buffer);
+    how.out = (uint8_t *)trit_buffer_data(buffer) + 64;
+    how.out_bytes = 64;
+    CHECK_EQ(trit_project(client, &tensor, &how, &projection, &error), TRIT_UNAVAILABLE);
+    trit_buffer_free(make(client, SIZE)); /* the server has read what came before it */
+    CHECK_EQ(server.registered, 2);
+    CHECK(trit_buffer_is_shared(buffer));
+    trit_buffer_free(buffer);
+    trit_close(client);
+    memory_server_stop(&server);
 }
 
 static int counted(void *call, struct failure *failure)
