@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "store/erase.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/scan.h"
 #include "store/waiting.h"
 #include "store/walk.h"
@@ -94,7 +94,7 @@ static int next_layer(struct db *db, const struct range *range, struct chore *ch
 
     if (found >= 0)
         return has_layer(range, &layer->key);
-    if (!damage_is_of_rows(db, failure) || layers_mend(db, failure) < 0)
+    if (!damage_is_of_rows(db, failure) || layers_mend_near(db, &chore->at, failure) < 0)
         return -1;
     if (find_layer(db, &chore->at, layer, failure) >= 0)
         return has_layer(range, &layer->key);

@@ -331,13 +331,10 @@ static bool is_past(const struct store_query *query)
     return query->newest_first ? past > 0 : past < 0;
 }
 
-/* Sorts behind every name, as no UTF-8 text has this byte. */
-static const char behind_all[] = "\xff";
-
 /* Where the walk begins: at one end of the run or of all, or at `after`. */
 static struct layer_key start_of(const struct store_query *query, bool one_run)
 {
-    const char *end = query->newest_first ? behind_all : "";
+    const char *end = query->newest_first ? NAME_BEHIND_ALL : "";
     struct layer_key start, resume;
 
     layer_key_set(&start, one_run ? query->run : end, end);

@@ -12,13 +12,6 @@
 #include "store/statements.h"
 #include "store/walk.h"
 
-enum {
-    SECOND_NS = 1000000000,
-    MET_PAUSE_SECONDS = 1,
-    ASKED_PAUSE_SECONDS = 60,
-    PAUSES_IN_VAIN = 10, /* in place of one, after nothing could be mended */
-};
-
 /* ---- the newest report ---------------------------------------------------------------- */
 
 static int take_report(struct db *db, struct layer_row *layer,
@@ -235,9 +228,7 @@ static int unmended(const struct layer_key *key, struct failure *failure)
     return -1;
 }
 
-/* Mends the row of one layer. 1: it was made again. 0: it is intact, or there is no such
- * layer. -1: failure. DATA_LOSS: it is damaged and stays so. */
-static int layer_mend(struct db *db, const struct layer_key *key, struct failure *failure)
+int layer_mend(struct db *db, const struct layer_key *key, struct failure *failure)
 {
     struct failure reason = {0};
     struct making making;
@@ -267,6 +258,32 @@ static int layer_mend(struct db *db, const struct layer_key *key, struct failure
                : 1;
 }
 
+/* No layer has the key: the damage changed it. */
+static int drop_stray(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    struct failure reason = {0};
+    const int named = is_named(db, key, &reason);
+
+    if (named < 0 && !damage_is_of_rows(db, &reason))
+        return fail(failure, reason.status, NULL, "%s", reason.message);
+    if (named != 0)
+        return 0;
+    return layer_row_delete(db, key, failure) ? -1 : 1;
+}
+
+int layer_drop_stray(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    int64_t reports = 0;
+    struct rest rest;
+    const int intact = read_rest(db, key, &rest, failure);
+
+    if (intact != 0 || !rest.there)
+        return intact < 0 ? -1 : 0;
+    if (scan_count(db, key, &reports, failure))
+        return -1;
+    return reports > 0 ? 0 : drop_stray(db, key, failure);
+}
+
 /* ---- a run's row ---------------------------------------------------------------------- */
 
 /* The state, and the newest attempt, that the run's layers show. */
@@ -288,13 +305,12 @@ static int see_layers(struct db *db, const char *run, int64_t *state, int64_t *a
         if (layer.key.attempt > *attempts)
             *attempts = layer.key.attempt;
         at = layer.key;
-        at.attempt++;
+        layer_key_step(&at);
     }
     return -1;
 }
 
-/* The same of one run. */
-static int run_mend(struct db *db, const char *run, struct failure *failure)
+int run_mend(struct db *db, const char *run, struct failure *failure)
 {
     struct run_row row, stored;
     int64_t state, attempts;
@@ -313,107 +329,4 @@ static int run_mend(struct db *db, const char *run, struct failure *failure)
                     "attempts began",
                     run);
     return found < 0 || run_row_put(db, &stored, failure) ? -1 : 1;
-}
-
-/* ---- all ------------------------------------------------------------------------------ */
-
-/* Adds to *count; damage that stays is skipped. */
-static int add_mended(struct db *db, int mended, int *count, struct failure *failure)
-{
-    if (mended < 0 && !damage_is_of_rows(db, failure))
-        return -1;
-    *count += mended > 0;
-    return 0;
-}
-
-/* Deletes damaged rows whose key names no layer: the damage changed the key. */
-static int drop_strays(struct db *db, int *count, struct failure *failure)
-{
-    struct layer_key at = {.run = ""};
-
-    for (;;) {
-        struct failure reason = {0};
-        struct rest rest;
-        int64_t reports = 0;
-
-        if (scan_layer_key(db, &at, &at, failure))
-            return -1;
-        if (at.run[0] == '\0')
-            return 0;
-        int intact = read_rest(db, &at, &rest, failure);
-
-        if (intact < 0 || scan_count(db, &at, &reports, failure))
-            return -1;
-        if (!intact && rest.there && reports == 0) {
-            int named = is_named(db, &at, &reason);
-
-            if (named < 0 && !damage_is_of_rows(db, &reason))
-                return fail(failure, reason.status, NULL, "%s", reason.message);
-            if (named == 0 && layer_row_delete(db, &at, failure))
-                return -1;
-            *count += named == 0;
-        }
-        at.attempt++;
-    }
-}
-
-/* Mends what the keys of reports name: all layers, or the run of each. */
-static int mend_named(struct db *db, bool runs, int *count, struct failure *failure)
-{
-    sqlite3_stmt *select = statement(db, ST_REPORT_KEYS, failure);
-    struct layer_key key, last = {.run = ""};
-    int found = 0, failed = 0;
-
-    if (!select)
-        return -1;
-    while (!failed && (found = db_step(db, select, failure)) == 1) {
-        if (!scan_key(select, &key))
-            continue;
-        if (!runs)
-            failed = add_mended(db, layer_mend(db, &key, failure), count, failure);
-        else if (strcmp(key.run, last.run) != 0)
-            failed = add_mended(db, run_mend(db, key.run, failure), count, failure);
-        last = key;
-    }
-    db_reset(select);
-    return failed || found < 0 ? -1 : 0;
-}
-
-int layers_mend(struct db *db, struct failure *failure)
-{
-    int count = 0;
-
-    return drop_strays(db, &count, failure) || mend_named(db, false, &count, failure) ||
-                   mend_named(db, true, &count, failure)
-               ? -1
-               : count;
-}
-
-static bool begin_turn(struct mend_turn *turn, int pause_seconds, uint64_t now_ns)
-{
-    const uint64_t pause_ns = (uint64_t)pause_seconds * SECOND_NS;
-
-    if (turn->last_ns != 0 &&
-        now_ns - turn->last_ns < pause_ns * (turn->in_vain ? PAUSES_IN_VAIN : 1))
-        return false;
-    *turn = (struct mend_turn){.last_ns = now_ns, .in_vain = true};
-    return true;
-}
-
-bool mend_met(struct db *db, const struct failure *damage, struct mend_turn *turn,
-              uint64_t now_ns)
-{
-    struct failure failure = *damage;
-
-    if (!damage_is_of_rows(db, &failure) || !begin_turn(turn, MET_PAUSE_SECONDS, now_ns))
-        return false;
-    const int count = layers_mend(db, &failure);
-
-    turn->in_vain = count == 0;
-    return count > 0;
-}
-
-bool mend_asked(struct mend_turn *turn, uint64_t now_ns)
-{
-    return begin_turn(turn, ASKED_PAUSE_SECONDS, now_ns);
 }

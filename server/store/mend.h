@@ -19,22 +19,15 @@
 int layer_take_newest(struct db *db, struct layer_row *layer, int64_t step,
                       struct failure *failure);
 
-/* When rows were last mended. Mending reads all keys, and puts wait meanwhile. So the pause
- * until the next time is ten times as long if nothing could be mended. All zero: never. */
-struct mend_turn {
-    uint64_t last_ns; /* monotonic */
-    bool in_vain;
-};
+/* Mends the row of one layer. 1: it was made again. 0: it is intact, or there is no such
+ * layer. -1: failure. DATA_LOSS: it is damaged and stays so. */
+int layer_mend(struct db *db, const struct layer_key *key, struct failure *failure);
 
-/* A put has met this damage. True: some rows were mended. Once a second at most. */
-bool mend_met(struct db *db, const struct failure *damage, struct mend_turn *turn,
-              uint64_t now_ns);
+/* Deletes a damaged row of this key if no layer has the key: the damage changed it. 1: it was
+ * deleted. 0: it was not. -1: failure. */
+int layer_drop_stray(struct db *db, const struct layer_key *key, struct failure *failure);
 
-/* A reader has met damage. True: its rows are to be mended now, and the caller sets
- * turn->in_vain. Once a minute at most. */
-bool mend_asked(struct mend_turn *turn, uint64_t now_ns);
-
-/* Mends all rows that can be mended: how many, or -1. */
-int layers_mend(struct db *db, struct failure *failure);
+/* Mends the row of one run: as layer_mend. */
+int run_mend(struct db *db, const char *run, struct failure *failure);
 
 #endif

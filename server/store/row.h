@@ -29,6 +29,8 @@ struct layer_key {
 
 /* Like strcmp, in the order of the tables: run, layer, replica, attempt. */
 int layer_key_compare(const struct layer_key *a, const struct layer_key *b);
+/* A name that sorts behind all others: no UTF-8 text has this byte. */
+#define NAME_BEHIND_ALL "\xff"
 /* Sets the names, with replica 0 and attempt 1. */
 void layer_key_set(struct layer_key *key, const char *run, const char *layer);
 uint32_t layer_key_hash(const struct layer_key *key);

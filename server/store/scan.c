@@ -123,6 +123,20 @@ bool scan_key(sqlite3_stmt *select, struct layer_key *key)
            sqlite3_column_type(select, 3) == SQLITE_INTEGER;
 }
 
+/* Numbers that only damage makes so great end the layer. */
+void layer_key_step(struct layer_key *key)
+{
+    if (key->attempt < INT64_MAX) {
+        key->attempt++;
+        return;
+    }
+    key->attempt = 0;
+    if (key->replica < INT64_MAX)
+        key->replica++;
+    else
+        strcpy(key->layer, NAME_BEHIND_ALL);
+}
+
 /* The first key that the statement gives; what is no key is skipped. */
 static int first_key(struct db *db, enum statement_id id, const struct layer_key *from,
                      struct layer_key *key, struct failure *failure)
@@ -148,7 +162,7 @@ static int first_key(struct db *db, enum statement_id id, const struct layer_key
 int scan_layer_key(struct db *db, const struct layer_key *from, struct layer_key *key,
                    struct failure *failure)
 {
-    return first_key(db, ST_LAYERS_FROM, from, key, failure);
+    return first_key(db, ST_LAYER_AT, from, key, failure);
 }
 
 int scan_layer_before(struct db *db, const struct layer_key *key,
@@ -158,6 +172,12 @@ int scan_layer_before(struct db *db, const struct layer_key *key,
 
     until.attempt--;
     return first_key(db, ST_LAYERS_DOWN, &until, before, failure);
+}
+
+int scan_report_key(struct db *db, const struct layer_key *from, struct layer_key *key,
+                    struct failure *failure)
+{
+    return first_key(db, ST_REPORT_KEY_FROM, from, key, failure);
 }
 
 int scan_report_before(struct db *db, const struct layer_key *key,

@@ -33,14 +33,19 @@ int scan_layer(struct db *db, const struct layer_key *key, struct layer_row *row
                struct failure *failure);
 
 /* Keys as the tables have them, whatever else is damaged; without a run: there is none. The
- * key of the first layer's row at or after `from`; of the last one before `key`; of the last
- * report before all of `key`. */
+ * key of the first layer's row at or after `from`; of the last one before `key`; of the first
+ * report at or after `from`; of the last one before all of `key`. */
 int scan_layer_key(struct db *db, const struct layer_key *from, struct layer_key *key,
                    struct failure *failure);
 int scan_layer_before(struct db *db, const struct layer_key *key,
                       struct layer_key *before, struct failure *failure);
+int scan_report_key(struct db *db, const struct layer_key *from, struct layer_key *key,
+                    struct failure *failure);
 int scan_report_before(struct db *db, const struct layer_key *key,
                        struct layer_key *before, struct failure *failure);
+
+/* Makes it the next key; no key of a layer is between the two. */
+void layer_key_step(struct layer_key *key);
 
 /* The key in the first four columns. False: it is none. */
 bool scan_key(sqlite3_stmt *select, struct layer_key *key);

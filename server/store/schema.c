@@ -8,7 +8,7 @@
 #include "kernels/kernels.h"
 #include "store/codes.h"
 #include "store/joined.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/past.h"
 #include "store/rebuild.h"
 #include "store/rekey.h"

@@ -16,8 +16,9 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ST_REPORTS_DOWN] = "SELECT " REPORT_COLUMNS " FROM reports"
                         " WHERE " KEY_IS " AND step <= ?5 ORDER BY step DESC",
     [ST_REPORTS_COUNT] = "SELECT COUNT(*) FROM reports WHERE " KEY_IS,
-    [ST_REPORT_KEYS] = "SELECT DISTINCT run, layer, replica, attempt FROM reports"
-                       " ORDER BY run, layer, replica, attempt",
+    [ST_REPORT_KEY_FROM] = "SELECT run, layer, replica, attempt FROM reports"
+                           " WHERE (run, layer, replica, attempt) >= (?1, ?2, ?3, ?4)"
+                           " ORDER BY run, layer, replica, attempt",
     [ST_REPORT_KEY_BEFORE] = "SELECT run, layer, replica, attempt FROM reports"
                              " WHERE (run, layer, replica, attempt) < (?1, ?2, ?3, ?4)"
                              " ORDER BY run DESC, layer DESC, replica DESC, attempt DESC",

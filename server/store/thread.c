@@ -10,7 +10,7 @@
 #include "kernels/kernels.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/path.h"
 #include "store/store_impl.h"
 #include "store/vacuum.h"
@@ -281,40 +281,59 @@ void store_mend(void *arg)
     pthread_mutex_unlock(&store->mutex);
 }
 
-static int mend_rows(struct writer *writer, void *arg, struct failure *failure)
+static int mend_some(struct writer *writer, void *arg, struct failure *failure)
 {
-    int *count = arg;
-
-    *count = layers_mend(&writer->db, failure);
-    return *count < 0 ? -1 : 0;
+    return mending_turn(&writer->db, arg, failure);
 }
 
-/* A row that readers need is made again without waiting for a put: there may be none. */
-static void mend_for_readers(struct store *store)
+static void begin_mending(struct store *store)
 {
-    struct writer *writer = &store->writer;
-    struct failure failure = {0};
-    int count = 0;
-
     pthread_mutex_lock(&store->mutex);
     const bool asked = store->mend;
 
     store->mend = false;
     pthread_mutex_unlock(&store->mutex);
-    if (!asked || !mend_asked(&writer->asked, clock_monotonic_ns()))
-        return;
-    if (writer_slice(writer, mend_rows, &count, true, &failure) < 0) {
-        writer->asked.in_vain = false; /* it may be possible in a minute */
-        note_failed(store, &failure);
-        return;
-    }
-    writer->asked.in_vain = count == 0;
+    if (asked)
+        mend_asked(&store->writer.mender, clock_monotonic_ns());
+}
+
+static void end_mending(struct store *store)
+{
+    const int count = store->writer.mender.all.count;
+    struct failure damage = {0};
+
+    store->writer.mender.asked.in_vain = count == 0;
     if (count == 0)
         return;
     metric_add(store->config.metrics, M_STORE_FAILURES, 1);
-    fail(&failure, TRIT_DATA_LOSS, NULL,
+    fail(&damage, TRIT_DATA_LOSS, NULL,
          "damaged rows of layers or runs, which were made again: %d", count);
-    store_log_damage(store, &failure);
+    store_log_damage(store, &damage);
+}
+
+/* A row that readers need is made again without waiting for a put: there may be none. One
+ * turn. True: more turns are to follow. */
+static bool mend_for_readers(struct store *store)
+{
+    struct mender *mender = &store->writer.mender;
+    struct failure failure = {0};
+
+    begin_mending(store);
+    if (mender->all.stage == MENDING_DONE)
+        return false;
+    struct mending turn = mender->all;
+    const int more = writer_slice(&store->writer, mend_some, &turn, true, &failure);
+
+    if (more < 0) {
+        mender->all.stage = MENDING_DONE;
+        mender->asked.in_vain = false; /* it may be possible in a minute */
+        note_failed(store, &failure);
+        return false;
+    }
+    mender->all = turn;
+    if (more == 0)
+        end_mending(store);
+    return more > 0;
 }
 
 /* The work that follows is timed by itself. */
@@ -360,8 +379,9 @@ void *store_write_batches(void *arg)
         if (!list_empty(&chores))
             run_chore(store, &chores);
         note_busy(store);
-        mend_for_readers(store);
-        busy = run_upkeep(store);
+        const bool mends = mend_for_readers(store);
+
+        busy = run_upkeep(store) || mends;
         if (is_idle(store) || clock_monotonic_ns() - measured_ns > MEASURE_NS) {
             store_measure(store);
             measured_ns = clock_monotonic_ns();

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "store/commit.h"
 #include "store/commit_shard.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/past.h"
 #include "store/row_cache.h"
 #include "store/statements.h"
@@ -352,7 +352,8 @@ static void write_report(struct writer *writer, struct store_upload *upload)
     enum commit_outcome outcome = COMMIT_REFUSED;
     int failed = commit_put(writer, upload, &outcome, &failure);
 
-    if (failed && mend_met(&writer->db, &failure, &writer->met, clock_monotonic_ns())) {
+    if (failed && mend_met(&writer->db, &writer->mender, upload->put->report, &failure,
+                           clock_monotonic_ns())) {
         note_damage(writer, &failure);
         failure = (struct failure){0};
         failed = commit_put(writer, upload, &outcome, &failure);

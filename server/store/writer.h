@@ -24,7 +24,7 @@
 #include "store/commit.h"
 #include "store/directory.h"
 #include "store/evict.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/orphans.h"
 #include "store/retain.h"
 
@@ -50,7 +50,7 @@ struct writer {
     size_t buffered;  /* bytes in the buffers of all uploads */
     enum flush flush; /* SQLite's present setting */
     struct orphans orphans;
-    struct mend_turn met, asked; /* of puts that meet damaged rows; of readers */
+    struct mender mender;
     bool careful; /* SQLite has found damage: each command has its own transaction */
     /* the batch */
     enum batch_state state;

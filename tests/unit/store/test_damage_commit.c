@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "obs/metrics.h"
-#include "store/mend.h"
+#include "store/mending.h"
 #include "store/row_cache.h"
 #include "store/run.h"
 #include "tests/lib/check.h"
@@ -144,18 +144,28 @@ CASE(mended_though_known,
     store_fixture_fini(&fixture);
 }
 
+/* Whether a reader's question begins the mending of all rows, which then ends. */
+static bool is_asked(struct mender *mender, uint64_t now_ns)
+{
+    mend_asked(mender, now_ns);
+    const bool begun = mender->all.stage != MENDING_DONE;
+
+    mender->all.stage = MENDING_DONE;
+    return begun;
+}
+
 CASE(pauses, "rows are mended for readers once a minute at most, and once in ten minutes "
              "after nothing could be mended")
 {
     const uint64_t second = 1000000000, begin = 5 * second;
-    struct mend_turn turn = {0};
+    struct mender mender = {.all = {.stage = MENDING_DONE}};
 
-    CHECK(mend_asked(&turn, begin));
-    CHECK(!mend_asked(&turn, begin + 600 * second - 1));
-    CHECK(mend_asked(&turn, begin + 600 * second));
-    turn.in_vain = false;
-    CHECK(!mend_asked(&turn, begin + 660 * second - 1));
-    CHECK(mend_asked(&turn, begin + 660 * second));
+    CHECK(is_asked(&mender, begin));
+    CHECK(!is_asked(&mender, begin + 600 * second - 1));
+    CHECK(is_asked(&mender, begin + 600 * second));
+    mender.asked.in_vain = false;
+    CHECK(!is_asked(&mender, begin + 660 * second - 1));
+    CHECK(is_asked(&mender, begin + 660 * second));
 }
 
 CASE(pauses_of_puts,
@@ -166,7 +176,8 @@ CASE(pauses_of_puts,
     struct failure failure = {0}, damage = {0};
     struct store_fixture fixture;
     char path[STORE_PATH_BYTES];
-    struct mend_turn turn = {0};
+    const struct trit_report report = {.run = "a", .layer = "x"};
+    struct mender mender = {.all = {.stage = MENDING_DONE}};
     struct db db = {0};
 
     damaged_build(&fixture, "SELECT 1");
@@ -174,13 +185,13 @@ CASE(pauses_of_puts,
     store_file(&fixture, path);
     CHECK(db_open(&db, path, DB_WRITES, &failure) == 0);
     fail(&damage, TRIT_DATA_LOSS, NULL, "a row is damaged");
-    CHECK(!mend_met(&db, &damage, &turn, begin)); /* none is */
+    CHECK(!mend_met(&db, &mender, &report, &damage, begin)); /* none is */
     CHECK(db_exec(&db, "UPDATE runs SET crc = 1", &failure) == 0);
-    CHECK(!mend_met(&db, &damage, &turn, begin + 10 * second - 1));
-    CHECK(mend_met(&db, &damage, &turn, begin + 10 * second));
+    CHECK(!mend_met(&db, &mender, &report, &damage, begin + 10 * second - 1));
+    CHECK(mend_met(&db, &mender, &report, &damage, begin + 10 * second));
     CHECK(db_exec(&db, "UPDATE runs SET crc = 1", &failure) == 0);
-    CHECK(!mend_met(&db, &damage, &turn, begin + 11 * second - 1));
-    CHECK(mend_met(&db, &damage, &turn, begin + 11 * second));
+    CHECK(!mend_met(&db, &mender, &report, &damage, begin + 11 * second - 1));
+    CHECK(mend_met(&db, &mender, &report, &damage, begin + 11 * second));
     db_close(&db);
     store_fixture_fini(&fixture);
 }
