@@ -19,6 +19,7 @@
 #include "store/levels.h"
 #include "store/reader.h"
 #include "store/rebuild.h"
+#include "store/scan.h"
 
 /* ---- 1. which layers ---------------------------------------------------------------- */
 
@@ -55,6 +56,32 @@ static int add_strip(struct query *q, const char *name, struct failure *failure)
     return 0;
 }
 
+static bool is_asked(const struct query *q, const char *layer)
+{
+    const char *pattern = q->asked->layer;
+
+    return !pattern || !pattern[0] || fnmatch(pattern, layer, 0) == 0;
+}
+
+static int add_segment(struct query *q, const struct segment *segment,
+                       struct failure *failure)
+{
+    const char *layer = segment->key.layer;
+    struct segment *grown;
+
+    if ((q->strip_count == 0 || strcmp(q->strips[q->strip_count - 1].name, layer) != 0) &&
+        add_strip(q, layer, failure))
+        return -1;
+    grown = array_grow(q->segments, &q->segment_space, q->segment_count + 1,
+                       sizeof(*q->segments));
+    if (!grown)
+        return history_no_memory(failure);
+    q->segments = grown;
+    q->segments[q->segment_count] = *segment;
+    q->segments[q->segment_count++].layer = q->strip_count - 1;
+    return 1;
+}
+
 static int note_layer(void *arg, const struct layer_row *row, struct failure *failure)
 {
     struct query *q = arg;
@@ -62,25 +89,30 @@ static int note_layer(void *arg, const struct layer_row *row, struct failure *fa
                               .step_min = row->step_min,
                               .step_max = row->step_max,
                               .reports = row->reports};
-    struct segment *grown;
 
-    if (!range_of(q, row, &segment.from, &segment.to))
+    return range_of(q, row, &segment.from, &segment.to) && is_asked(q, row->key.layer)
+               ? add_segment(q, &segment, failure)
+               : 1;
+}
+
+/* The layer's row is damaged: nothing is known but the newest step that the table has, or
+ * without one, where the range begins. */
+static int note_damaged(void *arg, const struct layer_key *key, struct failure *failure)
+{
+    struct query *q = arg;
+    const struct layer_row row = {.key = *key, .step_min = 0, .step_max = INT64_MAX};
+    struct segment segment = {.key = *key, .reports = 1, .lost = true};
+
+    if (!is_asked(q, key->layer) || !range_of(q, &row, &segment.from, &segment.to))
         return 1;
-    if (q->asked->layer && q->asked->layer[0] &&
-        fnmatch(q->asked->layer, row->key.layer, 0) != 0)
-        return 1;
-    if ((q->strip_count == 0 ||
-         strcmp(q->strips[q->strip_count - 1].name, row->key.layer) != 0) &&
-        add_strip(q, row->key.layer, failure))
+    int64_t newest = segment.from;
+
+    if (scan_newest(q->db, key, segment.from, segment.to, &newest, failure) < 0)
         return -1;
-    segment.layer = q->strip_count - 1;
-    grown = array_grow(q->segments, &q->segment_space, q->segment_count + 1,
-                       sizeof(*q->segments));
-    if (!grown)
-        return history_no_memory(failure);
-    q->segments = grown;
-    q->segments[q->segment_count++] = segment;
-    return 1;
+    if (newest >= segment.from && newest <= segment.to)
+        segment.from = newest;
+    segment.to = segment.step_min = segment.step_max = segment.from;
+    return add_segment(q, &segment, failure);
 }
 
 /* The usual distance of two steps. */
@@ -217,6 +249,23 @@ static int note_newest(struct query *q, const struct segment *segment,
     return 0;
 }
 
+/* The layer has a mark that something is damaged, and no values. */
+static int mark_lost(struct query *q, const struct segment *segment,
+                     struct failure *failure)
+{
+    struct cell cell;
+
+    if (segment->from > (int64_t)u64_min(q->to, INT64_MAX))
+        return 0;
+    cell_of_damage(&cell, segment->from, segment->from);
+    q->range = (struct step_range){segment->from, segment->from};
+    if (add_cell(q, &cell, failure))
+        return -1;
+    q->strips[segment->layer].step = (uint64_t)segment->from;
+    q->strips[segment->layer].health = TRIT_HEALTH_WARNING;
+    return 0;
+}
+
 static int read_segment(struct query *q, const struct segment *segment,
                         struct failure *failure)
 {
@@ -233,6 +282,8 @@ static int read_segment(struct query *q, const struct segment *segment,
                                       .arg = q};
 
     q->newest = 0;
+    if (segment->lost)
+        return mark_lost(q, segment, failure);
     q->range = (struct step_range){segment->from, to};
     if (q->from_reports)
         return past_of_reports(q->db, &layer, &row, add_in_range, q, failure) == 0
@@ -344,7 +395,8 @@ static int find(struct query *q, struct failure *failure)
 
 static int answer(struct query *q, struct failure *failure)
 {
-    struct layer_walk walk = {.run = q->asked->run, .visit = note_layer, .arg = q};
+    struct layer_walk walk = {
+        .run = q->asked->run, .visit = note_layer, .damaged = note_damaged, .arg = q};
 
     layer_key_set(&walk.start, q->asked->run, "");
     if (find(q, failure) || walk_layers(q->db, &walk, failure) < 0)

@@ -13,6 +13,7 @@ struct segment {
     int64_t from, to;                    /* of it, inclusive */
     int64_t step_min, step_max, reports; /* of all its reports */
     size_t layer;                        /* index */
+    bool lost;                           /* the row is damaged: a mark at `from` */
 };
 
 /* The columns of one layer that have reports, in order. */

@@ -2,49 +2,9 @@
 /* Queries of many reports. */
 #include <string.h>
 
-#include "store/reader.h"
+#include "store/listing_beside.h"
 #include "store/scan.h"
 #include "store/stale.h"
-
-/* A query that is being answered. */
-struct listing {
-    struct store_reader *reader;
-    struct db *db; /* of the reader */
-    const struct store_query *query;
-    struct run_row run; /* of the layer that is visited */
-    bool readable;      /* it exists, and is not a fork that is being copied */
-    bool (*visit)(void *arg, const struct trit_report *report);
-    void *arg;
-    uint32_t left; /* reports until the limit */
-    /* of the row of layers that is visited, if staleness is asked for */
-    bool is_stale;
-    int64_t newest; /* the newest report of the layer and replica, which says so: */
-    struct trit_health_reason why;
-};
-
-static int list_report(void *arg, const struct report_row *row, struct failure *failure)
-{
-    struct listing *listing = arg;
-    struct trit_report report;
-
-    if (read_report_row(row, &listing->run, &report, failure))
-        return -1;
-    if (listing->is_stale && row->step == listing->newest)
-        health_add(&report, &listing->why);
-    listing->left--;
-    return listing->visit(listing->arg, &report) && listing->left > 0;
-}
-
-/* Whether the last page ended in this row of the table of layers. */
-static bool resumes_in(const struct store_query *query, const struct layer_row *layer)
-{
-    const struct store_key *after = query->after;
-
-    return after && strcmp(after->run, layer->key.run) == 0 &&
-           strcmp(after->layer, layer->key.layer) == 0 &&
-           (query->latest_only || after->attempt == 0 ||
-            after->attempt == layer->key.attempt);
-}
 
 /* The newest visible step of the layer in the range of the query. 1: *from and *to are set
  * to it. */
@@ -125,123 +85,6 @@ static int note_staleness(struct listing *listing, const struct layer_row *layer
     return found < 0 ? -1 : 0;
 }
 
-/* ---- a layer, also if reports of it are damaged ---------------------------- */
-
-struct passing {
-    struct listing *listing;
-    const struct layer_row *layer;
-    int64_t to, last; /* last: the step up to which all is told */
-    int64_t newest;   /* the highest step that the layer's row or an intact report has */
-    bool damaged;     /* a row after `last` is damaged */
-    bool stopped;
-};
-
-/* 1: go on. 0: stop. */
-static int tell_damaged(struct listing *listing, const struct layer_row *layer,
-                        int64_t step)
-{
-    struct store_key key = {.attempt = (uint32_t)layer->key.attempt,
-                            .replica = (uint32_t)layer->key.replica,
-                            .step = (uint64_t)step};
-
-    strcpy(key.run, layer->key.run);
-    strcpy(key.layer, layer->key.layer);
-    return listing->query->passed(listing->arg, &key);
-}
-
-/* Tells what is damaged or missing after `last`, up to this step. False: stop. */
-static bool pass_until(struct passing *passing, int64_t step)
-{
-    const int64_t end = step < passing->to ? step : passing->to;
-
-    if (end > passing->last)
-        passing->stopped = !tell_damaged(passing->listing, passing->layer, end);
-    passing->damaged = false;
-    return !passing->stopped;
-}
-
-static int list_or_pass(void *arg, const struct scanned *row, struct failure *failure)
-{
-    struct passing *passing = arg;
-    const bool beyond = row->step > passing->to;
-
-    if (row->intact && row->step > passing->newest)
-        passing->newest = row->step;
-    /* After the step that the layer's row has, reports may be missing. */
-    if (!row->intact || row->step > passing->layer->step_max) {
-        passing->damaged |= !beyond;
-        return !beyond;
-    }
-    if ((passing->damaged || row->intact->previous > passing->last) &&
-        !pass_until(passing, row->intact->previous))
-        return 0;
-    if (beyond) {
-        passing->last = passing->to;
-        return 0;
-    }
-    const int listed = list_report(passing->listing, row->intact, failure);
-
-    if (listed < 0 && damage_is_of_rows(passing->listing->db, failure)) {
-        passing->damaged = true; /* it cannot be decoded */
-        return 1;
-    }
-    passing->last = row->step;
-    passing->stopped = listed == 0;
-    return listed;
-}
-
-/* At the end of the range only an intact report after it shows that none is missing. */
-static int list_damaged_layer(struct listing *listing, const struct layer_row *layer,
-                              int64_t from, int64_t to, struct failure *failure)
-{
-    struct passing passing = {.listing = listing,
-                              .layer = layer,
-                              .to = to,
-                              .last = from - 1,
-                              .newest = layer->step_max};
-    const struct scan scan = {
-        .key = &layer->key, .from = from, .visit = list_or_pass, .arg = &passing};
-
-    if (scan_reports(listing->db, &scan, failure))
-        return -1;
-    if (!passing.stopped)
-        pass_until(&passing, passing.newest);
-    return !passing.stopped;
-}
-
-/* Takes the first row from `to` on. */
-static int take_place(void *arg, const struct scanned *row, struct failure *failure)
-{
-    struct passing *passing = arg;
-
-    (void)failure;
-    if (row->intact && row->step > passing->to && row->intact->previous < passing->to)
-        passing->to = row->intact->previous;
-    return 0;
-}
-
-/* The newest report in the range is damaged or missing, or which one it is cannot be known
- * for damage: tells where it is, at the latest. */
-static int pass_latest(struct listing *listing, const struct layer_row *layer,
-                       struct failure *failure)
-{
-    const uint64_t until = listing->query->step_to;
-    struct passing passing = {.listing = listing, .layer = layer};
-    struct scan scan = {.key = &layer->key, .visit = take_place, .arg = &passing};
-    int64_t from;
-
-    if (!visible_steps(&listing->run, listing->query->attempt, layer, &from, &passing.to))
-        return 1;
-    if (until < (uint64_t)passing.to)
-        passing.to = (int64_t)until;
-    if (passing.to >= layer->step_max)
-        return tell_damaged(listing, layer, layer->step_max);
-    scan.from = passing.to;
-    return scan_reports(listing->db, &scan, failure)
-               ? -1
-               : tell_damaged(listing, layer, passing.to);
-}
-
 /* ---- layers ---------------------------------------------------------------- */
 
 static int list_steps(struct listing *listing, const struct layer_row *layer,
@@ -266,6 +109,32 @@ static int list_steps(struct listing *listing, const struct layer_row *layer,
                : walk_reports(listing->db, &walk, failure);
 }
 
+/* Reads the row of the run, if it is another one than that of the last layer. */
+static int enter_run(struct listing *listing, const char *run, struct failure *failure)
+{
+    if (strcmp(listing->run.run, run) == 0)
+        return 0;
+    const int found = find_readable_run(listing->db, run, &listing->run, failure);
+
+    listing->readable = found == 1;
+    listing->lost = found < 0;
+    if (found >= 0)
+        return 0;
+    if (!listing->query->passed || !damage_is_of_rows(listing->db, failure))
+        return -1;
+    listing->run = (struct run_row){.attempts = 0};
+    strcpy(listing->run.run, run);
+    return 0;
+}
+
+static int list_lost_layer(void *arg, const struct layer_key *key,
+                           struct failure *failure)
+{
+    struct listing *listing = arg;
+
+    return enter_run(listing, key->run, failure) ? -1 : pass_layer(listing, key, failure);
+}
+
 static int list_layer(void *arg, const struct layer_row *layer, struct failure *failure)
 {
     struct listing *listing = arg;
@@ -273,14 +142,10 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
 
     if (query->layer && query->layer[0] && strcmp(query->layer, layer->key.layer) != 0)
         return 1;
-    if (strcmp(listing->run.run, layer->key.run) != 0) {
-        int found =
-            find_readable_run(listing->db, layer->key.run, &listing->run, failure);
-
-        if (found < 0)
-            return -1;
-        listing->readable = found == 1;
-    }
+    if (enter_run(listing, layer->key.run, failure))
+        return -1;
+    if (listing->lost)
+        return pass_layer(listing, &layer->key, failure);
     const int outcome = list_steps(listing, layer, failure);
 
     /* Of the newest report nothing was visited before the damage was met. */
@@ -288,6 +153,22 @@ static int list_layer(void *arg, const struct layer_row *layer, struct failure *
                    damage_is_of_rows(listing->db, failure)
                ? pass_latest(listing, layer, failure)
                : outcome;
+}
+
+/* Lists one row of a layer, if there is one. */
+static int list_attempt(struct listing *listing, const struct layer_key *key,
+                        struct layer_row *layer, struct failure *failure)
+{
+    int found = find_layer(listing->db, key, layer, failure);
+
+    if (found == 1)
+        return list_layer(listing, layer, failure);
+    if (found == 0)
+        return 1;
+    if (!listing->query->passed || !damage_is_of_rows(listing->db, failure))
+        return -1;
+    found = scan_has_layer(listing->db, key, failure);
+    return found == 1 ? pass_layer(listing, key, failure) : found == 0 ? 1 : -1;
 }
 
 /* Lists one layer, attempt after attempt. */
@@ -306,11 +187,7 @@ static int list_one_layer(struct listing *listing, struct failure *failure)
         struct layer_row layer;
 
         key.attempt = query->newest_first ? listing->run.attempts - i : i + 1;
-        found = find_layer(listing->db, &key, &layer, failure);
-        if (found == 1)
-            found = list_layer(listing, &layer, failure);
-        else if (found == 0)
-            found = 1;
+        found = list_attempt(listing, &key, &layer, failure);
         if (found <= 0)
             return found;
     }
@@ -401,6 +278,7 @@ int store_read_reports(struct store_reader *reader, const struct store_query *qu
                                     .backwards = query->newest_first,
                                     .run = one_run ? query->run : NULL,
                                     .visit = list_layer,
+                                    .damaged = query->passed ? list_lost_layer : NULL,
                                     .arg = &listing};
 
     if (query->limit == 0 || (one_layer && is_past(query)))

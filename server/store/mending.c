@@ -130,8 +130,8 @@ static int step_on(struct db *db, struct layer_key *key, struct failure *failure
     if (scan_layer_key(db, key, &of_layers, failure) ||
         scan_report_key(db, key, &of_reports, failure))
         return -1;
-    *key = of_reports.run[0] == '\0' ||
-                   (of_layers.run[0] != '\0' && layer_key_compare(&of_layers, &of_reports) < 0)
+    *key = of_reports.run[0] == '\0' || (of_layers.run[0] != '\0' &&
+                                         layer_key_compare(&of_layers, &of_reports) < 0)
                ? of_layers
                : of_reports;
     return 0;

@@ -266,18 +266,25 @@ uint32_t run_attempt_at(const struct run_row *row, int64_t step)
     return attempt;
 }
 
-bool visible_steps(const struct run_row *run, uint32_t attempt,
-                   const struct layer_row *layer, int64_t *from, int64_t *to)
+bool visible_range(const struct run_row *run, uint32_t attempt,
+                   const struct layer_key *key, int64_t *from, int64_t *to)
 {
     *from = 0;
     *to = INT64_MAX;
-    if (attempt == 0) {
-        *from = run->after[layer->key.attempt - 1] + 1;
-        *to = run_until(run, layer->key.attempt);
-    } else if (layer->key.attempt != attempt) {
+    if (attempt != 0)
+        return key->attempt == attempt;
+    if (key->attempt < 1 || key->attempt > (int64_t)run->attempts)
         return false;
-    }
-    return *from <= *to && layer->step_min <= *to && layer->step_max >= *from;
+    *from = run->after[key->attempt - 1] + 1;
+    *to = run_until(run, key->attempt);
+    return *from <= *to;
+}
+
+bool visible_steps(const struct run_row *run, uint32_t attempt,
+                   const struct layer_row *layer, int64_t *from, int64_t *to)
+{
+    return visible_range(run, attempt, &layer->key, from, to) && layer->step_min <= *to &&
+           layer->step_max >= *from;
 }
 
 int run_check_attempt(const struct run_row *run, uint32_t attempt,

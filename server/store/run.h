@@ -70,6 +70,11 @@ int64_t run_until(const struct run_row *row, int64_t attempt);
 /* Which attempt a step of the lineage belongs to. */
 uint32_t run_attempt_at(const struct run_row *row, int64_t step);
 
+/* Which steps a query sees of a layer, whatever its row says. Attempt 0: those in the
+ * lineage. False: none, or the run has no such attempt. */
+bool visible_range(const struct run_row *run, uint32_t attempt,
+                   const struct layer_key *key, int64_t *from, int64_t *to);
+
 /* Which steps of a layer's row a query sees. Attempt 0: those in the lineage. False: no
  * step. */
 bool visible_steps(const struct run_row *run, uint32_t attempt,

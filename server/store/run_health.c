@@ -179,19 +179,42 @@ static bool end_layer(struct summary *s)
     return go_on;
 }
 
+/* False: the query ends. */
+static bool enter(struct summary *s, const struct layer_key *key)
+{
+    if (strcmp(s->name, key->layer) != 0) {
+        if (!end_layer(s))
+            return false;
+        memcpy(s->name, key->layer, sizeof(s->name));
+    } else if (s->replica != key->replica) {
+        end_replica(s);
+    }
+    s->replica = key->replica;
+    return true;
+}
+
+/* The layer's row is damaged. */
+static int take_damaged(void *arg, const struct layer_key *key, struct failure *failure)
+{
+    struct summary *s = arg;
+    const struct layer_row layer = {.key = *key};
+    int64_t from, to;
+
+    (void)failure;
+    if (!enter(s, key))
+        return 0;
+    if (visible_range(s->run, 0, key, &from, &to))
+        set_damaged(&s->newest, &layer, 0);
+    return 1;
+}
+
 static int take_row(void *arg, const struct layer_row *layer, struct failure *failure)
 {
     struct summary *s = arg;
     int64_t from, to, step;
 
-    if (strcmp(s->name, layer->key.layer) != 0) {
-        if (!end_layer(s))
-            return 0;
-        memcpy(s->name, layer->key.layer, sizeof(s->name));
-    } else if (s->replica != layer->key.replica) {
-        end_replica(s);
-    }
-    s->replica = layer->key.replica;
+    if (!enter(s, &layer->key))
+        return 0;
     if (!visible_steps(s->run, 0, layer, &from, &to))
         return 1;
     step = layer->step_max;
@@ -207,7 +230,8 @@ static int take_row(void *arg, const struct layer_row *layer, struct failure *fa
 static int summarize(struct summary *s, const char *name, struct failure *failure)
 {
     struct db *db = &s->reader->db;
-    struct layer_walk walk = {.run = name, .visit = take_row, .arg = s};
+    struct layer_walk walk = {
+        .run = name, .visit = take_row, .damaged = take_damaged, .arg = s};
     int outcome = find_readable_run(db, name, s->run, failure);
 
     if (outcome <= 0)

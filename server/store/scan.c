@@ -51,6 +51,22 @@ int scan_reports(struct db *db, const struct scan *scan, struct failure *failure
     return go_on < 0 || found < 0 ? -1 : 0;
 }
 
+int scan_newest(struct db *db, const struct layer_key *key, int64_t from, int64_t to,
+                int64_t *step, struct failure *failure)
+{
+    sqlite3_stmt *select = statement(db, ST_REPORTS_DOWN, failure);
+
+    if (!select)
+        return -1;
+    int bound = bind_key(select, 1, key) | db_bind_i64(select, 5, to);
+    int found = bound ? db_fail(db, bound, failure) : db_step(db, select, failure);
+
+    if (found == 1)
+        *step = step_of(select);
+    db_reset(select);
+    return found == 1 ? *step >= from && *step <= to : found;
+}
+
 int scan_oldest(struct db *db, struct layer_key *key, int64_t *step, int64_t *sequence,
                 struct failure *failure)
 {
@@ -184,6 +200,19 @@ int scan_report_before(struct db *db, const struct layer_key *key,
                        struct layer_key *before, struct failure *failure)
 {
     return first_key(db, ST_REPORT_KEY_BEFORE, key, before, failure);
+}
+
+int scan_has_layer(struct db *db, const struct layer_key *key, struct failure *failure)
+{
+    struct layer_key found;
+
+    if (scan_layer_key(db, key, &found, failure))
+        return -1;
+    if (layer_key_compare(&found, key) == 0)
+        return 1;
+    if (scan_report_key(db, key, &found, failure))
+        return -1;
+    return layer_key_compare(&found, key) == 0;
 }
 
 int scan_count(struct db *db, const struct layer_key *key, int64_t *count,

@@ -23,6 +23,13 @@ struct scan {
 /* 0, or -1. */
 int scan_reports(struct db *db, const struct scan *scan, struct failure *failure);
 
+/* The newest step in a range that the table has of a layer. 1, 0: none, or -1. */
+int scan_newest(struct db *db, const struct layer_key *key, int64_t from, int64_t to,
+                int64_t *step, struct failure *failure);
+
+/* Whether either table has a row of the layer. 1, 0 or -1. */
+int scan_has_layer(struct db *db, const struct layer_key *key, struct failure *failure);
+
 /* The row of the report that was filed first, damaged or not. 1: found; *key and *step as
  * the table has them. 0: there is none. */
 int scan_oldest(struct db *db, struct layer_key *key, int64_t *step, int64_t *sequence,

@@ -66,7 +66,7 @@ static int look_at(void *arg, const struct layer_row *layer, struct failure *fai
     if (newest <= 0)
         return 1;
     if (past_read_or_make(db, layer, &past, failure))
-        return -1;
+        return damage_is_of_rows(db, failure) ? 1 : -1;
     since = became_stale_ns(&search->reader->rules, &past.past, query->now_unix_ns);
     if (since <= query->after_unix_ns ||
         !health_is_stale(&search->reader->rules, &past.past, (uint64_t)step,
@@ -75,12 +75,21 @@ static int look_at(void *arg, const struct layer_row *layer, struct failure *fai
     return tell(search, layer, since, &reason, failure);
 }
 
+/* A layer whose row is damaged takes no report: it is not told that none comes. */
+static int pass_damaged(void *arg, const struct layer_key *key, struct failure *failure)
+{
+    (void)arg, (void)key, (void)failure;
+    return 1;
+}
+
 static int search_layers(struct search *search, struct failure *failure)
 {
     const struct store_stale_query *query = search->query;
     const bool one_run = query->run && query->run[0];
-    struct layer_walk walk = {
-        .run = one_run ? query->run : NULL, .visit = look_at, .arg = search};
+    struct layer_walk walk = {.run = one_run ? query->run : NULL,
+                              .visit = look_at,
+                              .damaged = pass_damaged,
+                              .arg = search};
 
     layer_key_set(&walk.start, one_run ? query->run : "", "");
     if (query->after) {

@@ -14,7 +14,7 @@ enum statement_id {
     ST_REPORTS_FROM,      /* key, step -> REPORT_COLUMNS, this step and later ones */
     ST_REPORTS_DOWN,      /* the same, this step and earlier ones */
     ST_REPORTS_COUNT,     /* key -> how many */
-    ST_REPORT_KEY_FROM,       /* -> the keys that reports have, each once, in order */
+    ST_REPORT_KEY_FROM,   /* -> the keys that reports have, each once, in order */
     ST_REPORT_KEY_BEFORE, /* key -> the keys of reports before it, backwards */
     ST_REPORTS_OF,        /* run, layer or '' -> sequence */
     ST_REPORTS_SINCE,     /* sequence -> REPORT_COLUMNS, in order of sequence, above it */

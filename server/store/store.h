@@ -300,8 +300,10 @@ struct store_query {
      * replica and attempt may be missing from the list, the last of them at or before this
      * step. With latest_only: the newest one, and nothing of the layer is visited in its
      * place. `key` is valid during the call. A call does not count towards `limit`. False:
-     * the query ends. Damaged rows of layers and runs fail the query all the same. Not with
-     * newest_first. */
+     * the query ends. A layer whose own row is damaged, or in a query of several runs that of
+     * its run, is told once, and none of its reports is visited: at the newest step in the
+     * range that the table has, or where it has none, at the end of the range. With
+     * newest_first only of one layer. */
     bool (*passed)(void *arg, const struct store_key *key);
 };
 
@@ -328,6 +330,9 @@ struct store_run_info {
     const char *run;
     uint32_t attempt; /* the newest */
     uint64_t reports; /* of all replicas and attempts */
+    uint64_t
+        damaged; /* rows of layers, or of the run: they are not in `reports`, the steps
+                       * and the time */
     /* The following of the newest attempt with what it resumed from. */
     uint64_t layers; /* names, not replicas */
     bool has_steps;  /* false: all reports are superseded */

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "store/scan.h"
+
 static const struct layer_key no_layer;
 
 static int lost(struct failure *failure)
@@ -43,9 +45,14 @@ static int end_of_layers(struct db *db, struct layer_row *row, struct failure *f
     return 0;
 }
 
+static bool is_none(const struct layer_key *key)
+{
+    return key->run[0] == '\0';
+}
+
 static bool is_end(const struct layer_row *row)
 {
-    return row->key.run[0] == '\0';
+    return is_none(&row->key);
 }
 
 /* Whether `previous` may be the layer before `key`. No layer comes before all. */
@@ -140,6 +147,110 @@ static int walk_forward(struct db *db, sqlite3_stmt *select,
     return -1;
 }
 
+/* ---- beside damage --------------------------------------------------------- */
+
+struct beside {
+    struct db *db;
+    const struct layer_walk *walk;
+    struct layer_key next; /* all before it were visited or told */
+    bool unproved;         /* a damaged row was met since */
+};
+
+/* Takes `key` in the place of *first if it is nearer to `next`. */
+static void take_nearer(const struct beside *beside, struct layer_key *first,
+                        const struct layer_key *key)
+{
+    if (key->run[0] != '\0' && layer_key_compare(key, &beside->next) >= 0 &&
+        (is_none(first) || layer_key_compare(key, first) < 0))
+        *first = *key;
+}
+
+/* Tells of the layers before `until` (none: to the end) that the tables show, and of
+ * `named`, if it is one of them. */
+static int tell_until(struct beside *beside, const struct layer_key *until,
+                      const struct layer_key *named, struct failure *failure)
+{
+    const struct layer_walk *walk = beside->walk;
+
+    for (;;) {
+        struct layer_key first = no_layer, of_layers, of_reports;
+
+        if (scan_layer_key(beside->db, &beside->next, &of_layers, failure) ||
+            scan_report_key(beside->db, &beside->next, &of_reports, failure))
+            return VISIT_FAILED;
+        take_nearer(beside, &first, &of_layers);
+        take_nearer(beside, &first, &of_reports);
+        take_nearer(beside, &first, named);
+        if (is_none(&first) ||
+            (!is_none(until) && layer_key_compare(&first, until) >= 0) ||
+            (walk->run && strcmp(first.run, walk->run) != 0))
+            return 1;
+        int go_on = walk->damaged(walk->arg, &first, failure);
+
+        if (go_on <= 0)
+            return go_on < 0 ? VISIT_FAILED : 0;
+        beside->next = first;
+        layer_key_step(&beside->next);
+    }
+}
+
+/* Reads rows until one is intact, or the end. 1: *row is it. 0: the end. */
+static int next_intact(struct beside *beside, sqlite3_stmt *select, struct layer_row *row,
+                       struct failure *failure)
+{
+    struct failure reason = {0};
+    int found;
+
+    while ((found = db_step(beside->db, select, failure)) == 1) {
+        if (layer_row_read(beside->db, select, row, &reason) == 0 &&
+            layer_key_compare(&row->key, &beside->next) >= 0)
+            return 1;
+        beside->unproved = true;
+        if (reason.status != TRIT_OK && !damage_is_of_rows(beside->db, &reason))
+            return fail(failure, reason.status, NULL, "%s", reason.message);
+    }
+    if (found < 0 || end_of_layers(beside->db, row, &reason) == 0)
+        return found;
+    beside->unproved = true; /* the totals are damaged */
+    *row = (struct layer_row){.key = no_layer};
+    return damage_is_of_rows(beside->db, &reason)
+               ? 0
+               : fail(failure, reason.status, NULL, "%s", reason.message);
+}
+
+static int walk_beside(struct db *db, sqlite3_stmt *select, const struct layer_walk *walk,
+                       struct failure *failure)
+{
+    struct beside beside = {.db = db, .walk = walk, .next = walk->start};
+    struct layer_row row;
+    struct layer_key last;
+    bool first = true;
+    int bound = bind_key(select, 1, &walk->start), found, go_on;
+
+    if (bound)
+        return db_fail(db, bound, failure);
+    while ((found = next_intact(&beside, select, &row, failure)) >= 0) {
+        const bool proved = first ? precedes(&row.previous, &walk->start)
+                                  : layer_key_compare(&row.previous, &last) == 0;
+
+        if (beside.unproved || !proved) {
+            db->mends = true;
+            go_on = tell_until(&beside, &row.key, &row.previous, failure);
+            if (go_on <= 0)
+                return go_on;
+        }
+        if (found == 0 || (walk->run && strcmp(row.key.run, walk->run) != 0))
+            return 1;
+        go_on = walk->visit(walk->arg, &row, failure);
+        if (go_on <= 0)
+            return go_on < 0 ? VISIT_FAILED : 0;
+        last = beside.next = row.key;
+        layer_key_step(&beside.next);
+        beside.unproved = first = false;
+    }
+    return -1;
+}
+
 static int walk_backward(struct db *db, sqlite3_stmt *select,
                          const struct layer_walk *walk, struct failure *failure)
 {
@@ -174,6 +285,7 @@ int walk_layers(struct db *db, const struct layer_walk *walk, struct failure *fa
     if (!select)
         return -1;
     int outcome = walk->backwards ? walk_backward(db, select, walk, failure)
+                  : walk->damaged ? walk_beside(db, select, walk, failure)
                                   : walk_forward(db, select, walk, failure);
 
     db_reset(select);

@@ -42,6 +42,10 @@ struct layer_walk {
     bool backwards;
     const char *run; /* end where another run begins; NULL: visit all runs */
     int (*visit)(void *arg, const struct layer_row *row, struct failure *failure);
+    /* NULL: damage ends the walk. Otherwise, of walks forward, the walk goes on, and this is
+     * called for each layer that a damaged row, a report or the row after it shows to be
+     * there, in order with the others. */
+    int (*damaged)(void *arg, const struct layer_key *key, struct failure *failure);
     void *arg;
 };
 int walk_layers(struct db *db, const struct layer_walk *walk, struct failure *failure);

@@ -59,7 +59,8 @@ int writer_open(struct writer *writer, const char *path,
                 const struct health_rules *rules, struct failure *damage,
                 struct failure *failure)
 {
-    *writer = (struct writer){.kernels = kernels, .rules = rules, .mender = {.all = {.stage = MENDING_DONE}}};
+    *writer = (struct writer){
+        .kernels = kernels, .rules = rules, .mender = {.all = {.stage = MENDING_DONE}}};
     list_init(&writer->touched);
     list_init(&writer->in_commit);
     list_init(&writer->finished);

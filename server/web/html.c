@@ -391,3 +391,9 @@ void html_steps(struct text *text, bool has_steps, uint64_t min, uint64_t max)
     else
         text_put(text, "none");
 }
+
+void html_not_known(struct text *text)
+{
+    text_put(text, "<span class=\"soft\" title=\"rows of the daemon's store are damaged; "
+                   "tritd --check-data names them\">not known: damaged</span>");
+}

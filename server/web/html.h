@@ -66,4 +66,7 @@ void html_table_end(struct text *text);
 /* The range of a run's steps. */
 void html_steps(struct text *text, bool has_steps, uint64_t min, uint64_t max);
 
+/* In the place of sums, where rows are damaged. */
+void html_not_known(struct text *text);
+
 #endif

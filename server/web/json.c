@@ -148,12 +148,14 @@ static bool add_run(void *arg, const struct store_run_info *info)
     if (is_full(listing))
         return false;
     strncpy(listing->last.run, info->run, sizeof(listing->last.run) - 1);
-    return add(listing,
-               json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "run", info->run, "layers",
-                         json_uint64(info->layers), "reports", json_uint64(info->reports),
-                         "step_min", json_step(info->has_steps, info->step_min),
-                         "step_max", json_step(info->has_steps, info->step_max),
-                         "time_unix_ns", json_int64(info->time_unix_ns)));
+    json_t *row =
+        json_pack("{s:s, s:o}", "run", info->run, "layers", json_uint64(info->layers));
+
+    if (row && json_put_sums(row, info)) {
+        json_decref(row);
+        row = NULL;
+    }
+    return add(listing, row);
 }
 
 /* The parameters that the next page has too. */

@@ -42,7 +42,8 @@ bool newest_runs_add(struct newest_runs *runs, const struct store_run_info *info
                                .has_steps = info->has_steps,
                                .step_min = info->step_min,
                                .step_max = info->step_max,
-                               .time_unix_ns = info->time_unix_ns};
+                               .time_unix_ns = info->time_unix_ns,
+                               .damaged = info->damaged > 0};
     strcpy(row->run, info->run);
     return true;
 }

@@ -10,6 +10,7 @@ struct listed_run {
     uint64_t reports, step_min, step_max;
     bool has_steps;
     int64_t time_unix_ns; /* of its newest report */
+    bool damaged;         /* a row of a layer or of the run: the sums are of others */
 };
 
 struct newest_runs {

@@ -176,12 +176,17 @@ static void put_summary(struct text *text, const struct sides *sides)
         text_put(text, "</td><td>");
         html_conditions(text, state->layers.conditions);
         text_put(text, "</td><td class=\"num\">");
-        html_steps(text, state->facts.has_steps, state->facts.step_min,
-                   state->facts.step_max);
-        text_put(text, "</td><td class=\"num\">");
-        html_count(text, state->facts.reports);
-        text_put(text, "</td><td class=\"num\">");
-        html_age(text, state->facts.time_unix_ns);
+        if (state->facts.damaged) {
+            html_not_known(text);
+            text_put(text, "</td><td></td><td>");
+        } else {
+            html_steps(text, state->facts.has_steps, state->facts.step_min,
+                       state->facts.step_max);
+            text_put(text, "</td><td class=\"num\">");
+            html_count(text, state->facts.reports);
+            text_put(text, "</td><td class=\"num\">");
+            html_age(text, state->facts.time_unix_ns);
+        }
         text_put(text, "</td></tr>\n");
     }
     html_table_end(text);

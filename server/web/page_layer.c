@@ -211,16 +211,38 @@ static void put_row(struct text *text, const struct trit_report *report,
     text_put(text, "</td></tr>\n");
 }
 
+/* False: the table is full. */
+static bool begin_row(struct table *table, uint64_t step)
+{
+    table->more = table->rows == TABLE_ROWS;
+    if (table->more)
+        return false;
+    table->last = step;
+    table->rows++;
+    return true;
+}
+
 static bool visit(void *arg, const struct trit_report *report)
 {
     struct table *table = arg;
 
-    table->more = table->rows == TABLE_ROWS;
-    if (table->more)
+    if (!begin_row(table, report->step))
         return false;
     put_row(table->text, report, table->view);
-    table->last = report->step;
-    table->rows++;
+    return !table->text->failed;
+}
+
+static bool visit_damaged(void *arg, const struct store_key *key)
+{
+    struct table *table = arg;
+
+    if (!begin_row(table, key->step))
+        return false;
+    text_format(table->text,
+                "<tr><th scope=\"row\" class=\"num\">%" PRIu64
+                "</th><td colspan=\"8\">damaged in the daemon's store, down to the "
+                "report in the next row</td></tr>\n",
+                key->step);
     return !table->text->failed;
 }
 
@@ -244,6 +266,7 @@ static int table(const struct web_config *web, const struct request *request,
         .newest_first = true,
         .limit = TABLE_ROWS + 1,
         .now_unix_ns = clock_unix_ns(),
+        .passed = visit_damaged,
     };
 
     text_put(text, "<h2>History</h2>\n");
@@ -311,14 +334,18 @@ static void put_which(struct text *text, const struct trit_report *report)
     text_put(text, ", ");
 }
 
-static void put_title(struct text *text, const struct trit_report *report,
-                      struct html_view view)
+static void put_title(struct text *text, const struct request *request)
 {
     text_put(text, "<p class=\"crumbs\"><a href=\"/\">Runs</a> / ");
-    html_run_link(text, report->run, view);
+    html_run_link(text, request->names[0], html_view_of(request));
     text_put(text, "</p><h1>");
-    text_html(text, report->layer);
+    text_html(text, request->names[1]);
     text_put(text, "</h1>\n<p>");
+}
+
+static void put_which_report(struct text *text, const struct trit_report *report,
+                             struct html_view view)
+{
     html_condition(text, condition_of(report));
     text_format(text, " step %" PRIu64, report->step);
     put_which(text, report);
@@ -334,41 +361,95 @@ static void put_title(struct text *text, const struct trit_report *report,
     text_put(text, "\">JSON</a></p>\n");
 }
 
-int serve_layer_page(const struct web_config *web, const struct request *request,
-                     struct reply *reply, struct failure *failure)
+/* The report that the page shows, or the damage in its place: the page has all else. */
+struct shown {
+    struct trit_report report;
+    bool damaged;
+    struct failure damage; /* names what is damaged */
+};
+
+static int read_shown(struct shown *shown, const struct web_config *web,
+                      const struct request *request, struct failure *failure)
 {
-    const char *run = request->names[0], *layer = request->names[1];
-    struct text *text = &reply->body;
-    const struct store_get get = {.run = run,
-                                  .layer = layer,
+    const struct store_get get = {.run = request->names[0],
+                                  .layer = request->names[1],
                                   .attempt = (uint32_t)request->attempt,
                                   .replica = (uint32_t)request->replica,
                                   .has_step = request->has_step,
                                   .step = request->step,
                                   .now_unix_ns = clock_unix_ns()};
-    struct run_state state = {0};
-    struct trit_report report;
-    int result = -1;
 
-    if (store_read_report(web->reader, &get, &report, failure) == 0 &&
-        run_state_read(&state, web, request, run, failure) == 0) {
-        html_begin(reply, web, layer);
-        put_title(text, &report, html_view_of(request));
-        html_reasons(text, &report);
-        put_neighbours(text, &state, layer, html_view_of(request));
-        html_findings(text, &report);
-        result = plots(web, request, text, &state.facts,
-                       report.health_reason_count ? report.health_reasons[0].since_step
-                                                  : UINT64_MAX,
-                       failure);
-    }
-    run_state_fini(&state);
-    if (result < 0)
+    shown->damaged = false;
+    if (store_read_report(web->reader, &get, &shown->report, failure) == 0)
+        return 0;
+    shown->damaged = failure->status == TRIT_DATA_LOSS;
+    if (!shown->damaged)
         return -1;
-    html_facts(text, &report);
-    html_transitions(text, &report);
+    shown->damage = *failure;
+    *failure = (struct failure){0};
+    return 0;
+}
+
+static void put_damage(struct text *text, const struct shown *shown)
+{
+    html_condition(text, CONDITION_WARNING);
+    text_put(text, " This report is damaged in the daemon's store: <code>");
+    text_html(text, shown->damage.message);
+    text_put(text, "</code>. <code>tritd --check-data</code> names all that is damaged; "
+                   "what is whole follows.</p>\n");
+}
+
+static void put_head(struct text *text, const struct shown *shown,
+                     struct run_state *state, const struct request *request)
+{
+    const struct html_view view = html_view_of(request);
+
+    put_title(text, request);
+    if (shown->damaged) {
+        put_damage(text, shown);
+    } else {
+        put_which_report(text, &shown->report, view);
+        html_reasons(text, &shown->report);
+    }
+    put_neighbours(text, state, request->names[1], view);
+    if (!shown->damaged)
+        html_findings(text, &shown->report);
+}
+
+static int put_page(const struct web_config *web, const struct request *request,
+                    struct reply *reply, const struct shown *shown,
+                    struct run_state *state, struct failure *failure)
+{
+    struct text *text = &reply->body;
+    const bool has_reasons = !shown->damaged && shown->report.health_reason_count > 0;
+
+    html_begin(reply, web, request->names[1]);
+    put_head(text, shown, state, request);
+    if (plots(web, request, text, &state->facts,
+              has_reasons ? shown->report.health_reasons[0].since_step : UINT64_MAX,
+              failure) < 0)
+        return -1;
+    if (!shown->damaged) {
+        html_facts(text, &shown->report);
+        html_transitions(text, &shown->report);
+    }
     if (table(web, request, text, failure) < 0)
         return -1;
     html_end(reply);
     return 0;
+}
+
+int serve_layer_page(const struct web_config *web, const struct request *request,
+                     struct reply *reply, struct failure *failure)
+{
+    struct run_state state = {0};
+    struct shown shown;
+    int result = read_shown(&shown, web, request, failure);
+
+    if (result == 0)
+        result = run_state_read(&state, web, request, request->names[0], failure);
+    if (result == 0)
+        result = put_page(web, request, reply, &shown, &state, failure);
+    run_state_fini(&state);
+    return result;
 }

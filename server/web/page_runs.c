@@ -65,14 +65,29 @@ static int put_spark(const struct web_config *web, struct text *text,
     return 0;
 }
 
+/* The run's own row is damaged. */
+static void put_lost_row(struct text *text, const struct listed_run *row)
+{
+    text_put(text, "<tr><th scope=\"row\" class=\"name\">");
+    html_run_link(text, row->run, (struct html_view){0});
+    text_put(text, "</th><td colspan=\"7\">");
+    html_not_known(text);
+    text_put(text, "</td></tr>\n");
+}
+
 static int put_row(const struct web_config *web, struct text *text,
                    const struct listed_run *row, struct failure *failure)
 {
     struct store_run_health health;
 
     if (store_read_run_health(web->reader, row->run, clock_unix_ns(), &health, failure) <
-        0)
-        return -1;
+        0) {
+        if (failure->status != TRIT_DATA_LOSS)
+            return -1;
+        *failure = (struct failure){0};
+        put_lost_row(text, row);
+        return 0;
+    }
     const size_t conditions[CONDITIONS] = {
         [CONDITION_UNKNOWN] = (size_t)health.layers[TRIT_HEALTH_ABSENT],
         [CONDITION_HEALTHY] = (size_t)health.layers[TRIT_HEALTHY],
@@ -87,16 +102,25 @@ static int put_row(const struct web_config *web, struct text *text,
     text_put(text, "</td><td>");
     html_conditions(text, conditions);
     text_put(text, "</td><td class=\"num\">");
-    html_age(text, row->time_unix_ns);
+    if (row->damaged)
+        html_not_known(text);
+    else
+        html_age(text, row->time_unix_ns);
     text_put(text, "</td><td>");
     if (put_spark(web, text, row, failure) < 0)
         return -1;
     text_put(text, "</td><td class=\"num\">");
-    html_steps(text, row->has_steps, row->step_min, row->step_max);
+    if (row->damaged)
+        html_not_known(text);
+    else
+        html_steps(text, row->has_steps, row->step_min, row->step_max);
     text_put(text, "</td><td class=\"num\">");
     html_duration(text, health.interval_seconds);
     text_put(text, "</td><td class=\"num\">");
-    html_count(text, row->reports);
+    if (row->damaged)
+        html_not_known(text);
+    else
+        html_count(text, row->reports);
     text_put(text, "</td></tr>\n");
     return 0;
 }

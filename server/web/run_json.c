@@ -35,9 +35,8 @@ int serve_run_json(const struct web_config *web, const struct request *request,
 
     if (run_state_read(&s, web, request, request->names[0], failure) == 0)
         json = json_pack(
-            "{s:s, s:I, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:o, s:o, "
-            "s:o, s:o}",
-            "run", s.run, "attempt",
+            "{s:s, s:I, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}}", "run",
+            s.run, "attempt",
             (json_int_t)(request->attempt ? request->attempt : s.facts.attempt), "health",
             health_json(s.layers.health), "layers", json_uint64(s.layers.total),
             "layers_by_health", "healthy", json_uint64(s.layers.healths[TRIT_HEALTHY]),
@@ -46,11 +45,11 @@ int serve_run_json(const struct web_config *web, const struct request *request,
             json_uint64(s.layers.healths[TRIT_HEALTH_ABSENT]), "layers_by_verdict",
             "pass", json_uint64(s.layers.verdicts[TRIT_VERDICT_PASS]), "fail",
             json_uint64(s.layers.verdicts[TRIT_VERDICT_FAIL]), "inconclusive",
-            json_uint64(s.layers.verdicts[TRIT_VERDICT_INCONCLUSIVE]), "reports",
-            json_uint64(s.facts.reports), "step_min",
-            json_step(s.facts.has_steps, s.facts.step_min), "step_max",
-            json_step(s.facts.has_steps, s.facts.step_max), "time_unix_ns",
-            s.facts.reports ? json_int64(s.facts.time_unix_ns) : json_null());
+            json_uint64(s.layers.verdicts[TRIT_VERDICT_INCONCLUSIVE]));
+    if (json && json_put_sums(json, &s.facts)) {
+        json_decref(json);
+        json = NULL;
+    }
     run_state_fini(&s);
     if (!json && failure->status != TRIT_OK)
         return -1;

@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/clock.h"
+#include "json_value.h"
+#include "web/reply.h"
 
 static bool visit(void *arg, const struct trit_report *report)
 {
@@ -45,4 +49,26 @@ int run_state_read(struct run_state *state, const struct web_config *web,
 void run_state_fini(struct run_state *state)
 {
     run_layers_fini(&state->layers);
+}
+
+int json_put_sums(json_t *object, const struct store_run_info *info)
+{
+    const bool known = info->damaged == 0;
+
+    return json_object_set_new(object, "reports",
+                               known ? json_uint64(info->reports) : json_null()) ||
+                   json_object_set_new(
+                       object, "step_min",
+                       json_step(known && info->has_steps, info->step_min)) ||
+                   json_object_set_new(
+                       object, "step_max",
+                       json_step(known && info->has_steps, info->step_max)) ||
+                   json_object_set_new(object, "time_unix_ns",
+                                       known && info->reports
+                                           ? json_int64(info->time_unix_ns)
+                                           : json_null()) ||
+                   (!known &&
+                    json_object_set_new(object, "damaged", json_uint64(info->damaged)))
+               ? -1
+               : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/store_damaged.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,22 +102,33 @@ enum trit_status damaged_list(struct store_fixture *fixture, struct store_query 
     return failure->status;
 }
 
+struct run_count {
+    unsigned runs, damaged;
+};
+
 static bool count_run(void *arg, const struct store_run_info *info)
 {
-    CHECK_EQ(info->reports, 6);
-    ++*(unsigned *)arg;
+    struct run_count *count = arg;
+
+    if (info->damaged == 0)
+        CHECK_EQ(info->reports, 6);
+    count->runs++;
+    count->damaged += (unsigned)info->damaged;
     return true;
 }
 
-enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count)
+enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count,
+                              unsigned *damaged_rows)
 {
+    struct run_count found = {0};
     struct store_reader *reader;
     struct failure failure = {0};
 
-    *count = 0;
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
-    store_read_runs(reader, count_run, count, &failure);
+    store_read_runs(reader, count_run, &found, &failure);
     store_reader_close(reader);
+    *count = found.runs;
+    *damaged_rows = found.damaged;
     return failure.status;
 }
 
@@ -187,4 +199,49 @@ void check_others(struct store_fixture *fixture)
                           NULL),
              TRIT_OK);
     CHECK_EQ(count, 3);
+}
+
+/* ---- lists that go on beside damage ---------------------------------------------- */
+
+struct told {
+    char text[256];
+    unsigned left; /* rows until the list is ended */
+};
+
+static bool tell(struct told *told, const char *run, const char *layer, uint64_t step,
+                 const char *mark)
+{
+    const size_t length = strlen(told->text);
+
+    snprintf(told->text + length, sizeof(told->text) - length, "%s%s/%s/%" PRIu64 "%s",
+             length ? " " : "", run, layer, step, mark);
+    return --told->left > 0;
+}
+
+static bool tell_sound(void *arg, const struct trit_report *report)
+{
+    return tell(arg, report->run, report->layer, report->step, "");
+}
+
+static bool tell_passed(void *arg, const struct store_key *key)
+{
+    return tell(arg, key->run, key->layer, key->step, "!");
+}
+
+void check_beside(struct store_fixture *fixture, struct store_query query, unsigned rows,
+                  const char *expected)
+{
+    struct told told = {.left = rows};
+    struct failure failure = {0};
+    struct store_reader *reader;
+
+    query.limit = 100;
+    query.step_to = query.step_to ? query.step_to : UINT64_MAX;
+    query.passed = tell_passed;
+    CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
+    if (store_read_reports(reader, &query, tell_sound, &told, &failure))
+        CHECK_STR(failure.message, "");
+    CHECK_EQ(failure.status, TRIT_OK);
+    CHECK_STR(told.text, expected);
+    store_reader_close(reader);
 }

@@ -25,7 +25,9 @@ enum trit_status damaged_get(struct store_fixture *fixture, const char *run,
                              const char *layer, int64_t step, struct failure *failure);
 enum trit_status damaged_list(struct store_fixture *fixture, struct store_query query,
                               unsigned *count, struct failure *failure);
-enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count);
+/* The sums of all runs, of 6 reports each, but of those of which rows are damaged. */
+enum trit_status damaged_runs(struct store_fixture *fixture, unsigned *count,
+                              unsigned *damaged_rows);
 
 /* Deletes steps of a layer ("": of the run): how many reports. */
 uint64_t damaged_delete(struct store_fixture *fixture, const char *run, const char *layer,
@@ -38,5 +40,10 @@ void check_undamaged(struct store_fixture *fixture);
 void check_names(const struct failure *failure, const char *key);
 /* All that concerns neither (a, x) nor what lists of everything need. */
 void check_others(struct store_fixture *fixture);
+
+/* A list that goes on beside damage is "run/layer/step ...", with "!" behind what is damaged;
+ * its caller ends it after so many rows. */
+void check_beside(struct store_fixture *fixture, struct store_query query, unsigned rows,
+                  const char *expected);
 
 #endif

@@ -15,7 +15,7 @@ CASE(damaged_report,
 {
     struct store_fixture fixture;
     struct failure failure;
-    unsigned count;
+    unsigned count, rows;
 
     damaged_build(&fixture, "UPDATE reports SET time_unix_ns = time_unix_ns + 1"
                             " WHERE run = 'a' AND layer = 'x' AND step = 20");
@@ -41,7 +41,8 @@ CASE(damaged_report,
     CHECK_EQ(count, 4);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){.limit = 1}, &count, NULL),
              TRIT_OK);
-    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_OK);
+    CHECK_EQ(damaged_runs(&fixture, &count, &rows), TRIT_OK);
+    CHECK_EQ(rows, 0);
     CHECK_EQ(count, 2);
     check_others(&fixture);
     /* The same key again cannot be compared; a later step can be filed. */
@@ -195,7 +196,7 @@ static int64_t crcs(struct store_fixture *fixture)
 static void check_made_again(const char *damage)
 {
     struct store_fixture fixture;
-    unsigned count;
+    unsigned count, rows;
 
     damaged_build(&fixture, "SELECT 1");
     store_fixture_close_store(&fixture);
@@ -209,7 +210,8 @@ static void check_made_again(const char *damage)
         CHECK_EQ(damaged_get(&fixture, "a", "x", step, NULL), TRIT_OK);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){0}, &count, NULL), TRIT_OK);
     CHECK_EQ(count, 12);
-    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_OK);
+    CHECK_EQ(damaged_runs(&fixture, &count, &rows), TRIT_OK);
+    CHECK_EQ(rows, 0);
     CHECK_EQ(damaged_file(&fixture, "a", "x", 40, true, NULL), TRIT_OK);
     check_undamaged(&fixture);
     store_fixture_fini(&fixture);
@@ -250,7 +252,7 @@ static void check_layer_lost(const char *damage)
 {
     struct store_fixture fixture;
     struct failure failure;
-    unsigned count;
+    unsigned count, rows;
 
     damaged_build(&fixture, damage);
     damaged_get(&fixture, "a", "x", 20, &failure);
@@ -267,7 +269,9 @@ static void check_layer_lost(const char *damage)
     CHECK_EQ(
         damaged_list(&fixture, (struct store_query){.newest_first = true}, &count, NULL),
         TRIT_DATA_LOSS);
-    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_runs(&fixture, &count, &rows), TRIT_OK);
+    CHECK_EQ(count, 2);
+    CHECK_EQ(rows, 1);
     check_others(&fixture);
     damaged_file(&fixture, "a", "x", 40, true, &failure);
     check_names(&failure, "report of run \"a\", layer \"x\", step 40: not stored: ");
@@ -278,7 +282,7 @@ static void check_layer_lost(const char *damage)
 
 CASE(hidden_layer,
      "a row of a layer that cannot be made again is DATA_LOSS for its queries, "
-     "lists and puts")
+     "lists and puts; sums of runs tell of it")
 {
     check_layer_lost("UPDATE layers SET reports = 2, crc = 1"
                      " WHERE run = 'a' AND layer = 'x'; DELETE FROM pasts");
@@ -294,7 +298,7 @@ CASE(lost_last_layer,
      "missing rows of the last layers are DATA_LOSS, and their codes are kept")
 {
     struct store_fixture fixture;
-    unsigned count;
+    unsigned count, rows;
 
     damaged_build(&fixture, "DELETE FROM layers WHERE run = 'b'");
     CHECK_EQ(damaged_get(&fixture, "b", "x", 10, NULL), TRIT_DATA_LOSS);
@@ -302,7 +306,9 @@ CASE(lost_last_layer,
     CHECK_EQ(damaged_get(&fixture, "c", "x", -1, NULL), TRIT_NOT_FOUND);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "b"}, &count, NULL),
              TRIT_DATA_LOSS);
-    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_runs(&fixture, &count, &rows), TRIT_OK);
+    CHECK_EQ(count, 2);
+    CHECK_EQ(rows, 2);
     CHECK_EQ(damaged_get(&fixture, "a", "y", -1, NULL), TRIT_OK);
     /* Nothing is swept on such grounds: the codes of b's layers are still there. */
     CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM codes"), 4);
@@ -314,10 +320,14 @@ CASE(hidden_totals,
      "layers fail")
 {
     struct store_fixture fixture;
-    unsigned count;
+    unsigned count, rows;
 
     damaged_build(&fixture, "UPDATE totals SET layers = 3, crc = 1");
-    CHECK_EQ(damaged_runs(&fixture, &count), TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_list(&fixture, (struct store_query){0}, &count, NULL),
+             TRIT_DATA_LOSS);
+    CHECK_EQ(damaged_runs(&fixture, &count, &rows), TRIT_OK);
+    CHECK_EQ(count, 2);
+    CHECK_EQ(rows, 0);
     CHECK_EQ(damaged_list(&fixture, (struct store_query){.run = "a"}, &count, NULL),
              TRIT_OK);
     CHECK_EQ(count, 6);

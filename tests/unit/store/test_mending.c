@@ -54,8 +54,9 @@ static int count_turns(struct db *db, struct mending *mending)
     return turns;
 }
 
-CASE(in_turns, "all rows are mended in turns, each of which looks at 512 keys at most; a row "
-               "that is made again counts with the reports of its layer")
+CASE(in_turns,
+     "all rows are mended in turns, each of which looks at 512 keys at most; a row "
+     "that is made again counts with the reports of its layer")
 {
     /* The keys of layers twice, and two runs. */
     const int whole = (2 * (LAYERS + 1) + 2 + MENDING_TURN_ROWS - 1) / MENDING_TURN_ROWS;
@@ -112,8 +113,9 @@ static int mend_near(struct store_fixture *fixture, const char *layer, const cha
     return count;
 }
 
-CASE(near, "a put mends the rows of its layer, of the neighbours and of its run, with all "
-           "damaged ones before them in order, and no others")
+CASE(near,
+     "a put mends the rows of its layer, of the neighbours and of its run, with all "
+     "damaged ones before them in order, and no others")
 {
     struct store_fixture fixture;
 
@@ -127,7 +129,8 @@ CASE(near, "a put mends the rows of its layer, of the neighbours and of its run,
     CHECK_EQ(mend_near(&fixture, "l301", "SELECT 1"), 1);
     CHECK_EQ(mend_near(&fixture, "l0", "DELETE FROM layers WHERE layer = 'l1'"), 1);
     CHECK_EQ(mend_near(&fixture, "l", "UPDATE layers SET crc = 1 WHERE layer = 'l0'"), 1);
-    CHECK_EQ(mend_near(&fixture, "l99", "UPDATE layers SET crc = 1 WHERE layer = 'z'"), 1);
+    CHECK_EQ(mend_near(&fixture, "l99", "UPDATE layers SET crc = 1 WHERE layer = 'z'"),
+             1);
     CHECK_EQ(mend_near(&fixture, "l99", "UPDATE runs SET crc = 1"), 1);
     store_fixture_fini(&fixture);
 }
