@@ -11,10 +11,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *directory_advice(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        return "; start tritd as the user that owns the directory, or give it to tritd's "
+               "user";
+    case EROFS:
+        return "; mount it for writing (tritd --check-data reads it as it is)";
+    case ELOOP:
+        return "; tritd follows no symbolic link in its data directory: put the file itself "
+               "there";
+    case ENOENT:
+        return "; create the directory above it";
+    case ENOTDIR:
+        return "; --data-dir takes a directory";
+    case ENOSPC:
+    case EDQUOT:
+        return "; free some space";
+    default:
+        return "";
+    }
+}
+
 static int fail_errno(struct failure *failure, const char *what, const char *path)
 {
-    return fail(failure, TRIT_UNAVAILABLE, NULL, "%s %s: %s", what, path,
-                strerror(errno));
+    return fail(failure, TRIT_UNAVAILABLE, NULL, "%s %s: %s%s", what, path,
+                strerror(errno), directory_advice(errno));
 }
 
 /* A lock file has the id of the process that holds it or held it last, and behind that the
@@ -22,10 +46,11 @@ static int fail_errno(struct failure *failure, const char *what, const char *pat
 enum { LOCK_TEXT_BYTES = 48 };
 static const char mark[] = "store\n";
 
+/* `fd`: of the lock file; -1: there is none. */
 static int fail_in_use(int fd, const char *path, struct failure *failure)
 {
     char text[LOCK_TEXT_BYTES] = {0};
-    const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+    const ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
     const long holder = got > 0 ? strtol(text, NULL, 10) : 0;
 
     /* One that only reads does not write its id. */
@@ -67,8 +92,25 @@ static int take_lock(int fd, int how, const char *path, struct failure *failure)
     return -1;
 }
 
+/* Locks the directory itself, which nobody can remove while it has files. Some file systems
+ * (NFS) lock only files that are open for writing, which no directory is: there the lock file
+ * must do. */
+static int lock_directory(int at, int how, const char *path, struct failure *failure)
+{
+    if (flock(at, how | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0;
+    const int fd = openat(at, "tritd.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    fail_in_use(fd, path, failure);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 static int lock(int at, const char *path, bool *kept, struct failure *failure)
 {
+    if (lock_directory(at, LOCK_EX, path, failure) < 0)
+        return -1;
     int fd = openat(at, "tritd.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -132,8 +174,8 @@ int directory_open(struct directory *directory, const char *path, struct failure
         goto close_directory;
     if (touch_files(at, path, failure) || make_paths(&made, path, failure))
         goto unlock;
-    close(at);
     made.lock_fd = lock_fd;
+    made.fd = at;
     *directory = made;
     return 0;
 
@@ -144,31 +186,38 @@ close_directory:
     return -1;
 }
 
+/* Opens and locks the lock file, if there is one; otherwise *fd is -1. */
+static int lock_to_read(int at, const char *path, int *fd, struct failure *failure)
+{
+    if (lock_directory(at, LOCK_SH, path, failure) < 0)
+        return -1;
+    *fd = openat(at, "tritd.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (*fd < 0)
+        return errno == ENOENT
+                   ? 0
+                   : fail_errno(failure, "cannot open the lock file in", path);
+    return take_lock(*fd, LOCK_SH, path, failure);
+}
+
 int directory_open_to_read(struct directory *directory, const char *path,
                            struct failure *failure)
 {
     struct directory made = {.database = NULL};
-    const int at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const int fd =
-        at < 0 ? -1 : openat(at, "tritd.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-    if (at < 0)
+    made.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (made.fd < 0)
         return fail_errno(failure, "cannot open data directory", path);
-    if (fd < 0 && errno != ENOENT) {
-        fail_errno(failure, "cannot open the lock file in", path);
-        close(at);
+    if (lock_to_read(made.fd, path, &made.lock_fd, failure) < 0) {
+        close(made.fd);
         return -1;
     }
-    close(at);
-    if (fd >= 0 && take_lock(fd, LOCK_SH, path, failure) < 0)
-        return -1;
     if (make_paths(&made, path, failure)) {
-        if (fd >= 0)
-            close(fd);
+        if (made.lock_fd >= 0)
+            close(made.lock_fd);
+        close(made.fd);
         return -1;
     }
-    made.lock_fd = fd;
-    made.kept = fd >= 0 && directory_has_mark(fd);
+    made.kept = made.lock_fd >= 0 && directory_has_mark(made.lock_fd);
     *directory = made;
     return 0;
 }
@@ -194,5 +243,6 @@ void directory_close(struct directory *directory)
     free(directory->slots);
     if (directory->lock_fd >= 0)
         close(directory->lock_fd);
+    close(directory->fd);
     *directory = (struct directory){0};
 }

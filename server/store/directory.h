@@ -9,8 +9,9 @@
 #include "store/schema.h"
 
 struct directory {
-    int lock_fd;    /* holds the lock; the kernel releases it when the process ends; -1: a
-                     * directory that is read has none */
+    int lock_fd; /* of tritd.lock; holds a lock, which the kernel releases when the process
+                     * ends; -1: a directory that is read has none */
+    int fd;      /* of the directory; holds a lock, too: tritd.lock may be removed */
     char *database; /* path of the database file */
     char *slots;    /* path of the file of slots */
     bool kept;      /* a store was kept here before */
@@ -29,6 +30,9 @@ int directory_open_to_read(struct directory *directory, const char *path,
 
 /* NULL: the store has no directory. */
 enum schema_place directory_place(const struct directory *directory);
+
+/* What to do about an errno of the directory, for the end of a message: "" or "; ...". */
+const char *directory_advice(int error);
 
 /* Whether a lock file notes that a store was kept in its directory. */
 bool directory_has_mark(int fd);

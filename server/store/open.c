@@ -85,6 +85,23 @@ static uint64_t shards_max(const struct store *store)
                : max;
 }
 
+/* A file that cannot be opened is not written, so that a copy can take its place. */
+static int cannot_open(const struct store *store, struct failure *failure)
+{
+    const struct failure reason = *failure;
+
+    if (!store->directory.database)
+        return fail_context(failure, "store in memory");
+    if (reason.status == TRIT_DATA_LOSS && !strstr(reason.message, "restore")) {
+        *failure = (struct failure){0};
+        fail(failure, reason.status, NULL,
+             "%s; restore a copy of the directory, or move it away to begin with an "
+             "empty store",
+             reason.message);
+    }
+    return fail_context(failure, "store %s", store->path);
+}
+
 static int start_writer(struct store *store, struct failure *failure)
 {
     struct failure damage = {0};
@@ -95,8 +112,7 @@ static int start_writer(struct store *store, struct failure *failure)
 
     if (writer_open(&store->writer, store->path, directory, store->config.kernels,
                     &store->rules, &damage, failure))
-        return fail_context(failure, "store %s",
-                            store->directory.database ? store->path : "in memory");
+        return cannot_open(store, failure);
     if (directory)
         directory_note_kept(directory);
     if (damage.status != TRIT_OK)

@@ -20,8 +20,8 @@ enum {
 
 static int refused(struct failure *failure, const char *path, const char *name)
 {
-    return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s%s%s", path,
-                      name, *name ? ": " : "", strerror(errno));
+    return fail_field(failure, TRIT_UNAVAILABLE, "data-dir", "\"%.200s\": %s%s%s%s", path,
+                      name, *name ? ": " : "", strerror(errno), directory_advice(errno));
 }
 
 static uint32_t big_endian(const uint8_t *at)

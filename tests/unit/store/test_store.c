@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "obs/metrics.h"
 #include "tests/lib/check.h"
@@ -205,6 +206,28 @@ CASE(directory_is_locked, "a data directory can be used by one daemon only")
     snprintf(path, sizeof(path), "%s/reports.sqlite", fixture.directory);
     CHECK(stat(path, &file) == 0);
     CHECK_EQ(file.st_mode & 0777, 0600);
+    store_fixture_fini(&fixture);
+}
+
+CASE(directory_stays_locked, "a data directory can be used by one daemon only, also if "
+                             "somebody removes tritd.lock")
+{
+    struct store_fixture fixture, second;
+    struct failure failure = {0};
+    struct store_counts counts;
+    char path[FIXTURE_PATH_BYTES + 32];
+
+    store_fixture_init(&fixture, false);
+    snprintf(path, sizeof(path), "%s/tritd.lock", fixture.directory);
+    CHECK(unlink(path) == 0);
+    second = fixture;
+    CHECK(store_fixture_open_store(&second, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_FAILED_PRECONDITION);
+    CHECK(strstr(failure.message, fixture.directory));
+    CHECK(store_check(fixture.directory, NULL, NULL, &counts, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_FAILED_PRECONDITION);
+    store_fixture_close_store(&fixture);
+    CHECK(store_fixture_open_store(&fixture, &failure) == 0);
     store_fixture_fini(&fixture);
 }
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a start says about a data directory that it cannot use. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/directory.h"
+#include "tests/lib/check.h"
+#include "tests/lib/store_fixture.h"
+#include "tests/lib/store_sql.h"
+
+static void check_said(const struct failure *failure, const char *path,
+                       const char *advice)
+{
+    if (!strstr(failure->message, path) || !strstr(failure->message, advice))
+        check_failed(__FILE__, __LINE__, "%s", failure->message);
+}
+
+/* Both a start and --check-config refuse it. */
+static void check_refused(const char *path, const char *advice)
+{
+    struct directory directory;
+    struct failure failure = {0};
+
+    CHECK(directory_open(&directory, path, &failure) == -1);
+    check_said(&failure, path, advice);
+    failure = (struct failure){0};
+    CHECK(store_usable(path, &failure) == -1);
+    check_said(&failure, path, advice);
+}
+
+CASE(advice, "a data directory that cannot be used is named, with what to do about it")
+{
+    struct store_fixture fixture;
+    char path[STORE_PATH_BYTES], other[STORE_PATH_BYTES];
+
+    store_fixture_init_fast(&fixture);
+    store_fixture_close_store(&fixture);
+    snprintf(other, sizeof(other), "%s/none/deep", fixture.directory);
+    check_refused(other, "; create the directory above it");
+    store_file(&fixture, path);
+    check_refused(path, "; --data-dir takes a directory");
+    snprintf(other, sizeof(other), "%s/moved", fixture.directory);
+    CHECK(rename(path, other) == 0);
+    CHECK(symlink(other, path) == 0);
+    check_refused(fixture.directory, "; tritd follows no symbolic link");
+    CHECK(unlink(path) == 0);
+    CHECK(rename(other, path) == 0);
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    store_fixture_fini(&fixture);
+}
+
+CASE(advice_of_errors, "other errors of a data directory have advice, too")
+{
+    static const struct {
+        int error;
+        const char *advice;
+    } cases[] = {
+        {EACCES, "; start tritd as the user that owns the directory"},
+        {EPERM, "; start tritd as the user that owns the directory"},
+        {EROFS, "; mount it for writing"},
+        {ENOSPC, "; free some space"},
+        {EDQUOT, "; free some space"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        CHECK(strstr(directory_advice(cases[i].error), cases[i].advice));
+    CHECK_STR(directory_advice(EIO), "");
+}
+
+CASE(truncated,
+     "a database that lost its end is refused, unchanged, with what to do about it")
+{
+    struct store_fixture fixture;
+    struct failure failure = {0};
+    char path[STORE_PATH_BYTES];
+
+    store_fixture_init_fast(&fixture);
+    store_fixture_close_store(&fixture);
+    store_file(&fixture, path);
+    for (off_t bytes = 5000; bytes > 0; bytes -= 4950) {
+        failure = (struct failure){0};
+        CHECK(truncate(path, bytes) == 0);
+        CHECK(store_fixture_open_store(&fixture, &failure) == -1);
+        CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+        check_said(&failure, path, "; restore a copy of the directory, or move it away");
+        int fd = open(path, O_RDONLY);
+
+        CHECK_EQ(lseek(fd, 0, SEEK_END), bytes);
+        close(fd);
+    }
+    store_fixture_fini(&fixture);
+}
