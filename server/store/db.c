@@ -2,6 +2,8 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +21,28 @@ static bool is_damage(int primary)
            primary == SQLITE_MISMATCH;
 }
 
+void db_note_log(struct db *db)
+{
+    char path[PATH_MAX];
+    const char *file = sqlite3_db_filename(db->sqlite, "main");
+
+    if (db->in_memory ||
+        snprintf(path, sizeof(path), "%s-wal", file) >= (int)sizeof(path))
+        return;
+    held_path_note(&db->log, path, NULL);
+}
+
+/* SQLite goes on with a log that was deleted, and only a clean stop would save it. */
+static int check_log(struct db *db, struct failure *failure)
+{
+    if (held_path_check(&db->log, "the log of reports", failure) == 0)
+        return 0;
+    if (sqlite3_get_autocommit(db->sqlite))
+        sqlite3_wal_checkpoint_v2(db->sqlite, "main", SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                  NULL);
+    return -1;
+}
+
 int db_check_place(struct db *db, struct failure *failure)
 {
     int moved = 0;
@@ -27,7 +51,7 @@ int db_check_place(struct db *db, struct failure *failure)
         return 0;
     sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (!moved)
-        return 0;
+        return check_log(db, failure);
     return fail(
         failure, TRIT_UNAVAILABLE, NULL,
         "%.300s was moved, replaced or deleted while the daemon runs; put it back, or "
@@ -177,6 +201,7 @@ close:
 void db_close(struct db *db)
 {
     row_cache_destroy(db->cache);
+    held_path_forget(&db->log);
     for (unsigned i = 0; i < DB_STATEMENTS_MAX; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/held_path.h"
 #include "base/status.h"
 
 enum {
@@ -46,6 +47,7 @@ struct db {
     struct db_waiting waiting;
     uint64_t over_attempts; /* as db_waiting.over_bytes */
     struct failure *passed; /* the writer's: the first damage that a commit did without */
+    struct held_path log;   /* the writer's, of a store in a file */
     bool in_memory;         /* it has no file */
     bool inspects;          /* opened by DB_INSPECTS */
     bool damaged; /* SQLite has found damage and refuses to commit the transaction */
@@ -78,8 +80,13 @@ int db_fail(struct db *db, int result, struct failure *failure);
  * it: other rows can be used. */
 bool damage_is_of_rows(const struct db *db, struct failure *failure);
 
-/* UNAVAILABLE: the path of the file leads to another file or to none, so that what is written
- * would be lost. Returns -1 then; otherwise 0, also of a store in memory. */
+/* Notes the file of the log, which exists from the first transaction on and stays. */
+void db_note_log(struct db *db);
+
+/* UNAVAILABLE: the path of the file, or of the log that was noted, leads to another file or to
+ * none, so that what is written would be lost. If it is the log, what it has is written into
+ * the database. Returns -1 then; otherwise 0, also of a store in memory. Not in a
+ * transaction. */
 int db_check_place(struct db *db, struct failure *failure);
 
 /* Runs SQL that has no parameters, and ignores its rows. */

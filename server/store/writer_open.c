@@ -75,6 +75,7 @@ int writer_open(struct writer *writer, const char *path,
         find_next(writer, failure) || kept_sum(&writer->db, failure) ||
         waiting_sum(&writer->db, failure))
         goto close;
+    db_note_log(&writer->db);
     writer->db.cache = row_cache_create(); /* without memory it works, too */
     /* Prepare all now: a rollback must not fail for lack of memory. */
     for (unsigned id = 0; id < STATEMENT_COUNT; id++)

@@ -112,3 +112,13 @@ def test_the_page_of_a_layer_has_its_report_where_an_older_one_is_damaged(damage
     assert ask(damaged, "/runs/r/layers/b?step=20")[0] == 200
     assert ask(damaged, "/runs/r/layers/b?step=25")[0] == 404
     assert ask(damaged, "/runs/r/layers/none")[0] == 404
+
+
+def test_json_says_that_a_report_is_stored_as_rpc_does(start, random):
+    own = start()
+    file_all(own, random)
+    whole = get(own, "/v1/runs/r/layers", "http-layers")["layers"]
+    whole += get(own, "/v1/runs/r/layers/a?from=0", "http-history")["reports"]
+    whole.append(get(own, "/v1/runs/r/layers/a", "http-layer"))
+    assert all(one["stored"] is True for one in whole)
+    assert all(one.stored for one in list_reports(own).reports)

@@ -8,6 +8,7 @@
 
 #include "store/directory.h"
 #include "tests/lib/check.h"
+#include "tests/lib/store_damaged.h"
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/store_sql.h"
 
@@ -91,5 +92,55 @@ CASE(truncated,
         CHECK_EQ(lseek(fd, 0, SEEK_END), bytes);
         close(fd);
     }
+    store_fixture_fini(&fixture);
+}
+
+/* The database alone, as a daemon that is killed now leaves it. */
+static void copy_database(const struct store_fixture *from,
+                          const struct store_fixture *to)
+{
+    char bytes[4096], path[STORE_PATH_BYTES];
+    ssize_t got;
+
+    store_file(from, path);
+    int in = open(path, O_RDONLY);
+
+    store_file(to, path);
+    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    while ((got = read(in, bytes, sizeof(bytes))) > 0)
+        CHECK(write(out, bytes, (size_t)got) == got);
+    close(in);
+    close(out);
+    snprintf(bytes, sizeof(bytes), "%s-wal", path);
+    CHECK(unlink(bytes) == 0);
+}
+
+CASE(lost_log,
+     "when the log of reports is deleted, what was acknowledged is written into the "
+     "database, and nothing more is acknowledged until the next start")
+{
+    struct store_fixture fixture, killed;
+    char path[STORE_PATH_BYTES], log[STORE_PATH_BYTES + 8];
+    struct failure failure = {0};
+
+    store_fixture_init_fast(&fixture);
+    store_fixture_init_fast(&killed);
+    store_fixture_close_store(&killed);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 1, false, NULL), TRIT_OK);
+    store_file(&fixture, path);
+    snprintf(log, sizeof(log), "%s-wal", path);
+    CHECK(unlink(log) == 0);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 2, false, &failure), TRIT_UNAVAILABLE);
+    check_said(&failure, log, "restart tritd");
+    copy_database(&fixture, &killed);
+    CHECK(store_fixture_open_store(&killed, NULL) == 0);
+    CHECK_EQ(damaged_get(&killed, "a", "x", 1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&killed, "a", "x", 2, NULL), TRIT_NOT_FOUND);
+    store_fixture_fini(&killed);
+    store_fixture_close_store(&fixture);
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    CHECK_EQ(damaged_get(&fixture, "a", "x", 1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 2, false, NULL), TRIT_OK);
     store_fixture_fini(&fixture);
 }
