@@ -75,8 +75,10 @@ static int feed_report(struct feed *feed, sqlite3_stmt *select, struct failure *
                     ? feed->row.attempts > 0 && !(feed->row.state & RUN_FORMING)
                     : find_readable_run(feed->db, key.run, &feed->row, failure);
 
-    if (found <= 0)
-        return found < 0 ? -1 : 1;
+    if (found < 0)
+        return meet_damage(feed, &key, &row, failure); /* of the run's row */
+    if (found == 0)
+        return 1;
     if (read_report_row(&row, &feed->row, &report, failure))
         return meet_damage(feed, &key, &row, failure);
     feed->left--;

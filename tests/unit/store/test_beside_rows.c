@@ -207,6 +207,39 @@ CASE(lost_run, "a damaged row of a run hides no other run, neither in sums nor i
     store_fixture_fini(&fixture);
 }
 
+static bool count_filed(void *arg, uint64_t sequence, const struct trit_report *report)
+{
+    (void)report;
+    *(uint64_t *)arg = sequence;
+    return true;
+}
+
+CASE(filed_of_lost_run,
+     "a report whose run's row is damaged is named by its number in the "
+     "order of filing, and hides none of another run")
+{
+    struct store_fixture fixture;
+    struct failure failure = {0};
+    struct store_reader *reader;
+    uint64_t last = 0;
+
+    damaged_build(&fixture, "UPDATE runs SET attempts = x'00', crc = 1 WHERE run = 'a'");
+    CHECK(store_reader_open(&reader, fixture.store, NULL) == 0);
+    CHECK_EQ(store_read_since(reader, NULL, 0, 100, count_filed, &last, &failure), -1);
+    check_names(&failure,
+                "filed as number 1: report of run \"a\", layer \"x\", step 10: ");
+    CHECK_EQ(last, 0);
+    failure = (struct failure){0};
+    CHECK_EQ(store_read_since(reader, NULL, 2, 100, count_filed, &last, &failure), -1);
+    check_names(&failure, "filed as number 5: ");
+    CHECK_EQ(last, 4);
+    failure = (struct failure){0};
+    CHECK_EQ(store_read_since(reader, "b", 0, 100, count_filed, &last, &failure), 0);
+    CHECK_EQ(last, 12);
+    store_reader_close(reader);
+    store_fixture_fini(&fixture);
+}
+
 /* ---- the history ---------------------------------------------------------------------- */
 
 CASE(history,
