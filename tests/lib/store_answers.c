@@ -38,13 +38,38 @@ static void note_damage(struct answers *answers, const struct trit_report *repor
     mix_report(&last->bare, &bare);
 }
 
-static bool mix_run(void *fingerprint, const struct store_run_info *info)
+/* A list or sums that may tell of damage: then they count as DATA_LOSS. */
+struct told {
+    uint64_t fingerprint;
+    bool damage;
+};
+
+static bool mix_run(void *arg, const struct store_run_info *info)
 {
+    struct told *told = arg;
+    uint64_t *fingerprint = &told->fingerprint;
     uint64_t numbers[] = {info->layers, info->reports, info->step_min, info->step_max,
                           (uint64_t)info->time_unix_ns};
 
     mix(fingerprint, info->run, strlen(info->run));
     mix(fingerprint, numbers, sizeof(numbers));
+    told->damage |= info->damaged > 0;
+    return true;
+}
+
+static bool mix_listed(void *arg, const struct trit_report *report)
+{
+    struct told *told = arg;
+
+    return mix_report(&told->fingerprint, report);
+}
+
+static bool note_passed(void *arg, const struct store_key *key)
+{
+    struct told *told = arg;
+
+    (void)key;
+    told->damage = true;
     return true;
 }
 
@@ -58,6 +83,16 @@ static void answer(struct answers *answers, const char *question, int outcome,
         mix(&fingerprint, failure->message, strlen(failure->message));
     answers->all[answers->count++] =
         (struct answer){question, failure->status, fingerprint, false, 0};
+}
+
+static void answer_told(struct answers *answers, const char *question, int outcome,
+                        const struct told *told, const struct failure *failure)
+{
+    struct failure damage = *failure;
+
+    if (outcome == 0 && told->damage)
+        outcome = fail(&damage, TRIT_DATA_LOSS, NULL, "it tells of damage");
+    answer(answers, question, outcome, told->fingerprint, &damage);
 }
 
 /* Step -1: the latest. */
@@ -90,15 +125,23 @@ void ask_list(struct answers *answers, struct store_reader *reader, const char *
     int outcome = store_read_reports(reader, &query, mix_report, &fingerprint, &failure);
 
     answer(answers, question, outcome, fingerprint, &failure);
+    if (query.newest_first && !query.layer)
+        return;
+    struct told told = {.damage = false};
+
+    query.passed = note_passed;
+    failure = (struct failure){0};
+    outcome = store_read_reports(reader, &query, mix_listed, &told, &failure);
+    answer_told(answers, question, outcome, &told, &failure);
 }
 
 void ask_runs(struct answers *answers, struct store_reader *reader)
 {
     struct failure failure = {0};
-    uint64_t fingerprint = 0;
-    int outcome = store_read_runs(reader, mix_run, &fingerprint, &failure);
+    struct told told = {.damage = false};
+    int outcome = store_read_runs(reader, mix_run, &told, &failure);
 
-    answer(answers, "runs", outcome, fingerprint, &failure);
+    answer_told(answers, "runs", outcome, &told, &failure);
 }
 
 void answer_put(struct answers *answers, const struct fixture_put *put)

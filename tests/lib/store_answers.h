@@ -6,7 +6,7 @@
 
 #include "tests/lib/store_fixture.h"
 
-enum { ANSWERS_MAX = 600 };
+enum { ANSWERS_MAX = 640 };
 
 /* One answer: OK with a fingerprint of all that was given, or a failure. */
 struct answer {
@@ -25,7 +25,9 @@ struct answers {
     size_t old; /* so many are about reports filed before; the rest, about puts */
 };
 
-/* Each asks, and adds one answer. Step -1: the latest; limit 0: 100; step_to 0: all. */
+/* Each asks, and adds an answer. Lists are asked twice, the second time beside damage: if one,
+ * or the sums of runs, tell of damage, that is DATA_LOSS. Step -1: the latest; limit 0: 100;
+ * step_to 0: all. */
 void ask_report(struct answers *answers, struct store_reader *reader, const char *run,
                 const char *layer, int64_t step);
 void ask_list(struct answers *answers, struct store_reader *reader, const char *question,
