@@ -203,6 +203,15 @@ static bool is_onnx(const struct piece *head)
            (head->bytes[2] == PRODUCER || head->bytes[2] == GRAPH);
 }
 
+/* Flax's files are maps, by their first byte. */
+static bool is_msgpack(const struct source *source, const struct piece *head)
+{
+    const uint8_t first = head->count ? (uint8_t)head->bytes[0] : 0;
+
+    return is_named(source, ".msgpack") &&
+           ((first & 0xf0) == 0x80 || first == 0xde || first == 0xdf);
+}
+
 /* ---- text ------------------------------------------------------------------------- */
 
 /* No control characters except those of lines, and no byte that UTF-8 never has. */
@@ -311,6 +320,8 @@ int identify_source(struct source *source, char text[IDENTITY_BYTES],
     for (size_t i = 0; result == 0 && i < sizeof(magics) / sizeof(magics[0]); i++)
         if (has_bytes(&head, magics[i].offset, magics[i].bytes, magics[i].count))
             result = say(text, magics[i].text);
+    if (result == 0 && is_msgpack(source, &head))
+        result = say(text, "is a MessagePack file, such as Flax writes" READ_ARE);
     if (result == 0 && is_pickle(&head))
         result = say(text, "is a Python pickle" PICKLE_IS_CODE);
     if (result == 0 && is_onnx(&head))

@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "files/folder.h"
+#include "files/others.h"
 #include "files/shard_name.h"
 #include "json/json.h"
 
@@ -248,20 +249,50 @@ static int take_numbered(struct shards *shards, const char *suffix,
     return add_missing(shards, split.stem, lowest, split.of, suffix, failure);
 }
 
+static bool nothing_is_read(const void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+    return false;
+}
+
+static int fail_not_read(const char *name, struct failure *failure)
+{
+    return fail(
+        failure, TRIT_INVALID_ARGUMENT, NULL,
+        "the folder holds no safetensors or GGUF file; %s is not read, convert it "
+        "to safetensors",
+        name);
+}
+
+/* By the folders of trainers, such as DeepSpeed's global_step1000. */
+static int fail_of_others(const struct shards *shards, const struct folder_names *names,
+                          struct failure *failure)
+{
+    struct other_files others;
+    int result =
+        others_find(&others, shards->folder, names, nothing_is_read, NULL, failure);
+
+    for (size_t i = 0; i < OTHER_KINDS && result == 0; i++)
+        if (others.kinds[i].first)
+            result = fail_not_read(others.kinds[i].first, failure);
+    others_fini(&others);
+    return result;
+}
+
 static int fail_without_weights(const struct shards *shards,
                                 const struct folder_names *names, struct failure *failure)
 {
-    static const char *const others[] = {".bin",  ".pt",      ".pth", ".ckpt",   ".npz",
-                                         ".onnx", ".msgpack", ".h5",  ".distcp", NULL};
+    static const char *const others[] = {".bin",    ".pt",    ".pth",     ".ckpt",
+                                         ".npz",    ".onnx",  ".msgpack", ".h5",
+                                         ".distcp", ".ocdbt", NULL};
 
     for (size_t i = 0; i < names->count; i++)
         for (size_t k = 0; others[k]; k++)
             if (name_has_suffix(names->names[i], others[k]))
-                return fail(
-                    failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "the folder holds no safetensors or GGUF file; %s is not read, "
-                    "convert it to safetensors",
-                    names->names[i]);
+                return fail_not_read(names->names[i], failure);
+    if (fail_of_others(shards, names, failure) < 0)
+        return -1;
     char *snapshots = folder_path(shards->folder, "snapshots");
     const bool is_cache = snapshots && folder_is(snapshots);
 

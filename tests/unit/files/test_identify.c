@@ -256,6 +256,16 @@ CASE(takes_a_cut_header_for_safetensors,
                   "the file is truncated, 559891 bytes are missing");
 }
 
+CASE(names_messagepack, "a map in a file called .msgpack is Flax's")
+{
+    refused_as(
+        "flax_model.msgpack", "\x82\xa5layer\x80", 8,
+        "it is a MessagePack file, such as Flax writes; only safetensors, GGUF, .npy and "
+        "Keras 3 files are read");
+    refused_as("file", "\x82\xa5layer\x80", 8,
+               "it is neither safetensors, GGUF, .npy nor of Keras 3");
+}
+
 CASE(tells_of_a_failed_read, "a failed read is reported")
 {
     char path[] = "/tmp/test_identify_XXXXXX";

@@ -192,6 +192,12 @@ CASE(folder_without_weights,
 
     model_init(&model);
     refused(model.folder, "holds no safetensors or GGUF file");
+    CHECK(mkdir(model_path(&model, "global_step1000"), 0700) == 0);
+    refused(model.folder, "global_step1000 is not read");
+    model_text(&model, "manifest.ocdbt", "x");
+    refused(model.folder, "manifest.ocdbt is not read");
+    CHECK(unlink(model_path(&model, "manifest.ocdbt")) == 0 &&
+          rmdir(model_path(&model, "global_step1000")) == 0);
     model_text(&model, "pytorch_model.bin", "x");
     refused(model.folder, "pytorch_model.bin is not read");
     model_text(&model, ".safetensors", "x");
