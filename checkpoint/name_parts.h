@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a tensor's name, which are separated by dots. */
+/* The parts of a tensor's name, which are separated by dots, or by slashes as Flax and T5X write
+ * them. */
 #ifndef CHECKPOINT_NAME_PARTS_H
 #define CHECKPOINT_NAME_PARTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "files/table.h"
 
@@ -22,14 +25,28 @@ bool part_matches(const char *part, const char *const *patterns);
 /* Does any part of the name? */
 bool name_has_part(const struct name *name, const char *const *patterns);
 
-/* Does any part that says what the tensor is? Where a numbered block (layers.0) is followed by two
- * names or more before the parameter, those before the block only name a part of the model. */
+/* Does any part that says what the tensor is? Where a numbered block (layers.0, or layers_0) is
+ * followed by two names or more before the parameter, those before the block only name a part of
+ * the model. */
 bool name_has_near_part(const struct name *name, const char *const *patterns);
 
 /* The part before `part`, or `part` itself if it is the first. */
 const char *name_part_before(const struct name *name, const char *part);
 
+/* The module, also where Flax calls its parameter "embedding": wpe.embedding. */
+const char *name_embedder(const struct name *name);
+
 /* Is the last part that of a module's weight: weight, kernel, w, ...? */
 bool name_is_weight(const struct name *name);
+
+/* The first numbered block of a name, by bytes of the name: in model.layers.7.mlp.up.weight
+ * `prefix` precede its number, `rest` bytes the dot behind it, and the module ends at `end`. */
+struct name_block {
+    size_t prefix, rest, end;
+    uint64_t number;
+};
+
+/* False: the name has no number, or only in the parameter and its module. */
+bool name_block_of(const struct name *name, struct name_block *block);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "checkpoint/keras_names.h"
 #include "checkpoint/name_parts.h"
+#include "checkpoint/naming_optimizer.h"
 
 /* Parameters of a module that are called otherwise than its weight. */
 static const char *const matrix_leaves[] = {
@@ -345,6 +346,8 @@ enum tensor_role tensor_role(const struct tensor_table *table,
     if (table && table_is_keras(table))
         return keras_role(keras_kind(entry));
     name_split(&name, entry->name);
+    if (name_is_optimizer(&name))
+        return ROLE_OTHER;
     if (is_lora(&name))
         return ROLE_LORA;
     if (name_is_packing_table(entry->name))
@@ -356,7 +359,7 @@ enum tensor_role tensor_role(const struct tensor_table *table,
         return weight_role(table, entry, &name);
     if (is_rotary(entry, &name))
         return ROLE_ROTARY;
-    if (part_matches(name.module, position_modules))
+    if (part_matches(name_embedder(&name), position_modules))
         return ROLE_POSITION;
     if ((part_matches(name.module, norm_modules) ||
          part_matches(name.leaf, norm_leaves)) &&
@@ -415,7 +418,8 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
     if (entry->bytes == 0)
         return false;
     name_split(&name, entry->name);
-    if (strcmp(entry->type->name, "BOOL") == 0 && !name_is_weight(&name))
+    if ((strcmp(entry->type->name, "BOOL") == 0 && !name_is_weight(&name)) ||
+        name_is_optimizer(&name))
         return false;
     if (part_matches(name.leaf, integer_leaves) || part_matches(name.leaf, other_leaves))
         return false;
@@ -476,6 +480,8 @@ const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role ro
     if (role != ROLE_OTHER && role != ROLE_CONVOLUTION && entry->bytes)
         return NULL;
     name_split(&name, entry->name);
+    if (name_is_optimizer(&name))
+        return NULL;
     if (entry->bytes && is_stack_of_stacks(entry, &name))
         return "matrices stacked along several axes; only rank 3 is read: split the tensor";
     if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||

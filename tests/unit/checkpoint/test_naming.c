@@ -55,7 +55,11 @@ CASE(knows_layers,
         "router_model.layers.0.mlp.fc1.base_layer.weight",
         "lora_layers.0.attn.to_q.weight", "lora_layers.0.attn.to_out.0.weight",
         "lora_layers.0.experts.3.fc.weight", "rotary_model.layers.0.attn.in_proj_weight",
-        "rotary_attn.in_proj_weight", "lm_head.layers.0.attn.to_q.weight");
+        "rotary_attn.in_proj_weight", "lm_head.layers.0.attn.to_q.weight",
+        "router_model.layers_0.mlp.wi.kernel", "lora_layers_0.attn.to_q.kernel",
+        "params/router_model/layers_12/mlp/Dense_0/kernel",
+        "decoder/layers_0/mlp/wi/kernel", "optimizer_net.fc.weight",
+        "optimizer.fc.weight");
     expect(ROLE_LINEAR, "group_norm.weight", 512, 512, 0);
 }
 
@@ -64,7 +68,7 @@ CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")
     ALL(ROLE_EMBEDDING, "model.embed_tokens.weight", "transformer.wte.weight",
         "bert.embeddings.word_embeddings.weight", "tok_embeddings.weight",
         "shared.weight", "bert.embeddings.token_type_embeddings.weight",
-        "gpt_neox.embed_in.weight", "token_embd.weight",
+        "gpt_neox.embed_in.weight", "token_embd.weight", "params/Embed_0/embedding",
         "model.embed_tokens.base_layer.weight", "EMBED_TOKENS.WEIGHT",
         "embedder.embedding_table", "vocab_table");
     ALL(ROLE_HEAD, "lm_head.weight", "language_model.lm_head.weight", "output.weight",
@@ -82,7 +86,8 @@ CASE(knows_what_stays,
         "freqs_cis", "x.cos_cached");
     ALL(ROLE_POSITION, "wpe.weight", "embeddings.position_embeddings.weight",
         "embed_positions.weight", "vit.pos_embed", "relative_attention_bias.weight",
-        "attn.relative_position_bias_table", "positional_embedding");
+        "attn.relative_position_bias_table", "positional_embedding",
+        "params/pos_embedding", "params/wpe/embedding");
     ALL(ROLE_LORA, "q.lora_A.weight", "q.lora_A.q_proj.weight",
         "lora_te1_q_proj.alpha.weight", "q.lora_B.default.weight", "lora_embedding_A",
         "x.lora_up.weight", "attn.to_q_lora.down.weight", "to_out.lora.up.weight",
@@ -96,12 +101,17 @@ CASE(knows_what_stays,
         "mlp.router.weight", "ffn.router.layer.weight", "mlp.shared_expert_gate.weight",
         "blk.0.ffn_gate_inp.weight", "model.layers.0.mlp.gate.weight",
         "mlp.router.layers.0.fc1.weight", "layers.1.block.router.mlp.0.layers.2.weight",
-        "deepspeed_moe.gate.wg.weight");
+        "deepspeed_moe.gate.wg.weight", "decoder/layers_0/mlp/router/kernel",
+        "router_0.mlp.dense.kernel", "mlp.router.layers_0.fc1.kernel");
     ALL(ROLE_PACKING_TABLE, "l.scales", "l.qzeros", "l.weight_scale",
         "l.weight_scale_inv", "l.weight.absmax", "l.weight.quant_state.bitsandbytes__nf4",
         "l.SCB", "scales", "l.scale_packed", "l.wscales", "l.tables", "l.tables2");
     ALL(ROLE_OTHER, "mamba.A_log", "blk.0.ssm_a", "attn.causal_mask", "position.x_ids",
-        "a.q_proj.weight_mask");
+        "a.q_proj.weight_mask", "optimizer.state.0.exp_avg",
+        "optimizer.state.exp_avg.decoder.layers.0.mlp.fc1.weight",
+        "optim.state.model.layers.0.mlp.up_proj.weight.momentum_buffer",
+        "optimizer.state.fp32_param.decoder.layers.0.mlp.fc1.weight",
+        "opt_state.0.mu.fc.kernel", "layers.0.mlp.up_proj.weight.exp_avg_sq");
     expect(ROLE_OTHER, "vector", 8, 0, 0);
     expect(ROLE_BIAS, "a.bias", 8, 0, 0);
     expect(ROLE_NORM, "layernorm_qkv.layer_norm_weight", 8, 0, 0);
