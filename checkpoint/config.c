@@ -58,6 +58,23 @@ static const char *const headed_types[] = {
     "bitnet", "qwen3_moe", "starcoder2", "olmo",  "stablelm",
 };
 
+/* Others of transformers whose blocks all have the same layers, or experts in the place of an
+ * MLP. */
+static const char *const uniform_types[] = {
+    "gemma",   "gemma2", "gemma3_text", "phi",         "phi3",   "gpt2",    "gpt_neox",
+    "gptj",    "opt",    "falcon",      "bloom",       "cohere", "cohere2", "smollm3",
+    "granite", "glm",    "glm4",        "olmo2",       "olmo3",  "helium",  "nemotron",
+    "arcee",   "bert",   "roberta",     "xlm-roberta",
+};
+
+static bool is_among(const char *model_type, const char *const *types, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(types[i], model_type) == 0)
+            return true;
+    return false;
+}
+
 static void copy_text(char text[CONFIG_TEXT_BYTES], const json_t *value)
 {
     snprintf(text, CONFIG_TEXT_BYTES, "%s",
@@ -181,6 +198,8 @@ static int read_quantization(struct model_config *config, const json_t *root)
 
     copy_text(config->quant_method, json_object_get(hf, "quant_method"));
     copy_text(config->linear_class, json_object_get(hf, "linear_class"));
+    config->online = strcmp(config->quant_method, "bitnet") == 0 &&
+                     text_is(json_object_get(hf, "quantization_mode"), "online");
     config->bits = small_number(json_object_get(mlx, "bits"));
     config->group_size = small_number(json_object_get(mlx, "group_size"));
     config->mlx_other = is_other_mode(mlx);
@@ -206,14 +225,16 @@ static bool is_causal(const json_t *architecture)
 static void read_head(struct model_config *config, const json_t *root)
 {
     const json_t *architectures = json_object_get(root, "architectures"), *one;
-    bool known = false, causal = true;
+    const bool known = is_among(config->model_type, headed_types,
+                                sizeof(headed_types) / sizeof(headed_types[0]));
+    bool causal = true;
     size_t i;
 
-    for (i = 0; i < sizeof(headed_types) / sizeof(headed_types[0]); i++)
-        known |= strcmp(headed_types[i], config->model_type) == 0;
     json_array_foreach((json_t *)architectures, i, one) causal &= is_causal(one);
     if (known)
         config->blocks = small_number(json_object_get(root, "num_hidden_layers"));
+    config->uniform = known || is_among(config->model_type, uniform_types,
+                                        sizeof(uniform_types) / sizeof(uniform_types[0]));
     config->has_head =
         known && causal && json_is_false(json_object_get(root, "tie_word_embeddings"));
 }
@@ -224,8 +245,8 @@ static void read_architecture(struct model_config *config)
         if (strcmp(expert_layouts[i].model_type, config->model_type) == 0)
             config->experts = expert_layouts[i].layout;
     config->dbrx = strcmp(config->model_type, "dbrx") == 0;
-    for (size_t i = 0; i < sizeof(conv1d_types) / sizeof(conv1d_types[0]); i++)
-        config->conv1d |= strcmp(conv1d_types[i], config->model_type) == 0;
+    config->conv1d = is_among(config->model_type, conv1d_types,
+                              sizeof(conv1d_types) / sizeof(conv1d_types[0]));
 }
 
 int model_config_read(struct model_config *config, const char *text, size_t bytes,

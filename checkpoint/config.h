@@ -39,8 +39,9 @@ struct model_config {
     char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": not given */
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
     char linear_class[CONFIG_TEXT_BYTES]; /* of bitnet: "bitlinear", "autobitlinear" */
-    unsigned bits, group_size;            /* of MLX's "quantization"; 0: none */
-    struct mlx_module *modules;           /* of it, those with terms of their own */
+    bool online; /* bitnet's quantization_mode is online: the weights are latents */
+    unsigned bits, group_size;  /* of MLX's "quantization"; 0: none */
+    struct mlx_module *modules; /* of it, those with terms of their own */
     size_t module_count;
     bool mlx_other; /* the model's terms are `other` */
     /* Of quantization_config, with quant_method compressed-tensors; none if they are more. */
@@ -52,6 +53,7 @@ struct model_config {
      * tie_word_embeddings is false. */
     bool has_head;
     unsigned blocks; /* of such a model, as model.layers.0 and so on; 0: not known */
+    bool uniform;    /* all blocks of the architecture have the same layers */
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
     bool dbrx;    /* w2 of the experts, all in one matrix, is stored [in, out] */

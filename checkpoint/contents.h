@@ -50,6 +50,7 @@ struct content {
     size_t owner;         /* of scales and tables: index of the weight, or CONTENT_NONE */
     size_t scales,
         biases;        /* of a layer: index of its scales and biases, or CONTENT_NONE */
+    size_t beside;     /* of a dense layer: the tensor with its scale, or CONTENT_NONE */
     bool wants_scales; /* the layer's encoding has its scales in a tensor of their own */
     bool wants_biases; /* the same for biases, which are -scales */
     bool
@@ -96,6 +97,8 @@ struct contents {
     size_t layers;               /* of kind CONTENT_LAYER */
     bool nameless; /* set by the caller if the file does not store names (a .npy file):
                       its single tensor then corresponds to any name */
+    bool
+        online; /* config.json says that its weights are made ternary while the model runs */
     const char *quant_method; /* of config.json's quantization_config; NULL: not given */
     struct arena strings;
 };

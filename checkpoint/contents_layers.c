@@ -11,6 +11,7 @@
 #include "checkpoint/contents_impl.h"
 #include "checkpoint/gguf_names.h"
 #include "checkpoint/keras_names.h"
+#include "checkpoint/scale_beside.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20;
 
@@ -298,6 +299,12 @@ static int find_layer(struct classifying *c, size_t index)
                      selection == SELECTION_INCLUDED;
     if (c->side == CONTENTS_CLAIM && recorded)
         return find_recorded(c, entry, item);
+    if (selection == SELECTION_INCLUDED && item->role == ROLE_CONVOLUTION && is_float &&
+        !c->options->convolutions)
+        return contents_unfit(
+            c, item,
+            "a convolution: --convolutions takes it as [out, in*kernel], "
+            "--exclude leaves it out");
     if (selection == SELECTION_INCLUDED && item->role == ROLE_EXPERTS && is_float &&
         !has_layout(c, entry))
         return contents_unfit(
@@ -374,7 +381,8 @@ static int find_layers(struct classifying *c)
                              .role = role_of(c, &contents->table->entries[i]),
                              .owner = CONTENT_NONE,
                              .scales = CONTENT_NONE,
-                             .biases = CONTENT_NONE};
+                             .biases = CONTENT_NONE,
+                             .beside = CONTENT_NONE};
         if (find_layer(c, i) < 0)
             return -1;
     }
@@ -404,6 +412,7 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
     if (terms_check(terms, failure) < 0)
         return -1;
     contents->items = calloc(table->count + 1, sizeof(*contents->items));
+    contents->online = options->config && options->config->online;
     if (options->config && options->config->quant_method[0])
         contents->quant_method =
             arena_strndup(&contents->strings, options->config->quant_method,
@@ -412,6 +421,8 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
         return contents_no_memory(failure);
     if (find_layers(&c) < 0 || contents_find_foreign(&c) < 0)
         return -1;
+    if (side == CONTENTS_CLAIM)
+        contents_find_scales_beside(contents);
     for (size_t i = 0; i < table->count; i++)
         contents->items[i].not_included =
             contents->items[i].kind == CONTENT_EXCLUDED &&

@@ -120,23 +120,3 @@ void findings_add_config(struct file_findings *findings,
              item->foreign.packing == PACKING_COMPRESSED_TENSORS)
         check_compressed(findings, config, name, &item->foreign);
 }
-
-void findings_hint_turned(struct file_findings *findings, bool has_config,
-                          const struct content *item, const char *layer)
-{
-    struct tensor_entry dense = item->dense;
-
-    dense.name = layer;
-    const char *turning = item->layout == LAYOUT_OUT_IN && !content_is_foreign(item)
-                              ? config_may_turn(has_config, &dense)
-                              : NULL;
-    char hint[TRIT_FINDING_HINT_BYTES_MAX + 1];
-
-    if (!turning)
-        return;
-    snprintf(hint, sizeof(hint),
-             "judged as [out, in]; %s stores layers of this name as [in, out]: "
-             "use --transposed if this file does; else check --group-size",
-             turning);
-    findings_hint(findings, TRIT_FINDING_NOT_TERNARY, layer, hint);
-}

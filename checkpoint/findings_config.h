@@ -13,9 +13,4 @@ void findings_add_config(struct file_findings *findings,
                          const struct model_config *config, const char *name,
                          const struct content *item);
 
-/* If the layer is not ternary as [out, in], and its name is one that a library stores as [in, out]
- * (config_may_turn), the finding's hint says so. `has_config`: there is a config.json. */
-void findings_hint_turned(struct file_findings *findings, bool has_config,
-                          const struct content *item, const char *layer);
-
 #endif

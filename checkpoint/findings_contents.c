@@ -8,6 +8,7 @@
 #include "checkpoint/findings_config.h"
 #include "checkpoint/gguf_names.h"
 #include "checkpoint/incomplete.h"
+#include "checkpoint/scale_beside.h"
 #include "kernels/kernels.h"
 #include "proto/utf8.h"
 
@@ -55,6 +56,24 @@ static void mlx_text(char text[MLX_TEXT_BYTES], const struct tensor_table *table
              bits[count - 1] == 2 ? " (2: --encoding mlx_2bit)" : "");
 }
 
+/* What to do about weights of which the description says only how they are packed. */
+static const char *way_out(const struct content *item, bool readable)
+{
+    switch (item->packing) {
+    case PACKING_MLX: /* mlx_text says it, and the description of the next ones */
+    case PACKING_FSDP:
+    case PACKING_KERAS:
+    case PACKING_HQQ:
+    case PACKING_BITNET_GPU:
+        return "";
+    default:
+        return readable || item->foreign.unread
+                   ? ""
+                   : "; it is not read: save the model with dense weights to have them "
+                     "examined, or --exclude leaves it out";
+    }
+}
+
 static void add_foreign(struct file_findings *findings, const struct contents *claim,
                         size_t index, bool has_record)
 {
@@ -73,13 +92,13 @@ static void add_foreign(struct file_findings *findings, const struct contents *c
         return;
     form_of(added->got, &claim->table->entries[index]);
     const bool otherwise = readable && claim->quant_method;
-    snprintf(whole, sizeof(whole), "%s%s%s%s%s%s%s%s", content_text(text, claim, index),
+    snprintf(whole, sizeof(whole), "%s%s%s%s%s%s%s%s%s", content_text(text, claim, index),
              readable ? "; read it with --encoding " : "",
              readable ? packing_name(item->packing) : "",
              otherwise ? ", or correct config.json, whose quant_method is " : "",
              otherwise ? claim->quant_method : "", widths,
              item->foreign.unread ? "; " : "",
-             item->foreign.unread ? item->foreign.unread : "");
+             item->foreign.unread ? item->foreign.unread : "", way_out(item, readable));
     long_hint(findings, whole);
 }
 
@@ -283,6 +302,7 @@ void findings_add_contents(struct file_findings *findings,
             findings_add_without_scales(findings, claim, i);
         } else if (item->kind == CONTENT_LAYER) {
             findings_add_config(findings, options->config, entry->name, item);
+            findings_add_scale_beside(findings, options, claim, latents != NULL, i);
         } else if (findings_add_without_weight(findings, options, claim, latents, i)) {
             continue;
         } else if (item->kind == CONTENT_UNKNOWN_DTYPE &&

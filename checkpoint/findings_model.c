@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "checkpoint/findings_model.h"
 
+#include "checkpoint/block_layers.h"
 #include "checkpoint/blocks.h"
 #include "checkpoint/head.h"
 
@@ -17,6 +18,8 @@ void findings_add_model(struct file_findings *findings,
 {
     if (config)
         findings_add_head(findings, options, config, claim, latents);
-    if (!latents)
-        findings_add_blocks(findings, config, claim->table);
+    if (latents)
+        return;
+    findings_add_blocks(findings, config, claim->table);
+    findings_add_block_layers(findings, options, config, claim);
 }

@@ -130,6 +130,8 @@ static enum match_kind kind_of_claim(const struct sides *sides, size_t index,
     case CONTENT_LAYER:
         if (!has)
             return MATCH_EXTRA_LAYER;
+        if (item->beside != CONTENT_NONE)
+            return MATCH_NO_STEP;
         return reference_fits(sides->claim, item,
                               &sides->latents->table->entries[reference], layout)
                    ? MATCH_PROJECTION

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "checkpoint/config.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/scale_beside.h"
 
 static const char *keep_text(struct plan *plan, const char *text)
 {
@@ -267,6 +268,10 @@ static int add_by_kind(struct planning *p, size_t index)
     }
     if (content->kind != CONTENT_LAYER)
         return keep(p, index);
+    if (p->action == PLAN_PACK && content->beside != CONTENT_NONE) {
+        refuse(p->plan, item, scale_beside_refusal);
+        return 0;
+    }
     if (stays_dense(p, content)) {
         item->reason = "its reader needs it dense";
         return add_kept(p, index);

@@ -90,7 +90,7 @@ static int contents_give(const struct trit_checkpoint *checkpoint,
 
     if (result == 0) {
         const struct layer_terms terms =
-            latents ? terms_of(&options->rules, &record)
+            latents ? terms_of(&options->rules, NULL)
                     : terms_of_claim(&options->rules, &record, table);
 
         result = contents_create(&contents, &options->rules,

@@ -6,7 +6,7 @@
 
 #include "checkpoint/biases.h"
 #include "checkpoint/explain.h"
-#include "checkpoint/findings_config.h"
+#include "checkpoint/not_ternary.h"
 #include "client/lib/client.h"
 #include "client/lib/matrix_handle.h"
 #include "client/lib/parts.h"
@@ -166,7 +166,7 @@ static int add_matrix(struct trit_verification *v, const char *tensor,
         return -1;
     snprintf(v->daemon, sizeof(v->daemon), "%s", examined->report->version);
     findings_add_report(&v->findings, name, examined->report, v->allow_dead);
-    findings_hint_turned(&v->findings, v->has_config, item, name);
+    findings_hint_not_ternary(&v->findings, v->has_config, &v->claim, index, name);
     if (item->biases != CONTENT_NONE && !content_is_foreign(item)) {
         const struct bias_check found =
             bias_check(v->table->entries[item->biases].type->dtype, examined->scales,

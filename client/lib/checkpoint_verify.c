@@ -96,8 +96,8 @@ static int verification_read(struct trit_verification *v,
     if (options_check_patterns(rules, v->table, v->latents, failure) < 0 ||
         (!latent && record_read(&v->record, v->table, failure) < 0))
         return -1;
-    const struct layer_terms terms = latent ? terms_of(rules, &v->record)
-                                            : terms_of_claim(rules, &v->record, v->table);
+    const struct layer_terms terms =
+        latent ? terms_of(rules, NULL) : terms_of_claim(rules, &v->record, v->table);
 
     if (contents_create(&v->claim, rules, latent ? CONTENTS_LATENTS : CONTENTS_CLAIM,
                         &terms, v->table, &v->record, failure) < 0)

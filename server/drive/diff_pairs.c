@@ -10,7 +10,8 @@ static bool is_layer(const struct side *side, size_t index)
     return content_is_complete(&side->contents.items[index]);
 }
 
-/* The scales and other tables of a layer are compared together with it. */
+/* The scales and other tables of a layer are compared together with it. A scale beside a dense layer
+ * is not part of the layer's values. */
 static bool goes_along(const struct side *side, size_t index)
 {
     const struct content *items = side->contents.items;
@@ -18,7 +19,8 @@ static bool goes_along(const struct side *side, size_t index)
     return items[index].kind == CONTENT_SCALES ||
            (items[index].kind == CONTENT_FOREIGN_TABLE &&
             items[index].owner != CONTENT_NONE &&
-            items[items[index].owner].kind == CONTENT_LAYER);
+            items[items[index].owner].kind == CONTENT_LAYER &&
+            items[items[index].owner].beside != index);
 }
 
 /* ---- experts ------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verifies one layer of a file. */
 #include "checkpoint/explain.h"
-#include "checkpoint/findings_config.h"
+#include "checkpoint/not_ternary.h"
 #include "drive/foreign_read.h"
 #include "drive/verify_explain.h"
 #include "drive/verify_impl.h"
@@ -216,8 +216,8 @@ static int add_findings(struct verifying *v, struct verify_piece *piece,
     bool failing = false;
 
     findings_add_report(&v->findings, piece->name, &piece->report, v->allow_dead);
-    findings_hint_turned(&v->findings, v->rules.config != NULL,
-                         &v->claim.items[piece->pair.claim], piece->name);
+    findings_hint_not_ternary(&v->findings, v->rules.config != NULL, &v->claim,
+                              piece->pair.claim, piece->name);
     findings_add_biases(&v->findings, piece->name, &piece->biases);
     findings_add_scale_faults(&v->findings, piece->name, &piece->faults);
     if (piece->pair.latents != CONTENT_NONE &&

@@ -65,8 +65,12 @@ int verify_read_terms(struct verifying *v, struct layer_terms *terms)
 
     take_configs(v);
     if (v->mode == TRIT_VERIFY_LATENT) {
-        *terms = terms_of(&v->rules, &v->record);
-        return 0;
+        *terms = terms_of(&v->rules, NULL); /* config.json tells how claims are packed */
+        return terms->encoding == TRIT_ENCODING_DENSE
+                   ? 0
+                   : fail_field(&v->failure, TRIT_INVALID_ARGUMENT, "options.encoding",
+                                "latents are dense, not %s",
+                                encoding_name(terms->encoding));
     }
     if (record_read(&v->record, table, &v->failure) < 0)
         return -1;

@@ -186,6 +186,37 @@ def test_a_single_file_may_lack_the_head(client, model_without_head):
     assert client.checkpoint.verify(model_without_head() / shard_name(1, 1)).passes
 
 
+# Latents are dense, also where config.json says how a claim would be packed.
+def test_latents_of_a_folder_of_bitnet(daemon, client, model_without_head):
+    said = {
+        "quant_method": "bitnet",
+        "linear_class": "autobitlinear",
+        "quantization_mode": "online",
+    }
+    folder = model_without_head({"tie_word_embeddings": True, "quantization_config": said})
+    found = client.checkpoint.verify(folder, mode="latent")
+    assert found.passes
+    same_as_the_command(daemon, found, folder, "--mode", "latent")
+
+
+# A layer that only one of the blocks lacks is missing, for the package, the command and jobs.
+def test_a_layer_that_a_block_lacks_is_found(daemon, client, model_without_head):
+    names = [
+        f"model.layers.{block}.mlp.{name}_proj.weight"
+        for block in (1, 2)
+        for name in ("up", "down")
+    ]
+    folder = model_without_head({"tie_word_embeddings": True}, dict.fromkeys(names, 4))
+    found = client.checkpoint.verify(folder)
+    assert found.verdict == "fail"
+    assert [(one.kind, one.layer) for one in found.findings] == [
+        ("missing_layer", "model.layers.0.mlp.down_proj.weight")
+    ]
+    same_as_the_command(daemon, found, folder)
+    done = client.checkpoints.verify(folder.name).result()
+    assert (done.verdict, done.findings) == (found.verdict, found.findings)
+
+
 # One of several shards that is named alone is a part of a model, as for the command.
 def test_one_shard_is_no_model(daemon, client, tmp_path, shards):
     source, part = tmp_path / "in.safetensors", tmp_path / shard_name(1, 2)
