@@ -99,6 +99,15 @@ static int layer_not_found(struct db *db, const struct store_get *get,
                     "no report of layer \"%s\" in run \"%s\" of attempt %" PRIu32
                     ", replica %" PRIu32,
                     get->layer, get->run, get->attempt, get->replica);
+    key.replica = get->replica;
+    if (find_layer(db, &key, &next, failure) < 0)
+        return -1;
+    key.attempt = next.key.attempt;
+    if (layer_key_compare(&next.key, &key) == 0)
+        return fail(failure, TRIT_NOT_FOUND, "attempt",
+                    "all reports of layer \"%s\" in run \"%s\" are superseded; attempt "
+                    "%" PRId64 " has some",
+                    get->layer, get->run, key.attempt);
     return fail(failure, TRIT_NOT_FOUND, "replica",
                 "no report of layer \"%s\" in run \"%s\" of replica %" PRIu32, get->layer,
                 get->run, get->replica);

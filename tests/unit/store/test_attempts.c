@@ -260,6 +260,44 @@ CASE(replicas, "each replica has reports of its own")
     store_fixture_fini(&fixture);
 }
 
+static void check_missing(struct store_fixture *fixture, struct store_get key,
+                          const char *message)
+{
+    struct store_reader *reader = open_reader(fixture);
+    struct failure failure = {0};
+    struct trit_report report;
+
+    key.run = "r";
+    key.layer = "x";
+    CHECK_EQ(store_read_report(reader, &key, &report, &failure), -1);
+    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(failure.message, message);
+    store_reader_close(reader);
+}
+
+CASE(all_superseded,
+     "a layer all of whose reports are superseded is told as such, with an "
+     "attempt that has some")
+{
+    static const char all[] =
+        "all reports of layer \"x\" in run \"r\" are superseded; attempt 1 has some";
+    struct store_fixture fixture;
+
+    store_fixture_init(&fixture, true);
+    must_file(&fixture, "y", 0, 1);
+    must_file(&fixture, "x", 0, 3);
+    CHECK_EQ(file(&fixture, "x", 0, 2, 3), TRIT_OK);
+    must_file(&fixture, "y", 2, 2);
+    check_missing(&fixture, (struct store_get){.replica = 0}, all);
+    check_missing(&fixture, (struct store_get){.has_step = true, .step = 3}, all);
+    check_missing(&fixture, (struct store_get){.replica = 2}, all);
+    check_missing(&fixture, (struct store_get){.replica = 1},
+                  "no report of layer \"x\" in run \"r\" of replica 1");
+    check_missing(&fixture, (struct store_get){.attempt = 2},
+                  "no report of layer \"x\" in run \"r\" of attempt 2, replica 0");
+    store_fixture_fini(&fixture);
+}
+
 CASE(reopened, "attempts and replicas are as before after the store is opened again")
 {
     struct store_fixture fixture;
