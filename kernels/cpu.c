@@ -49,6 +49,11 @@ bool cpu_has_crc32c(void)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
+bool cpu_has_vpclmulqdq(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq");
+}
+
 struct prefetch_policy prefetch_policy(size_t vector_bytes)
 {
     if (__builtin_cpu_is("amd"))
@@ -86,6 +91,11 @@ bool cpu_has_avx512(void)
 }
 
 bool cpu_has_avx_vnni(void)
+{
+    return false;
+}
+
+bool cpu_has_vpclmulqdq(void)
 {
     return false;
 }

@@ -10,6 +10,8 @@ bool cpu_has_avx2(void);     /* with F16C, and an OS that keeps the registers */
 bool cpu_has_avx512(void);   /* F, BW, DQ, VL, VBMI, VBMI2 */
 bool cpu_has_avx_vnni(void); /* as far as the C library says so */
 bool cpu_has_crc32c(void);   /* SSE4.2's, ARMv8's instruction */
+bool cpu_has_vpclmulqdq(
+    void); /* with AVX-512 F; asked for each checksum, so it is cheap */
 
 /* How to prefetch a run that comes from memory; `vector_bytes` is the width of the
  * kernels' vectors. On AMD Zen 4 a second prefetch of a line slows reading down, because

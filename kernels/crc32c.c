@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CRC-32C: by the processor's instruction if it has one, else by a table. The CRC is an
- * exact integer, so it needs no table of kernels. */
+/* CRC-32C: by the processor's instruction if it has one, blocks of 4 KiB by carry-less products
+ * of vectors if it has those, else by a table. The CRC is an exact integer, so it needs no table
+ * of kernels. */
 #include <string.h>
 
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/simd/avx512_crc32c.h"
+#endif
 
 /* For byte b: b times x^32 modulo the polynomial 0x1edc6f41, bits reflected. */
 static const uint32_t remainders[256] = {
@@ -117,8 +121,14 @@ __attribute__((target("sse4.2"))) static inline void take_lines(struct chains *c
 __attribute__((target("sse4.2,pclmul"))) static uint32_t
 crc_instruction(uint32_t crc, const uint8_t *bytes, size_t count)
 {
-    uint64_t a = crc;
+    uint64_t a;
 
+    if (count >= FOLD_BLOCK_BYTES && cpu_has_vpclmulqdq()) {
+        crc = fold_crc32c(crc, bytes, count / FOLD_BLOCK_BYTES);
+        bytes += count / FOLD_BLOCK_BYTES * FOLD_BLOCK_BYTES;
+        count %= FOLD_BLOCK_BYTES;
+    }
+    a = crc;
     for (; count >= 3 * LANE_BYTES; bytes += 3 * LANE_BYTES, count -= 3 * LANE_BYTES) {
         struct chains chains = {.a = a};
 

@@ -121,6 +121,38 @@ CASE(crc, "CRC-32C equals RFC 3720's, also in pieces")
         CHECK_EQ(crc32c(crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
 }
 
+/* Bit by bit: the polynomial of RFC 3720, reflected. */
+static uint32_t crc_by_bits(uint32_t crc, const uint8_t *bytes, size_t count)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
+CASE(crc_of_blocks,
+     "CRC-32C of any length, place and beginning equals that taken bit by bit")
+{
+    static const size_t lengths[] = {0,    63,   1024, 3071, 3072, 3073,  4095, 4096,
+                                     4097, 7168, 8191, 8192, 8200, 12287, 20000};
+    static uint8_t bytes[20000 + 64];
+    uint64_t seed = 5;
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)check_random(&seed);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+        for (size_t at = 0; at < 64; at += 13)
+            for (uint32_t before = 0; before < 3; before++) {
+                const uint32_t crc = before * 0x9e3779b9u;
+
+                CHECK_EQ(crc32c(crc, bytes + at, lengths[i]),
+                         crc_by_bits(crc, bytes + at, lengths[i]));
+            }
+}
+
 CASE(dispatch, "every table is found by its name, and auto selects the last")
 {
     const struct kernels *tables[KERNELS_TABLES_MAX];
