@@ -34,7 +34,8 @@ static void job_begin(struct call_job *job)
     job->job = (struct job){.run = job_run,
                             .done = job_done,
                             .cancelled = &job->call->cancelled,
-                            .mailbox = job->call->config->mailbox};
+                            .mailbox = job->call->config->mailbox,
+                            .lingers = job->lingers};
     call_hold(job->call);
 }
 

@@ -19,6 +19,7 @@ struct call_job {
     struct ticket ticket; /* of call_submit */
     uint64_t units;       /* likewise */
     uint64_t spent_ns;    /* on the job before run() */
+    bool lingers;         /* as that of struct job */
     uint64_t ns;          /* valid in done(): what the job took */
 };
 

@@ -4,11 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/machine.h"
 #include "base/number.h"
 #include "kernels/kernels.h"
@@ -19,16 +21,21 @@ struct worker {
     struct pool *pool;
     void *memory;     /* that scratch lies in; touched first on the worker's thread */
     uint8_t *scratch; /* aligned for the kernels */
+    unsigned misses;  /* times that it has lingered in vain since a job came */
     pthread_t thread;
 };
 
 struct pool {
     struct mailbox *mailbox; /* borrowed */
     pthread_mutex_t mutex;
-    pthread_cond_t work;     /* the queue is not empty, or the pool stops */
-    struct job *queue;       /* a skew heap; this and the next two are under the mutex */
-    uint64_t sequence;       /* of the next job */
-    bool stopping;           /* only ever set */
+    pthread_cond_t work; /* the queue is not empty, or the pool stops */
+    struct job *queue;   /* a skew heap; this and what follows up to `stopping` are under
+                              * the mutex */
+    uint64_t sequence;   /* of the next job */
+    unsigned asleep;     /* workers that wait for `work` */
+    unsigned lingering;  /* workers that look for a job without sleeping */
+    bool waking;         /* one of them was signalled, and has not run yet */
+    bool stopping;       /* only ever set */
     _Atomic uint64_t queued; /* jobs in the queue; changed under the mutex */
     struct turns turns;
     _Atomic unsigned busy;  /* workers that run a job */
@@ -81,16 +88,66 @@ static struct job *pop(struct pool *pool)
     return job;
 }
 
-/* Waits for the next job. NULL: the pool stops and the queue is empty. */
-static struct job *take_job(struct pool *pool)
+/* Under the mutex: whether a worker is to be signalled for jobs that none of those who linger
+ * takes. One wakes at a time, and wakes the next
+ * one when it has taken its job. Linux puts a thread that wakes on a core where nothing runs; two
+ * that wake at once may get the same core, because neither runs yet, and share it while another
+ * core is idle. */
+static bool wakes_one(struct pool *pool)
 {
+    if (pool_queued(pool) <= pool->lingering || pool->asleep == 0 || pool->waking)
+        return false;
+    pool->waking = true;
+    return true;
+}
+
+/* Whether the worker looks for a job before it sleeps. */
+static bool lingers(struct worker *worker)
+{
+    return worker->misses < POOL_LINGER_MISSES_MAX ||
+           ++worker->misses % POOL_LINGER_AGAIN == 0;
+}
+
+/* Under the mutex, which it leaves meanwhile. It yields the core to any thread that is to run
+ * there, such as the client's that sends the next call. */
+static void linger(struct worker *worker)
+{
+    struct pool *pool = worker->pool;
+    const uint64_t until_ns = clock_monotonic_ns() + POOL_LINGER_NS;
+
+    pool->lingering++;
+    pthread_mutex_unlock(&pool->mutex);
+    while (pool_queued(pool) == 0 && clock_monotonic_ns() < until_ns)
+        sched_yield();
+    pthread_mutex_lock(&pool->mutex);
+    pool->lingering--;
+    if (pool->queue)
+        worker->misses = 0;
+    else if (worker->misses < POOL_LINGER_MISSES_MAX)
+        worker->misses++;
+}
+
+/* Waits for the next job. NULL: the pool stops and the queue is empty. */
+static struct job *take_job(struct worker *worker, bool looks)
+{
+    struct pool *pool = worker->pool;
     struct job *job;
+    bool wakes;
 
     pthread_mutex_lock(&pool->mutex);
-    while (!pool->queue && !pool->stopping)
+    if (looks && !pool->queue && !pool->stopping && lingers(worker))
+        linger(worker);
+    while (!pool->queue && !pool->stopping) {
+        pool->asleep++;
         pthread_cond_wait(&pool->work, &pool->mutex);
+        pool->asleep--;
+        pool->waking = false;
+    }
     job = pop(pool);
+    wakes = wakes_one(pool);
     pthread_mutex_unlock(&pool->mutex);
+    if (wakes)
+        pthread_cond_signal(&pool->work);
     return job;
 }
 
@@ -113,14 +170,17 @@ static void run(const struct worker *worker, struct job *job)
 
 static void *worker_main(void *arg)
 {
-    const struct worker *worker = arg;
+    struct worker *worker = arg;
     struct pool *pool = worker->pool;
     struct kernels_env env;
     struct job *job;
+    bool looks = false;
 
     kernels_enter(&env);
-    while ((job = take_job(pool))) {
+    while ((job = take_job(worker, looks))) {
         const bool told = job->done; /* else the job may be gone after run() */
+
+        looks = job->lingers;
 
         /* Relaxed: the flag guards no other data. If a worker sees it late, it only
          * does a job that nobody needs any more. */
@@ -199,6 +259,8 @@ int pool_start(struct pool **pool, unsigned threads, struct mailbox *mailbox,
 
 void pool_submit(struct pool *pool, struct job *job)
 {
+    bool wakes;
+
     assert(job->done || !job->cancelled);
     job->message.deliver = deliver_done;
     pthread_mutex_lock(&pool->mutex);
@@ -207,8 +269,10 @@ void pool_submit(struct pool *pool, struct job *job)
     job->sequence = pool->sequence++;
     pool->queue = merge(pool->queue, job);
     count_queued(pool, 1);
+    wakes = wakes_one(pool);
     pthread_mutex_unlock(&pool->mutex);
-    pthread_cond_signal(&pool->work); /* a worker that is woken finds the mutex free */
+    if (wakes)
+        pthread_cond_signal(&pool->work); /* the worker finds the mutex free */
 }
 
 bool pool_withdraw(struct pool *pool, struct job *job)

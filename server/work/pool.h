@@ -25,6 +25,9 @@ enum {
     POOL_THREADS_MAX = 1024,
     SCRATCH_PART_BYTES = TILE_IN_BYTES_MAX + 4096,
     SCRATCH_PARTS = 3, /* a tile's input, reference and output */
+    POOL_LINGER_NS = 200000,
+    POOL_LINGER_MISSES_MAX = 4,
+    POOL_LINGER_AGAIN = 64,
 };
 
 struct job {
@@ -37,6 +40,11 @@ struct job {
     void (*done)(struct job *job); /* on the thread of the mailbox's loop; or NULL */
     const _Atomic bool *cancelled; /* borrowed; NULL: never cancelled */
     bool skipped;                  /* valid in done(): cancelled, so it did not run */
+    /* A job like it often follows soon: its worker looks for one for POOL_LINGER_NS before it
+     * sleeps, because on a virtual machine a core that sleeps may take longer to wake than such
+     * a job takes. After POOL_LINGER_MISSES_MAX times in vain it does so only after every
+     * POOL_LINGER_AGAIN-th such job, until one comes. */
+    bool lingers;
     /* In run(): SCRATCH_PARTS parts of memory of the worker, the same for each job, so that
      * it stays in the core's cache. */
     uint8_t *scratch;

@@ -247,6 +247,8 @@ int parallel_for_start(struct parallel_for *pieces, struct call *call,
         return 0;
     }
     call_ticket_open(call, &pieces->ticket, pool, pool_units(spec));
+    for (uint32_t i = 0; i < wanted; i++)
+        pieces->workers[i].job.lingers = helps;
     for (uint32_t i = helps ? 1 : 0; i < wanted; i++)
         call_submit_part(&pieces->workers[i].job, pool, &pieces->ticket);
     if (helps) {

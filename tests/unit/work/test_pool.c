@@ -289,6 +289,48 @@ CASE(stop_runs_out_the_queue,
     pool_stop(NULL);
 }
 
+/* As many jobs as workers, which end only when all of them run. */
+static void run_together(struct fixture *f, struct task *tasks, int count, bool lingers)
+{
+    pthread_barrier_t gate;
+
+    pthread_barrier_init(&gate, NULL, (unsigned)count);
+    for (int i = 0; i < count; i++) {
+        task_init(&tasks[i], f);
+        tasks[i].gate = &gate;
+        tasks[i].job.lingers = lingers;
+        pool_submit(f->pool, &tasks[i].job);
+    }
+    run_until_done(f, f->done_count + count);
+    pthread_barrier_destroy(&gate);
+}
+
+CASE(all_wake,
+     "as many jobs as there are workers run at once, although one wakes at a time")
+{
+    enum { WORKERS = 5, TIMES = 50 };
+    struct task tasks[WORKERS];
+    struct fixture f;
+
+    fixture_open(&f, WORKERS);
+    for (int i = 0; i < TIMES; i++)
+        run_together(&f, tasks, WORKERS - i % 3, false);
+    fixture_close(&f);
+}
+
+CASE(lingers,
+     "workers that look for the next job before they sleep take it, and others wake")
+{
+    enum { WORKERS = 3, TIMES = 200 };
+    struct task tasks[WORKERS];
+    struct fixture f;
+
+    fixture_open(&f, WORKERS);
+    for (int i = 0; i < TIMES; i++)
+        run_together(&f, tasks, 1 + i % WORKERS, i % 5 < 3);
+    fixture_close(&f);
+}
+
 CASE(starts_and_stops_idle, "a pool without jobs starts and stops")
 {
     for (int i = 0; i < 50; i++) {
