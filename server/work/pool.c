@@ -15,7 +15,7 @@
 #include "base/number.h"
 #include "kernels/kernels.h"
 
-enum { SCRATCH_ALIGN = 64 };
+enum { SCRATCH_ALIGN = 64, LOOK_NS = 20000 };
 
 struct worker {
     struct pool *pool;
@@ -28,15 +28,15 @@ struct worker {
 struct pool {
     struct mailbox *mailbox; /* borrowed */
     pthread_mutex_t mutex;
-    pthread_cond_t work; /* the queue is not empty, or the pool stops */
-    struct job *queue;   /* a skew heap; this and what follows up to `stopping` are under
-                              * the mutex */
-    uint64_t sequence;   /* of the next job */
-    unsigned asleep;     /* workers that wait for `work` */
-    unsigned lingering;  /* workers that look for a job without sleeping */
-    bool waking;         /* one of them was signalled, and has not run yet */
-    bool stopping;       /* only ever set */
+    pthread_cond_t work;     /* the queue is not empty, or the pool stops */
+    struct job *queue;       /* a skew heap; under the mutex, as all up to `stopping` */
+    uint64_t sequence;       /* of the next job */
+    unsigned asleep;         /* workers that wait for `work` */
+    unsigned lingering;      /* workers that look for a job before they sleep */
+    bool waking;             /* one of them was signalled, and has not run yet */
+    bool stopping;           /* only ever set */
     _Atomic uint64_t queued; /* jobs in the queue; changed under the mutex */
+    _Atomic uint64_t looked_ns; /* when one of those who linger last looked */
     struct turns turns;
     _Atomic unsigned busy;  /* workers that run a job */
     unsigned threads_count; /* running; constant once started */
@@ -88,14 +88,24 @@ static struct job *pop(struct pool *pool)
     return job;
 }
 
-/* Under the mutex: whether a worker is to be signalled for jobs that none of those who linger
- * takes. One wakes at a time, and wakes the next
+/* Under the mutex: whether a worker looks for a job just now. One that has not looked for a while
+ * has yielded its core to a thread that keeps it. */
+static bool one_looks(const struct pool *pool)
+{
+    return pool->lingering > 0 &&
+           clock_monotonic_ns() -
+                   atomic_load_explicit(&pool->looked_ns, memory_order_relaxed) <
+               LOOK_NS;
+}
+
+/* Under the mutex: whether a worker is to be signalled. One wakes at a time, and wakes the next
  * one when it has taken its job. Linux puts a thread that wakes on a core where nothing runs; two
- * that wake at once may get the same core, because neither runs yet, and share it while another
- * core is idle. */
+ * that wake at once may get the same core, because neither runs yet. */
 static bool wakes_one(struct pool *pool)
 {
-    if (pool_queued(pool) <= pool->lingering || pool->asleep == 0 || pool->waking)
+    if (!pool->queue || pool->asleep == 0 || pool->waking)
+        return false;
+    if (pool_queued(pool) == 1 && one_looks(pool))
         return false;
     pool->waking = true;
     return true;
@@ -108,17 +118,20 @@ static bool lingers(struct worker *worker)
            ++worker->misses % POOL_LINGER_AGAIN == 0;
 }
 
-/* Under the mutex, which it leaves meanwhile. It yields the core to any thread that is to run
- * there, such as the client's that sends the next call. */
+/* Under the mutex, which it leaves meanwhile. After each look the worker yields its core to any
+ * thread that is to run there, such as the client's that sends the next call. */
 static void linger(struct worker *worker)
 {
     struct pool *pool = worker->pool;
-    const uint64_t until_ns = clock_monotonic_ns() + POOL_LINGER_NS;
+    uint64_t now_ns = clock_monotonic_ns();
+    const uint64_t until_ns = now_ns + POOL_LINGER_NS;
 
     pool->lingering++;
     pthread_mutex_unlock(&pool->mutex);
-    while (pool_queued(pool) == 0 && clock_monotonic_ns() < until_ns)
+    for (; pool_queued(pool) == 0 && now_ns < until_ns; now_ns = clock_monotonic_ns()) {
+        atomic_store_explicit(&pool->looked_ns, now_ns, memory_order_relaxed);
         sched_yield();
+    }
     pthread_mutex_lock(&pool->mutex);
     pool->lingering--;
     if (pool->queue)
