@@ -26,7 +26,7 @@ enum {
     F32_BATCH_ROWS = 8,     /* the same for f32 activations */
     F32_ROWS_WANTED = 1024, /* rows of Wt for which the kernel builds its tables once */
     F32_PIECES_A_THREAD = 4,
-    QUANTIZED_A_PRODUCT = 8, /* elements that are quantized in the time of a product */
+    QUANTIZED_A_PRODUCT = 4, /* elements that are quantized for the cost of a product */
     /* As in layers.proto. */
     FIELD_Y = 15,
     FIELD_LOGITS = 1,
