@@ -260,17 +260,14 @@ static void check_all(struct search *search)
     }
 }
 
-/* Does a finding tell already that tensors are missing, or may another shard hold them? */
-static bool is_told(const struct file_findings *findings)
+/* May another shard hold what this one lacks? */
+static bool may_be_elsewhere(const struct file_findings *findings)
 {
     for (size_t i = 0; i < findings->count; i++) {
         const struct trit_finding *one = &findings->list[i].finding;
 
-        if (one->kind == TRIT_FINDING_INDEX_DISAGREES ||
-            one->kind == TRIT_FINDING_MISSING_LAYER ||
-            one->kind == TRIT_FINDING_TRUNCATED ||
-            (one->kind == TRIT_FINDING_NOT_IN_INDEX &&
-             one->severity == TRIT_SEVERITY_UNDECIDED))
+        if (one->kind == TRIT_FINDING_NOT_IN_INDEX &&
+            one->severity == TRIT_SEVERITY_UNDECIDED)
             return true;
     }
     return false;
@@ -287,7 +284,7 @@ void findings_add_block_layers(struct file_findings *findings,
                             .uniform = gguf_is_known(claim->table) ||
                                        (config && config->uniform)};
 
-    if (is_told(findings))
+    if (findings_tell_lack(findings) || may_be_elsewhere(findings))
         return;
     search.by_name = calloc(count, sizeof(*search.by_name));
     search.by_block = calloc(count, sizeof(*search.by_block));

@@ -44,20 +44,6 @@ static bool has_block(const struct tensor_table *table, const char *prefix)
            strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
 }
 
-static bool is_told(const struct file_findings *findings)
-{
-    for (size_t i = 0; i < findings->count; i++)
-        switch (findings->list[i].finding.kind) {
-        case TRIT_FINDING_INDEX_DISAGREES:
-        case TRIT_FINDING_MISSING_LAYER:
-        case TRIT_FINDING_TRUNCATED:
-            return true;
-        default:
-            break;
-        }
-    return false;
-}
-
 void findings_add_blocks(struct file_findings *findings,
                          const struct model_config *config,
                          const struct tensor_table *claim)
@@ -66,7 +52,7 @@ void findings_add_blocks(struct file_findings *findings,
     char prefix[PREFIX_BYTES], first[PREFIX_BYTES] = "", hint[160];
     uint64_t missing = 0;
 
-    if (is_told(findings))
+    if (findings_tell_lack(findings))
         return;
     for (uint64_t i = 0; i < blocks.count; i++) {
         snprintf(prefix, sizeof(prefix), "%s%" PRIu64 ".", blocks.stem, i);

@@ -33,6 +33,20 @@ static bool copy_name(struct file_findings *findings, const char *name, const ch
     return *copy || !name;
 }
 
+bool findings_tell_lack(const struct file_findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        switch (findings->list[i].finding.kind) {
+        case TRIT_FINDING_INDEX_DISAGREES:
+        case TRIT_FINDING_MISSING_LAYER:
+        case TRIT_FINDING_TRUNCATED:
+            return true;
+        default:
+            break;
+        }
+    return false;
+}
+
 struct trit_finding *findings_add(struct file_findings *findings,
                                   enum trit_finding_kind kind, const char *layer,
                                   const char *tensor)

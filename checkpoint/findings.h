@@ -35,6 +35,10 @@ struct trit_finding *findings_add(struct file_findings *findings,
                                   enum trit_finding_kind kind, const char *layer,
                                   const char *tensor);
 
+/* Whether a finding tells already that the file lacks tensors: it is truncated, a layer is
+ * missing, or the index names others. */
+bool findings_tell_lack(const struct file_findings *findings);
+
 /* Adds the findings of a layer's report. An old daemon reports no findings; they are then
  * derived from the report's fields. `allow_dead`: dead_layer becomes a warning. */
 void findings_add_report(struct file_findings *findings, const char *layer,
