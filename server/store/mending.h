@@ -47,8 +47,8 @@ struct mender {
 bool mend_met(struct db *db, struct mender *mender, const struct trit_report *report,
               const struct failure *damage, uint64_t now_ns);
 
-/* A reader has met damage: mending of all rows begins. Once a minute at most. At its end the
- * caller sets asked.in_vain. */
+/* A reader has met damage. Begins to mend all rows, at most once a minute. When the last turn has
+ * ended, the caller sets asked.in_vain. */
 void mend_asked(struct mender *mender, uint64_t now_ns);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pieces of a computation that nobody has taken yet. They lie in spans: neighbouring pieces
- * are in one span. Who takes a piece names the span that is nearest to it, by the processor that
- * it runs on, and gets a piece of another span when that one is used up. So a processor takes
- * the same pieces in each call, and finds what they read in its own cache.
+/* The pieces of a computation that no thread has taken yet. A span is a run of neighbouring
+ * pieces. A thread asks for the span of the processor that it runs on. When that span is used up,
+ * it gets a piece of another one. So a processor takes the same pieces in each call, and finds
+ * what they read in its own cache.
  *
  * Any number of threads may take pieces; each piece is given out once. The pieces of a span are
  * given out in their order. With one span, each piece is given out after all pieces before it. */
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 struct span {
-    _Atomic uint64_t next; /* the first piece that nobody has taken */
+    _Atomic uint64_t next; /* the first piece that no thread has taken */
     uint64_t end;
     uint8_t apart[48]; /* two spans do not share a cache line */
 };
