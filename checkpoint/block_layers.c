@@ -34,6 +34,7 @@ struct stack {
 struct search {
     struct file_findings *findings;
     const struct checkpoint_options *options;
+    const struct tensor_table *table;
     struct part *by_name, *by_block;
     uint64_t *numbers;
     size_t count;
@@ -139,7 +140,9 @@ static void add_lack(const struct search *search, const struct stack *stack,
 
     snprintf(name, sizeof(name), "%.*s%" PRIu64 "%s", (int)layer->at.prefix, layer->name,
              number, layer->name + layer->at.rest);
-    if (selection_of(search->options, name) == SELECTION_EXCLUDED)
+    /* One that is there in another form is told of by findings_add_contents. */
+    if (selection_of(search->options, name) == SELECTION_EXCLUDED ||
+        table_find(search->table, name))
         return;
     struct trit_finding *added =
         layer->is_norm
@@ -281,6 +284,7 @@ void findings_add_block_layers(struct file_findings *findings,
     const size_t count = claim->table->count + 1;
     struct search search = {.findings = findings,
                             .options = options,
+                            .table = claim->table,
                             .uniform = gguf_is_known(claim->table) ||
                                        (config && config->uniform)};
 

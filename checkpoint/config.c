@@ -191,6 +191,27 @@ static void read_compressed(struct model_config *config, const json_t *groups)
     }
 }
 
+static int read_unpacked(struct model_config *config, const json_t *names)
+{
+    const json_t *one;
+    size_t i, bytes = 0;
+
+    json_array_foreach((json_t *)names, i, one) bytes += json_string_length(one) + 1;
+    config->unpacked = bytes ? malloc(bytes) : NULL;
+    if (bytes && !config->unpacked)
+        return -1;
+    json_array_foreach((json_t *)names, i, one)
+    {
+        const char *name = json_string_value(one);
+
+        if (!name || !*name)
+            continue;
+        memcpy(config->unpacked + config->unpacked_bytes, name, strlen(name) + 1);
+        config->unpacked_bytes += strlen(name) + 1;
+    }
+    return 0;
+}
+
 static int read_quantization(struct model_config *config, const json_t *root)
 {
     const json_t *hf = json_object_get(root, "quantization_config");
@@ -205,6 +226,11 @@ static int read_quantization(struct model_config *config, const json_t *root)
     config->mlx_other = is_other_mode(mlx);
     if (strcmp(config->quant_method, "compressed-tensors") == 0)
         read_compressed(config, json_object_get(hf, "config_groups"));
+    if (read_unpacked(config, json_object_get(hf, strcmp(config->quant_method,
+                                                         "compressed-tensors") == 0
+                                                      ? "ignore"
+                                                      : "modules_to_not_convert")) < 0)
+        return -1;
     config->fp8_rows =
         small_number(json_array_get(json_object_get(hf, "weight_block_size"), 0));
     config->fp8_columns =
@@ -231,8 +257,13 @@ static void read_head(struct model_config *config, const json_t *root)
     size_t i;
 
     json_array_foreach((json_t *)architectures, i, one) causal &= is_causal(one);
+    if (json_array_size(architectures) == 1)
+        copy_text(config->architecture, json_array_get(architectures, 0));
+    config->hidden_layers = small_number(json_object_get(root, "num_hidden_layers"));
+    config->expert_count = number_or(
+        root, "num_experts", small_number(json_object_get(root, "num_local_experts")));
     if (known)
-        config->blocks = small_number(json_object_get(root, "num_hidden_layers"));
+        config->blocks = config->hidden_layers;
     config->uniform = known || is_among(config->model_type, uniform_types,
                                         sizeof(uniform_types) / sizeof(uniform_types[0]));
     config->has_head =
@@ -277,8 +308,11 @@ int model_config_read(struct model_config *config, const char *text, size_t byte
 void model_config_fini(struct model_config *config)
 {
     free(config->modules);
+    free(config->unpacked);
     free(config->text);
     config->modules = NULL;
+    config->unpacked = NULL;
+    config->unpacked_bytes = 0;
     config->text = NULL;
     config->module_count = 0;
 }
@@ -329,6 +363,33 @@ struct mlx_terms config_mlx_terms(const struct model_config *config, const char 
     return config
                ? (struct mlx_terms){config->bits, config->group_size, config->mlx_other}
                : (struct mlx_terms){.bits = 0};
+}
+
+/* transformers takes a name of bitnet's list for the module and for all inside it, with any part of
+ * the model before it; compressed-tensors for the module alone. */
+static bool keeps_module(const char *listed, const char *module, size_t bytes,
+                         bool inside)
+{
+    const size_t length = strlen(listed);
+
+    if (ends_path(module, bytes, listed, length))
+        return inside || bytes == length;
+    return inside && bytes > length && memcmp(module, listed, length) == 0 &&
+           module[length] == '.';
+}
+
+bool config_keeps_dense(const struct model_config *config, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    const bool inside = config && strcmp(config->quant_method, "bitnet") == 0;
+
+    if (!dot || !config || !config->unpacked)
+        return false;
+    for (const char *one = config->unpacked;
+         one < config->unpacked + config->unpacked_bytes; one += strlen(one) + 1)
+        if (keeps_module(one, name, (size_t)(dot - name), inside))
+            return true;
+    return false;
 }
 
 bool name_is_conv1d(const char *name)

@@ -37,6 +37,7 @@ enum { COMPRESSED_GROUPS_MAX = 16 };
 
 struct model_config {
     char model_type[CONFIG_TEXT_BYTES];   /* "gpt2"; "": not given */
+    char architecture[CONFIG_TEXT_BYTES]; /* "LlamaForCausalLM"; "": none, or several */
     char quant_method[CONFIG_TEXT_BYTES]; /* of quantization_config; "": none */
     char linear_class[CONFIG_TEXT_BYTES]; /* of bitnet: "bitlinear", "autobitlinear" */
     bool online; /* bitnet's quantization_mode is online: the weights are latents */
@@ -47,13 +48,18 @@ struct model_config {
     /* Of quantization_config, with quant_method compressed-tensors; none if they are more. */
     struct compressed_group groups[COMPRESSED_GROUPS_MAX];
     size_t group_count;
+    /* Of quantization_config: modules_to_not_convert, or ignore of compressed-tensors, the names
+     * with a NUL after each. NULL: none. */
+    char *unpacked;
+    size_t unpacked_bytes;
     unsigned fp8_rows, fp8_columns; /* weight_block_size; 0: none */
     bool tied;                      /* tie_word_embeddings */
     /* It has lm_head.weight: a causal language model of a known architecture, and
      * tie_word_embeddings is false. */
     bool has_head;
     unsigned blocks; /* of such a model, as model.layers.0 and so on; 0: not known */
-    bool uniform;    /* all blocks of the architecture have the same layers */
+    unsigned hidden_layers, expert_count; /* of any model; 0: not given */
+    bool uniform;                /* all blocks of the architecture have the same layers */
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */
     bool dbrx;    /* w2 of the experts, all in one matrix, is stored [in, out] */
@@ -71,6 +77,10 @@ void model_config_fini(struct model_config *config); /* harmless on a zeroed one
  * the model. A path matches also where it, or the weight's name, has a prefix more. `config`
  * may be NULL. */
 struct mlx_terms config_mlx_terms(const struct model_config *config, const char *name);
+
+/* Does quantization_config name the weight's module, or for bitnet a module around it, as one that
+ * is not packed? Patterns ("re:") are not read. `config` may be NULL. */
+bool config_keeps_dense(const struct model_config *config, const char *name);
 
 /* Are the scales of bitnet's layers 1 / mean magnitude? They are with transformers'
  * linear_class bitlinear; autobitlinear has the mean. `config` may be NULL. */

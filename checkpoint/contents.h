@@ -46,6 +46,7 @@ struct content {
     bool included; /* a layer because a pattern overrides the rules */
     /* Of CONTENT_EXCLUDED: no exclude pattern matches it, and no include pattern does. */
     bool not_included;
+    bool unpacked;        /* of a claim's layer: config.json says that it is not packed */
     enum packing packing; /* of foreign weights */
     size_t owner;         /* of scales and tables: index of the weight, or CONTENT_NONE */
     size_t scales,

@@ -65,6 +65,13 @@ static bool is_dense_among_blocks(const struct classifying *c,
            !element_type_is_block(entry->type);
 }
 
+/* hf_bitnet keeps embeddings and head dense, unless a claim has them packed as its layers are. */
+static bool is_kept_dense(const struct classifying *c, const struct tensor_entry *entry)
+{
+    return encoding_keeps_embeddings(c->contents->terms.encoding) &&
+           !(c->side == CONTENTS_CLAIM && type_is_packed(entry->type));
+}
+
 /* Do role, rank and patterns make it a layer, whatever its type? */
 static bool chosen(const struct classifying *c, const struct tensor_entry *entry,
                    enum tensor_role role, enum selection selection)
@@ -82,7 +89,7 @@ static bool chosen(const struct classifying *c, const struct tensor_entry *entry
     if (selection == SELECTION_INCLUDED)
         return true;
     if ((role == ROLE_EMBEDDING || role == ROLE_HEAD) &&
-        (encoding_keeps_embeddings(encoding) || is_dense_among_blocks(c, entry)))
+        (is_kept_dense(c, entry) || is_dense_among_blocks(c, entry)))
         return false;
     return role_is_layer(role) || (role == ROLE_CONVOLUTION && c->options->convolutions);
 }
@@ -423,9 +430,13 @@ int contents_create(struct contents *contents, const struct checkpoint_options *
         return -1;
     if (side == CONTENTS_CLAIM)
         contents_find_scales_beside(contents);
-    for (size_t i = 0; i < table->count; i++)
-        contents->items[i].not_included =
-            contents->items[i].kind == CONTENT_EXCLUDED &&
-            !patterns_match(&options->exclude, table->entries[i].name);
+    for (size_t i = 0; i < table->count; i++) {
+        struct content *item = &contents->items[i];
+
+        item->not_included = item->kind == CONTENT_EXCLUDED &&
+                             !patterns_match(&options->exclude, table->entries[i].name);
+        item->unpacked = item->kind == CONTENT_LAYER && side == CONTENTS_CLAIM &&
+                         config_keeps_dense(options->config, table->entries[i].name);
+    }
     return 0;
 }

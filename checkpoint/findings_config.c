@@ -2,6 +2,7 @@
 #include "checkpoint/findings_config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* How weights are packed; `why`: what else config.json says of them, or NULL. */
 struct terms {
@@ -106,6 +107,18 @@ static void check_compressed(struct file_findings *findings,
         "and weight do not fit it; correct config.json or pack the model again");
 }
 
+/* ---- layers that are not to be packed ------------------------------------------------ */
+
+static void check_unpacked(struct file_findings *findings, const char *name,
+                           const char *packing)
+{
+    const struct terms told = {.why = "not packed"}, got = {.why = packing};
+
+    add(findings, name, &told, &got,
+        "quantization_config of config.json lists it among the modules that are not packed, so "
+        "that it does not load; correct the list");
+}
+
 void findings_add_config(struct file_findings *findings,
                          const struct model_config *config, const char *name,
                          const struct content *item)
@@ -114,7 +127,12 @@ void findings_add_config(struct file_findings *findings,
 
     if (!config)
         return;
-    if (mlx.bits)
+    if (item->unpacked && item->terms.encoding == TRIT_ENCODING_HF_BITNET &&
+        strcmp(config->quant_method, "bitnet") == 0)
+        check_unpacked(findings, name, "packed as hf_bitnet");
+    else if (item->unpacked && item->foreign.packing == PACKING_COMPRESSED_TENSORS)
+        check_unpacked(findings, name, "packed by compressed-tensors");
+    else if (mlx.bits)
         check_mlx(findings, config, name, &mlx);
     else if (content_is_foreign(item) &&
              item->foreign.packing == PACKING_COMPRESSED_TENSORS)

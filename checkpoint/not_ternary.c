@@ -13,6 +13,9 @@ static const char *hint_of_role(const struct contents *claim, const struct conte
     if (claim->online)
         return "config.json says quantization_mode online: these are latents, which are made "
                "ternary as the model runs; trit project does it, --mode latent checks it";
+    if (item->unpacked && !content_is_foreign(item))
+        return "config.json's quantization_config says that this layer is not packed; --exclude "
+               "leaves it out";
     if (item->role == ROLE_EMBEDDING)
         return "an embedding: many ternary models keep it dense, and --exclude leaves it out; "
                "if it should be ternary, check --group-size";

@@ -7,7 +7,7 @@ import pytest
 
 import gguf_files as gguf
 import schemas
-from checkpoints import bf16, save
+from checkpoints import bf16, load, save
 from folders import save_folder
 from tritd import cli
 
@@ -79,6 +79,68 @@ def test_a_layer_that_a_block_lacks(daemon, tmp_path, model, model_type):
     less = {name: one for name, one in tensors.items() if name != norm}
     assert verify(daemon, put(tmp_path / "c", less, settings)) == (1, [("missing_tensor", "error", None, norm)])
     assert verify(daemon, tmp_path / "b", "--exclude", "model.layers.1.*") == (0, [])
+
+
+@pytest.mark.parametrize("lost, found", [
+    ("mlp.up_proj", ("missing_layer", "error", "model.layers.0.mlp.up_proj.weight", None)),
+    ("input_layernorm", ("missing_tensor", "error", None, "model.layers.0.input_layernorm.weight")),
+    ("model.embed_tokens", ("missing_tensor", "error", None, "model.embed_tokens.weight"))])
+def test_a_layer_that_every_block_lacks(daemon, tmp_path, model, lost, found):
+    """A model that lacks a layer in every block, or its embedding, fails by the class in config.json;
+    without one it passes, because nothing tells that the model is meant to have it."""
+    tensors = model("packed") | {"model.layers.%d.post_attention_layernorm.weight" % block: bf16(
+        np.ones(HIDDEN, np.float32)) for block in range(BLOCKS)}
+    for name in [name for name in tensors if "up_proj" in name or "q_proj" in name]:
+        for other in {"up": ["gate"], "q_": ["k", "v"]}["up" if "up_proj" in name else "q_"]:
+            tensors[name.replace("up_proj", other + "_proj").replace("q_proj", other + "_proj")] = tensors[name]
+    known = config(model_type="llama") | {"architectures": ["LlamaForCausalLM"]}
+    assert verify(daemon, put(tmp_path / "a", tensors, known)) == (0, [])
+    less = {name: one for name, one in tensors.items() if lost not in name}
+    assert verify(daemon, put(tmp_path / "b", less, known)) == (1, [found])
+    assert verify(daemon, put(tmp_path / "c", less, config(model_type="llama"))) == (0, [])
+
+
+def test_a_layer_in_another_form(daemon, tmp_path, random):
+    """A layer that was flattened in one block is undecided, not missing."""
+    tensors = {f"model.layers.{block}.mlp.up_proj.weight": random.integers(-1, 2, (64, 128)).astype(np.float32)
+               for block in range(3)}
+    layer = "model.layers.1.mlp.up_proj.weight"
+    tensors[layer] = tensors[layer].reshape(-1)
+    assert verify(daemon, put(tmp_path / "a", tensors, config(model_type="llama"))) == (
+        4, [("unknown_dtype", "undecided", None, layer)])
+
+
+def test_a_packed_head(daemon, tmp_path, model, random):
+    """A head or embedding of a bitnet model that is packed like its layers is examined, and packs
+    into other encodings; dense ones are kept."""
+    codes = random.integers(-1, 2, (320, HIDDEN))
+    scale = bf16(np.array([.02], np.float32))
+    tensors = model("packed")
+    for name in ("lm_head.weight", "model.embed_tokens.weight"):
+        whole = tensors | {name: quarters(codes), name + "_scale": scale}
+        path = put(tmp_path / name, whole, config())
+        assert verify(daemon, path) == (0, [])
+        wrong = whole | {name: quarters(codes) | np.uint8(3)}
+        assert verify(daemon, put(tmp_path / "wrong", wrong, config())) == (
+            1, [("code_out_of_range", "error", name, None)])
+        done = cli(daemon, "unpack", path, "-o", tmp_path / ("dense" + name))
+        assert done.returncode == 0, done.stderr
+        dense = load(tmp_path / ("dense" + name) / "model.safetensors")[name]
+        assert dense.shape == codes.shape
+
+
+def test_modules_that_are_not_packed(daemon, tmp_path, model):
+    """A layer that config.json lists among the modules that are not packed must be dense: packed, it
+    does not load and fails; dense latents in its place fail with a hint that says so."""
+    listed = config()
+    listed["quantization_config"]["modules_to_not_convert"] = ["lm_head", "model.layers.1.mlp.down_proj"]
+    assert verify(daemon, put(tmp_path / "a", model("packed"), listed)) == (
+        1, [("config_disagrees", "error", LOST, None)])
+    tensors = {name: one for name, one in model("packed").items() if not name.startswith(LOST)}
+    path = put(tmp_path / "b", tensors | {LOST: model("latents")[LOST]}, listed)
+    assert verify(daemon, path) == (1, [("not_ternary", "error", LOST, None)])
+    assert "says that this layer is not packed" in hints(daemon, path).pop()
+    assert verify(daemon, path, "--exclude", LOST) == (0, [])
 
 
 def test_a_layer_that_a_block_of_a_gguf_file_lacks(daemon, tmp_path, random):

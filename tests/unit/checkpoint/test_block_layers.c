@@ -209,6 +209,21 @@ CASE(
     model_fini(&model);
 }
 
+CASE(leaves_other_forms,
+     "a block that has the layer as a vector, or without elements, does not lack it")
+{
+    for (uint64_t rows = 0; rows <= 64; rows += 64) {
+        struct model model;
+
+        model_init(&model);
+        add_blocks(&model, 3, "up_proj", 1);
+        add(&model.table, "model.layers.1.mlp.up_proj.weight", "F32", rows, 0, 0);
+        judge(&model, "llama");
+        CHECK_EQ(model.findings.count, 0);
+        model_fini(&model);
+    }
+}
+
 CASE(survives_no_memory, "without memory the verdict is fail")
 {
     struct model model;

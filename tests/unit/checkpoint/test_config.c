@@ -65,6 +65,31 @@ CASE(reads_quantization, "both kinds of quantization blocks are read")
     model_config_fini(&config);
 }
 
+CASE(
+    knows_modules_that_are_not_packed,
+    "bitnet's list names modules and what is inside them, compressed-tensors' the modules alone")
+{
+    struct model_config bitnet = config_of(
+        "{\"quantization_config\":{\"quant_method\":\"bitnet\","
+        "\"modules_to_not_convert\":[\"lm_head\", 7, \"\", \"model.layers.1\"]}}");
+    struct model_config compressed =
+        config_of("{\"quantization_config\":{\"quant_method\":\"compressed-tensors\","
+                  "\"ignore\":[\"re:.*\", \"model.layers.1\", \"a.up\"]}}");
+
+    CHECK(config_keeps_dense(&bitnet, "lm_head.weight"));
+    CHECK(config_keeps_dense(&bitnet, "model.lm_head.weight"));
+    CHECK(config_keeps_dense(&bitnet, "model.layers.1.mlp.up.weight"));
+    CHECK(!config_keeps_dense(&bitnet, "model.layers.10.mlp.up.weight"));
+    CHECK(!config_keeps_dense(&bitnet, "my_lm_head.weight"));
+    CHECK(!config_keeps_dense(&bitnet, "weight"));
+    CHECK(config_keeps_dense(&compressed, "a.up.weight"));
+    CHECK(!config_keeps_dense(&compressed, "b.a.up.weight"));
+    CHECK(!config_keeps_dense(&compressed, "model.layers.1.mlp.up.weight"));
+    CHECK(!config_keeps_dense(NULL, "a.up.weight"));
+    model_config_fini(&bitnet);
+    model_config_fini(&compressed);
+}
+
 CASE(knows_the_head,
      "a causal model of a known architecture has a head if tie_word_embeddings is false")
 {
