@@ -234,7 +234,8 @@ void findings_add_needed(struct file_findings *findings,
     struct needed_model *model = &search.model;
 
     if (!needed_model_of(config, claim->table, model) || !has_a_block(&search) ||
-        model->block_count > BLOCKS_MAX || model->expert_count > EXPERTS_MAX)
+        model->block_count == 0 || model->block_count > BLOCKS_MAX ||
+        model->expert_count > EXPERTS_MAX)
         return;
     /* Of tied ones some programs keep the head. */
     if (!(config && config->tied && has_module(claim->table, "lm_head")))

@@ -127,7 +127,7 @@ CASE(finds_what_every_model_has,
 CASE(
     accuses_known_classes_only,
     "nothing is said without config.json, or where architectures names nothing, several, another "
-    "class or one of another model_type")
+    "class or one of another model_type, or num_hidden_layers is not given")
 {
     static const char *const texts[] = {
         NULL,
@@ -136,6 +136,7 @@ CASE(
         "\"num_hidden_layers\": 4}",
         "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\", \"X\"],"
         "\"num_hidden_layers\": 4}",
+        "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"]}",
         "{\"model_type\": \"deci\", \"architectures\": [\"LlamaForCausalLM\"],"
         "\"num_hidden_layers\": 4}",
     };
@@ -144,7 +145,7 @@ CASE(
         struct model model;
 
         model_init(&model);
-        add_llama(&model, "gate_proj");
+        add_llama(&model, i % 2 ? "gate_proj" : "norm");
         judge(&model, texts[i]);
         CHECK_EQ(model.findings.count, 0);
         model_fini(&model);
