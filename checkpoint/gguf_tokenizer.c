@@ -371,7 +371,7 @@ int gguf_tokenizer_put(const struct tokenizer_files *files, uint32_t vocabulary,
         gguf_put(keys, r.keys.bytes, r.keys.size);
         keys->count += r.keys.count;
     } else if (r.failure.status == TRIT_RESOURCE_EXHAUSTED) {
-        fail(failure, r.failure.status, NULL, "%s", r.failure.message);
+        fail_as(failure, &r.failure);
     } else {
         result = 0;
         gguf_keys_string(keys, "tokenizer.ggml.model", "no_vocab");

@@ -248,9 +248,7 @@ int lane_done(struct run *run, struct lane *lane)
     /* The daemon may have noticed the deadline before us. */
     if (failure->status == TRIT_CANCELLED && run_is_late(run))
         return run_late(run, run->failure);
-    if (run->failure->status == TRIT_OK)
-        *run->failure = *failure;
-    return -1;
+    return fail_as(run->failure, failure);
 }
 
 bool lane_is_unconnected(const struct lane *lane)

@@ -90,6 +90,14 @@ int fail_field(struct failure *failure, enum trit_status status, const char *fie
     return -1;
 }
 
+int fail_as(struct failure *failure, const struct failure *reason)
+{
+    assert(reason->status != TRIT_OK);
+    if (failure && failure->status == TRIT_OK)
+        *failure = *reason;
+    return -1;
+}
+
 int fail_context(struct failure *failure, const char *format, ...)
 {
     char context[TRIT_MESSAGE_BYTES_MAX + 1];

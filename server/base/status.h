@@ -37,6 +37,10 @@ int fail(struct failure *failure, enum trit_status status, const char *field,
 int fail_field(struct failure *failure, enum trit_status status, const char *field,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* As fail, with all that *reason says: status, field, message and retry_ms. *reason is a
+ * failure, not TRIT_OK, and stays as it is. */
+int fail_as(struct failure *failure, const struct failure *reason);
+
 /* Puts "context: " before the message. Returns -1. */
 int fail_context(struct failure *failure, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -39,7 +39,7 @@ int input_read(struct input *input, const char *path, const struct read_options 
     if (read_config(input, &of_config) == 0 || !reader_is_folder(input->reader))
         return 0;
     input_close(input);
-    return fail(failure, of_config.status, NULL, "%s", of_config.message);
+    return fail_as(failure, &of_config);
 }
 
 void input_close(struct input *input)

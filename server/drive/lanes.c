@@ -98,10 +98,8 @@ static int take_piece(struct lanes *lanes, struct failure *failure)
     const struct lanes_work *work = lanes->work;
     const struct slot *slot = &lanes->slots[lanes->taken % LANES_AHEAD];
 
-    if (slot->result < 0) {
-        *failure = slot->failure;
-        return -1;
-    }
+    if (slot->result < 0)
+        return fail_as(failure, &slot->failure);
     return work->take(work->owner, piece_at(lanes, lanes->taken), failure);
 }
 

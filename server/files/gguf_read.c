@@ -278,11 +278,6 @@ static int read_into(struct gguf *gguf, const struct read_options *options, bool
     return result;
 }
 
-static int fail_as(struct failure *failure, const struct failure *first)
-{
-    return fail(failure, first->status, first->field, "%s", first->message);
-}
-
 /* Type 42 has blocks of 64 values, or of 128 where old PrismML builds wrote it. It is read
  * with 128 if the offsets or the end of the file do not fit 64, and all of them fit 128. */
 static int read_table(struct gguf *gguf, const struct read_options *options)

@@ -37,7 +37,7 @@ static int check_held(void *arg, const char *name, struct failure *failure)
     if (reason.status == TRIT_DATA_LOSS)
         tell(check, reason.message);
     else if (reason.status != TRIT_OK)
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     return 0;
 }
 

@@ -88,10 +88,8 @@ static int load(void *arg, const char *name, struct failure *failure)
 
     if (file_load(layers, name, &why) == 0)
         return 0;
-    if (why.status != TRIT_DATA_LOSS) {
-        *failure = why;
-        return -1;
-    }
+    if (why.status != TRIT_DATA_LOSS)
+        return fail_as(failure, &why);
     metric_add(layers->metrics, M_LAYERS_DAMAGED, 1);
     log_event(layers->log, LOG_ERROR, "layer_damaged",
               LOG_FIELDS(LOG_STR("file", name), LOG_STR("why", why.message),

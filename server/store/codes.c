@@ -327,7 +327,7 @@ int codes_remove_orphans(struct db *db, struct failure *failure)
 
         if ((codes_check(db, upload, &damage) || codes_delete(db, upload, &damage)) &&
             damage.status != TRIT_DATA_LOSS)
-            return fail(failure, damage.status, NULL, "%s", damage.message);
+            return fail_as(failure, &damage);
     }
     return found;
 }

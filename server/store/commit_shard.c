@@ -245,9 +245,7 @@ static int complete(struct shard_commit *shard, enum commit_outcome *outcome,
         *outcome = COMMIT_REFUSED;
         return clean_up(shard, false, failure);
     }
-    if (failure->status == TRIT_OK)
-        *failure = reason;
-    return -1;
+    return fail_as(failure, &reason);
 }
 
 /* ---- the commit ------------------------------------------------------------------- */

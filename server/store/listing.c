@@ -258,8 +258,7 @@ int store_check_listed(struct store_reader *reader, const struct store_query *qu
         return 0;
     if (store_read_waiting(reader, &waiting, see_waiting, &waits, failure))
         return -1;
-    return waits ? 0
-                 : fail(failure, missing.status, missing.field, "%s", missing.message);
+    return waits ? 0 : fail_as(failure, &missing);
 }
 
 int store_read_reports(struct store_reader *reader, const struct store_query *query,

@@ -103,7 +103,7 @@ static int find_previous(struct db *db, struct layer_row *row, struct failure *f
             break;
         }
         if (reason.status != TRIT_OK && !damage_is_of_rows(db, &reason))
-            found = fail(failure, reason.status, NULL, "%s", reason.message);
+            found = fail_as(failure, &reason);
     }
     db_reset(select);
     if (found < 0 || scan_report_before(db, &row->key, &nearest, failure))
@@ -165,7 +165,7 @@ static int read_rest(struct db *db, const struct layer_key *key, struct rest *re
         rest->reports = sqlite3_column_int64(select, REPORTS_COLUMN);
         result = intact && rest->there;
         if (!intact && !damage_is_of_rows(db, &reason))
-            found = fail(failure, reason.status, NULL, "%s", reason.message);
+            found = fail_as(failure, &reason);
     }
     db_reset(select);
     return found < 0 ? -1 : result;
@@ -201,9 +201,7 @@ static int is_whole(struct db *db, const struct rest *rest, struct making *makin
         return 1;
     if (past_row_read(db, &making->row.key, &past, &reason) == 0)
         return past.step == making->row.step_max;
-    return damage_is_of_rows(db, &reason)
-               ? 0
-               : fail(failure, reason.status, NULL, "%s", reason.message);
+    return damage_is_of_rows(db, &reason) ? 0 : fail_as(failure, &reason);
 }
 
 /* Whether the row after it, or the end, says that this layer is the one before. 1: yes. 0:
@@ -243,7 +241,7 @@ int layer_mend(struct db *db, const struct layer_key *key, struct failure *failu
         return 0;
     known = is_named(db, key, &reason);
     if (known < 0 && (!rest.there || !damage_is_of_rows(db, &reason)))
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     if (known == 0)
         return 0;
     known = is_whole(db, &rest, &making, failure);
@@ -265,7 +263,7 @@ static int drop_stray(struct db *db, const struct layer_key *key, struct failure
     const int named = is_named(db, key, &reason);
 
     if (named < 0 && !damage_is_of_rows(db, &reason))
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     if (named != 0)
         return 0;
     return layer_row_delete(db, key, failure) ? -1 : 1;

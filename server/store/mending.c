@@ -90,7 +90,7 @@ int mending_turn(struct db *db, struct mending *mending, struct failure *failure
         const int mended = mend_key(db, mending, &key, &reason);
 
         if (add_mended(db, mended, &mending->count, &reason))
-            return fail(failure, reason.status, NULL, "%s", reason.message);
+            return fail_as(failure, &reason);
         if (cost_of(db, mending, &key, mended, &cost, failure))
             return -1;
         pass_key(mending, &key);
@@ -179,13 +179,13 @@ int layers_mend_near(struct db *db, const struct layer_key *key, struct failure 
                (strcmp(at.run, key->run) == 0 && strcmp(at.layer, key->layer) <= 0);
         if (add_mended(db, layer_drop_stray(db, &at, &reason), &count, &reason) ||
             add_mended(db, layer_mend(db, &at, &reason), &count, &reason))
-            return fail(failure, reason.status, NULL, "%s", reason.message);
+            return fail_as(failure, &reason);
         layer_key_step(&at);
     }
     struct failure reason = {0};
 
     if (add_mended(db, run_mend(db, key->run, &reason), &count, &reason))
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     return count;
 }
 

@@ -114,7 +114,7 @@ int places_claim(struct db *db, void (*damaged)(void *arg, const struct failure 
         if (reason.status == TRIT_DATA_LOSS) {
             damaged(arg, &reason);
         } else {
-            result = fail(failure, reason.status, NULL, "%s", reason.message);
+            result = fail_as(failure, &reason);
             more = false;
         }
     }

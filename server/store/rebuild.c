@@ -89,9 +89,7 @@ static int read_intact(struct db *db, sqlite3_stmt *select, const struct layer_r
     if (report_row_read(db, select, &layer->key, row, &reason) == 0 &&
         report_row_decode(row, report, &reason) == 0)
         return row->step <= layer->step_max;
-    return damage_is_of_rows(db, &reason)
-               ? 0
-               : fail(failure, reason.status, NULL, "%s", reason.message);
+    return damage_is_of_rows(db, &reason) ? 0 : fail_as(failure, &reason);
 }
 
 /* Adds the reports from step `from` on. Those that are damaged, or missing, become cells
@@ -247,7 +245,7 @@ int past_fill(struct db *db, struct failure *failure)
         if (layer_row_read(db, select, &layer, &reason)) {
             if (reason.status == TRIT_DATA_LOSS)
                 continue;
-            found = fail(failure, reason.status, NULL, "%s", reason.message);
+            found = fail_as(failure, &reason);
             break;
         }
         if (past_rebuild(db, &rules, &layer, failure)) {

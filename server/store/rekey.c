@@ -153,10 +153,8 @@ static int keep_all_codes(struct db *db, struct failure *failure)
 
         if ((layer_row_read(db, select, &layer, &damage) ||
              (layer.upload != 0 && keep_codes(db, &layer, &damage))) &&
-            damage.status != TRIT_DATA_LOSS) {
-            *failure = damage;
-            found = -1;
-        }
+            damage.status != TRIT_DATA_LOSS)
+            found = fail_as(failure, &damage);
     }
     if (select)
         db_reset(select);

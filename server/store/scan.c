@@ -29,7 +29,7 @@ static int visit_row(struct db *db, sqlite3_stmt *select, const struct scan *sca
     if (report_row_read(db, select, scan->key, &report, &reason) == 0)
         row.intact = &report;
     else if (!damage_is_of_rows(db, &reason))
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     return scan->visit(scan->arg, &row, failure);
 }
 
@@ -84,7 +84,7 @@ int scan_oldest(struct db *db, struct layer_key *key, int64_t *step, int64_t *se
         *step = step_of(select);
         if (report_row_read_any(db, select, key, &row, &reason) &&
             !damage_is_of_rows(db, &reason))
-            found = fail(failure, reason.status, NULL, "%s", reason.message);
+            found = fail_as(failure, &reason);
     }
     db_reset(select);
     return found;
@@ -107,7 +107,7 @@ int scan_layer(struct db *db, const struct layer_key *key, struct layer_row *row
 
         intact = layer_row_read(db, select, row, &reason) == 0;
         if (!intact && !damage_is_of_rows(db, &reason))
-            found = fail(failure, reason.status, NULL, "%s", reason.message);
+            found = fail_as(failure, &reason);
     }
     db_reset(select);
     if (found == 0)

@@ -230,9 +230,7 @@ static int seal_definitions(struct db *db, struct failure *failure)
 
     /* Damaged totals stay as they are: a new CRC would hide it. */
     if (totals_read(db, &totals, &reason))
-        return reason.status == TRIT_DATA_LOSS
-                   ? 0
-                   : fail(failure, reason.status, NULL, "%s", reason.message);
+        return reason.status == TRIT_DATA_LOSS ? 0 : fail_as(failure, &reason);
     return definitions_crc(db, &totals.schema_crc, failure) ||
                    totals_put(db, &totals, failure)
                ? -1
@@ -244,7 +242,7 @@ static int tolerate(const struct failure *reason, struct failure *damage,
                     struct failure *failure)
 {
     if (reason->status != TRIT_DATA_LOSS)
-        return fail(failure, reason->status, NULL, "%s", reason->message);
+        return fail_as(failure, reason);
     *damage = *reason;
     return 0;
 }
@@ -294,9 +292,7 @@ int schema_check(struct db *db, enum schema_place place, struct failure *failure
                     version, schema_version());
     if (check_definitions(db, &damage, failure))
         return -1;
-    if (damage.status != TRIT_OK)
-        *failure = damage;
-    return damage.status == TRIT_OK ? 0 : -1;
+    return damage.status == TRIT_OK ? 0 : fail_as(failure, &damage);
 }
 
 /* ---- migrations --------------------------------------------------------------- */

@@ -123,7 +123,7 @@ static int set_damaged_next(struct db *db, const struct layer_row *layer,
     if (found >= 0)
         report_row_release(&row);
     else if (!damage_is_of_rows(db, &reason))
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     return 0;
 }
 

@@ -207,15 +207,13 @@ static int next_intact(struct beside *beside, sqlite3_stmt *select, struct layer
             return 1;
         beside->unproved = true;
         if (reason.status != TRIT_OK && !damage_is_of_rows(beside->db, &reason))
-            return fail(failure, reason.status, NULL, "%s", reason.message);
+            return fail_as(failure, &reason);
     }
     if (found < 0 || end_of_layers(beside->db, row, &reason) == 0)
         return found;
     beside->unproved = true; /* the totals are damaged */
     *row = (struct layer_row){.key = no_layer};
-    return damage_is_of_rows(beside->db, &reason)
-               ? 0
-               : fail(failure, reason.status, NULL, "%s", reason.message);
+    return damage_is_of_rows(beside->db, &reason) ? 0 : fail_as(failure, &reason);
 }
 
 static int walk_beside(struct db *db, sqlite3_stmt *select, const struct layer_walk *walk,

@@ -267,7 +267,7 @@ static int count_early(struct writer *writer, struct store_upload *upload,
     if (result < 0)
         early->from = 0;
     if (result < 0 && db->damaged)
-        return fail(failure, reason.status, NULL, "%s", reason.message);
+        return fail_as(failure, &reason);
     return 0;
 }
 
@@ -451,7 +451,7 @@ int writer_slice(struct writer *writer,
     writer->db.damaged = false;
     if (set_flush(writer, durable ? FLUSH_FULL : FLUSH_NORMAL) ||
         begin_transaction(writer, &writer->failure))
-        return fail(failure, writer->failure.status, NULL, "%s", writer->failure.message);
+        return fail_as(failure, &writer->failure);
     more = step(writer, arg, failure);
     if (more >= 0 && commit_transaction(writer, failure))
         more = -1;

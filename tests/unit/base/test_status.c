@@ -54,6 +54,27 @@ CASE(field_leads_the_message, "a field is named once, at the start of the messag
     CHECK(strncmp(failure.message, failure.field, strlen(failure.field)) == 0);
 }
 
+CASE(another_failure_is_the_cause,
+     "a failure takes all that its reason says, if it is empty")
+{
+    struct failure reason = {.retry_ms = 500}, failure = {0};
+
+    fail(&reason, TRIT_RESOURCE_EXHAUSTED, "layer.run", "100 %% are used");
+    CHECK(fail_as(&failure, &reason) == -1);
+    CHECK_EQ(failure.status, TRIT_RESOURCE_EXHAUSTED);
+    CHECK_STR(failure.field, "layer.run");
+    CHECK_STR(failure.message, "100 % are used");
+    CHECK_EQ(failure.retry_ms, 500);
+
+    failure = (struct failure){0};
+    fail(&failure, TRIT_NOT_FOUND, NULL, "no run");
+    CHECK(fail_as(&failure, &reason) == -1);
+    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(failure.message, "no run");
+    CHECK_EQ(failure.retry_ms, 0);
+    CHECK(fail_as(NULL, &reason) == -1);
+}
+
 CASE(context_is_prepended, "each caller can put its context before the message")
 {
     struct failure failure = {0};
