@@ -131,7 +131,6 @@ static void get_run(struct call_job *job)
     pthread_mutex_unlock(&services_first(services)->reader_lock);
     if (result < 0)
         return;
-    report.has_stored = report.stored = true;
     space = reply_space(query, REPORT_BYTES_MAX + 16);
     if (space)
         query->count = encode_report_got(&report, space, REPORT_BYTES_MAX + 16);
@@ -300,10 +299,7 @@ static bool list_visit(void *arg, const struct trit_report *report)
     space = reply_space(query, REPORT_BYTES_MAX + 16);
     if (!space)
         return false;
-    struct trit_report stored = *report;
-
-    stored.has_stored = stored.stored = true;
-    query->count += encode_report_entry(&stored, space, REPORT_BYTES_MAX + 16);
+    query->count += encode_report_entry(report, space, REPORT_BYTES_MAX + 16);
     return true;
 }
 

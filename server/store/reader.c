@@ -73,6 +73,7 @@ int read_report_row(const struct report_row *row, const struct run_row *run,
     if (report_row_decode(row, report, failure))
         return -1;
     report->superseded = row->step > run_until(run, row->key->attempt);
+    report->has_stored = report->stored = true;
     return 0;
 }
 

@@ -23,7 +23,7 @@ void end_read(struct db *db);
 int find_readable_run(struct db *db, const char *name, struct run_row *run,
                       struct failure *failure);
 
-/* Decodes the report, and sets `superseded`. */
+/* Decodes the report, and sets `stored` and `superseded`. */
 int read_report_row(const struct report_row *row, const struct run_row *run,
                     struct trit_report *report, struct failure *failure);
 

@@ -269,9 +269,10 @@ struct store_get {
                             stale at this time; 0: it does not say so */
 };
 
-/* Reads a report. Sets its attempt, replica and `superseded`. NOT_FOUND names what is
- * missing. DATA_LOSS. If there is no report, but shards of it wait: what is known of the
- * layer, with the finding shards_missing. */
+/* Reads a report. As every report that is read here, it says that it is stored. Sets its
+ * attempt, replica and `superseded`. NOT_FOUND names what is missing. DATA_LOSS. If there is
+ * no report, but shards of it wait: what is known of the layer, with the finding
+ * shards_missing; the shards are stored. */
 int store_read_report(struct store_reader *reader, const struct store_get *get,
                       struct trit_report *report, struct failure *failure);
 

@@ -189,7 +189,9 @@ int waiting_report(struct db *db, const struct waiting *waiting,
                                    .replica = (uint32_t)waiting->key.replica,
                                    .rank = layer->rank,
                                    .groups = layer->rows * layer->groups_per_row,
-                                   .elements = shard_layer_elements(layer)};
+                                   .elements = shard_layer_elements(layer),
+                                   .has_stored = true,
+                                   .stored = true};
     memcpy(report->run, waiting->key.run, sizeof(report->run));
     memcpy(report->layer, waiting->key.layer, sizeof(report->layer));
     memcpy(report->shape, layer->global, sizeof(report->shape));

@@ -73,7 +73,6 @@ static bool add_report(void *arg, const struct trit_report *report)
     if (is_full(listing))
         return false;
     listing->last = *report;
-    listing->last.has_stored = listing->last.stored = true;
     return add(listing, report_json(&listing->last));
 }
 
@@ -308,6 +307,5 @@ int serve_layer_json(const struct web_config *web, const struct request *request
 
     if (store_read_report(web->reader, &get, &report, failure) < 0)
         return -1;
-    report.has_stored = report.stored = true;
     return reply_json(reply, report_json(&report), failure);
 }

@@ -85,6 +85,7 @@ static const char *told(struct exchange *exchange, size_t index)
     CHECK_EQ(scan(&scanner, &bytes, &count, &found), SCAN_MORE);
     CHECK_EQ(decode_watched(&scanner.parts[PART_ROOT], &report, cursor, error), 0);
     scan_fini(&scanner);
+    CHECK(report.has_stored && report.stored);
     const bool stale = report.health_reason_count > 0 &&
                        strcmp(report.health_reasons[0].rule, "stale") == 0;
 

@@ -114,6 +114,7 @@ static void check_report(struct store_reader *reader, size_t layer, uint64_t ste
     if (store_read_report(reader, GET(want.run, want.layer, true, step), &got, &failure))
         check_failed(__FILE__, __LINE__, "%s", failure.message);
     want.attempt = 1;
+    want.has_stored = want.stored = true;
     size_t count = encode_report(&want, want_bytes, sizeof(want_bytes));
 
     CHECK_EQ(encode_report(&got, got_bytes, sizeof(got_bytes)), count);

@@ -151,6 +151,7 @@ static uint64_t digest(struct store_fixture *fixture, uint64_t step)
 
     CHECK(store_reader_open(&reader, fixture->store, NULL) == 0);
     CHECK(store_read_report(reader, GET("run", "layer", true, step), &report, NULL) == 0);
+    CHECK(report.has_stored && report.stored);
     if (report.shards_expected == 0)
         memcpy(&found, report.digest, sizeof(found));
     store_reader_close(reader);
