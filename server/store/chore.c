@@ -191,9 +191,7 @@ static int is_there(struct db *db, struct chore *chore, const struct range *rang
             return 1;
         *reason = *failure;
         *failure = (struct failure){0};
-        return reason->status == TRIT_NOT_FOUND
-                   ? 0
-                   : fail(failure, reason->status, NULL, "%s", reason->message);
+        return reason->status == TRIT_NOT_FOUND ? 0 : fail_as(failure, reason);
     }
     int found = next_layer(db, range, chore, &layer, failure);
 
@@ -212,7 +210,7 @@ static int nothing_found(struct db *db, struct chore *chore, const struct range 
 
     if (more != 0 || chore->dropped || chore->reports > 0)
         return more;
-    return fail(failure, reason->status, NULL, "%s", reason->message);
+    return fail_as(failure, reason);
 }
 
 static int delete_reports(struct writer *writer, struct chore *chore,

@@ -241,9 +241,9 @@ int store_read_report(struct store_reader *reader, const struct store_get *get,
 
         outcome = found == 1 ? 0 : -1;
         if (found == 0)
-            fail(failure, missing.status, NULL, "%s", missing.message);
+            fail_as(failure, &missing);
     } else {
-        fail(failure, missing.status, NULL, "%s", missing.message);
+        fail_as(failure, &missing);
     }
     end_read(db);
     return outcome;

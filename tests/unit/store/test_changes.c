@@ -233,8 +233,10 @@ CASE(delete_layers, "layers and runs without reports are gone")
     check_data(&fixture);
     out = change(&fixture, store_delete, (struct store_change){.run = "b"});
     CHECK_EQ(out->failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(out->failure.field, "run");
     out = change(&fixture, store_delete, (struct store_change){.run = "a", .layer = "z"});
     CHECK_EQ(out->failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(out->failure.field, "layer");
     CHECK_EQ(delete_all(&fixture, "a", "", 0, UINT64_MAX), 6);
     check_data(&fixture);
     CHECK_EQ(store_sql(&fixture, "SELECT COUNT(*) FROM codes"), 0);

@@ -104,15 +104,18 @@ CASE(names_what_is_missing, "NOT_FOUND says which of run, layer and step is miss
     CHECK(store_read_report(reader, GET("x", "l", false, 0), &got, &failure) == -1);
     CHECK_EQ(failure.status, TRIT_NOT_FOUND);
     CHECK_STR(failure.message, "no run \"x\"");
+    CHECK_STR(failure.field, "run");
     failure = (struct failure){0};
     CHECK(store_read_report(reader, GET("r", "y", false, 0), &got, &failure) == -1);
     CHECK_STR(failure.message, "no layer \"y\" in run \"r\"");
+    CHECK_STR(failure.field, "layer");
     failure = (struct failure){0};
     CHECK(store_read_report(reader, GET("r", "l", true, UINT64_MAX), &got, &failure) ==
           -1);
     CHECK_EQ(failure.status, TRIT_NOT_FOUND);
     CHECK_STR(failure.message,
               "no report at step 18446744073709551615 of layer \"l\" in run \"r\"");
+    CHECK_STR(failure.field, "step");
     CHECK_EQ(got.step, 99);
     store_reader_close(reader);
     store_fixture_fini(&fixture);
