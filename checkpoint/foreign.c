@@ -12,6 +12,7 @@
 #include "checkpoint/foreign_tables.h"
 #include "checkpoint/foreign_words.h"
 #include "checkpoint/keras.h"
+#include "checkpoint/name_parts.h"
 
 enum {
     BNB_INT8_LARGEST = 127, /* bitsandbytes' code of a row's largest weight */
@@ -31,8 +32,7 @@ static bool is_irrelevant(const char *name)
         "v_scale",           "kv_scale",           "input_zero_point",
         "output_zero_point", "input_global_scale",
     };
-    const char *dot = strrchr(name, '.');
-    const char *leaf = dot ? dot + 1 : name;
+    const char *leaf = name_leaf(name);
 
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
         if (strcmp(leaf, leaves[i]) == 0)

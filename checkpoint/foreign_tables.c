@@ -6,15 +6,14 @@
 
 #include "base/checked.h"
 #include "checkpoint/form.h"
+#include "checkpoint/name_parts.h"
 
 size_t foreign_sibling(const struct tensor_table *table, const struct tensor_entry *entry,
                        const char *leaf)
 {
-    char name[FILES_NAME_BYTES_MAX + 32];
-    const char *dot = strrchr(entry->name, '.');
-    const int stem = dot ? (int)(dot - entry->name) + 1 : 0;
+    char name[NAME_BESIDE_BYTES];
 
-    snprintf(name, sizeof(name), "%.*s%s", stem, entry->name, leaf);
+    name_beside(entry->name, leaf, name);
     const struct tensor_entry *found = table_find(table, name);
     return found ? (size_t)(found - table->entries) : SIZE_MAX;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint/name_parts.h"
+
 const char *const hqq_settings[] = {
     "nbits",
     "group_size",
@@ -27,31 +29,24 @@ const char *const hqq_settings[] = {
     NULL,
 };
 
-static const char *leaf_of(const struct tensor_entry *entry)
-{
-    const char *dot = strrchr(entry->name, '.');
-
-    return dot ? dot + 1 : entry->name;
-}
-
 static bool has_beside(const struct tensor_table *table, const struct tensor_entry *entry,
                        const char *leaf)
 {
-    char name[FILES_NAME_BYTES_MAX + 32];
+    char name[NAME_BESIDE_BYTES];
 
-    snprintf(name, sizeof(name), "%.*s%s", (int)(leaf_of(entry) - entry->name),
-             entry->name, leaf);
+    name_beside(entry->name, leaf, name);
     return table_find(table, name) != NULL;
 }
 
 /* gemlite's W_q has no nbits. */
 bool hqq_is_weight(const struct tensor_table *table, const struct tensor_entry *entry)
 {
-    return strcmp(leaf_of(entry), "W_q") == 0 && has_beside(table, entry, "nbits");
+    return strcmp(name_leaf(entry->name), "W_q") == 0 &&
+           has_beside(table, entry, "nbits");
 }
 
 bool hqq_is_setting(const struct tensor_table *table, const struct tensor_entry *entry)
 {
-    return strcmp(leaf_of(entry), "W_q") != 0 && has_beside(table, entry, "W_q") &&
-           has_beside(table, entry, "nbits");
+    return strcmp(name_leaf(entry->name), "W_q") != 0 &&
+           has_beside(table, entry, "W_q") && has_beside(table, entry, "nbits");
 }

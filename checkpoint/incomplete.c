@@ -101,7 +101,7 @@ bool findings_add_without_weight(struct file_findings *findings,
 {
     const struct tensor_entry *entry = &claim->table->entries[index];
     const bool has_record = claim->record && claim->record->layers;
-    char weight[SCALES_NAME_BYTES];
+    char weight[NAME_BESIDE_BYTES];
 
     if (is_short(findings) || !lost_weight_of(claim, options->config, index, weight))
         return false;

@@ -16,12 +16,9 @@ static bool ends_with(const char *text, const char *ending)
 /* The tensor of the same module with another last part of its name. */
 static const struct tensor_entry *beside(const struct contents *contents,
                                          const char *name, const char *leaf,
-                                         char other[SCALES_NAME_BYTES])
+                                         char other[NAME_BESIDE_BYTES])
 {
-    const char *dot = strrchr(name, '.');
-    const int stem = dot ? (int)(dot - name) + 1 : 0;
-
-    snprintf(other, SCALES_NAME_BYTES, "%.*s%s", stem, name, leaf);
+    name_beside(name, leaf, other);
     return table_find(contents->table, other);
 }
 
@@ -33,7 +30,7 @@ static bool same_shape(const struct tensor_entry *left, const struct tensor_entr
 
 /* MLX's scales and biases, of any number of bits: both are there, and are of one shape. */
 static bool is_mlx_table(const struct contents *contents,
-                         const struct tensor_entry *entry, char weight[SCALES_NAME_BYTES])
+                         const struct tensor_entry *entry, char weight[NAME_BESIDE_BYTES])
 {
     const bool scales = ends_with(entry->name, ".scales");
     const struct tensor_entry *other =
@@ -47,18 +44,18 @@ static bool is_mlx_table(const struct contents *contents,
 
 /* The name without its ending. */
 static bool is_without(const struct contents *contents, const char *name,
-                       const char *ending, char weight[SCALES_NAME_BYTES])
+                       const char *ending, char weight[NAME_BESIDE_BYTES])
 {
     if (!ends_with(name, ending))
         return false;
-    snprintf(weight, SCALES_NAME_BYTES, "%.*s", (int)(strlen(name) - strlen(ending)),
+    snprintf(weight, NAME_BESIDE_BYTES, "%.*s", (int)(strlen(name) - strlen(ending)),
              name);
     return !table_find(contents->table, weight);
 }
 
 static bool lacks_weight(const struct contents *contents,
                          const struct model_config *config,
-                         const struct tensor_entry *entry, char weight[SCALES_NAME_BYTES])
+                         const struct tensor_entry *entry, char weight[NAME_BESIDE_BYTES])
 {
     uint64_t elements;
 
@@ -80,7 +77,7 @@ static bool lacks_weight(const struct contents *contents,
 }
 
 bool lost_weight_of(const struct contents *contents, const struct model_config *config,
-                    size_t index, char weight[SCALES_NAME_BYTES])
+                    size_t index, char weight[NAME_BESIDE_BYTES])
 {
     const struct content *item = &contents->items[index];
 

@@ -4,11 +4,12 @@
 #define CHECKPOINT_LOST_WEIGHT_H
 
 #include "checkpoint/contents.h"
+#include "checkpoint/name_parts.h"
 
 /* Is the tensor a table (scales, or MLX's biases) of a layer in the file's encoding, or that
  * MLX packed by config.json, whose weight is not there? `weight` is then the layer's name.
  * `config` may be NULL. */
 bool lost_weight_of(const struct contents *contents, const struct model_config *config,
-                    size_t index, char weight[SCALES_NAME_BYTES]);
+                    size_t index, char weight[NAME_BESIDE_BYTES]);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/name_parts.h"
 
 static const size_t STRING_BYTES_MAX = 64u << 20; /* of hints */
 
@@ -67,13 +68,12 @@ enum { PACKED_LEAVES = sizeof(packed_leaves) / sizeof(packed_leaves[0]) };
 /* Have the latents STEM.weight for the claim's STEM.qweight? */
 static bool is_unpacked_there(const struct sides *sides, const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    const char *leaf = dot ? dot + 1 : name;
-    char weight[FILES_NAME_BYTES_MAX + sizeof("weight")];
+    const char *leaf = name_leaf(name);
+    char weight[NAME_BESIDE_BYTES];
 
     for (size_t i = 0; i < PACKED_LEAVES; i++)
         if (strcmp(leaf, packed_leaves[i]) == 0) {
-            snprintf(weight, sizeof(weight), "%.*sweight", (int)(leaf - name), name);
+            name_beside(name, "weight", weight);
             return compared_names_find(sides->latents_names, weight) != CONTENT_NONE;
         }
     return false;
@@ -82,13 +82,11 @@ static bool is_unpacked_there(const struct sides *sides, const char *name)
 /* STEM.weight -> a packed weight of that stem in the claim? */
 static bool is_packed_there(const struct sides *sides, const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    const char *leaf = dot ? dot + 1 : name;
-    char packed[FILES_NAME_BYTES_MAX + 32];
+    const char *leaf = name_leaf(name);
+    char packed[NAME_BESIDE_BYTES];
 
     for (size_t i = 0; i < PACKED_LEAVES && strcmp(leaf, "weight") == 0; i++) {
-        snprintf(packed, sizeof(packed), "%.*s%s", (int)(leaf - name), name,
-                 packed_leaves[i]);
+        name_beside(name, packed_leaves[i], packed);
         size_t index = compared_names_find(sides->claim_names, packed);
 
         if (index != CONTENT_NONE &&

@@ -2,6 +2,7 @@
 #include "checkpoint/name_parts.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,19 @@ static const char *const weight_leaves[] = {
 static const char *const numbered_blocks[] = {
     "*layer_*", "*layers_*", "*block_*", "*blocks_*", "h_*", NULL,
 };
+
+const char *name_leaf(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot ? dot + 1 : name;
+}
+
+void name_beside(const char *name, const char *leaf, char beside[NAME_BESIDE_BYTES])
+{
+    snprintf(beside, NAME_BESIDE_BYTES, "%.*s%s", (int)(name_leaf(name) - name), name,
+             leaf);
+}
 
 bool part_matches(const char *part, const char *const *patterns)
 {

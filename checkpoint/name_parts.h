@@ -10,6 +10,16 @@
 
 #include "files/table.h"
 
+/* The last part of a name, as packings and their readers name tensors: behind its last dot, or
+ * the whole name. A slash ends no part here; in name_split it does. Lies within `name`. */
+const char *name_leaf(const char *name);
+
+/* The leaves that are asked for have up to 31 bytes. */
+enum { NAME_BESIDE_BYTES = FILES_NAME_BYTES_MAX + 32 };
+
+/* The name of a tensor of the same module: `name` with another leaf. */
+void name_beside(const char *name, const char *leaf, char beside[NAME_BESIDE_BYTES]);
+
 struct name {
     char parts[FILES_NAME_BYTES_MAX + 2]; /* the parts, a NUL after each */
     size_t bytes;

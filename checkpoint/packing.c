@@ -9,6 +9,7 @@
 #include "checkpoint/form.h"
 #include "checkpoint/hqq.h"
 #include "checkpoint/keras_names.h"
+#include "checkpoint/name_parts.h"
 #include "checkpoint/naming.h"
 
 /* Companions that several rules need. */
@@ -153,44 +154,42 @@ static size_t stem_bytes(const char *name)
 
 static bool is_named(const struct tensor_entry *entry, const char *leaf)
 {
-    const char *dot = strrchr(entry->name, '.');
-
-    return strcmp(dot ? dot + 1 : entry->name, leaf) == 0;
+    return strcmp(name_leaf(entry->name), leaf) == 0;
 }
 
-/* A tensor of the same module; `base` bytes of the weight's name precede the leaf. */
+/* A tensor of the same module. */
 static void visit_beside(const struct tensor_table *table,
-                         const struct tensor_entry *weight, int base, const char *leaf,
+                         const struct tensor_entry *weight, const char *leaf,
                          unsigned has, visit_fn visit, void *arg)
 {
-    char name[FILES_NAME_BYTES_MAX + 32];
+    char name[NAME_BESIDE_BYTES];
 
-    snprintf(name, sizeof(name), "%.*s%s", base, weight->name, leaf);
+    name_beside(weight->name, leaf, name);
     visit_name(table, name, has, visit, arg);
 }
 
 static void visit_hqq(const struct tensor_table *table, const struct tensor_entry *weight,
-                      int base, visit_fn visit, void *arg)
+                      visit_fn visit, void *arg)
 {
     if (!hqq_is_weight(table, weight))
         return;
     for (size_t i = 0; hqq_settings[i]; i++)
-        visit_beside(table, weight, base, hqq_settings[i], HAS_NBITS, visit, arg);
+        visit_beside(table, weight, hqq_settings[i], HAS_NBITS, visit, arg);
 }
 
 /* All tensors of a module that has one weight, if they are named like tables. */
 static void visit_module(const struct tensor_table *table,
-                         const struct tensor_entry *weight, int base, visit_fn visit,
-                         void *arg)
+                         const struct tensor_entry *weight, visit_fn visit, void *arg)
 {
+    const size_t base = (size_t)(name_leaf(weight->name) - weight->name);
+
     if (!is_named(weight, "weight"))
         return;
-    for (size_t i = table_first_of(table, weight->name, (size_t)base); i < table->count;
-         i++) {
+    for (size_t i = table_first_of(table, weight->name, base); i < table->count; i++) {
         const size_t index = table->by_name[i];
         const char *name = table->entries[index].name;
 
-        if (strncmp(name, weight->name, (size_t)base) != 0)
+        if (strncmp(name, weight->name, base) != 0)
             break;
         if (!strchr(name + base, '.') && name_is_packing_table(name))
             visit(arg, index, HAS_OTHER);
@@ -201,17 +200,15 @@ static void visit_companions(const struct tensor_table *table,
                              const struct tensor_entry *weight, visit_fn visit, void *arg)
 {
     char name[FILES_NAME_BYTES_MAX + 32];
-    const char *dot = strrchr(weight->name, '.');
-    int base = dot ? (int)(dot - weight->name) + 1 : 0;
     size_t stem = stem_bytes(weight->name);
 
     if (name_is_packing_table(weight->name))
         return;
     for (size_t i = 0; i < MODULE_TABLES; i++)
-        visit_beside(table, weight, base, module_tables[i].leaf, module_tables[i].has,
-                     visit, arg);
-    visit_hqq(table, weight, base, visit, arg);
-    visit_module(table, weight, base, visit, arg);
+        visit_beside(table, weight, module_tables[i].leaf, module_tables[i].has, visit,
+                     arg);
+    visit_hqq(table, weight, visit, arg);
+    visit_module(table, weight, visit, arg);
     snprintf(name, sizeof(name), "%s.", weight->name);
     visit_prefix(table, name, visit, arg);
     snprintf(name, sizeof(name), "%s_", weight->name);
@@ -318,8 +315,7 @@ static enum packing of_bytes(const struct tensor_entry *weight,
 /* PyTorch's FSDP calls them flat_param, and earlier _flat_param and flat_param_0. */
 static bool is_flat(const struct tensor_entry *entry)
 {
-    const char *dot = strrchr(entry->name, '.');
-    const char *leaf = dot ? dot + 1 : entry->name;
+    const char *leaf = name_leaf(entry->name);
 
     leaf += leaf[0] == '_';
     return entry->rank == 1 && strncmp(leaf, "flat_param", strlen("flat_param")) == 0;
@@ -373,22 +369,21 @@ static bool has_packed_beside(const struct tensor_table *table, const char *name
 bool packing_is_no_table(const struct tensor_table *table,
                          const struct tensor_entry *entry)
 {
-    char name[FILES_NAME_BYTES_MAX + 32];
-    const char *dot = strrchr(entry->name, '.');
-    const int base = dot ? (int)(dot - entry->name) + 1 : 0;
+    char name[NAME_BESIDE_BYTES];
+    const size_t base = (size_t)(name_leaf(entry->name) - entry->name);
     const struct tensor_entry *weight;
     uint64_t elements, weights;
 
-    snprintf(name, sizeof(name), "%.*sweight", base, entry->name);
+    name_beside(entry->name, "weight", name);
     weight = table_find(table, name);
     if (!weight && base > 0) { /* m.weight.scales */
-        snprintf(name, sizeof(name), "%.*s", base - 1, entry->name);
+        snprintf(name, sizeof(name), "%.*s", (int)base - 1, entry->name);
         weight = table_find(table, name);
     }
     if (entry->rank < 2)
         return false;
     if (!weight)
-        return !has_packed_beside(table, entry->name, (size_t)base);
+        return !has_packed_beside(table, entry->name, base);
     return type_holds(weight->type, TRIT_ENCODING_DENSE) &&
            shape_elements(entry->rank, entry->shape, &elements) &&
            shape_elements(weight->rank, weight->shape, &weights) &&

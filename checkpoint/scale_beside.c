@@ -8,6 +8,7 @@
 #include "checkpoint/decode.h"
 #include "checkpoint/foreign_tables.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/name_parts.h"
 
 enum { SCALES_MAX = 1024 }; /* of the experts of a layer, each with one */
 
@@ -23,11 +24,10 @@ void contents_find_scales_beside(struct contents *contents)
     for (size_t i = 0; i < table->count; i++) {
         struct content *item = &contents->items[i];
         const struct tensor_entry *entry = &table->entries[i];
-        const char *dot = strrchr(entry->name, '.');
 
         if (item->kind != CONTENT_LAYER ||
             !type_holds(entry->type, TRIT_ENCODING_DENSE) ||
-            strcmp(dot ? dot + 1 : entry->name, "weight") != 0)
+            strcmp(name_leaf(entry->name), "weight") != 0)
             continue;
         for (size_t k = 0; k < sizeof(leaves) / sizeof(leaves[0]); k++) {
             const size_t index = foreign_sibling(table, entry, leaves[k]);
@@ -65,13 +65,12 @@ static void add_undecided(struct file_findings *findings, const struct contents 
     struct trit_finding *added =
         findings_add(findings, TRIT_FINDING_FOREIGN_PACKING, NULL, name);
     char hint[TRIT_FINDING_HINT_BYTES_MAX + 1];
-    const char *dot = strrchr(scale->name, '.');
 
     snprintf(
         hint, sizeof(hint),
         "dense weights beside a tensor %.24s that may be their scale; verify the model "
         "from which this one was saved, or save their product",
-        dot ? dot + 1 : scale->name);
+        name_leaf(scale->name));
     finding_set_hint(added, hint);
 }
 
