@@ -412,9 +412,9 @@ static struct layer_terms packed_terms(const struct layer_terms *source,
     return terms;
 }
 
-int plan_create_pack(struct plan *plan, const struct checkpoint_options *options,
-                     const struct pack_target *target, const struct tensor_table *input,
-                     const struct record *record, struct failure *failure)
+int plan_begin_pack(struct plan *plan, const struct checkpoint_options *options,
+                    const struct pack_target *target, const struct tensor_table *input,
+                    const struct record *record, struct failure *failure)
 {
     struct planning p = {.plan = plan,
                          .input = input,

@@ -65,11 +65,11 @@ struct pack_target {
                                     record says, else F32 */
 };
 
-/* The plan of a packing. `options` and `record` (borrowed for the call) say how the input
- * is encoded. Layers become PLAN_PACK; the output lacks their old scales. */
-int plan_create_pack(struct plan *plan, const struct checkpoint_options *options,
-                     const struct pack_target *target, const struct tensor_table *input,
-                     const struct record *record, struct failure *failure);
+/* The plan of a packing, before what the input lacks is refused: plan_create_pack
+ * (plan_pack.h) does both. */
+int plan_begin_pack(struct plan *plan, const struct checkpoint_options *options,
+                    const struct pack_target *target, const struct tensor_table *input,
+                    const struct record *record, struct failure *failure);
 
 /* Refuses a tensor of a plan that is made. */
 void plan_refuse(struct plan *plan, size_t index, const char *reason);

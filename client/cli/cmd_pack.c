@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint/plan_lost.h"
+#include "checkpoint/plan_pack.h"
 #include "client/cli/bar.h"
 #include "client/cli/engine.h"
 #include "client/cli/escape.h"
@@ -116,9 +116,7 @@ static enum exit_code make_plan(struct pack_command *p, const struct pack_target
 
     run->input.rules.to_gguf = output && strcmp(writer_format(output), "gguf") == 0;
     if (plan_create_pack(&run->plan, &run->input.rules, target, run->input.contents.table,
-                         &run->input.record, &run->failure) < 0 ||
-        plan_refuse_lost(&run->plan, &run->input.rules, &run->input.record,
-                         &run->failure) < 0)
+                         &run->input.record, &run->failure) < 0)
         return complain(strcmp(run->failure.field, "layers") == 0 ? MISMATCH : USAGE,
                         "%s: %s", p->name, run->failure.message);
     if (output &&

@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "checkpoint/decode.h"
 #include "checkpoint/plan_json.h"
-#include "checkpoint/plan_lost.h"
+#include "checkpoint/plan_pack.h"
 #include "checkpoint/regroup.h"
 #include "client/lib/client.h"
 #include "client/lib/parts.h"
@@ -40,8 +40,6 @@ static int make(struct trit_plan *plan, const struct trit_checkpoint *checkpoint
     if (result == 0)
         result =
             plan_create_pack(&plan->plan, &given->rules, target, table, &record, failure);
-    if (result == 0)
-        result = plan_refuse_lost(&plan->plan, &given->rules, &record, failure);
     record_fini(&record);
     return result;
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint/plan_lost.h"
+#include "checkpoint/plan_pack.h"
 #include "drive/pack.h"
 #include "kernels/kernels.h"
 #include "services/checkpoints/output.h"
@@ -88,8 +88,6 @@ static int make_plan(struct checkpoint_job *job, struct pack_job *p,
     run->input.rules.to_gguf = strcmp(writer_format(output), "gguf") == 0;
     if (plan_create_pack(&run->plan, &run->input.rules, &target,
                          run->input.contents.table, &run->input.record,
-                         &run->failure) < 0 ||
-        plan_refuse_lost(&run->plan, &run->input.rules, &run->input.record,
                          &run->failure) < 0 ||
         (output[0] && job_prepare_plan(job, &p->held, &p->held_output, &run->plan,
                                        run->input.input.reader, &run->failure) < 0)) {

@@ -7,7 +7,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/findings.h"
-#include "checkpoint/plan.h"
+#include "checkpoint/plan_pack.h"
 #include "checkpoint/renamed.h"
 #include "files/reader.h"
 

@@ -6,6 +6,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/config_write.h"
+#include "checkpoint/plan_pack.h"
 #include "tests/lib/fault.h"
 #include "tests/unit/checkpoint/tables.h"
 

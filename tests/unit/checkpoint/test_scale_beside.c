@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "checkpoint/plan.h"
+#include "checkpoint/plan_pack.h"
 #include "tests/unit/checkpoint/tables.h"
 
 struct claim {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "checkpoint/plan_pack.h"
 #include "drive/planned.h"
 #include "memory_reader.h"
 #include "tests/lib/fault.h"

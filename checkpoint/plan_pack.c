@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "checkpoint/plan_lost.h"
+#include "checkpoint/plan_pack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -55,8 +55,8 @@ static int refuse_unwritten(const struct looking *looking, struct failure *failu
                 one ? "it is" : "they are");
 }
 
-int plan_refuse_lost(struct plan *plan, const struct checkpoint_options *options,
-                     const struct record *record, struct failure *failure)
+static int refuse_lost(struct plan *plan, const struct checkpoint_options *options,
+                       const struct record *record, struct failure *failure)
 {
     const struct tensor_table *table = plan->contents.table;
     struct looking looking = {.table = table, .options = options};
@@ -74,4 +74,13 @@ int plan_refuse_lost(struct plan *plan, const struct checkpoint_options *options
     if (record && record->layers)
         record_visit(record, look_for, &looking);
     return refuse_unwritten(&looking, failure);
+}
+
+int plan_create_pack(struct plan *plan, const struct checkpoint_options *options,
+                     const struct pack_target *target, const struct tensor_table *input,
+                     const struct record *record, struct failure *failure)
+{
+    return plan_begin_pack(plan, options, target, input, record, failure) < 0
+               ? -1
+               : refuse_lost(plan, options, record, failure);
 }
