@@ -55,6 +55,12 @@ static bool event_waits(const struct call *call)
 static const struct share worker_share = {WORKER_NS_MAX, WORKER_NS_ALONE_MAX, job_waits},
                           loop_share = {LOOP_NS_MAX, LOOP_NS_ALONE_MAX, event_waits};
 
+/* The span of the core that this thread runs on just now. */
+static uint32_t span_near(const struct spans *spans)
+{
+    return spans->count > 1 ? machine_core() : 0;
+}
+
 static void take_pieces(struct parallel_for *pieces, struct worker *worker,
                         const struct share *share, uint64_t begin_ns)
 {
@@ -65,7 +71,7 @@ static void take_pieces(struct parallel_for *pieces, struct worker *worker,
         if (parallel_for_cancelled(pieces) || ns >= share->alone_ns_max ||
             (ns >= share->ns_max && share->others_wait(pieces->call)))
             return;
-        if (!spans_take(&pieces->spans, machine_core(), &piece))
+        if (!spans_take(&pieces->spans, span_near(&pieces->spans), &piece))
             return;
         if (pieces->spec.run(pieces->call, piece, worker) < 0) {
             worker->failed_at = piece;
