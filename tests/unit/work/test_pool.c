@@ -112,6 +112,27 @@ static void run_until_done(struct fixture *f, int wanted)
     loop_run_until(f->loop, all_done, f);
 }
 
+/* A pool of one worker, which runs `blocker` until let_go. */
+static void fixture_open_busy(struct fixture *f, struct task *blocker,
+                              _Atomic bool *cancelled, pthread_barrier_t *gate)
+{
+    pthread_barrier_init(gate, NULL, 2);
+    fixture_open(f, 1);
+    task_init(blocker, f);
+    blocker->gate = gate;
+    blocker->job.cancelled = cancelled;
+    pool_submit(f->pool, &blocker->job);
+    pthread_barrier_wait(gate); /* it runs now */
+}
+
+/* Runs until `wanted` jobs are done, the blocker among them. */
+static void let_go(struct fixture *f, pthread_barrier_t *gate, int wanted)
+{
+    pthread_barrier_wait(gate);
+    run_until_done(f, wanted);
+    pthread_barrier_destroy(gate);
+}
+
 /* ---- cases ------------------------------------------------------------------------- */
 
 CASE(runs_every_job_once,
@@ -197,13 +218,7 @@ CASE(skips_the_cancelled,
     struct task blocker, tasks[10];
     struct fixture f;
 
-    pthread_barrier_init(&gate, NULL, 2);
-    fixture_open(&f, 1);
-    task_init(&blocker, &f);
-    blocker.gate = &gate;
-    blocker.job.cancelled = &cancelled;
-    pool_submit(f.pool, &blocker.job);
-    pthread_barrier_wait(&gate); /* it runs now: too late to cancel */
+    fixture_open_busy(&f, &blocker, &cancelled, &gate); /* too late to cancel it */
     for (int i = 0; i < 10; i++) {
         task_init(&tasks[i], &f);
         tasks[i].job.cancelled = i % 2 == 0 ? &cancelled : NULL;
@@ -211,8 +226,7 @@ CASE(skips_the_cancelled,
     }
     CHECK_EQ(pool_queued(f.pool), 10);
     cancelled = true;
-    pthread_barrier_wait(&gate);
-    run_until_done(&f, 11);
+    let_go(&f, &gate, 11);
     CHECK(blocker.runs == 1 && !blocker.job.skipped);
     for (int i = 0; i < 10; i++) {
         CHECK_EQ(tasks[i].runs, i % 2);
@@ -220,7 +234,6 @@ CASE(skips_the_cancelled,
         CHECK_EQ(tasks[i].dones, 1);
     }
     fixture_close(&f);
-    pthread_barrier_destroy(&gate);
 }
 
 CASE(done_may_submit_again, "a job's done may submit it again")
@@ -244,25 +257,19 @@ CASE(withdraws_the_next,
     pthread_barrier_t gate;
     struct fixture f;
 
-    fixture_open(&f, 1);
-    pthread_barrier_init(&gate, NULL, 2);
-    for (int i = 0; i < 3; i++)
+    fixture_open_busy(&f, &tasks[0], NULL, &gate);
+    for (int i = 1; i < 3; i++) {
         task_init(&tasks[i], &f);
-    tasks[0].gate = &gate;
-    pool_submit(f.pool, &tasks[0].job);
-    pthread_barrier_wait(&gate); /* a worker runs the first one */
-    pool_submit(f.pool, &tasks[1].job);
-    pool_submit(f.pool, &tasks[2].job);
+        pool_submit(f.pool, &tasks[i].job);
+    }
     CHECK(!pool_withdraw(f.pool, &tasks[0].job));
     CHECK(!pool_withdraw(f.pool, &tasks[2].job));
     CHECK(pool_withdraw(f.pool, &tasks[1].job));
     CHECK(!pool_withdraw(f.pool, &tasks[1].job));
     CHECK_EQ(pool_queued(f.pool), 1);
-    pthread_barrier_wait(&gate);
-    run_until_done(&f, 2);
+    let_go(&f, &gate, 2);
     CHECK(tasks[0].runs == 1 && tasks[2].runs == 1);
     CHECK(tasks[1].runs == 0 && tasks[1].dones == 0);
-    pthread_barrier_destroy(&gate);
     fixture_close(&f);
 }
 
@@ -387,18 +394,13 @@ CASE(start_fails_cleanly, "a pool that cannot start leaves nothing behind")
 
 CASE(smallest_turn_first, "the job with the smallest turn runs first, then the oldest")
 {
-    static struct task gate, tasks[200];
+    static struct task blocker, tasks[200];
     uint64_t random = check_seed();
-    pthread_barrier_t barrier;
+    pthread_barrier_t gate;
     struct fixture f;
     int counter = 0;
 
-    fixture_open(&f, 1);
-    pthread_barrier_init(&barrier, NULL, 2);
-    task_init(&gate, &f);
-    gate.gate = &barrier;
-    pool_submit(f.pool, &gate.job);
-    pthread_barrier_wait(&barrier); /* the worker is busy */
+    fixture_open_busy(&f, &blocker, NULL, &gate);
     for (int i = 0; i < 200; i++) {
         task_init(&tasks[i], &f);
         tasks[i].counter = &counter;
@@ -406,14 +408,12 @@ CASE(smallest_turn_first, "the job with the smallest turn runs first, then the o
         tasks[i].job.start = tasks[i].job.turn;
         pool_submit(f.pool, &tasks[i].job);
     }
-    pthread_barrier_wait(&barrier);
-    run_until_done(&f, 201);
+    let_go(&f, &gate, 201);
     for (int i = 0; i < 200; i++)
         for (int k = 0; k < i; k++)
             CHECK((tasks[k].job.turn <= tasks[i].job.turn) ==
                   (tasks[k].order < tasks[i].order));
     CHECK(pool_turns(f.pool)->now < 50);
-    pthread_barrier_destroy(&barrier);
     fixture_close(&f);
 }
 
