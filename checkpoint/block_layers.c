@@ -263,19 +263,6 @@ static void check_all(struct search *search)
     }
 }
 
-/* May another shard hold what this one lacks? */
-static bool may_be_elsewhere(const struct file_findings *findings)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct trit_finding *one = &findings->list[i].finding;
-
-        if (one->kind == TRIT_FINDING_NOT_IN_INDEX &&
-            one->severity == TRIT_SEVERITY_UNDECIDED)
-            return true;
-    }
-    return false;
-}
-
 void findings_add_block_layers(struct file_findings *findings,
                                const struct checkpoint_options *options,
                                const struct model_config *config,
@@ -288,7 +275,7 @@ void findings_add_block_layers(struct file_findings *findings,
                             .uniform = gguf_is_known(claim->table) ||
                                        (config && config->uniform)};
 
-    if (findings_tell_lack(findings) || may_be_elsewhere(findings))
+    if (findings_tell_lack(findings) || findings_tell_part(findings))
         return;
     search.by_name = calloc(count, sizeof(*search.by_name));
     search.by_block = calloc(count, sizeof(*search.by_block));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "checkpoint/json.h"
+#include "checkpoint/name_parts.h"
 
 /* Architectures whose experts are tensors of rank 3. In the first ones the expert is
  * applied as linear(x, weight), in the others as x @ weight. */
@@ -328,13 +329,6 @@ static bool module_is(const char *name, const char *module)
            (length == tail || name[length - tail - 1] == '.');
 }
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t length = strlen(name), tail = strlen(end);
-
-    return length >= tail && strcmp(name + length - tail, end) == 0;
-}
-
 /* Is `tail` the whole text, or what follows a dot in it? Of `length` bytes. */
 static bool ends_path(const char *text, size_t length, const char *tail, size_t bytes)
 {
@@ -404,7 +398,7 @@ bool name_is_conv1d(const char *name)
 
 const char *config_may_turn(bool has_config, const struct tensor_entry *layer)
 {
-    if (ends_with(layer->name, ".kernel") || ends_with(layer->name, "/kernel"))
+    if (name_ends_with(layer->name, ".kernel") || name_ends_with(layer->name, "/kernel"))
         return "Flax";
     return !has_config && layer->shape[0] != layer->shape[1] &&
                    name_is_conv1d(layer->name)
@@ -421,5 +415,5 @@ bool config_has_reciprocals(const struct model_config *config)
 bool config_transposes(const struct model_config *config, const char *name)
 {
     return config && ((config->conv1d && name_is_conv1d(name)) ||
-                      (config->dbrx && ends_with(name, ".experts.mlp.w2")));
+                      (config->dbrx && name_ends_with(name, ".experts.mlp.w2")));
 }

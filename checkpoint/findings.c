@@ -47,6 +47,18 @@ bool findings_tell_lack(const struct file_findings *findings)
     return false;
 }
 
+bool findings_tell_part(const struct file_findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct trit_finding *one = &findings->list[i].finding;
+
+        if (one->kind == TRIT_FINDING_NOT_IN_INDEX &&
+            one->severity == TRIT_SEVERITY_UNDECIDED)
+            return true;
+    }
+    return false;
+}
+
 struct trit_finding *findings_add(struct file_findings *findings,
                                   enum trit_finding_kind kind, const char *layer,
                                   const char *tensor)

@@ -39,6 +39,10 @@ struct trit_finding *findings_add(struct file_findings *findings,
  * missing, or the index names others. */
 bool findings_tell_lack(const struct file_findings *findings);
 
+/* Whether a finding tells that the file is one shard of several, of which the others were not
+ * read: they may hold what this one lacks. It comes before the findings about tensors. */
+bool findings_tell_part(const struct file_findings *findings);
+
 /* Adds the findings of a layer's report. An old daemon reports no findings; they are then
  * derived from the report's fields. `allow_dead`: dead_layer becomes a warning. */
 void findings_add_report(struct file_findings *findings, const char *layer,

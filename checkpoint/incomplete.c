@@ -7,20 +7,6 @@
 #include "checkpoint/config.h"
 #include "checkpoint/lost_weight.h"
 
-/* May other files hold what this one lacks? Findings about shards come before those about
- * tensors. */
-static bool is_part(const struct file_findings *findings)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct trit_finding *one = &findings->list[i].finding;
-
-        if (one->kind == TRIT_FINDING_NOT_IN_INDEX &&
-            one->severity == TRIT_SEVERITY_UNDECIDED)
-            return true;
-    }
-    return false;
-}
-
 /* Is it known already that the file lacks some of its tensors? */
 static bool is_short(const struct file_findings *findings)
 {
@@ -34,7 +20,7 @@ static bool is_short(const struct file_findings *findings)
 void findings_add_lack(struct file_findings *findings, enum trit_finding_kind kind,
                        const char *layer, const char *tensor, const char *hint)
 {
-    const bool elsewhere = is_part(findings);
+    const bool elsewhere = findings_tell_part(findings);
     struct trit_finding *added = findings_add(findings, kind, layer, tensor);
 
     if (!added)

@@ -6,13 +6,6 @@
 
 #include "checkpoint/config.h"
 
-static bool ends_with(const char *text, const char *ending)
-{
-    const size_t length = strlen(text), bytes = strlen(ending);
-
-    return length >= bytes && strcmp(text + length - bytes, ending) == 0;
-}
-
 /* The tensor of the same module with another last part of its name. */
 static const struct tensor_entry *beside(const struct contents *contents,
                                          const char *name, const char *leaf,
@@ -32,9 +25,9 @@ static bool same_shape(const struct tensor_entry *left, const struct tensor_entr
 static bool is_mlx_table(const struct contents *contents,
                          const struct tensor_entry *entry, char weight[NAME_BESIDE_BYTES])
 {
-    const bool scales = ends_with(entry->name, ".scales");
+    const bool scales = name_ends_with(entry->name, ".scales");
     const struct tensor_entry *other =
-        scales || ends_with(entry->name, ".biases")
+        scales || name_ends_with(entry->name, ".biases")
             ? beside(contents, entry->name, scales ? "biases" : "scales", weight)
             : NULL;
 
@@ -46,7 +39,7 @@ static bool is_mlx_table(const struct contents *contents,
 static bool is_without(const struct contents *contents, const char *name,
                        const char *ending, char weight[NAME_BESIDE_BYTES])
 {
-    if (!ends_with(name, ending))
+    if (!name_ends_with(name, ending))
         return false;
     snprintf(weight, NAME_BESIDE_BYTES, "%.*s", (int)(strlen(name) - strlen(ending)),
              name);
@@ -64,10 +57,10 @@ static bool lacks_weight(const struct contents *contents,
         return false;
     switch (contents->terms.encoding) {
     case TRIT_ENCODING_HF_BITNET:
-        return elements == 1 && ends_with(entry->name, ".weight_scale") &&
+        return elements == 1 && name_ends_with(entry->name, ".weight_scale") &&
                is_without(contents, entry->name, "_scale", weight);
     case TRIT_ENCODING_INT8:
-        return ends_with(entry->name, ".weight.scales") &&
+        return name_ends_with(entry->name, ".weight.scales") &&
                is_without(contents, entry->name, ".scales", weight);
     case TRIT_ENCODING_MLX_2BIT:
         return is_mlx_table(contents, entry, weight);

@@ -23,6 +23,13 @@ const char *name_leaf(const char *name)
     return dot ? dot + 1 : name;
 }
 
+bool name_ends_with(const char *name, const char *ending)
+{
+    const size_t length = strlen(name), bytes = strlen(ending);
+
+    return length >= bytes && strcmp(name + length - bytes, ending) == 0;
+}
+
 void name_beside(const char *name, const char *leaf, char beside[NAME_BESIDE_BYTES])
 {
     snprintf(beside, NAME_BESIDE_BYTES, "%.*s%s", (int)(name_leaf(name) - name), name,

@@ -14,6 +14,9 @@
  * the whole name. A slash ends no part here; in name_split it does. Lies within `name`. */
 const char *name_leaf(const char *name);
 
+/* Does the name have this ending, or is it the whole name? */
+bool name_ends_with(const char *name, const char *ending);
+
 /* The leaves that are asked for have up to 31 bytes. */
 enum { NAME_BESIDE_BYTES = FILES_NAME_BYTES_MAX + 32 };
 

@@ -273,13 +273,6 @@ static enum packing gptq_or_awq(const struct tensor_entry *weight,
                : PACKING_GPTQ;
 }
 
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t length = strlen(name), bytes = strlen(ending);
-
-    return length >= bytes && strcmp(name + length - bytes, ending) == 0;
-}
-
 /* microsoft/BitNet, gpu/pack_weight.py and gpu/model.py: tiles of 16 x 32 weights, four in a
  * byte, and always four scales, of which those that the layer does not need are 0. */
 static bool is_bitnet_gpu(const struct tensor_entry *weight,
@@ -337,7 +330,7 @@ static bool is_sparse(const struct tensor_table *table, const struct tensor_entr
     if (entry->rank != 1)
         return false;
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        if (!ends_with(entry->name, endings[i]))
+        if (!name_ends_with(entry->name, endings[i]))
             continue;
         for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
             snprintf(name, sizeof(name), "%.*s%s", (int)(length - strlen(endings[i])),
@@ -396,7 +389,7 @@ const char *packing_dense_name(const struct tensor_table *table, const char *nam
     static const char *const endings[] = {".weight_packed", ".W_q"};
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
-        if (ends_with(name, endings[i])) {
+        if (name_ends_with(name, endings[i])) {
             const int stem = (int)(strlen(name) - strlen(endings[i]));
             const int bytes =
                 snprintf(text, FILES_NAME_BYTES_MAX + 1, "%.*s.weight", stem, name);
@@ -445,17 +438,17 @@ enum packing foreign_packing_of(const struct tensor_table *table,
     visit_companions(table, entry, note_companion, &found);
     if (!found.has)
         return PACKING_NONE;
-    if (ends_with(entry->name, "qweight") && (found.has & HAS_QZEROS))
+    if (name_ends_with(entry->name, "qweight") && (found.has & HAS_QZEROS))
         return gptq_or_awq(entry, found.scales);
-    if (ends_with(entry->name, "weight_packed"))
+    if (name_ends_with(entry->name, "weight_packed"))
         return PACKING_COMPRESSED_TENSORS;
-    if (ends_with(entry->name, "W_q") && (found.has & HAS_METADATA))
+    if (name_ends_with(entry->name, "W_q") && (found.has & HAS_METADATA))
         return PACKING_GEMLITE;
     if (found.has & HAS_NBITS)
         return PACKING_HQQ;
-    if (ends_with(entry->name, "_qdata"))
+    if (name_ends_with(entry->name, "_qdata"))
         return PACKING_TORCHAO;
-    if (ends_with(entry->name, "_blocks"))
+    if (name_ends_with(entry->name, "_blocks"))
         return PACKING_MXFP4;
     if (type_is(entry->type, "U32") && (found.has & HAS_SCALES))
         return PACKING_MLX;

@@ -9,6 +9,7 @@
 
 #include "checkpoint/config.h"
 #include "checkpoint/gguf_names.h"
+#include "checkpoint/name_parts.h"
 
 enum { EXPERT_KINDS = 3 }; /* gate, up, down */
 
@@ -79,13 +80,6 @@ static bool name_is(const char *name, const char *whole)
 
 /* ---- the entry --------------------------------------------------------------------------- */
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t length = strlen(name), bytes = strlen(end);
-
-    return length >= bytes && name_is(name + length - bytes, end);
-}
-
 static bool is_float(const struct element_type *type)
 {
     return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
@@ -95,8 +89,8 @@ static bool is_float(const struct element_type *type)
 static bool needs_f32(const struct tensor_entry *entry, const struct gguf_place *place)
 {
     return is_float(entry->type) &&
-           (entry->rank < 2 || !ends_with(place->name, ".weight") ||
-            ends_with(place->name, ".ffn_gate_inp.weight") ||
+           (entry->rank < 2 || !name_ends_with(place->name, ".weight") ||
+            name_ends_with(place->name, ".ffn_gate_inp.weight") ||
             name_is(place->name, "position_embd.weight"));
 }
 

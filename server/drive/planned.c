@@ -10,6 +10,7 @@
 #include "checkpoint/plan_gguf.h"
 #include "drive/planned_gguf.h"
 #include "files/folder.h"
+#include "files/shard_name.h"
 #include "files/source.h"
 
 /* Do both paths name the same file: an equal path, a link, another spelling? */
@@ -21,18 +22,11 @@ bool paths_are_same(const char *a, const char *b)
            left.st_ino == right.st_ino;
 }
 
-static bool ends_with(const char *name, const char *ending)
-{
-    const size_t length = strlen(name), bytes = strlen(ending);
-
-    return length > bytes && strcmp(name + length - bytes, ending) == 0;
-}
-
 /* Does the path end as a file's, not a folder's? */
 bool path_names_file(const char *path)
 {
-    return ends_with(path, ".safetensors") || ends_with(path, ".npy") ||
-           ends_with(path, ".gguf");
+    return name_has_suffix(path, ".safetensors") || name_has_suffix(path, ".npy") ||
+           name_has_suffix(path, ".gguf");
 }
 
 bool planned_is_folder(const char *path, const struct reader *source)
@@ -52,7 +46,7 @@ static bool is_carried_over(const char *name)
     if (name[0] == '.' || strcmp(name, "config.json") == 0)
         return false;
     for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
-        if (ends_with(name, left[i]))
+        if (name_has_suffix(name, left[i]))
             return false;
     return true;
 }
