@@ -148,9 +148,10 @@ static int find(const struct trit_output *output, const char *tensor, size_t *in
     return 0;
 }
 
-enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
-                                 const void *data, uint64_t bytes,
-                                 struct trit_error *error)
+/* `offset` NULL: the whole tensor. */
+static enum trit_status put(struct trit_output *output, const char *tensor,
+                            const uint64_t *offset, const void *data, uint64_t bytes,
+                            struct trit_error *error)
 {
     struct failure failure = {.status = TRIT_OK};
     size_t index = 0;
@@ -160,26 +161,25 @@ enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
     if (!output || !tensor || (!data && bytes))
         fail_null(&failure, !output ? "output" : !tensor ? "tensor" : "data");
     else if (find(output, tensor, &index, &failure) == 0 &&
-             writer_put(output->writer, index, data, bytes, &failure) < 0)
+             (offset
+                  ? writer_put_at(output->writer, index, *offset, data, bytes, &failure)
+                  : writer_put(output->writer, index, data, bytes, &failure)) < 0)
         fail_context(&failure, "%s", output->path);
     return client_answer(&failure, error);
+}
+
+enum trit_status trit_output_put(struct trit_output *output, const char *tensor,
+                                 const void *data, uint64_t bytes,
+                                 struct trit_error *error)
+{
+    return put(output, tensor, NULL, data, bytes, error);
 }
 
 enum trit_status trit_output_put_at(struct trit_output *output, const char *tensor,
                                     uint64_t offset, const void *data, uint64_t bytes,
                                     struct trit_error *error)
 {
-    struct failure failure = {.status = TRIT_OK};
-    size_t index = 0;
-
-    if (error_check(error, &failure) < 0)
-        return client_answer(&failure, error);
-    if (!output || !tensor || (!data && bytes))
-        fail_null(&failure, !output ? "output" : !tensor ? "tensor" : "data");
-    else if (find(output, tensor, &index, &failure) == 0 &&
-             writer_put_at(output->writer, index, offset, data, bytes, &failure) < 0)
-        fail_context(&failure, "%s", output->path);
-    return client_answer(&failure, error);
+    return put(output, tensor, &offset, data, bytes, error);
 }
 
 enum trit_status trit_output_commit(struct trit_output *output, struct trit_error *error)
