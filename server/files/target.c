@@ -13,6 +13,7 @@
 
 #include "base/file_io.h"
 #include "base/number.h"
+#include "files/folder.h"
 #include "files/leftover.h"
 #include "files/system.h"
 
@@ -123,11 +124,9 @@ static bool can_link_nameless(void)
 static int open_folder(struct target *target, const char *path, struct failure *failure)
 {
     const char *slash = strrchr(path, '/');
-    char *folder;
+    char *folder = folder_of(path);
 
     target->name = strdup(slash ? slash + 1 : path);
-    folder =
-        slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
     if (!target->name || !folder) {
         free(folder);
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
