@@ -211,7 +211,7 @@ void store_abort(struct store_put *put);
 
 /* A change on its way to disk. The caller owns it and must not touch it before done(). It
  * is done in slices between the batches of puts, so that no put waits for more than one
- * slice. After a failure a part of a deletion may have been done. */
+ * slice of it. After a failure a part of a deletion may have been done. */
 struct store_change {
     struct store *store; /* the store's */
     /* in */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer's thread: batches of puts, and between two of them one slice of a change and
- * of the upkeep. So a put waits at most for one slice. */
+/* The writer's thread: batches of puts, and between two of them one slice of a change, of
+ * mending, and of each kind of upkeep that is due. So a put waits at most for one of each. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
