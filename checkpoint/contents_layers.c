@@ -276,63 +276,97 @@ static int find_excluded(struct classifying *c, const struct tensor_entry *entry
     return 0;
 }
 
-static int find_layer(struct classifying *c, size_t index)
-{
-    const struct tensor_entry *entry = &c->contents->table->entries[index];
-    struct content *item = &c->contents->items[index];
-    const enum selection selection = selection_of(c->options, entry->name);
-    const bool recorded = is_recorded(c->contents, entry->name);
-    const bool is_float = type_holds(entry->type, TRIT_ENCODING_DENSE) &&
-                          packing_in_floats(c->contents->table, entry) == PACKING_NONE;
-    const bool by_rules = chosen(c, entry, item->role, SELECTION_DEFAULT);
+/* A tensor, and what decides whether it is a layer. */
+struct candidate {
+    const struct tensor_entry *entry;
+    struct content *item;
+    enum selection selection;
+    bool recorded; /* the record names it */
+    bool is_float; /* dense weights that no program packed */
+    bool by_rules; /* a layer, unless a pattern says otherwise */
+};
 
-    if (c->side == CONTENTS_LATENTS && recorded && !is_float) {
-        item->kind = CONTENT_FOREIGN_WEIGHT;
-        item->packing = PACKING_TRIT;
-        return 0;
-    }
-    if (selection == SELECTION_EXCLUDED) {
-        if ((is_float && (by_rules || item->role == ROLE_EXPERTS)) ||
-            (recorded && c->side == CONTENTS_CLAIM))
-            item->kind = CONTENT_EXCLUDED;
-        measure_recorded(c, entry, item);
-        return c->side == CONTENTS_CLAIM && by_rules && !is_float &&
-                       !has_record(c->contents)
-                   ? find_excluded(c, entry, item)
-                   : 0;
-    }
-    item->included = !by_rules && is_float &&
-                     chosen(c, entry, item->role, SELECTION_INCLUDED) &&
-                     selection == SELECTION_INCLUDED;
-    if (c->side == CONTENTS_CLAIM && recorded)
-        return find_recorded(c, entry, item);
-    if (selection == SELECTION_INCLUDED && item->role == ROLE_CONVOLUTION && is_float &&
-        !c->options->convolutions)
-        return contents_unfit(
-            c, item,
-            "a convolution: --convolutions takes it as [out, in*kernel], "
-            "--exclude leaves it out");
-    if (selection == SELECTION_INCLUDED && item->role == ROLE_EXPERTS && is_float &&
-        !has_layout(c, entry))
-        return contents_unfit(
-            c, item,
-            "experts of rank 3: --experts out_in or in_out says how their "
-            "matrices lie");
-    if (!by_rules && !chosen(c, entry, item->role, selection))
-        return 0;
+/* A pattern excludes it: does it stay as one that would be a layer? */
+static int leave_out(struct classifying *c, const struct candidate *tensor)
+{
+    const bool is_claim = c->side == CONTENTS_CLAIM;
+
+    if ((tensor->is_float && (tensor->by_rules || tensor->item->role == ROLE_EXPERTS)) ||
+        (tensor->recorded && is_claim))
+        tensor->item->kind = CONTENT_EXCLUDED;
+    measure_recorded(c, tensor->entry, tensor->item);
+    return is_claim && tensor->by_rules && !tensor->is_float && !has_record(c->contents)
+               ? find_excluded(c, tensor->entry, tensor->item)
+               : 0;
+}
+
+/* Why a tensor that a pattern includes needs an option to be a layer; NULL: it does not. */
+static const char *lack_of_option(const struct classifying *c,
+                                  const struct candidate *tensor)
+{
+    if (tensor->selection != SELECTION_INCLUDED || !tensor->is_float)
+        return NULL;
+    if (tensor->item->role == ROLE_CONVOLUTION && !c->options->convolutions)
+        return "a convolution: --convolutions takes it as [out, in*kernel], "
+               "--exclude leaves it out";
+    if (tensor->item->role == ROLE_EXPERTS && !has_layout(c, tensor->entry))
+        return "experts of rank 3: --experts out_in or in_out says how their "
+               "matrices lie";
+    return NULL;
+}
+
+/* Rules or patterns make it a layer, if its type can be one. */
+static int take_chosen(struct classifying *c, const struct candidate *tensor)
+{
+    const struct tensor_entry *entry = tensor->entry;
+    struct content *item = tensor->item;
+
     if (c->side == CONTENTS_CLAIM && has_record(c->contents))
-        return is_float ? find_recorded(c, entry, item) : 0;
+        return tensor->is_float ? find_recorded(c, entry, item) : 0;
     if (c->side == CONTENTS_CLAIM)
-        return is_float || !type_holds(entry->type, TRIT_ENCODING_DENSE)
+        return tensor->is_float || !type_holds(entry->type, TRIT_ENCODING_DENSE)
                    ? find_claimed(c, entry, item)
                    : 0;
-    if (is_float) {
+    if (tensor->is_float) {
         item->kind = CONTENT_LAYER;
         item->terms = c->contents->terms;
         item->dense = *entry;
         item->layout = layout_of(c, entry, item->role);
     }
     return 0;
+}
+
+static int find_layer(struct classifying *c, size_t index)
+{
+    const struct tensor_entry *entry = &c->contents->table->entries[index];
+    struct content *item = &c->contents->items[index];
+    const struct candidate tensor = {
+        .entry = entry,
+        .item = item,
+        .selection = selection_of(c->options, entry->name),
+        .recorded = is_recorded(c->contents, entry->name),
+        .is_float = type_holds(entry->type, TRIT_ENCODING_DENSE) &&
+                    packing_in_floats(c->contents->table, entry) == PACKING_NONE,
+        .by_rules = chosen(c, entry, item->role, SELECTION_DEFAULT)};
+
+    if (c->side == CONTENTS_LATENTS && tensor.recorded && !tensor.is_float) {
+        item->kind = CONTENT_FOREIGN_WEIGHT;
+        item->packing = PACKING_TRIT;
+        return 0;
+    }
+    if (tensor.selection == SELECTION_EXCLUDED)
+        return leave_out(c, &tensor);
+    item->included = tensor.selection == SELECTION_INCLUDED && !tensor.by_rules &&
+                     tensor.is_float && chosen(c, entry, item->role, SELECTION_INCLUDED);
+    if (c->side == CONTENTS_CLAIM && tensor.recorded)
+        return find_recorded(c, entry, item);
+    const char *lack = lack_of_option(c, &tensor);
+
+    if (lack)
+        return contents_unfit(c, item, lack);
+    if (!tensor.by_rules && !chosen(c, entry, item->role, tensor.selection))
+        return 0;
+    return take_chosen(c, &tensor);
 }
 
 static bool is_of_layer(const void *contents, size_t index)
