@@ -33,7 +33,7 @@ enum exit_code complain_of_call(const struct trit_error *error)
     return complain(FAILED, "%s: %s", trit_status_name(error->status), words);
 }
 
-struct trit_client *cli_connect(const struct options *options)
+enum exit_code cli_connect(const struct options *options, struct trit_client **client)
 {
     struct trit_connect_options connect = {.size = sizeof(connect),
                                            .address = options->server,
@@ -45,30 +45,31 @@ struct trit_client *cli_connect(const struct options *options)
                                            .tls_server_name = options->tls_server_name};
     const struct trit_retry_policy retry = {.size = sizeof(retry),
                                             .max_attempts = options->max_attempts};
-    struct trit_client *client;
     struct trit_error error = TRIT_ERROR_INIT;
     char words[COMPLAINT_BYTES];
 
+    *client = NULL;
     if (option_given(options, OPTION_TLS))
         connect.tls = TRIT_TLS_ON;
     if (option_given(options, OPTION_WAIT))
         connect.wait_for_ready = TRIT_WAIT_ON;
     if (options->max_attempts > 1)
         connect.retry = &retry;
-    if (trit_connect(&client, &connect, &error) == TRIT_OK)
-        return client;
+    if (trit_connect(client, &connect, &error) == TRIT_OK)
+        return DONE;
     option_words(words, sizeof(words), error.message);
-    complain(FAILED, "%s", words);
-    return NULL;
+    return complain(error.status == TRIT_INVALID_ARGUMENT ? USAGE : FAILED, "%s", words);
 }
 
 enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,
                                                      const struct options *options),
                                const struct options *options)
 {
-    struct trit_client *client = cli_connect(options);
-    enum exit_code code = client ? run(client, options) : FAILED;
+    struct trit_client *client;
+    enum exit_code code = cli_connect(options, &client);
 
+    if (code == DONE)
+        code = run(client, options);
     trit_close(client);
     return code;
 }

@@ -41,8 +41,10 @@ enum exit_code complain(enum exit_code code, const char *format, ...)
 /* Writes the error of a call, as "trit: NOT_FOUND: ...". Returns FAILED. */
 enum exit_code complain_of_call(const struct trit_error *error);
 
-/* A client for --server and --timeout; complains and returns NULL on failure. */
-struct trit_client *cli_connect(const struct options *options);
+/* A client for --server, --timeout and the other options of a connection. Otherwise it
+ * complains and sets *client to NULL: USAGE if an option or environment variable has no
+ * valid value. */
+enum exit_code cli_connect(const struct options *options, struct trit_client **client);
 
 /* Runs a command with such a client and closes it. */
 enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,

@@ -121,9 +121,9 @@ static enum exit_code run_compare(const struct options *options)
 
     if (code != DONE)
         return code;
-    comparing.client = cli_connect(options);
-    if (!comparing.client)
-        return FAILED;
+    code = cli_connect(options, &comparing.client);
+    if (code != DONE)
+        return code;
     if (option_given(options, OPTION_JSON))
         comparing.rows = json_array();
     else

@@ -154,12 +154,12 @@ static enum exit_code watch(const struct options *options,
     struct trit_report report = TRIT_REPORT_INIT;
     struct trit_job_progress progress = TRIT_JOB_PROGRESS_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
-    struct trit_client *client = cli_connect(options);
+    struct trit_client *client;
     enum trit_status status;
-    enum exit_code code;
+    enum exit_code code = cli_connect(options, &client);
 
-    if (!client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     progress.report = &report;
     w.grid = option_given(options, OPTION_JSON) ? NULL : summary_create();
     w.lost = !w.grid && !option_given(options, OPTION_JSON);

@@ -150,12 +150,13 @@ static enum exit_code get_layer(struct getting *get)
                                                                         : TRIT_LAYER_SPEC,
                                                 .encoding = options->encoding,
                                                 .dtype = options->dtype};
-    struct trit_client *client = cli_connect(options);
     struct trit_error error = TRIT_ERROR_INIT;
+    struct trit_client *client;
     enum trit_status status;
+    const enum exit_code code = cli_connect(options, &client);
 
-    if (!client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     status = trit_layer_get(client, options->arguments[0], &call, &get->layer, &error);
     trit_close(client);
     return status == TRIT_OK ? DONE : complain_of_call(&error);

@@ -110,10 +110,10 @@ static enum exit_code send(struct loading *load)
         .size = sizeof(call), .progress = progress_update, .progress_arg = &piece};
     struct trit_error error = TRIT_ERROR_INIT;
     enum trit_status status;
+    const enum exit_code code = cli_connect(load->options, &load->client);
 
-    load->client = cli_connect(load->options);
-    if (!load->client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     bar_start(&bar, load->weight_tensor.bytes + load->bias_tensor.bytes);
     progress_piece_begin(&piece, &bar.progress, load->spec.name, NULL);
     status = trit_layer_load(load->client, &load->spec, &load->weight_tensor,

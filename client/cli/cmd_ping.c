@@ -29,15 +29,16 @@ static enum exit_code show(const struct options *options, bool serving, double m
 
 static enum exit_code run_ping(const struct options *options)
 {
-    struct trit_client *client = cli_connect(options);
     struct trit_error error = TRIT_ERROR_INIT;
     uint64_t start = clock_monotonic_ns();
+    struct trit_client *client;
     enum trit_status status;
     bool serving = false;
     double ms;
+    const enum exit_code code = cli_connect(options, &client);
 
-    if (!client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     status = trit_ping(client, options->service, NULL, &serving, &error);
     ms = (double)(clock_monotonic_ns() - start) / 1e6;
     trit_close(client);

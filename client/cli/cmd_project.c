@@ -96,8 +96,10 @@ static int write_output(struct project_command *p)
 
 static enum exit_code project_planned(struct project_command *p)
 {
-    if (daemon_engine_open(&p->engine, p->options) != DONE)
-        return FAILED;
+    const enum exit_code code = daemon_engine_open(&p->engine, p->options);
+
+    if (code != DONE)
+        return code;
     if (showing_start(&p->showing, p->options) < 0)
         return complain(FAILED, "out of memory");
     p->run.engine = &p->engine.engine;

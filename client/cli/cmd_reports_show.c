@@ -66,11 +66,11 @@ static enum exit_code run_show(const struct options *options)
                                         .replica = (uint32_t)options->replica};
     struct trit_report report = TRIT_REPORT_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
-    struct trit_client *client = cli_connect(options);
-    enum exit_code code;
+    struct trit_client *client;
+    enum exit_code code = cli_connect(options, &client);
 
-    if (!client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     if (trit_reports_get(client, &key, NULL, &report, &error) != TRIT_OK)
         code = complain_of_call(&error);
     else if (option_given(options, OPTION_JSON))

@@ -50,11 +50,12 @@ static enum exit_code run_watch(const struct options *options)
     struct watching watching = {.json = option_given(options, OPTION_JSON)};
     struct trit_report report = TRIT_REPORT_INIT;
     struct trit_error error = TRIT_ERROR_INIT;
-    struct trit_client *client = cli_connect(options);
+    struct trit_client *client;
     enum trit_status status;
+    const enum exit_code code = cli_connect(options, &client);
 
-    if (!client)
-        return FAILED;
+    if (code != DONE)
+        return code;
     status = trit_reports_watch(client, &how, &report, visit, &watching, &error);
     trit_close(client);
     /* The time that --timeout gave is over. */

@@ -165,10 +165,13 @@ static enum exit_code finish(struct verify_command *v)
 static enum exit_code verify_matched(struct verify_command *v)
 {
     struct verifying *run = &v->run;
+    enum exit_code code = DONE;
 
     /* The daemon is needed only if there is a layer to send. */
-    if (verify_has_layers(run) && daemon_engine_open(&v->engine, v->options) != DONE)
-        return FAILED;
+    if (verify_has_layers(run))
+        code = daemon_engine_open(&v->engine, v->options);
+    if (code != DONE)
+        return code;
     if (showing_start(&v->showing, v->options) < 0)
         return complain(FAILED, "out of memory");
     run->engine = &v->engine.engine;

@@ -11,10 +11,12 @@ enum exit_code daemon_engine_open(struct call_engine *engine,
                                          .step = options->step,
                                          .attempt = (uint32_t)options->attempt,
                                          .replica = (uint32_t)options->replica};
+    struct trit_client *client;
+    const enum exit_code code = cli_connect(options, &client);
 
-    call_engine_init(engine, cli_connect(options), &layer, call_ended);
+    call_engine_init(engine, client, &layer, call_ended);
     engine->durability = options->durability;
-    return engine->client ? DONE : FAILED;
+    return code;
 }
 
 void daemon_engine_close(struct call_engine *engine)

@@ -6,8 +6,8 @@
 #include "client/cli/cli.h"
 #include "client/lib/call_engine.h"
 
-/* Connects; complains and returns FAILED if that fails. daemon_engine_close is due either
- * way. The struct must stay where it is. */
+/* Connects as cli_connect does, with its exit codes. daemon_engine_close is due either way.
+ * The struct must stay where it is. */
 enum exit_code daemon_engine_open(struct call_engine *engine,
                                   const struct options *options);
 void daemon_engine_close(struct call_engine *engine); /* harmless on a zeroed one */

@@ -242,9 +242,29 @@ def test_a_failed_call_is_3(daemon, out, tmp_path):
 def test_an_invalid_port_is_refused(port):
     told = f'port "{port}" is not a number from 1 to 65535'
     done = cli(None, "ping", "--server", f"127.0.0.1:{port}")
-    assert done.returncode == 3 and told in done.stderr
+    assert done.returncode == 2 and told in done.stderr
     done = cli(None, "ping", env={"TRITD_ADDRESS": f"[::1]:{port}"})
-    assert done.returncode == 3 and told in done.stderr
+    assert done.returncode == 2 and told in done.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ["ping"], ["project", SAMPLE, "-o", "OUT", "--convolutions"],
+    ["verify", SAMPLE, "--convolutions"], ["attest", SAMPLE, "-o", "OUT", "--convolutions"],
+    ["jobs"], ["jobs", "verify", "a"], ["jobs", "attach", "a"], ["jobs", "cancel", "a"],
+    ["reports"], ["reports", "show", "r", "l"], ["reports", "watch"],
+    ["reports", "compare", "r/l@1", "r/l@2"], ["reports", "rewind", "r", "--step", "1"],
+    ["reports", "fork", "r", "--step", "1", "s"], ["reports", "delete", "r", "--yes"],
+    ["layers", "list"], ["layers", "get", "fc"], ["layers", "load", "lstm_cell.weight_ih", SAMPLE],
+    ["layers", "create", "fc", "--in-features", "128", "--out-features", "2"]])
+def test_an_invalid_address_is_usage(out, words):
+    """Each command exits 2 for an address that cannot be one, of --server or TRITD_ADDRESS."""
+    words = [out if word == "OUT" else word for word in words]
+    for wrong, told in (("http://h:1", "is not host:port or unix:/path"),
+                        ("h:", 'port "" is not'), ("[::1", "is not host:port or unix:/path")):
+        done = cli(None, *words, "--server", wrong)
+        assert done.returncode == 2 and told in done.stderr, done.stderr
+        assert cli(None, *words, env={"TRITD_ADDRESS": wrong}).returncode == 2
+    assert not out.exists()
 
 
 def test_a_broken_or_missing_file_is_named(daemon, tmp_path, out):

@@ -68,7 +68,7 @@ def test_the_wrong_kind_of_port_is_said_in_words(start, authority, server):
 ])
 def test_options_that_do_not_fit_are_refused_by_name(words, expected):
     done = cli(None, "ping", *words)
-    assert done.returncode == 3 and expected in done.stderr, done.stderr
+    assert done.returncode == 2 and expected in done.stderr, done.stderr
 
 
 def test_idle_connections_outlive_a_reload(start, authority, server, weights, tmp_path):
