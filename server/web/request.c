@@ -76,15 +76,6 @@ const struct route *route_find(const struct route *routes, const char *path,
 
 /* ---- query ----------------------------------------------------------------- */
 
-static int decode_number(const char *key, const char *value, uint64_t *number,
-                         struct failure *failure)
-{
-    if (parse_u64(value, INT64_MAX, number))
-        return 0;
-    return fail_field(failure, TRIT_INVALID_ARGUMENT, key,
-                      "\"%.100s\" is not a number from 0 to %" PRId64, value, INT64_MAX);
-}
-
 /* Whether `key` is one of `words`. */
 static bool takes(const char *words, const char *key)
 {
@@ -102,7 +93,18 @@ struct parameter {
     uint64_t *number; /* or */
     char *text;
     size_t text_bytes;
+    uint64_t low, high; /* of a number, inclusive */
 };
+
+static int decode_number(const struct parameter *p, const char *value,
+                         struct failure *failure)
+{
+    if (parse_u64(value, p->high, p->number) && *p->number >= p->low)
+        return 0;
+    return fail_field(failure, TRIT_INVALID_ARGUMENT, p->key,
+                      "\"%.100s\" is not a number from %" PRIu64 " to %" PRIu64, value,
+                      p->low, p->high);
+}
 
 /* A form of HTML sends a space as `+`. Its empty fields are as if not given. */
 static int decode_text(const struct parameter *p, const char *value,
@@ -124,13 +126,13 @@ static int decode_text(const struct parameter *p, const char *value,
                       value, p->text_bytes - 1);
 }
 
-#define NUMBER(name)                                                                     \
+#define NUMBER(name, low, high)                                                          \
     {                                                                                    \
-#name, &r->has_##name, &r->name, NULL, 0                                         \
+#name, &r->has_##name, &r->name, NULL, 0, low, high                              \
     }
 #define TEXT(name)                                                                       \
     {                                                                                    \
-#name, NULL, NULL, r->name, sizeof(r->name)                                      \
+#name, NULL, NULL, r->name, sizeof(r->name), 0, 0                                \
     }
 
 int request_parameter(struct request *request, const struct route *route, const char *key,
@@ -138,14 +140,22 @@ int request_parameter(struct request *request, const struct route *route, const 
 {
     struct request *r = request;
     const struct parameter parameters[] = {
-        NUMBER(step),    NUMBER(from),
-        NUMBER(to),      NUMBER(every),
-        NUMBER(limit),   NUMBER(attempt),
-        NUMBER(replica), NUMBER(page),
-        TEXT(layer),     TEXT(health),
-        TEXT(by),        TEXT(order),
-        TEXT(a),         TEXT(b),
-        TEXT(fields),    {"after", &r->has_after, NULL, r->after, sizeof(r->after)},
+        NUMBER(step, 0, INT64_MAX),
+        NUMBER(from, 0, INT64_MAX),
+        NUMBER(to, 0, INT64_MAX),
+        NUMBER(every, 0, INT64_MAX),
+        NUMBER(limit, 1, HISTORY_LAYERS_MAX),
+        NUMBER(attempt, 0, UINT32_MAX),
+        NUMBER(replica, 0, UINT32_MAX),
+        NUMBER(page, 0, UINT32_MAX),
+        TEXT(layer),
+        TEXT(health),
+        TEXT(by),
+        TEXT(order),
+        TEXT(a),
+        TEXT(b),
+        TEXT(fields),
+        {"after", &r->has_after, NULL, r->after, sizeof(r->after), 0, 0},
     };
 
     if (!route->parameters)
@@ -166,7 +176,7 @@ int request_parameter(struct request *request, const struct route *route, const 
         if (p->given)
             *p->given = true;
         if (p->number)
-            return decode_number(key, value, p->number, failure);
+            return decode_number(p, value, failure);
         return decode_text(p, value, failure);
     }
     return 0;
@@ -188,18 +198,6 @@ int request_check(const struct request *request, struct failure *failure)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "from",
                           "%" PRIu64 " is greater than to: %" PRIu64, request->from,
                           request->to);
-    if (request->attempt > UINT32_MAX || request->replica > UINT32_MAX)
-        return fail_field(failure, TRIT_INVALID_ARGUMENT,
-                          request->attempt > UINT32_MAX ? "attempt" : "replica",
-                          "%" PRIu64 " is not a number from 0 to %" PRIu32,
-                          request->attempt > UINT32_MAX ? request->attempt
-                                                        : request->replica,
-                          UINT32_MAX);
-    if (request->has_limit &&
-        (request->limit == 0 || request->limit > HISTORY_LAYERS_MAX))
-        return fail_field(failure, TRIT_INVALID_ARGUMENT, "limit",
-                          "%" PRIu64 " is not a number from 1 to %d", request->limit,
-                          HISTORY_LAYERS_MAX);
     if (request->health[0] &&
         strcmp(health_name(health_by_name(request->health)), request->health) != 0)
         return fail_field(failure, TRIT_INVALID_ARGUMENT, "health",

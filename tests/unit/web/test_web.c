@@ -336,6 +336,20 @@ CASE(errors, "errors are JSON with the status, the name and the value")
                 "9223372036854775807");
     check_error(&fixture, "/v1/runs/r/layers/l?to=", 400, "INVALID_ARGUMENT",
                 "to: \"\" is not a number from 0 to 9223372036854775807");
+    check_error(&fixture, "/v1/runs/r/layers/l?limit=-1", 400, "INVALID_ARGUMENT",
+                "limit: \"-1\" is not a number from 1 to 2000");
+    check_error(&fixture, "/v1/runs/r/layers/l?limit=0", 400, "INVALID_ARGUMENT",
+                "limit: \"0\" is not a number from 1 to 2000");
+    check_error(&fixture, "/v1/runs/r/layers/l?limit=2001", 400, "INVALID_ARGUMENT",
+                "limit: \"2001\" is not a number from 1 to 2000");
+    check_error(&fixture, "/v1/runs/r/layers/l?attempt=4294967296", 400,
+                "INVALID_ARGUMENT",
+                "attempt: \"4294967296\" is not a number from 0 to 4294967295");
+    check_error(&fixture, "/v1/runs/r/layers/l?replica=x", 400, "INVALID_ARGUMENT",
+                "replica: \"x\" is not a number from 0 to 4294967295");
+    /* page * 100 would be 84 modulo 2^64. */
+    check_error(&fixture, "/?page=184467440737095517", 400, "INVALID_ARGUMENT",
+                "page: \"184467440737095517\" is not a number from 0 to 4294967295");
     check_error(&fixture, "/v1/runs/r/layers/l?from=3&to=2", 400, "INVALID_ARGUMENT",
                 "from: 3 is greater than to: 2");
     check_error(&fixture, "/v1/runs/r/layers/l?step=3&to=4", 400, "INVALID_ARGUMENT",
