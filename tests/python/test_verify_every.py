@@ -135,6 +135,40 @@ def test_a_step_from_the_newest_on_stays_in_the_attempt(client, run):
     assert {one.attempt for step in (10, 20) for one in again(step).values()} == {1}
 
 
+# A job that starts again before the newest step and comes to it verifies its own weights there,
+# also if they differ, and counts flips from its own steps on; so does each of its ranks.
+def test_a_job_that_comes_back_to_the_newest_step_begins_an_attempt(client, run):
+    model = drawn()
+    first = tt.verify_every(model, run, 10, client, strict=True)
+    for step in (10, 20):
+        first(step)
+        change(model)
+    ranks = [tt.verify_every(copy.deepcopy(model), run, 10, client, strict=True) for _ in "ab"]
+    for step in range(15, 31):
+        for again in ranks:
+            reports = again(step)
+            if step % 10 == 0:
+                assert {one.attempt for one in reports.values()} == {2}
+                assert {one.previous_step for one in reports.values()} == {step - 10}
+                assert {one.flips for one in reports.values()} == {0}
+    assert [one[:2] for one in steps_of(client, run, 0)] == [(10, 1), (20, 2), (30, 2)]
+
+
+# A job that starts again right behind the newest step stays in its attempt; without a daemon at
+# the first step nothing is raised and nothing is counted.
+def test_a_first_step_that_is_not_verified_fails_in_silence(client, run):
+    model = drawn()
+    tt.verify_every(model, run, 10, client)(10)
+    again = tt.verify_every(model, run, 10, client, strict=True)
+    assert again(11) is None and again(12) is None
+    assert {one.attempt for one in again(20).values()} == {1}
+    with trit.Client("127.0.0.1:1", timeout=SECONDS) as nobody:
+        other = tt.verify_every(model, run, 10, nobody, strict=True)
+        assert other(21) is None and other.failures == {}
+    other._client = client
+    assert {one.attempt for one in other(30).values()} == {1}
+
+
 # A step that could not be verified while its attempt began does not lose the attempt.
 def test_an_attempt_begins_though_its_first_step_fails(client, run):
     model = drawn()

@@ -106,7 +106,11 @@ class VerifyEvery:
     inside of `FSDP.summon_full_params(model)`.
 
     A step below the run's newest begins the run's next attempt, so that a job that goes on
-    from an older checkpoint needs no more than its run's name.
+    from an older checkpoint needs no more than its run's name. Call it after each step, also
+    after those that are not verified: at the first one it asks for the run's newest step. A
+    verification at that step then begins an attempt, too. If the first call is itself a
+    verification at the newest step, it stays in the attempt, because another rank may have
+    stored its reports.
 
     Attributes:
         run: The run that the reports are stored under.
@@ -159,7 +163,8 @@ class VerifyEvery:
         self.history: Dict[int, Dict[str, Report]] = {}
         self.failures: Dict[str, int] = {}
         self._layers, self._client, self._callback = layers, client, callback
-        self._newest: Optional[int] = None  # the newest step; None: not asked for yet
+        self._asked = False  # whether the first call is over
+        self._from: Optional[int] = None  # steps below begin an attempt; None: not known yet
         self._attempt = 0  # the run's newest
 
     def __call__(self, step: int) -> Optional[Dict[str, Report]]:
@@ -184,7 +189,9 @@ class VerifyEvery:
         """
         step = unsigned(step, 2**63, "step")
         if step % self.every:
+            self._ask()
             return None
+        self._asked = True
         reports: Dict[str, Report] = {}
         for layer in self._layers():
             try:
@@ -206,13 +213,29 @@ class VerifyEvery:
 
     def _begin(self, layer: Latents, step: int) -> None:
         """Finds the attempt that the step belongs to."""
-        if not self.run or self._newest == step:
+        if not self.run:
             return
-        if self._newest is None:
-            self._newest, self._attempt = self._found(layer)
+        if self._from is None:
+            self._from, self._attempt = self._found(layer)
         # The number is the same on every rank, whichever comes first.
-        self._attempt = self._attempt + 1 if step < self._newest else self._attempt
-        self._newest = step
+        self._attempt = self._attempt + 1 if step < self._from else self._attempt
+        self._from = step
+
+    def _ask(self) -> None:
+        """At the first call: finds the run's newest step, which an earlier job has stored.
+
+        Ranks train in step, so none of this job can have stored a report yet.
+        """
+        if self._asked or not self.run:
+            return
+        self._asked = True
+        for layer in self._layers():
+            try:
+                newest, self._attempt = self._found(layer)
+            except Error:
+                return  # the first verification asks again, and tells what fails
+            self._from = newest + 1
+            return
 
     def _found(self, layer: Latents) -> Tuple[int, int]:
         """The newest step of the run and its attempt, from before this object."""
