@@ -1173,6 +1173,30 @@ def test_closing_copying_pickling(daemon):
         other.close()
 
 
+# What belongs to one client cannot be copied or pickled by itself; the error says what can.
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_parts_of_a_client_do_not_pickle(client, copied):
+    for part in (client.reports, client.layers):
+        with pytest.raises(TypeError, match=r"take the client, and its attribute"):
+            copied(part)
+    with pytest.raises(TypeError, match=r"a trit.Buffer cannot .*Client.buffer"):
+        copied(client.buffer(64))
+
+
+# A number below its range is told the range that it has, where 0 is not in it either.
+def test_a_number_below_its_range_is_told_the_range(client):
+    w = np.ones((2, 128), np.float32)
+    for call, told in (
+        (lambda: client.buffer(0), "nbytes: 0 is not in 1 to 9223372036854775807"),
+        (lambda: client.buffer(-1), "nbytes: -1 is not in 1 to 9223372036854775807"),
+        (lambda: client.project(w, group_size=-3), "group_size: -3 is not in 1 to 4294967295"),
+        (lambda: client.project_batch([w], group_size=-1), "group_size: -1 is not in 1 to"),
+    ):
+        with pytest.raises(trit.InvalidArgument) as raised:
+            call()
+        assert told in str(raised.value)
+
+
 # A forked child uses its own connections, even if a thread of the parent was in a call;
 # closing the client there does not close the parent's.
 def test_fork_connects_anew(daemon, random):

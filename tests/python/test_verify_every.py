@@ -3,6 +3,7 @@
 
 import copy
 import logging
+import pickle
 
 import pytest
 
@@ -86,6 +87,16 @@ def test_what_else_may_fail(run):
             after_step(step)
     with pytest.raises(trit.InvalidArgument, match="strict"):
         tt.verify_every(drawn(), run, 1, strict=1)
+
+
+# It is pickled with its model, as by the checkpoint of a trainer, and goes on where it was.
+def test_it_can_be_pickled(client, run):
+    after_step = tt.verify_every(drawn(), run, 10, client, strict=True)
+    after_step(10), after_step(20)
+    again = pickle.loads(pickle.dumps(after_step))
+    assert set(again.history) == {10, 20}
+    assert {one.attempt for one in again(30).values()} == {1}
+    assert {one.attempt for one in again(20).values()} == {2}
 
 
 # A callback's own exception is the caller's.

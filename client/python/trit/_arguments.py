@@ -69,16 +69,16 @@ def c_secret(value: str, field: str) -> Any:
     return ffi.new("char[]", _utf8(value, field, ""))
 
 
-def unsigned(value: int, limit: int, field: str) -> int:
-    """An integer from 0 to `limit` - 1."""
+def unsigned(value: int, limit: int, field: str, low: int = 0) -> int:
+    """An integer from `low` to `limit` - 1."""
     if isinstance(value, (bool, np.bool_)):
         raise wrong_type(field, "an int", value)
     try:
         number = operator.index(value)
     except TypeError:
         raise wrong_type(field, "an int", value) from None
-    if not 0 <= number < limit:
-        raise InvalidArgument(f"{field}: {_shown(value)} is not in 0 to {limit - 1}", field)
+    if not low <= number < limit:
+        raise InvalidArgument(f"{field}: {_shown(value)} is not in {low} to {limit - 1}", field)
     return number
 
 
@@ -144,18 +144,15 @@ def shape_of(value: Any, field: str) -> Tuple[int, ...]:
 
 def positive(value: int, field: str, limit: int = 2**63) -> int:
     """An integer from 1 to `limit` - 1."""
-    count = unsigned(value, limit, field)
-    if count < 1:
-        raise InvalidArgument(f"{field}: {value} is not in 1 to {limit - 1}", field)
-    return count
+    return unsigned(value, limit, field, 1)
 
 
 def given(value: Optional[int], field: str, limit: int, default: str) -> int:
     """An integer from 1 to `limit` - 1; 0, which C takes for the default, for None."""
     if value is None:
         return 0
-    if unsigned(value, limit, field) == 0:
+    if value == 0 and unsigned(value, limit, field) == 0:
         raise InvalidArgument(
             f"{field}: 0 is not in 1 to {limit - 1}; leave it out for {default}", field
         )
-    return int(value)
+    return positive(value, field, limit)

@@ -9,7 +9,7 @@ from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
 
-from ._arguments import shape_of, unsigned
+from ._arguments import positive, shape_of, unsigned
 from ._arrays import Array
 from ._handle import Handle
 from ._native import ffi, lib, new
@@ -40,7 +40,7 @@ class Buffer:
     """
 
     def __init__(self, handle: Handle, nbytes: int) -> None:
-        self.nbytes = unsigned(nbytes, 2**63, "nbytes")
+        self.nbytes = positive(nbytes, "nbytes")
         made, error = ffi.new("struct trit_buffer **"), new("struct trit_error *")
         status = lib.trit_buffer_create(handle.client(), self.nbytes, made, error)
         if status != lib.TRIT_OK:
@@ -57,6 +57,12 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"Buffer({self.nbytes} bytes, {'shared' if self.shared else 'not shared'})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a trit.Buffer cannot be pickled or copied, as its memory is shared with the daemon; "
+            "make another one with Client.buffer"
+        )
 
     @property
     def shared(self) -> bool:

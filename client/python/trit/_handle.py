@@ -71,6 +71,12 @@ class Handle:
         self._connect()
         _handles.add(self)
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a part of a trit.Client cannot be pickled or copied by itself: take the client, and "
+            "its attribute (client.reports, client.layers, client.checkpoints) from the copy"
+        )
+
     def _forked(self) -> None:
         self.watches: weakref.WeakSet[Any] = weakref.WeakSet()  # `close` ends them
         self._lock = threading.RLock()  # garbage of the thread that holds it may free a buffer

@@ -21,6 +21,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
@@ -796,4 +797,5 @@ def verify_every(
         >>> after_step(19), after_step(40)["0"].is_ternary
         (None, True)
     """
-    return VerifyEvery(lambda: _ternary_layers(model), client, run, every, callback, strict)
+    layers = functools.partial(_ternary_layers, model)
+    return VerifyEvery(layers, client, run, every, callback, strict)
