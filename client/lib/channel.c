@@ -9,9 +9,9 @@
  *
  * Failures. The peer resets the stream, or its GOAWAY excludes it: the exchange gets the code.
  * The peer ends the reply before the request is complete: the exchange is DONE, and
- * channel_release resets the stream. The peer breaks HTTP/2, or the socket fails: the channel
- * is LOST, and the exchange is aborted. The exchange fails by itself (bad reply, deadline):
- * channel_release resets the stream. */
+ * channel_release resets the stream. The peer breaks HTTP/2 or sends no SETTINGS, or the socket
+ * fails: the channel is LOST, and the exchange is aborted. The exchange fails by itself (bad
+ * reply, deadline): channel_release resets the stream. */
 #include "client/lib/channel.h"
 
 #include <assert.h>
@@ -32,6 +32,7 @@ enum {
     HEADER_LIST_BYTES_MAX = 16 << 10,
     STEP_ROUNDS_MAX = 8, /* writes and reads of a step; then other channels go on */
 };
+_Static_assert(CONNECT_MS_MAX == 20 * 1000, "channel_step's message names the time");
 
 enum channel_state {
     CHANNEL_CONNECTING,
@@ -51,6 +52,7 @@ static const struct states channel_states = STATES("channel", rows);
 struct channel {
     enum channel_state state;
     nghttp2_session *session;
+    bool settled;              /* the daemon's SETTINGS have come */
     struct exchange *exchange; /* borrowed from begin to release */
     int32_t stream;            /* its id while it is open; 0: none */
     const struct address *address;
@@ -165,6 +167,8 @@ static int frame_cb(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct channel *channel = user;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        channel->settled = true;
     if (frame->hd.type == NGHTTP2_GOAWAY && channel->state == CHANNEL_OPEN)
         state_move(&channel_states, &channel->state, CHANNEL_LEAVING);
     if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
@@ -237,7 +241,6 @@ struct channel *channel_open(const struct address *address, const struct secure 
 {
     struct channel *channel = malloc(sizeof(*channel));
     nghttp2_session *session = channel ? session_new(channel) : NULL;
-
     if (!session) {
         free(channel);
         fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory for a connection");
@@ -245,6 +248,7 @@ struct channel *channel_open(const struct address *address, const struct secure 
     }
     channel->state = CHANNEL_CONNECTING;
     channel->session = session;
+    channel->settled = false;
     channel->exchange = NULL;
     channel->stream = 0;
     sendq_init(&channel->queue);
@@ -258,10 +262,9 @@ struct channel *channel_open(const struct address *address, const struct secure 
 
 int channel_connect(struct channel *channel, struct failure *failure)
 {
-    int result = 1;
-
-    if (channel->state == CHANNEL_CONNECTING)
-        result = transport_step(&channel->transport, failure);
+    const int result = channel->state == CHANNEL_CONNECTING
+                           ? transport_step(&channel->transport, failure)
+                           : 1;
     if (result > 0)
         state_try(&channel_states, &channel->state, CHANNEL_OPEN);
     return result;
@@ -322,7 +325,6 @@ static bool is_refused(struct channel *channel, const uint8_t *bytes, size_t cou
 {
     char why[TLS_WORDS_BYTES];
     const bool refused = transport_refusal(&channel->transport, bytes, count, why);
-
     if (refused)
         channel_fail(channel, TRIT_UNAVAILABLE, why);
     return refused;
@@ -339,7 +341,6 @@ static void digest(struct channel *channel)
 {
     const uint8_t *bytes;
     size_t count;
-
     while (!reading_is_over(channel) &&
            (count = transport_take(&channel->transport, &bytes)) > 0 &&
            !is_refused(channel, bytes, count)) {
@@ -393,6 +394,18 @@ void channel_step(struct channel *channel)
         channel_fail(channel, TRIT_UNAVAILABLE, strerror(error));
     else if (session_over(channel))
         channel_fail(channel, TRIT_UNAVAILABLE, "the HTTP/2 session has ended");
+    else if (channel_is_silent(channel))
+        channel_fail(channel, TRIT_UNAVAILABLE, "no HTTP/2 settings came within 20 s");
+}
+
+bool channel_is_settled(const struct channel *channel)
+{
+    return channel->settled;
+}
+
+bool channel_is_silent(const struct channel *channel)
+{
+    return !channel->settled && transport_is_late(&channel->transport);
 }
 
 size_t channel_polls(const struct channel *channel, struct pollfd *polls)
@@ -407,8 +420,7 @@ size_t channel_polls(const struct channel *channel, struct pollfd *polls)
 
 uint64_t channel_wake_ns(const struct channel *channel)
 {
-    return channel->state == CHANNEL_CONNECTING ? transport_wake_ns(&channel->transport)
-                                                : UINT64_MAX;
+    return channel->settled ? UINT64_MAX : transport_wake_ns(&channel->transport);
 }
 
 uint64_t channel_queued_bytes(const struct channel *channel)
@@ -417,21 +429,6 @@ uint64_t channel_queued_bytes(const struct channel *channel)
 }
 
 /* ---- beginning and releasing an exchange --------------------------------------------- */
-
-/* True: the token must not be sent over this connection; the exchange has failed. */
-static bool refuse_token(const struct channel *channel, struct exchange *exchange,
-                         const char *authorization)
-{
-    struct failure failure = {.status = TRIT_OK};
-
-    if (!*authorization || transport_is_private(&channel->transport))
-        return false;
-    fail_field(&failure, TRIT_FAILED_PRECONDITION, "token",
-               "not sent to %s over plain TCP, where others can read it: use TLS",
-               channel->address->text);
-    exchange_abort(exchange, &failure);
-    return true;
-}
 
 void channel_begin(struct channel *channel, struct exchange *exchange,
                    uint64_t deadline_ns, const char *authorization)
@@ -442,6 +439,7 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
                               .authority = channel->address->authority,
                               .previous_attempts = exchange->previous_attempts,
                               .authorization = authorization};
+    struct failure failure = {.status = TRIT_OK};
     int32_t stream;
 
     assert(!channel->exchange && channel->state == CHANNEL_OPEN);
@@ -449,8 +447,10 @@ void channel_begin(struct channel *channel, struct exchange *exchange,
 
     channel->exchange = exchange;
     exchange_start(exchange);
-    if (refuse_token(channel, exchange, authorization))
+    if (*authorization && transport_check_private(&channel->transport, &failure) < 0) {
+        exchange_abort(exchange, &failure);
         return;
+    }
     stream = nghttp2_submit_request(channel->session, NULL, request.headers,
                                     request.count, &body, channel);
     if (stream < 0)

@@ -46,14 +46,19 @@ bool channel_usable(struct channel *channel);
 void channel_begin(struct channel *channel, struct exchange *exchange,
                    uint64_t deadline_ns, const char *authorization);
 
-/* What to poll for: at most CHANNEL_POLLS_MAX entries. And when a channel that connects has
- * something to do, if nothing happens before; UINT64_MAX: never. */
+/* What to poll for: at most CHANNEL_POLLS_MAX entries. And when a channel that connects, or
+ * waits for settings, has something to do, if nothing happens before; UINT64_MAX: never. */
 size_t channel_polls(const struct channel *channel, struct pollfd *polls);
 uint64_t channel_wake_ns(const struct channel *channel);
 
 /* Writes and reads what the socket allows now. Afterwards the exchange may be DONE; a
  * lost connection ends it with UNAVAILABLE. */
 void channel_step(struct channel *channel);
+
+/* Whether the daemon has sent its HTTP/2 settings. If it has not when the time for connecting
+ * (CONNECT_MS_MAX) is over, the connection is lost, and the channel is silent. */
+bool channel_is_settled(const struct channel *channel);
+bool channel_is_silent(const struct channel *channel);
 
 /* Bytes taken from the exchange that the kernel has not accepted yet. */
 uint64_t channel_queued_bytes(const struct channel *channel);

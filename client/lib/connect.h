@@ -17,7 +17,8 @@
 #include "client/lib/address.h"
 
 enum {
-    CONNECT_MS_MAX = 20 * 1000, /* of one attempt, with its TLS handshake */
+    /* Of one attempt, with its TLS handshake and the daemon's first SETTINGS frame. */
+    CONNECT_MS_MAX = 20 * 1000,
     CONNECT_NEXT_MS = 250,
     CONNECT_BACKLOG_MS = 5,
     CONNECT_SOCKETS_MAX = 4, /* at a time; then the oldest is given up for the next */

@@ -131,7 +131,9 @@ static enum again lane_again(struct run *run, struct lane *lane)
             return AGAIN_NOW;
     }
     *run->failure = exchange->failure;
-    if (exchange->unprocessed && run->call->wait_for_ready) {
+    if (run->call->wait_for_ready &&
+        (exchange->unprocessed || channel_is_silent(lane->channel))) {
+        lane->attempts -= !exchange->unprocessed;
         connect_pause(run, lane);
         return AGAIN_LATER;
     }
@@ -253,5 +255,5 @@ int lane_done(struct run *run, struct lane *lane)
 
 bool lane_is_unconnected(const struct lane *lane)
 {
-    return lane->again || lane->connecting;
+    return lane->again || (lane->channel && !channel_is_settled(lane->channel));
 }

@@ -39,7 +39,8 @@ bool run_is_late(const struct run *run); /* the deadline has passed */
 /* Fails with DEADLINE_EXCEEDED; the message says how an earlier attempt failed. */
 int run_late(const struct run *run, struct failure *failure);
 
-/* Whether it connects, or pauses before it begins again. */
+/* Whether it connects, waits for the daemon's HTTP/2 settings, or pauses before it begins
+ * again. */
 bool lane_is_unconnected(const struct lane *lane);
 
 /* Each returns 0, or -1 with run->failure: the call fails. Otherwise the lane may have ended,

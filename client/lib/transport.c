@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* ---- sending ------------------------------------------------------------------ */
 
 size_t transport_pending(const struct transport *transport)
@@ -264,9 +266,18 @@ uint64_t transport_wake_ns(const struct transport *transport)
                              : transport->connecting.give_up_ns;
 }
 
-bool transport_is_private(const struct transport *transport)
+bool transport_is_late(const struct transport *transport)
 {
-    return transport->tls || socket_is_local(transport->fd);
+    return clock_monotonic_ns() >= transport->connecting.give_up_ns;
+}
+
+int transport_check_private(const struct transport *transport, struct failure *failure)
+{
+    if (transport->tls || socket_is_local(transport->fd))
+        return 0;
+    return fail_field(failure, TRIT_FAILED_PRECONDITION, "token",
+                      "not sent to %s over plain TCP, where others can read it: use TLS",
+                      transport->connecting.address->text);
 }
 
 void transport_abandon(struct transport *transport)

@@ -44,12 +44,17 @@ int transport_begin(struct transport *transport, const struct address *address,
 int transport_step(struct transport *transport, struct failure *failure);
 
 /* While it opens: what to poll for, at most CONNECT_SOCKETS_MAX entries; and when
- * transport_step has something to do, if nothing happens before. */
+ * transport_step has something to do, if nothing happens before. Until the daemon's settings
+ * come: when it is late. */
 size_t transport_polls(const struct transport *transport, struct pollfd *polls);
 uint64_t transport_wake_ns(const struct transport *transport);
 
-/* Whether others cannot read what is sent: by TLS, or to this machine. */
-bool transport_is_private(const struct transport *transport);
+/* Whether the time for connecting is over, in which the daemon's HTTP/2 settings must come. */
+bool transport_is_late(const struct transport *transport);
+
+/* Checks that others cannot read what is sent: by TLS, or to this machine. -1:
+ * FAILED_PRECONDITION of the token. */
+int transport_check_private(const struct transport *transport, struct failure *failure);
 
 /* Says over TLS that this is the end, if the socket takes it now, and closes. */
 void transport_close(struct transport *transport);

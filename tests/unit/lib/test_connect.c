@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "client/lib/client.h"
 #include "tests/lib/check.h"
+#include "tests/lib/clock.h"
 #include "tests/lib/fake_reply.h"
 #include "tests/lib/fake_server.h"
 
@@ -108,14 +109,17 @@ struct fixture {
     enum trit_status status; /* of the call in a thread */
     int asked;               /* how often the progress callback was called */
     int cancels_at;          /* then it ends the call; 0: never */
+    enum trit_wait waiting;  /* of the client */
     _Atomic bool cancels;    /* it ends the call now */
     sem_t waits;             /* posted when it is called */
 };
 
 static void start_client(struct fixture *f, const char *address, enum trit_tls tls)
 {
-    const struct trit_connect_options options = {
-        .size = sizeof(options), .address = address, .tls = tls};
+    const struct trit_connect_options options = {.size = sizeof(options),
+                                                 .address = address,
+                                                 .tls = tls,
+                                                 .wait_for_ready = f->waiting};
 
     f->error = (struct trit_error)TRIT_ERROR_INIT;
     sem_init(&f->waits, 0, 0);
@@ -204,7 +208,7 @@ CASE(late, "a deadline ends a call while it connects to a silent peer")
 
 CASE(closed, "after trit_close_begin no call waits for a connection any more")
 {
-    for (enum silence silence = 0; silence < HTTP2_SILENT; silence++) {
+    for (enum silence silence = 0; silence < SILENCES; silence++) {
         struct fixture f;
         pthread_t thread;
 
@@ -219,6 +223,74 @@ CASE(closed, "after trit_close_begin no call waits for a connection any more")
         CHECK_EQ(ping(&f, 0), TRIT_CANCELLED);
         stop(&f);
     }
+}
+
+CASE(given_up, "a call without a deadline gives a silent peer up after 20 s")
+{
+    for (enum silence silence = 0; silence < SILENCES; silence++) {
+        struct fixture f;
+        pthread_t thread;
+
+        start(&f, silence);
+        CHECK(pthread_create(&thread, NULL, ping_in_thread, &f) == 0);
+        for (int i = 0; i < TURNS; i++)
+            sem_wait(&f.waits);
+        clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+        pthread_join(thread, NULL);
+        CHECK_EQ(f.status, TRIT_UNAVAILABLE);
+        if (!strstr(f.error.message, "within 20 s"))
+            check_failed(__FILE__, __LINE__, "peer %u: %s", silence, f.error.message);
+        stop(&f);
+    }
+}
+
+CASE(waits_on, "with wait_for_ready it tries a peer that sent no settings again")
+{
+    struct fixture f = {.waiting = TRIT_WAIT_ON};
+    pthread_t thread;
+    int first, second;
+
+    peer_start(&f.peer, HTTP2_SILENT);
+    start_client(&f, f.peer.address, TRIT_TLS_OFF);
+    CHECK(pthread_create(&thread, NULL, ping_in_thread, &f) == 0);
+    first = accept(f.peer.listener, NULL, NULL);
+    sem_wait(&f.waits);
+    clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+    second = accept(f.peer.listener, NULL, NULL);
+    CHECK(first >= 0 && second >= 0);
+    f.cancels = true;
+    pthread_join(thread, NULL);
+    CHECK_EQ(f.status, TRIT_CANCELLED);
+    close(first);
+    close(second);
+    stop(&f);
+}
+
+static void *delete_in_thread(void *arg)
+{
+    struct fixture *f = arg;
+    const struct trit_call_options options = {
+        .size = sizeof(options), .progress = progress, .progress_arg = f};
+
+    f->status = trit_layer_delete(f->client, "fc", &options, &f->error);
+    return NULL;
+}
+
+CASE(not_again, "a call that must not be repeated is not, though no settings came")
+{
+    struct fixture f = {.waiting = TRIT_WAIT_ON};
+    pthread_t thread;
+
+    peer_start(&f.peer, HTTP2_SILENT);
+    start_client(&f, f.peer.address, TRIT_TLS_OFF);
+    CHECK(pthread_create(&thread, NULL, delete_in_thread, &f) == 0);
+    for (int i = 0; i < TURNS; i++)
+        sem_wait(&f.waits);
+    clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+    pthread_join(thread, NULL);
+    CHECK_EQ(f.status, TRIT_UNAVAILABLE);
+    CHECK(strstr(f.error.message, "no HTTP/2 settings came within 20 s"));
+    stop(&f);
 }
 
 CASE(running, "trit_close_begin leaves a call that has its connection alone")
