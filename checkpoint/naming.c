@@ -79,7 +79,6 @@ static const char *const norm_modules[] = {
 static const char *const norm_and_layer_modules[] = {
     "layernorm_qkv", "layernorm_query", "layernorm_linear", "layernorm_mlp", NULL,
 };
-static const char *const norm_leaves[] = {"weight_g", "original0", NULL};
 
 static const char *const router_parts[] = {"*router*", NULL};
 static const char *const router_modules[] = {
@@ -107,12 +106,8 @@ static const char *const embedding_modules[] = {
 };
 
 /* Parameters that are embeddings, although tables are none by other_leaves. */
-static const char *const embedding_leaves[] = {
-    "*embed*_table",
-    "*vocab*_table",
-    "lookup_table",
-    NULL,
-};
+static const char *const embedding_leaves[] = {"*embed*_table", "*vocab*_table",
+                                               "lookup_table", NULL};
 
 static const char *const head_parts[] = {"lm_head", NULL};
 static const char *const head_modules[] = {"embed_out", NULL};
@@ -313,6 +308,14 @@ static bool is_rotary(const struct tensor_entry *entry, const struct name *name)
             !(entry->rank == 3 && is_stack(entry, name)));
 }
 
+/* Of a weight norm, for each row or column. Other parametrizations have matrices. */
+static bool is_magnitude(const struct tensor_entry *entry, const struct name *name)
+{
+    return strcasecmp(name->leaf, "weight_g") == 0 ||
+           (strcasecmp(name->leaf, "original0") == 0 &&
+            (entry->rank != 2 || entry->shape[0] <= 1 || entry->shape[1] <= 1));
+}
+
 /* Norms of rank 2 have a row for each head (Cohere), or an image's few pixels. */
 static bool is_large(const struct tensor_entry *entry)
 {
@@ -355,14 +358,13 @@ enum tensor_role tensor_role(const struct tensor_table *table,
     if (part_matches(name.leaf, bias_leaves))
         return ROLE_BIAS;
     if (entry->rank == 2 && part_matches(name.module, product_modules) &&
-        !part_matches(name.leaf, norm_leaves) && !part_matches(name.leaf, other_leaves))
+        !is_magnitude(entry, &name) && !part_matches(name.leaf, other_leaves))
         return weight_role(table, entry, &name);
     if (is_rotary(entry, &name))
         return ROLE_ROTARY;
     if (part_matches(name_embedder(&name), position_modules))
         return ROLE_POSITION;
-    if ((part_matches(name.module, norm_modules) ||
-         part_matches(name.leaf, norm_leaves)) &&
+    if ((part_matches(name.module, norm_modules) || is_magnitude(entry, &name)) &&
         !(entry->rank == 2 &&
           (part_matches(name.module, norm_and_layer_modules) || is_large(entry))))
         return ROLE_NORM;
@@ -448,8 +450,7 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
     return false;
 }
 
-/* Layers or experts of several layers in one tensor, by its last axis, which is no kernel of a
- * convolution. */
+/* Layers or experts of several layers in one tensor, by its last axis, which is no kernel. */
 static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct name *name)
 {
     if (entry->rank <= 3 || !type_is_float(entry->type))

@@ -4,6 +4,30 @@
 #include <stdio.h>
 
 #include "checkpoint/config.h"
+#include "checkpoint/name_parts.h"
+
+/* Copies of the weights that are averages over training steps. */
+static const char *const averages[] = {
+    "ema", "ema_*", "*_ema", "swa", "swa_*", "*_swa", "shadow_params", NULL,
+};
+/* Parameters from which PyTorch's parametrizations, prune and others compute the weight. */
+static const char *const latents[] = {
+    "original", "weight_orig", "latent_weight*", "weight_latent", "master_weight*", NULL,
+};
+
+static const char *hint_of_name(const char *text)
+{
+    struct name name;
+
+    name_split(&name, text);
+    if (name_has_part(&name, averages))
+        return "by its name an average of the weights over training steps; --exclude leaves it "
+               "out if the model does not use it";
+    if (part_matches(name.leaf, latents))
+        return "by its name the latents from which the weights are computed as the model runs; "
+               "trit project makes them ternary, --mode latent checks that";
+    return NULL;
+}
 
 /* Of a layer that the rules make one; a record says that it is ternary. */
 static const char *hint_of_role(const struct contents *claim, const struct content *item)
@@ -22,7 +46,7 @@ static const char *hint_of_role(const struct contents *claim, const struct conte
     if (item->role == ROLE_HEAD)
         return "the head: many ternary models keep it dense, and --exclude leaves it out; if "
                "it should be ternary, check --group-size";
-    return NULL;
+    return hint_of_name(item->dense.name);
 }
 
 void findings_hint_not_ternary(struct file_findings *findings, bool has_config,

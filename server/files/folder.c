@@ -179,7 +179,14 @@ int folder_read_text(const char *folder, const char *name, char **text, size_t *
     if (!path)
         return fail(failure, TRIT_RESOURCE_EXHAUSTED, NULL, "out of memory");
     result = source_open(&source, path, &why);
+    const bool leads_nowhere =
+        result < 0 && why.status == TRIT_NOT_FOUND && is_broken_link(AT_FDCWD, path);
     free(path);
+    if (leads_nowhere)
+        return fail(failure, TRIT_NOT_FOUND, NULL,
+                    "%s is a link to a file that does not exist; download it again, or "
+                    "remove the link",
+                    name);
     if (result < 0 && why.status == TRIT_NOT_FOUND)
         return 0;
     if (result == 0)

@@ -51,7 +51,7 @@ struct read_text {
 };
 
 /* Reads a small file, malloc'ed and followed by a NUL. Returns 1; 0 if there is no such
- * file; -1 if it cannot be read. */
+ * file; -1 if it cannot be read, or is a link to a file that is not there. */
 int folder_read_text(const char *folder, const char *name, char **text, size_t *bytes,
                      struct failure *failure);
 

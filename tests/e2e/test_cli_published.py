@@ -129,6 +129,28 @@ def test_a_packed_head(daemon, tmp_path, model, random):
         assert dense.shape == codes.shape
 
 
+@pytest.mark.parametrize("name, words", [
+    ("ema_model.layers.0.up.weight", "an average of the weights"),
+    ("layers.0.up.parametrizations.weight.original", "the latents from which"),
+    ("layers.0.up.latent_weight", "the latents from which")])
+def test_copies_of_the_weights(daemon, tmp_path, random, name, words):
+    """Averages and latents beside a ternary layer are not ternary; the finding says what they are."""
+    path = put(tmp_path / "a", {"layers.0.up.weight": random.integers(-1, 2, (64, 128)).astype(np.float32),
+                                name: random.standard_normal((64, 128)).astype(np.float32)}, {})
+    assert verify(daemon, path) == (1, [("not_ternary", "error", name, None)])
+    assert words in hints(daemon, path).pop()
+
+
+def test_a_config_that_a_link_does_not_reach(daemon, tmp_path, model):
+    """A folder whose config.json is a link to no file is refused, because that says how the weights
+    are to be read."""
+    path = put(tmp_path / "a", model("packed"), config())
+    (path / "config.json").unlink()
+    (path / "config.json").symlink_to("nowhere")
+    done = cli(daemon, "verify", path)
+    assert done.returncode == 3 and "config.json is a link to a file that does not exist" in done.stderr
+
+
 def test_modules_that_are_not_packed(daemon, tmp_path, model):
     """A layer that config.json lists among the modules that are not packed must be dense: packed, it
     does not load and fails; dense latents in its place fail with a hint that says so."""

@@ -61,6 +61,8 @@ CASE(knows_layers,
         "decoder/layers_0/mlp/wi/kernel", "optimizer_net.fc.weight",
         "optimizer.fc.weight");
     expect(ROLE_LINEAR, "group_norm.weight", 512, 512, 0);
+    expect(ROLE_LINEAR, "up.parametrizations.weight.original0", 64, 32, 0);
+    expect(ROLE_NORM, "up.parametrizations.weight.original0", 64, 1, 0);
 }
 
 CASE(knows_embeddings_and_heads, "embeddings and heads are known by name")

@@ -93,6 +93,23 @@ CASE(whole_texts, "a text is read completely and gets a terminating NUL")
     model_fini(&model);
 }
 
+CASE(links_that_lead_nowhere,
+     "a text that is a link to no file is an error, not an absent text")
+{
+    struct failure failure = {.status = TRIT_OK};
+    struct model model;
+    char *text;
+    size_t bytes;
+
+    model_init(&model);
+    CHECK(symlink("nothing", model_path(&model, "config.json")) == 0);
+    CHECK_EQ(folder_read_text(model.folder, "config.json", &text, &bytes, &failure), -1);
+    CHECK_EQ(failure.status, TRIT_NOT_FOUND);
+    CHECK_STR(failure.message, "config.json is a link to a file that does not exist; "
+                               "download it again, or remove the link");
+    model_fini(&model);
+}
+
 CASE(bounded_texts, "a text above the bound is refused before it is read")
 {
     struct failure failure = {.status = TRIT_OK};
