@@ -260,6 +260,8 @@ static void read_head(struct model_config *config, const json_t *root)
     json_array_foreach((json_t *)architectures, i, one) causal &= is_causal(one);
     if (json_array_size(architectures) == 1)
         copy_text(config->architecture, json_array_get(architectures, 0));
+    config->hidden_size = small_number(json_object_get(root, "hidden_size"));
+    config->inner_size = small_number(json_object_get(root, "intermediate_size"));
     config->hidden_layers = small_number(json_object_get(root, "num_hidden_layers"));
     config->expert_count = number_or(
         root, "num_experts", small_number(json_object_get(root, "num_local_experts")));

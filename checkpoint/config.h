@@ -58,7 +58,8 @@ struct model_config {
      * tie_word_embeddings is false. */
     bool has_head;
     unsigned blocks; /* of such a model, as model.layers.0 and so on; 0: not known */
-    unsigned hidden_layers, expert_count; /* of any model; 0: not given */
+    /* Of any model; 0: not given. inner_size is intermediate_size. */
+    unsigned hidden_layers, expert_count, hidden_size, inner_size;
     bool uniform;                /* all blocks of the architecture have the same layers */
     enum experts_layout experts; /* of the architecture */
     bool conv1d;                 /* GPT-2's Conv1D: some layers are stored [in, out] */

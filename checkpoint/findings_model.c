@@ -5,6 +5,7 @@
 #include "checkpoint/blocks.h"
 #include "checkpoint/head.h"
 #include "checkpoint/needed.h"
+#include "checkpoint/needed_shapes.h"
 
 const struct model_config *config_of_model(const struct model_config *config,
                                            bool has_config, bool is_folder)
@@ -25,6 +26,7 @@ void findings_add_model(struct file_findings *findings,
         return;
     findings_add_blocks(findings, config, claim->table);
     findings_add_block_layers(findings, options, config, claim);
+    findings_add_shapes(findings, config, claim);
     if (!lacks)
         findings_add_needed(findings, options, config, claim);
 }

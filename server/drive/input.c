@@ -54,6 +54,18 @@ bool input_is_array(const struct input *input)
     return strcmp(reader_format(input->reader), "npy") == 0;
 }
 
+/* What a pattern may be meant for: a shard or a tensor that is not there. */
+static const char *first_lack(const struct reader *reader)
+{
+    size_t count = 0;
+    const struct reader_note *notes = reader ? reader_notes(reader, &count) : NULL;
+
+    for (size_t i = 0; i < count; i++)
+        if (notes[i].kind == READER_INDEX_DISAGREES || notes[i].kind == READER_TRUNCATED)
+            return notes[i].tensor ? notes[i].tensor : notes[i].shard;
+    return NULL;
+}
+
 int input_check_options(const char *name, const struct checkpoint_options *rules,
                         const struct layer_terms *terms, const struct reader *first,
                         const struct reader *second, struct failure *failure)
@@ -64,10 +76,12 @@ int input_check_options(const char *name, const struct checkpoint_options *rules
 
     if (!unused)
         unused = rename_unused(rules, tables[0], tables[1]);
+    const char *lack = unused ? first_lack(first) : NULL;
     if (unused)
         return fail(failure, TRIT_INVALID_ARGUMENT, "options",
-                    "the pattern '%s' matches no tensor of %s%s", unused, name,
-                    second ? " and its latents" : "");
+                    "the pattern '%s' matches no tensor of %s%s%s%s%s", unused, name,
+                    second ? " and its latents" : "", lack ? ", in which " : "",
+                    lack ? lack : "", lack ? " is missing" : "");
     return terms_check(terms, failure);
 }
 

@@ -100,6 +100,25 @@ def test_a_layer_that_every_block_lacks(daemon, tmp_path, model, lost, found):
     assert verify(daemon, put(tmp_path / "c", less, config(model_type="llama"))) == (0, [])
 
 
+def test_a_part_of_a_layer(daemon, tmp_path, random):
+    """A layer with half of its rows, as one rank of several has it, fails by config.json's sizes."""
+    known = config(model_type="llama") | {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 0,
+                                          "hidden_size": 128, "intermediate_size": 64}
+    layer = "model.layers.0.mlp.up_proj.weight"
+    for rows, found in ((64, []), (32, [("config_disagrees", "error", layer, None)])):
+        tensors = {layer: random.integers(-1, 2, (rows, 128)).astype(np.float32)}
+        assert verify(daemon, put(tmp_path / str(rows), tensors, known)) == (1 if found else 0, found)
+
+
+def test_a_pattern_for_a_missing_shard(daemon, tmp_path, random):
+    """A pattern that matches nothing because a shard is missing names the shard, too."""
+    t = random.integers(-1, 2, (64, 128)).astype(np.float32)
+    save_folder(tmp_path / "a", [{"embed.weight": t}, {"up.weight": t}])
+    (tmp_path / "a" / "model-00001-of-00002.safetensors").unlink()
+    done = cli(daemon, "verify", tmp_path / "a", "--exclude", "embed.*")
+    assert done.returncode == 2 and "in which model-00001-of-00002.safetensors is missing" in done.stderr
+
+
 def test_a_layer_in_another_form(daemon, tmp_path, random):
     """A layer that was flattened in one block is undecided, not missing."""
     tensors = {f"model.layers.{block}.mlp.up_proj.weight": random.integers(-1, 2, (64, 128)).astype(np.float32)

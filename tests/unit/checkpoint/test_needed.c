@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checkpoint/config.h"
+#include "checkpoint/needed_shapes.h"
 #include "tests/unit/checkpoint/tables.h"
 
 enum { BLOCKS = 4 };
@@ -308,6 +309,60 @@ CASE(knows_gguf,
                 CHECK_STR(model.findings.list[0].layer ? model.findings.list[0].layer
                                                        : model.findings.list[0].tensor,
                           cases[i].name);
+            model_fini(&model);
+        }
+}
+
+CASE(
+    knows_shapes,
+    "a layer of a known class that has half of the rows or columns that config.json gives "
+    "disagrees with it; rows that heads give, GGUF files and unknown classes are not judged")
+{
+    static const struct {
+        const char *name;
+        uint64_t rows, columns;
+        const char *expected; /* NULL: it fits */
+    } cases[] = {
+        {"model.layers.1.mlp.up_proj.weight", 128, 64, NULL},
+        {"model.layers.1.mlp.up_proj.weight", 64, 64, "[128, 64]"},
+        {"model.layers.1.mlp.down_proj.weight", 64, 64, "[64, 128]"},
+        {"model.layers.1.self_attn.o_proj.weight", 32, 64, "[64, *]"},
+        {"model.layers.1.self_attn.q_proj.weight", 32, 64, NULL},
+        {"model.layers.1.self_attn.q_proj.weight", 64, 32, "[*, 64]"},
+        {"model.layers.x.mlp.up_proj.weight", 64, 64, NULL},
+        {"other.layers.1.mlp.up_proj.weight", 64, 64, NULL},
+        {"model.layers.1.mlp.other.weight", 64, 32, NULL},
+    };
+    static const char known[] =
+        "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], "
+        "\"hidden_size\": 64, \"intermediate_size\": 128}";
+    static const char unknown[] = "{\"model_type\": \"llama\", \"hidden_size\": 64, "
+                                  "\"intermediate_size\": 128}";
+    const struct layer_terms terms = {.group_size = 32};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int form = 0; form < 3; form++) {
+            const char *text = form == 1 ? unknown : known;
+            struct model_config config;
+            struct contents contents;
+            struct model model;
+
+            model_init(&model);
+            add(&model.table, cases[i].name, "F32", cases[i].rows, cases[i].columns, 0);
+            model.table.format = form == 2 ? "gguf" : NULL;
+            seal(&model.table);
+            CHECK(model_config_read(&config, text, strlen(text), NULL) == 0);
+            CHECK(contents_create(&contents, &model.options, CONTENTS_CLAIM, &terms,
+                                  &model.table, NULL, NULL) == 0);
+            findings_add_shapes(&model.findings, &config, &contents);
+            CHECK_EQ(model.findings.count, form == 0 && cases[i].expected ? 1 : 0);
+            if (model.findings.count) {
+                CHECK_EQ(model.findings.list[0].finding.kind,
+                         TRIT_FINDING_CONFIG_DISAGREES);
+                CHECK_STR(model.findings.list[0].finding.expected, cases[i].expected);
+            }
+            contents_destroy(&contents);
+            model_config_fini(&config);
             model_fini(&model);
         }
 }
