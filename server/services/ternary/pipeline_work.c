@@ -85,6 +85,21 @@ static uint32_t tiles_in_flight(const struct pipeline *pipeline)
                                                                    : TILES_IN_FLIGHT_MAX;
 }
 
+/* The report is to be filed. */
+static int open_report(struct pipeline *pipeline)
+{
+    struct call *call = pipeline->call;
+
+    if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
+        !(pipeline->fingerprint = fingerprint_create()))
+        return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+                    "no memory for a hash of the latents");
+    if (latents_stay(pipeline))
+        pipeline->merge.latents = pipeline->fingerprint;
+    pipeline->report_write.drained = on_drained;
+    return report_write_open(&pipeline->report_write, &pipeline->task.plan, call);
+}
+
 int pipeline_start(struct pipeline *pipeline)
 {
     struct call *call = pipeline->call;
@@ -106,17 +121,8 @@ int pipeline_start(struct pipeline *pipeline)
         pipeline->task.has_reference
             ? plan->elements * dtype_bytes(pipeline->task.reference_dtype)
             : 0;
-    if (pipeline->report_write.state == REPORT_WRITE_WANTED) {
-        if (pipeline_latents(pipeline) && !pipeline->fingerprint &&
-            !(pipeline->fingerprint = fingerprint_create()))
-            return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                        "no memory for a hash of the latents");
-        if (latents_stay(pipeline))
-            pipeline->merge.latents = pipeline->fingerprint;
-        pipeline->report_write.drained = on_drained;
-        if (report_write_open(&pipeline->report_write, plan, call) < 0)
-            return -1;
-    }
+    if (pipeline->report_write.state == REPORT_WRITE_WANTED && open_report(pipeline) < 0)
+        return -1;
     state_move(&pipeline_states, &pipeline->state, PIPELINE_FILLING);
     return 0;
 }
