@@ -349,16 +349,15 @@ uint32_t type_group(const struct element_type *type)
 
 bool type_holds(const struct element_type *type, enum trit_encoding encoding)
 {
-    enum trit_dtype dtype = type->dtype;
     enum trit_encoding blocks;
 
     if (type_encoding(type, &blocks))
         return encoding == blocks;
     if (encoding == TRIT_ENCODING_DENSE)
-        return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
+        return element_type_is_float(type);
     if (encoding == TRIT_ENCODING_MLX_2BIT)
         return type == element_type_by_name("U32");
-    return dtype == (encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
+    return type->dtype == (encoding == TRIT_ENCODING_INT8 ? TRIT_I8 : TRIT_U8);
 }
 
 int dense_form(enum trit_encoding encoding, const struct tensor_entry *entry,

@@ -41,13 +41,6 @@ enum keras_kind keras_kind(const struct tensor_entry *entry)
     return KERAS_KERNEL;
 }
 
-static bool is_float(const struct tensor_entry *entry)
-{
-    const enum trit_dtype dtype = entry->type->dtype;
-
-    return dtype == TRIT_F32 || dtype == TRIT_F16 || dtype == TRIT_BF16;
-}
-
 /* The variable with another number of the same layer, or NULL. */
 static const struct tensor_entry *variable(const struct tensor_table *table,
                                            const struct tensor_entry *entry,
@@ -74,6 +67,7 @@ size_t keras_scale(const struct tensor_table *table, const struct tensor_entry *
         (two && (one->rank != 1 || one->shape[0] != entry->shape[1])))
         return SIZE_MAX;
     const struct tensor_entry *scale = two ? two : one;
-    return scale->rank == 0 && is_float(scale) ? (size_t)(scale - table->entries)
-                                               : SIZE_MAX;
+    return scale->rank == 0 && element_type_is_float(scale->type)
+               ? (size_t)(scale - table->entries)
+               : SIZE_MAX;
 }

@@ -147,11 +147,6 @@ static const char *const other_leaves[] = {
     "prompt_tokens", "*_window", "window",  "mel_filters",  NULL,
 };
 
-static bool type_is_float(const struct element_type *type)
-{
-    return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
-}
-
 /* ---- the rules --------------------------------------------------------------- */
 
 /* Does any name of the table begin with these bytes? */
@@ -259,8 +254,8 @@ static bool is_stack(const struct tensor_entry *entry, const struct name *name)
  * has no name. */
 static bool may_be_stack(const struct tensor_entry *entry, const struct name *name)
 {
-    return entry->rank == 3 && type_is_float(entry->type) && entry->shape[1] > 1 &&
-           entry->shape[2] > KERNEL_UNNAMED_MAX &&
+    return entry->rank == 3 && element_type_is_float(entry->type) &&
+           entry->shape[1] > 1 && entry->shape[2] > KERNEL_UNNAMED_MAX &&
            !name_has_part(name, convolution_parts) &&
            (name_is_weight(name) || part_matches(name->leaf, matrix_leaves));
 }
@@ -425,7 +420,7 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
         return false;
     if (part_matches(name.leaf, integer_leaves) || part_matches(name.leaf, other_leaves))
         return false;
-    if (type_is_float(entry->type))
+    if (element_type_is_float(entry->type))
         return role == ROLE_OTHER && entry->rank == 1 &&
                entry->shape[0] > VECTOR_VALUES_MAX && !name_is_packing_table(entry->name);
     switch (role) {
@@ -453,7 +448,7 @@ bool may_hold_weights(const struct tensor_entry *entry, enum tensor_role role)
 /* Layers or experts of several layers in one tensor, by its last axis, which is no kernel. */
 static bool is_stack_of_stacks(const struct tensor_entry *entry, const struct name *name)
 {
-    if (entry->rank <= 3 || !type_is_float(entry->type))
+    if (entry->rank <= 3 || !element_type_is_float(entry->type))
         return false;
     const uint64_t last = entry->shape[entry->rank - 1];
     const uint64_t before = entry->shape[entry->rank - 2];
@@ -485,7 +480,7 @@ const char *lack_of_matrix(const struct tensor_entry *entry, enum tensor_role ro
         return NULL;
     if (entry->bytes && is_stack_of_stacks(entry, &name))
         return "matrices stacked along several axes; only rank 3 is read: split the tensor";
-    if ((entry->bytes && (entry->rank != 1 || !type_is_float(entry->type))) ||
+    if ((entry->bytes && (entry->rank != 1 || !element_type_is_float(entry->type))) ||
         strcmp(name.leaf, "weight") != 0 || is_lora(&name) ||
         !(part_matches(name.module, linear_modules) ||
           part_matches(name.module, matrix_modules) || is_placeholder(entry, &name)))

@@ -80,15 +80,10 @@ static bool name_is(const char *name, const char *whole)
 
 /* ---- the entry --------------------------------------------------------------------------- */
 
-static bool is_float(const struct element_type *type)
-{
-    return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
-}
-
 /* llama.cpp computes with vectors, the router and the table of positions in F32. */
 static bool needs_f32(const struct tensor_entry *entry, const struct gguf_place *place)
 {
-    return is_float(entry->type) &&
+    return element_type_is_float(entry->type) &&
            (entry->rank < 2 || !name_ends_with(place->name, ".weight") ||
             name_ends_with(place->name, ".ffn_gate_inp.weight") ||
             name_is(place->name, "position_embd.weight"));
@@ -240,7 +235,7 @@ static int note_layer(struct storing *s, size_t index, const struct tensor_entry
 
     if (!is_layer(&s->plan->items[index]) || record_names(&s->record, name))
         return 0;
-    if (is_float(entry->type))
+    if (element_type_is_float(entry->type))
         dense.type = entry->type;
     if (s->table.entries[s->table.count - 1].rank == 3) {
         layout = LAYOUT_EXPERTS_OUT_IN;

@@ -34,6 +34,12 @@ int element_type_gguf(const struct element_type *type);
 /* GGUF's type of blocks with this name, or NULL. */
 const struct element_type *element_type_of_blocks(const char *name);
 
+/* One that weights are trained in. */
+static inline bool element_type_is_float(const struct element_type *type)
+{
+    return type->dtype == TRIT_F32 || type->dtype == TRIT_F16 || type->dtype == TRIT_BF16;
+}
+
 static inline bool element_type_is_block(const struct element_type *type)
 {
     return type->block_values != 0;
