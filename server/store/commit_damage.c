@@ -9,8 +9,7 @@ bool commit_does_without(struct commit *commit, struct failure *failure)
 
     if (!damage_is_of_rows(db, failure))
         return false;
-    if (db->passed && db->passed->status == TRIT_OK)
-        *db->passed = damage;
+    fail_as(db->passed, &damage);
     commit->met_damage = true;
     return true;
 }

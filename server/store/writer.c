@@ -151,12 +151,6 @@ static void end_transaction(struct writer *writer)
 
 /* ---- damage ------------------------------------------------------------------ */
 
-static void note_damage(struct writer *writer, const struct failure *failure)
-{
-    if (writer->damage.status == TRIT_OK)
-        writer->damage = *failure;
-}
-
 /* Fails this put alone. */
 static void refuse(struct writer *writer, struct store_upload *upload,
                    const struct failure *failure)
@@ -164,7 +158,7 @@ static void refuse(struct writer *writer, struct store_upload *upload,
     struct store_put *put = upload->put;
     char title[REPORT_TITLE_BYTES];
 
-    note_damage(writer, failure);
+    fail_as(&writer->damage, failure);
     report_title(put->report, title);
     put->existed = false;
     put->failure = (struct failure){0};
@@ -233,7 +227,7 @@ static int recover(struct writer *writer, const struct failure *failure)
         roll_back(writer);
         return -1;
     }
-    note_damage(writer, failure);
+    fail_as(&writer->damage, failure);
     if (writer->db.damaged)
         start_over(writer);
     return 0;
@@ -354,7 +348,7 @@ static void write_report(struct writer *writer, struct store_upload *upload)
 
     if (failed && mend_met(&writer->db, &writer->mender, upload->put->report, &failure,
                            clock_monotonic_ns())) {
-        note_damage(writer, &failure);
+        fail_as(&writer->damage, &failure);
         failure = (struct failure){0};
         failed = commit_put(writer, upload, &outcome, &failure);
     }

@@ -36,10 +36,7 @@ static int find_next(struct writer *writer, struct failure *failure)
 
 static void note_first(void *arg, const struct failure *failure)
 {
-    struct failure *damage = arg;
-
-    if (damage->status == TRIT_OK)
-        *damage = *failure;
+    fail_as(arg, failure);
 }
 
 /* After schema_prepare, which deletes rows whose slots then are free. */

@@ -109,8 +109,8 @@ static void gather_failure(struct parallel_for *pieces)
             (!first || worker->failed_at < first->failed_at))
             first = worker;
     }
-    if (first && pieces->call->failure.status == TRIT_OK)
-        pieces->call->failure = first->failure;
+    if (first)
+        fail_as(&pieces->call->failure, &first->failure);
 }
 
 static uint64_t pool_units(const struct parallel_for_spec *spec)
