@@ -15,6 +15,7 @@
 #include "store/directory.h"
 #include "store/joined.h"
 #include "store/kept.h"
+#include "store/newest.h"
 #include "store/place.h"
 #include "store/rebuild.h"
 #include "store/run.h"
@@ -379,6 +380,17 @@ static int check_header(const char *path, struct failure *failure)
                       "its header says that it is read-only, but a store never is");
 }
 
+static void check_newest(struct check *check, const struct directory *directory)
+{
+    struct failure failure = {0};
+    int64_t there = 0;
+    bool whole;
+
+    if (newest_number(&check->db, &there, &failure) ||
+        newest_check(&check->db, directory, there, &whole, &failure))
+        tell(check, "reports.sqlite: %s", failure.message);
+}
+
 static int check_database(struct check *check, const struct directory *directory,
                           struct failure *failure)
 {
@@ -389,6 +401,7 @@ static int check_database(struct check *check, const struct directory *directory
         schema_check(&check->db, directory_place(directory), &reason) == 0 &&
         check_header(path, &reason) == 0) {
         check_structure(check);
+        check_newest(check, directory);
         check_slots(check, directory->slots);
         check_layers(check);
         check_all_kept(check);

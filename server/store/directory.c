@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +43,10 @@ static int fail_errno(struct failure *failure, const char *what, const char *pat
                 strerror(errno), directory_advice(errno));
 }
 
-/* A lock file has the id of the process that holds it or held it last, and behind that the
- * mark of a directory in which a store was kept. */
-enum { LOCK_TEXT_BYTES = 48 };
+/* A lock file has the id of the process that holds it or held it last, the number of the
+ * newest report that was acknowledged, and in the second line the mark of a directory in which
+ * a store was kept. */
+enum { LOCK_TEXT_BYTES = 64 };
 static const char mark[] = "store\n";
 
 /* `fd`: of the lock file; -1: there is none. */
@@ -70,14 +73,33 @@ bool directory_has_mark(int fd)
     return line && strcmp(line + 1, mark) == 0;
 }
 
-static int write_lock(int fd, bool kept)
+int64_t directory_newest(int fd)
+{
+    char text[LOCK_TEXT_BYTES] = {0}, *end;
+    const ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+    if (got <= 0)
+        return 0;
+    (void)strtol(text, &end, 10);
+    const long long newest = *end == ' ' ? strtoll(end, &end, 10) : 0;
+    return *end == '\n' && newest > 0 && newest < LLONG_MAX ? newest : 0;
+}
+
+/* Returns the length of the text, or -1. */
+static int put_lock(int fd, bool kept, int64_t newest)
 {
     char text[LOCK_TEXT_BYTES];
-    const int length =
-        snprintf(text, sizeof(text), "%ld\n%s", (long)getpid(), kept ? mark : "");
+    const int length = snprintf(text, sizeof(text), "%ld %" PRId64 "\n%s", (long)getpid(),
+                                newest, kept ? mark : "");
 
-    return pwrite(fd, text, (size_t)length, 0) != length || ftruncate(fd, length) ? -1
-                                                                                  : 0;
+    return pwrite(fd, text, (size_t)length, 0) == length ? length : -1;
+}
+
+static int write_lock(int fd, bool kept)
+{
+    const int length = put_lock(fd, kept, directory_newest(fd));
+
+    return length < 0 || ftruncate(fd, length) ? -1 : 0;
 }
 
 static int take_lock(int fd, int how, const char *path, struct failure *failure)
@@ -233,6 +255,11 @@ void directory_note_kept(const struct directory *directory)
 {
     if (!directory->kept)
         (void)write_lock(directory->lock_fd, true);
+}
+
+void directory_note_newest(const struct directory *directory, int64_t newest)
+{
+    (void)put_lock(directory->lock_fd, true, newest);
 }
 
 void directory_close(struct directory *directory)

@@ -4,6 +4,7 @@
 #define STORE_DIRECTORY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "store/schema.h"
@@ -39,6 +40,13 @@ bool directory_has_mark(int fd);
 /* Notes, in the lock file, that a store is kept here. If that fails, a database that is lost
  * later is taken for a new one. */
 void directory_note_kept(const struct directory *directory);
+
+/* The number of the newest report that was acknowledged, as a lock file has it; 0: it has
+ * none. */
+int64_t directory_newest(int fd);
+/* Notes that number, after the report is on disk. Numbers do not get smaller. If that fails, the
+ * file has an older number. */
+void directory_note_newest(const struct directory *directory, int64_t newest);
 
 /* Harmless if it did not open. */
 void directory_close(struct directory *directory);

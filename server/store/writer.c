@@ -49,6 +49,7 @@ static int begin_transaction(struct writer *writer, struct failure *failure)
         row_cache_clear(writer->db.cache);
     writer->data_version = version;
     writer->changes = sqlite3_total_changes(writer->db.sqlite);
+    writer->begun_with = writer->next.sequence;
     return 0;
 }
 
@@ -115,6 +116,8 @@ static int commit_transaction(struct writer *writer, struct failure *failure)
     }
     slots_committed(writer->db.slots,
                     waits && sqlite3_total_changes(writer->db.sqlite) != writer->changes);
+    if (waits && writer->directory && writer->next.sequence > writer->begun_with)
+        directory_note_newest(writer->directory, writer->next.sequence - 1);
     return 0;
 }
 

@@ -40,9 +40,11 @@ extern const struct states batch_states;
 
 struct writer {
     struct db db;
+    const struct directory *directory; /* NULL: the store is in memory */
     const struct kernels *kernels;
     const struct health_rules *rules;
     struct counters next;
+    int64_t begun_with;   /* next.sequence when the last transaction began */
     int64_t data_version; /* of the database when the last transaction began */
     int changes;          /* that the connection had made until then */
     struct evict evict;
@@ -65,7 +67,8 @@ struct writer {
     struct failure damage;  /* the first that a put of the batch met */
 };
 
-/* `path`: of the database in `directory`; without a directory the store is in memory. 0 with
+/* `path`: of the database in `directory`, which is borrowed until writer_close; without a
+ * directory the store is in memory. 0 with
  * `damage` set: the store opened, but some rows are damaged. */
 int writer_open(struct writer *writer, const char *path,
                 const struct directory *directory, const struct kernels *kernels,

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "store/directory.h"
+#include "store/newest.h"
 #include "store/place.h"
 #include "store/row_cache.h"
 #include "store/schema.h"
@@ -24,11 +25,7 @@ static int find_next(struct writer *writer, struct failure *failure)
                   " UNION ALL SELECT scales FROM shards)"
                   " WHERE upload BETWEEN 0 AND 1 << 48",
                   &upload, failure) ||
-        db_number(&writer->db,
-                  "SELECT COALESCE(MAX(sequence), 0) FROM (SELECT sequence FROM totals"
-                  " UNION ALL SELECT MAX(sequence) FROM reports)"
-                  " WHERE sequence BETWEEN 0 AND 1 << 48",
-                  &sequence, failure))
+        newest_number(&writer->db, &sequence, failure))
         return -1;
     writer->next = (struct counters){.upload = upload + 1, .sequence = sequence + 1};
     return 0;
@@ -51,13 +48,36 @@ static int open_slots(struct writer *writer, const char *path, struct failure *d
                : 0;
 }
 
+/* A store of which rows are damaged opens nevertheless. */
+static int check_newest(struct writer *writer, struct failure *damage,
+                        struct failure *failure)
+{
+    const struct directory *directory = writer->directory;
+    const int64_t there = writer->next.sequence - 1;
+    struct failure reason = {0};
+    bool whole = true;
+
+    if (!directory || newest_check(&writer->db, directory, there, &whole, &reason) == 0)
+        return 0;
+    if (reason.status != TRIT_DATA_LOSS || (whole && damage->status == TRIT_OK)) {
+        *failure = reason;
+        return -1;
+    }
+    if (damage->status == TRIT_OK)
+        *damage = reason;
+    writer->next.sequence = directory_newest(directory->lock_fd) + 1;
+    return 0;
+}
+
 int writer_open(struct writer *writer, const char *path,
                 const struct directory *directory, const struct kernels *kernels,
                 const struct health_rules *rules, struct failure *damage,
                 struct failure *failure)
 {
-    *writer = (struct writer){
-        .kernels = kernels, .rules = rules, .mender = {.all = {.stage = MENDING_DONE}}};
+    *writer = (struct writer){.directory = directory,
+                              .kernels = kernels,
+                              .rules = rules,
+                              .mender = {.all = {.stage = MENDING_DONE}}};
     list_init(&writer->touched);
     list_init(&writer->in_commit);
     list_init(&writer->finished);
@@ -69,8 +89,8 @@ int writer_open(struct writer *writer, const char *path,
 
     if (schema_prepare(&writer->db, place, damage, failure) ||
         open_slots(writer, directory ? directory->slots : NULL, damage, failure) ||
-        find_next(writer, failure) || kept_sum(&writer->db, failure) ||
-        waiting_sum(&writer->db, failure))
+        find_next(writer, failure) || check_newest(writer, damage, failure) ||
+        kept_sum(&writer->db, failure) || waiting_sum(&writer->db, failure))
         goto close;
     db_note_log(&writer->db);
     writer->db.cache = row_cache_create(); /* without memory it works, too */

@@ -95,25 +95,110 @@ CASE(truncated,
     store_fixture_fini(&fixture);
 }
 
-/* The database alone, as a daemon that is killed now leaves it. */
-static void copy_database(const struct store_fixture *from,
-                          const struct store_fixture *to)
+static void copy_file(const char *from, const char *to)
 {
-    char bytes[4096], path[STORE_PATH_BYTES];
+    const int in = open(from, O_RDONLY);
+    const int out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    char bytes[4096];
     ssize_t got;
-
-    store_file(from, path);
-    int in = open(path, O_RDONLY);
-
-    store_file(to, path);
-    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
     while ((got = read(in, bytes, sizeof(bytes))) > 0)
         CHECK(write(out, bytes, (size_t)got) == got);
     close(in);
     close(out);
-    snprintf(bytes, sizeof(bytes), "%s-wal", path);
-    CHECK(unlink(bytes) == 0);
+}
+
+/* The database alone, as a daemon that is killed now leaves it. */
+static void copy_database(const struct store_fixture *from,
+                          const struct store_fixture *to)
+{
+    char path[STORE_PATH_BYTES], copy[STORE_PATH_BYTES], log[STORE_PATH_BYTES + 8];
+
+    store_file(from, path);
+    store_file(to, copy);
+    copy_file(path, copy);
+    snprintf(log, sizeof(log), "%s-wal", copy);
+    CHECK(unlink(log) == 0);
+}
+
+enum { LOCK_PATH_BYTES = STORE_PATH_BYTES + 16 };
+
+static void lock_file(const struct store_fixture *fixture, char path[LOCK_PATH_BYTES])
+{
+    snprintf(path, LOCK_PATH_BYTES, "%s/tritd.lock", fixture->directory);
+}
+
+static void copy_lock(const struct store_fixture *from, const struct store_fixture *to)
+{
+    char path[LOCK_PATH_BYTES], copy[LOCK_PATH_BYTES];
+
+    lock_file(from, path);
+    lock_file(to, copy);
+    copy_file(path, copy);
+}
+
+static void count_told(void *arg, const char *message)
+{
+    CHECK(strstr(message, "number 1, but number 2 was stored here"));
+    ++*(unsigned *)arg;
+}
+
+CASE(
+    emptied_log,
+    "a store whose log was emptied after a kill is refused, not opened without the reports "
+    "that were in it")
+{
+    struct store_fixture fixture, killed;
+    char lock[LOCK_PATH_BYTES];
+    struct failure failure = {0};
+    struct store_counts counts;
+    unsigned told = 0;
+
+    store_fixture_init_fast(&fixture);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 1, false, NULL), TRIT_OK);
+    store_fixture_close_store(&fixture); /* the database has step 1 */
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 2, false, NULL), TRIT_OK);
+    store_fixture_init_fast(&killed);
+    store_fixture_close_store(&killed);
+    copy_database(&fixture, &killed);
+    copy_lock(&fixture, &killed);
+    CHECK(store_fixture_open_store(&killed, &failure) == -1);
+    CHECK_EQ(failure.status, TRIT_DATA_LOSS);
+    check_said(&failure, "number 1, but number 2 was stored here", "remove tritd.lock");
+    CHECK(store_check(killed.directory, count_told, &told, &counts, NULL) == 0);
+    CHECK_EQ(told, 1);
+    lock_file(&killed, lock);
+    CHECK(unlink(lock) == 0);
+    CHECK(store_fixture_open_store(&killed, NULL) == 0);
+    CHECK_EQ(damaged_get(&killed, "a", "x", 1, NULL), TRIT_OK);
+    CHECK_EQ(damaged_get(&killed, "a", "x", 2, NULL), TRIT_NOT_FOUND);
+    store_fixture_fini(&killed);
+    store_fixture_fini(&fixture);
+}
+
+CASE(deleted_newest,
+     "a store whose newest reports were deleted opens again, after a kill too")
+{
+    struct store_fixture fixture, killed;
+    struct failure failure = {0};
+
+    store_fixture_init_fast(&fixture);
+    for (uint64_t step = 1; step <= 3; step++)
+        CHECK_EQ(damaged_file(&fixture, "a", "x", step, false, NULL), TRIT_OK);
+    CHECK_EQ(damaged_delete(&fixture, "a", "x", 2, 3, &failure), 2);
+    store_fixture_close_store(&fixture);
+    CHECK(store_fixture_open_store(&fixture, NULL) == 0);
+    CHECK_EQ(damaged_file(&fixture, "a", "x", 4, false, NULL), TRIT_OK);
+    CHECK_EQ(damaged_delete(&fixture, "a", "", 0, 9, &failure), 2);
+    store_fixture_close_store(&fixture);
+    store_fixture_init_fast(&killed);
+    store_fixture_close_store(&killed);
+    copy_database(&fixture, &killed);
+    copy_lock(&fixture, &killed);
+    CHECK(store_fixture_open_store(&killed, &failure) == 0);
+    store_fixture_fini(&killed);
+    store_fixture_fini(&fixture);
 }
 
 CASE(lost_log,

@@ -200,7 +200,25 @@ static void file_one(struct store_fixture *fixture, const char *run, const char 
     CHECK_EQ(put.put.failure.status, TRIT_OK);
 }
 
-/* Closes the store and gives the bytes of its file. */
+/* Copies a file that is beside the database. */
+static void copy_beside(const char *database, const char *from, const char *to)
+{
+    const int length = (int)(strrchr(database, '/') - database);
+    char path[STORE_PATH_BYTES + 16], text[256];
+
+    snprintf(path, sizeof(path), "%.*s/%s", length, database, from);
+    const int in = open(path, O_RDONLY);
+    const ssize_t got = read(in, text, sizeof(text));
+
+    snprintf(path, sizeof(path), "%.*s/%s", length, database, to);
+    const int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    CHECK(got > 0 && write(out, text, (size_t)got) == got);
+    close(in);
+    close(out);
+}
+
+/* Closes the store and gives the bytes of its file. Keeps its lock file for `restore`. */
 static uint8_t *close_and_read(struct store_fixture *fixture, char path[STORE_PATH_BYTES],
                                size_t *size)
 {
@@ -216,6 +234,7 @@ static uint8_t *close_and_read(struct store_fixture *fixture, char path[STORE_PA
 
     CHECK(bytes && pread(fd, bytes, *size, 0) == (ssize_t)*size);
     close(fd);
+    copy_beside(path, "tritd.lock", "kept.lock");
     return bytes;
 }
 
@@ -228,6 +247,7 @@ static void restore(const char *path, const uint8_t *bytes, size_t size, size_t 
     CHECK(fd >= 0 && pwrite(fd, bytes, size, 0) == (ssize_t)size);
     CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
     close(fd);
+    copy_beside(path, "kept.lock", "tritd.lock");
 }
 
 /* The distance to the next flip: larger inside a gap. */
