@@ -14,12 +14,12 @@
 
 enum { BLOCKS_MIN = 3, BLOCKS_OF_UNKNOWN_MIN = 4 };
 
-/* A layer of a block. `blocks`: how many blocks have a layer of this name. */
+/* A layer of a block, or what belongs to one. `blocks`: how many blocks have one of this name. */
 struct part {
     const char *name;
     struct name_block at;
     size_t blocks;
-    bool is_norm;
+    enum tensor_role role;
 };
 
 /* The parts of the blocks whose names begin alike, in two orders. */
@@ -125,7 +125,8 @@ static bool has_substitute(const struct stack *stack, const struct part *layer,
     for (; low < stack->count && stack->by_block[low].at.number == number; low++) {
         const struct part *part = &stack->by_block[low];
 
-        if (2 * part->blocks <= stack->blocks &&
+        if (2 * part->blocks <= stack->blocks && part->role != ROLE_BIAS &&
+            part->role != ROLE_ROUTER &&
             compare_text(part->name + part->at.rest + 1, around_bytes(part),
                          layer->name + layer->at.rest + 1, bytes) == 0)
             return true;
@@ -136,6 +137,7 @@ static bool has_substitute(const struct stack *stack, const struct part *layer,
 static void add_lack(const struct search *search, const struct stack *stack,
                      const struct part *layer, uint64_t number)
 {
+    const bool is_layer = layer->role == ROLE_LINEAR || layer->role == ROLE_EXPERTS;
     char name[FILES_NAME_BYTES_MAX + 32], hint[TRIT_FINDING_HINT_BYTES_MAX + 1];
 
     snprintf(name, sizeof(name), "%.*s%" PRIu64 "%s", (int)layer->at.prefix, layer->name,
@@ -145,16 +147,16 @@ static void add_lack(const struct search *search, const struct stack *stack,
         table_find(search->table, name))
         return;
     struct trit_finding *added =
-        layer->is_norm
-            ? findings_add(search->findings, TRIT_FINDING_MISSING_TENSOR, NULL, name)
-            : findings_add(search->findings, TRIT_FINDING_MISSING_LAYER, name, NULL);
+        is_layer
+            ? findings_add(search->findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
+            : findings_add(search->findings, TRIT_FINDING_MISSING_TENSOR, NULL, name);
     if (!added)
         return;
     if (!stack->uniform)
         added->severity = TRIT_SEVERITY_WARNING;
     snprintf(hint, sizeof(hint),
              "%zu of the %zu blocks have this %s, but this one lacks it", layer->blocks,
-             stack->blocks, layer->is_norm ? "norm" : "layer");
+             stack->blocks, is_layer ? "layer" : role_name(layer->role));
     finding_set_hint(added, hint);
 }
 
@@ -225,7 +227,8 @@ static bool is_part(const struct search *search, const struct content *item,
     return entry->bytes > 0 && item->owner == CONTENT_NONE &&
            item->kind != CONTENT_FOREIGN_TABLE &&
            (item->role == ROLE_LINEAR || item->role == ROLE_EXPERTS ||
-            (search->uniform && item->role == ROLE_NORM));
+            (search->uniform && (item->role == ROLE_NORM || item->role == ROLE_BIAS ||
+                                 item->role == ROLE_ROUTER)));
 }
 
 static void collect(struct search *search, const struct contents *claim)
@@ -234,8 +237,7 @@ static void collect(struct search *search, const struct contents *claim)
 
     for (size_t i = 0; i < claim->table->count; i++) {
         const struct tensor_entry *entry = &claim->table->entries[i];
-        struct part part = {.name = entry->name,
-                            .is_norm = claim->items[i].role == ROLE_NORM};
+        struct part part = {.name = entry->name, .role = claim->items[i].role};
 
         if (!is_part(search, &claim->items[i], entry))
             continue;

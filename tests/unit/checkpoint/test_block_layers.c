@@ -209,6 +209,45 @@ CASE(
     model_fini(&model);
 }
 
+static void add_vector(struct model *model, const char *format, int block)
+{
+    char name[64];
+    const char *number = strchr(format, '%');
+
+    snprintf(name, sizeof(name), "%.*s%d%s", (int)(number - format), format, block,
+             number + strlen("%d"));
+    add(&model->table, name, "F32", 64, 0, 0);
+}
+
+CASE(
+    misses_biases_and_routers,
+    "a bias or router that one block lacks is missing; one that only one block has is not in the "
+    "place of a layer")
+{
+    struct model model;
+
+    model_init(&model);
+    add_blocks(&model, 4, "up_proj", 3);
+    add_vector(&model, "model.layers.%d.mlp.up_proj.bias", 3);
+    for (int block = 0; block < 4; block++) {
+        if (block != 1)
+            add_vector(&model, "model.layers.%d.self_attn.q_proj.bias", block);
+        if (block != 2)
+            add_layer(&model, "model.layers.%d.moe.router.weight", block, 4);
+    }
+    judge(&model, "llama");
+    CHECK_EQ(model.findings.count, 3);
+    found(&model, 0, TRIT_FINDING_MISSING_LAYER, TRIT_SEVERITY_ERROR,
+          "model.layers.3.mlp.up_proj.weight");
+    found(&model, 1, TRIT_FINDING_MISSING_TENSOR, TRIT_SEVERITY_ERROR,
+          "model.layers.2.moe.router.weight");
+    found(&model, 2, TRIT_FINDING_MISSING_TENSOR, TRIT_SEVERITY_ERROR,
+          "model.layers.1.self_attn.q_proj.bias");
+    CHECK_STR(model.findings.list[2].finding.hint,
+              "3 of the 4 blocks have this bias, but this one lacks it");
+    model_fini(&model);
+}
+
 CASE(leaves_other_forms,
      "a block that has the layer as a vector, or without elements, does not lack it")
 {
