@@ -33,7 +33,7 @@ static int serve(const struct config *config)
     started = app_start(&app, config, &failure);
     notify_extension_end(&extension);
     if (started < 0)
-        return complain(&failure, 1);
+        return complain(&failure, failure.status == TRIT_INVALID_ARGUMENT ? 2 : 1);
     if (printf("tritd ready %s\n", app_addresses(app)) < 0 || fflush(stdout) != 0)
         fprintf(stderr, "tritd: cannot write the ready line to standard output: %s\n",
                 strerror(errno));

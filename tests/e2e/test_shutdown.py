@@ -159,6 +159,24 @@ def test_check_config_refuses_what_cannot_start(words, named):
     assert done.returncode == 2 and named in done.stderr, done
 
 
+@pytest.mark.parametrize("words,code", [
+    (("--listen", "127.0.0.1:99999"), 2),
+    (("--listen", "unix:relative"), 2),
+    (("--http", "127.0.0.1:99999"), 2),
+    (("--retain", "age=x"), 2),
+    (("--isa", "sse17"), 2),
+    (("--tls-cert", "/no/such.pem"), 2),
+    (("--data-dir", "/proc/x"), 1),
+    (("--listen", "unix:/no/such/folder/socket"), 1),
+])
+def test_a_start_exits_with_2_for_usage_and_1_for_what_it_finds(words, code):
+    """A value that no machine takes is usage; a folder or socket that cannot be had is not."""
+    listen = () if words[0] == "--listen" else ("--listen", "127.0.0.1:0")
+    http = () if words[0] == "--http" else ("--http", "off")
+    done = run_tritd(*listen, *http, *words)
+    assert done.returncode == code, done
+
+
 @pytest.mark.parametrize("text,named", [
     (b"threads = 1\nretain = age=1d\n\nretain = count=9\nthreads = 2\n",
      (":5:", "threads", "line 1")),
