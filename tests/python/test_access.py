@@ -10,6 +10,7 @@ import pytest
 
 import trit
 from daemon import Daemon
+from trit.verification import Latents, VerifyEvery
 
 
 def line(name, token, policies):
@@ -18,10 +19,12 @@ def line(name, token, policies):
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    """A daemon that knows the tokens `writer` and `reader`."""
+    """A daemon that knows the tokens `writer`, `reader` and `checker`."""
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "tokens").write_text(
-        line("w", "writer", "project,layers") + line("r", "reader", "read")
+        line("w", "writer", "project,layers")
+        + line("r", "reader", "read")
+        + line("c", "checker", "verify")
     )
     subject = Daemon(folder / "daemon", "--token-file", str(folder / "tokens"))
     yield subject
@@ -43,6 +46,17 @@ def test_a_token_is_sent_and_decides(guarded, weights):
         assert client.ping()
         with pytest.raises(trit.Unauthenticated, match="authorization: Bearer"):
             client.project(weights)
+
+
+# A token that may verify and not read: the log says that verify_every cannot find the attempt.
+def test_verify_every_tells_that_it_may_not_read(guarded, weights, caplog):
+    layers = [Latents("fc", weights, 128, None)]
+    with trit.Client(guarded.rpc, timeout=30, token="checker") as client:
+        after_step = VerifyEvery(lambda: layers, client, "checked", every=2, strict=True)
+        assert after_step(1) is None
+        assert after_step(2)["fc"].verdict == "pass" and after_step(4)["fc"].step == 4
+    (logged,) = [one for one in caplog.records if one.name == "trit"]
+    assert "'checked' is not known: /trit.v1.Reports/List needs the policy" in logged.getMessage()
 
 
 def test_a_token_file_is_read_again_when_it_changes(guarded, weights, tmp_path):

@@ -110,7 +110,7 @@ class VerifyEvery:
     after those that are not verified: at the first one it asks for the run's newest step. A
     verification at that step then begins an attempt, too. If the first call is itself a
     verification at the newest step, it stays in the attempt, because another rank may have
-    stored its reports.
+    stored its reports. Where callers have tokens, it needs the policies verify and read.
 
     Attributes:
         run: The run that the reports are stored under.
@@ -241,7 +241,15 @@ class VerifyEvery:
         """The newest step of the run and its attempt, from before this object."""
         try:
             stored = _daemon(layer, self._client).reports.latest(self.run)
-        except (NotFound, PermissionDenied):  # a new run; a token that may not read
+        except NotFound:  # a new run
+            return -1, 0
+        except PermissionDenied as error:
+            _log.warning(
+                "the newest step of run %r is not known: %s. A job that starts again from an "
+                "older checkpoint stays in the run's attempt",
+                self.run,
+                error,
+            )
             return -1, 0
         attempt = max((one.attempt or 0 for one in stored), default=0)
         steps = (one.step for one in stored if one.attempt == attempt)
