@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/cli.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +60,15 @@ enum exit_code cli_connect(const struct options *options, struct trit_client **c
         return DONE;
     option_words(words, sizeof(words), error.message);
     return complain(error.status == TRIT_INVALID_ARGUMENT ? USAGE : FAILED, "%s", words);
+}
+
+enum exit_code cli_check_steps(const char *name, const struct options *options)
+{
+    if (!option_given(options, OPTION_FROM) || !option_given(options, OPTION_TO) ||
+        options->step_from <= options->step_to)
+        return DONE;
+    return complain(USAGE, "%s: --from %" PRIu64 " is above --to %" PRIu64, name,
+                    options->step_from, options->step_to);
 }
 
 enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,

@@ -46,6 +46,9 @@ enum exit_code complain_of_call(const struct trit_error *error);
  * valid value. */
 enum exit_code cli_connect(const struct options *options, struct trit_client **client);
 
+/* Complains and returns USAGE if --from is above --to. `name`: of the command. */
+enum exit_code cli_check_steps(const char *name, const struct options *options);
+
 /* Runs a command with such a client and closes it. */
 enum exit_code cli_with_client(enum exit_code (*run)(struct trit_client *client,
                                                      const struct options *options),

@@ -161,8 +161,10 @@ static enum exit_code delete_reports(struct trit_client *client,
 
 static enum exit_code run_delete(const struct options *options)
 {
-    const enum exit_code code = confirm(options);
+    enum exit_code code = cli_check_steps("reports delete", options);
 
+    if (code == DONE)
+        code = confirm(options);
     return code == DONE ? cli_with_client(delete_reports, options) : code;
 }
 

@@ -172,7 +172,9 @@ static enum exit_code run_reports(const struct options *options)
         return complain(USAGE, "reports: --waiting excludes --latest");
     if (options->run && options->argument_count > 1)
         return complain(USAGE, "reports: the run is named twice");
-    code = cli_connect(options, &client);
+    code = cli_check_steps("reports", options);
+    if (code == DONE)
+        code = cli_connect(options, &client);
     if (code != DONE)
         return code;
     if (option_given(options, OPTION_JSON))

@@ -267,6 +267,13 @@ def test_an_invalid_address_is_usage(out, words):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("words", [["reports"], ["reports", "list", "r"],
+                                   ["reports", "delete", "r", "--yes"]])
+def test_a_range_that_ends_before_it_begins_is_usage(words):
+    done = cli(None, *words, "--from", "5", "--to", "3")
+    assert done.returncode == 2 and "--from 5 is above --to 3" in done.stderr, done.stderr
+
+
 def test_a_broken_or_missing_file_is_named(daemon, tmp_path, out):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(SAMPLE.read_bytes()[:5000])
