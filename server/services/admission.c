@@ -29,10 +29,11 @@ static int refuse(struct call *call, struct turns *turns, uint64_t wait_ns,
     metric_limit(call->config->metrics, L_QUEUE);
     call->failure.retry_ms =
         (uint32_t)u64_min(wait_ms > RETRY_MS_MIN ? wait_ms : RETRY_MS_MIN, RETRY_MS_MAX);
-    return fail(&call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
-                "the workers are busy: this call would take about %" PRIu64
-                " ms and has %" PRIu64 " ms; try again later",
-                wait_ms, limit_ns / MS_NS);
+    return fail(
+        &call->failure, TRIT_RESOURCE_EXHAUSTED, NULL,
+        "the workers are busy: this call would take about %.1f ms and has %.1f ms; "
+        "try again later",
+        (double)wait_ns / MS_NS, (double)limit_ns / MS_NS);
 }
 
 /* How long the call's work may take from now. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls that the workers cannot do in time are refused before they begin."""
+import re
+
 import grpc
 import numpy as np
 
@@ -27,6 +29,7 @@ def test_work_that_would_wait_too_long_is_refused(start):
     refused = [e for e in errors if e is not None]
     assert refused and all(e.code() == EXHAUSTED and "busy" in e.details() for e in refused)
     for error in refused:
+        assert re.search(r"about \d+\.\d ms and has 1\.0 ms;", error.details()), error
         pushback = dict(error.trailing_metadata())["grpc-retry-pushback-ms"]
         assert 10 <= int(pushback) <= 10_000
     assert refusals(own, "queue_ms") == len(refused)
