@@ -34,6 +34,17 @@ static void form_of(char text[TRIT_FINDING_VALUE_BYTES_MAX + 1],
 
 enum { MLX_TEXT_BYTES = 192 };
 
+/* MLX's modes mxfp4, mxfp8 and nvfp4 have exponents or F8 for scales, in bytes. */
+static bool has_byte_scales(const struct tensor_table *table,
+                            const struct tensor_entry *entry)
+{
+    char name[SCALES_NAME_BYTES];
+
+    scales_name(TRIT_ENCODING_MLX_2BIT, entry->name, name);
+    const struct tensor_entry *scales = table_find(table, name);
+    return scales && strcmp(scales->type->name, "U8") == 0;
+}
+
 /* Why a weight that MLX packed is not read, and what to do about it. */
 static void mlx_text(char text[MLX_TEXT_BYTES], const struct tensor_table *table,
                      const struct tensor_entry *entry)
@@ -43,8 +54,12 @@ static void mlx_text(char text[MLX_TEXT_BYTES], const struct tensor_table *table
     size_t length;
 
     if (count == 0) {
-        snprintf(text, MLX_TEXT_BYTES,
-                 "; it has no scales and biases whose shapes fit a number of bits");
+        snprintf(
+            text, MLX_TEXT_BYTES,
+            has_byte_scales(table, entry)
+                ? "; MLX's modes mxfp4, mxfp8 and nvfp4 are not read: save the model "
+                  "with dense weights to have them examined, or --exclude leaves it out"
+                : "; it has no scales and biases whose shapes fit a number of bits");
         return;
     }
     length = (size_t)snprintf(text, MLX_TEXT_BYTES, "; its shapes fit codes of ");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* By the modeling files of transformers, and llama.cpp's llama-arch.cpp. */
+/* By the modeling files of transformers, and llama.cpp's llama-arch.cpp. bitnet-25 and
+ * bitnet-b1.58 are of bitnet.cpp. */
 #include "checkpoint/needed_table.h"
 
 #include <stdio.h>
@@ -94,8 +95,8 @@ static const struct {
     {"qwen3", gguf_attention, gguf_mlp, gguf_head_norms},
     {"qwen3moe", gguf_attention, no_modules, gguf_head_norms},
     {"bitnet", gguf_attention, gguf_mlp, gguf_sub_norms},
-    {"bitnet-25", gguf_attention, gguf_mlp, gguf_sub_norms},
-    {"bitnet-b1.58", gguf_attention, gguf_mlp, gguf_sub_norms},
+    {"bitnet-25", gguf_attention, gguf_mlp, gguf_norms},
+    {"bitnet-b1.58", gguf_attention, gguf_mlp, gguf_norms},
     {"gpt2", gguf_gpt2_attention, gguf_gpt2_mlp, gguf_norms},
 };
 

@@ -88,8 +88,11 @@ int source_open(struct source **source, const char *path, struct failure *failur
     int fd = open_path(path);
 
     if (fd < 0 && errno == ELOOP && is_held(path))
-        return fail(failure, TRIT_INVALID_ARGUMENT, NULL,
-                    "%s is a symbolic link, which is not followed", last_part(path));
+        return fail(
+            failure, TRIT_INVALID_ARGUMENT, NULL,
+            "%s is a symbolic link, which is not followed; put the file itself there "
+            "(a hub's cache has links: download with --local-dir)",
+            last_part(path));
     if (fd < 0)
         return fail(failure, status_of(errno), NULL, "cannot open it: %s",
                     strerror(errno));

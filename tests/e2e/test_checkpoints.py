@@ -205,7 +205,7 @@ def test_a_link_in_a_folder_is_not_followed(daemon, service, place, random, tmp_
     (place / "model").mkdir()
     (place / "model" / "model.safetensors").symlink_to(outside)
     refused(lambda: service.run("Inspect", path_of(daemon, place / "model")), INVALID,
-            "model.safetensors is a symbolic link")
+            "model.safetensors is a symbolic link, which is not followed; put the file itself there")
 
 
 def test_requests_that_make_no_sense_are_refused(daemon, service, place, random):

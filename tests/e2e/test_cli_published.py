@@ -300,8 +300,9 @@ def test_convolutions_that_a_pattern_asks_for(daemon, tmp_path, random):
     {"l.qweight": ((8, 256), np.int32), "l.qzeros": ((2, 16), np.int32), "l.scales": ((2, 256), np.float16)},
     {"l._weight_qdata": ((256, 128), np.int8), "l._weight_scale": ((256, 1), np.float32),
      "l._weight_zero_point": ((256, 1), np.int8)},
-    {"l.weight._data": ((64, 256), np.int8), "l.weight._scale": ((64, 1), np.float32)}],
-    ids=["GPTQ", "torchao", "quanto"])
+    {"l.weight._data": ((64, 256), np.int8), "l.weight._scale": ((64, 1), np.float32)},
+    {"l.weight": ((64, 16), np.uint32), "l.scales": ((64, 4), np.uint8)}],
+    ids=["GPTQ", "torchao", "quanto", "MLX mxfp4"])
 def test_packings_that_are_not_read(daemon, tmp_path, tables):
     """The finding about a packing that is not read says what to do."""
     save(tmp_path / "a.safetensors", {name: np.ones(shape, kind) for name, (shape, kind) in tables.items()})
