@@ -59,7 +59,7 @@ struct prefetch_policy prefetch_policy(size_t vector_bytes)
     if (__builtin_cpu_is("amd"))
         return vector_bytes > 32 ? (struct prefetch_policy){8192, false, 2, 8, 4}
                                  : (struct prefetch_policy){8192, false, 4, 8, 4};
-    return (struct prefetch_policy){4608, true, 2, 8, 2};
+    return (struct prefetch_policy){vector_bytes > 32 ? 4864 : 4608, true, 2, 8, 2};
 }
 
 /* MXCSR as at power-on: all exceptions masked, round to nearest, no FTZ, no DAZ. */

@@ -14,9 +14,12 @@ enum {
     BLOCK_BYTES =
         8192,          /* input whose scales are found together; three blocks fit in L1 */
     BLOCK_GROUPS = 16, /* most groups in a block: the lanes of the scales' arithmetic */
+    LINE_BYTES = 64,   /* of the caches */
     NEAR_BYTES = 768,  /* software prefetch distance, into L1 */
-    DRAM_RUN_BYTES = 1 << 20, /* runs from here on may not be in L2 */
-    PACKED_BYTES = UNIT / 4,  /* of 2-bit codes per unit */
+    NEAR_IN_ORDER_BYTES = 2048, /* where lines are loaded in order: into L1 */
+    FAR_IN_ORDER_BYTES = 5632,  /* the same into L2 */
+    DRAM_RUN_BYTES = 1 << 20,   /* runs from here on may not be in L2 */
+    PACKED_BYTES = UNIT / 4,    /* of 2-bit codes per unit */
     /* Magnitudes kept as f64 between the passes of a report's sums: 16 KB of L1. */
     WIDENED_MAX = 2048,
     SURVEY_MAX = 512,  /* elements of a group, and its divisor, where a survey is exact */

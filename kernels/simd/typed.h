@@ -103,5 +103,6 @@
 #define unit_stream TYPED(unit_stream)
 #define unit_trits TYPED(unit_trits)
 #define unit_union TYPED(unit_union)
+#define unit_union_vector TYPED(unit_union_vector)
 
 #endif

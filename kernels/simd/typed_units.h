@@ -54,6 +54,13 @@ static inline unit unit_union(unit acc, unit u)
     return acc;
 }
 
+/* The same with the k-th vector of the unit at `p` alone. */
+static inline unit unit_union_vector(unit acc, const uint8_t *p, size_t k)
+{
+    acc.r[k] |= *(const keyv_unaligned *)(const void *)(p + VECTOR_BYTES * k);
+    return acc;
+}
+
 /* Stores the bits of a union's keys as one vector. */
 static inline void unit_store_keys(struct partial *to, unit acc)
 {

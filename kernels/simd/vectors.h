@@ -41,6 +41,9 @@ typedef f32h f32h_unaligned __attribute__((aligned(1), may_alias));
 #define OPTIMIZER_BARRIER(v) (void)(v)
 #endif
 
+/* Keeps the compiler from moving loads, stores and prefetches across. */
+#define KEEP_ORDER() __asm__ volatile("" ::: "memory")
+
 enum {
     WIDE_VECTORS = LANES * 4 / VECTOR_BYTES,  /* of 16 f32 */
     EXACT_VECTORS = LANES * 8 / VECTOR_BYTES, /* of 16 f64 */

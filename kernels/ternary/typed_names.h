@@ -41,6 +41,8 @@
 #define load_magnitudes TYPED(load_magnitudes)
 #define load_unit TYPED(load_unit)
 #define load_wide TYPED(load_wide)
+#define loads_in_order TYPED(loads_in_order)
+#define prefetch_after TYPED(prefetch_after)
 #define prefetch_lines TYPED(prefetch_lines)
 #define prefetch_unit TYPED(prefetch_unit)
 #define turn_of TYPED(turn_of)

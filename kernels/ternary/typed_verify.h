@@ -29,8 +29,17 @@ ALWAYS_INLINE void keep_union(struct partial *to, const uint8_t *in, size_t len,
     unit bits = {{{0}}};
     size_t i = 0;
     for (; i + UNIT <= len; i += UNIT) {
-        prefetch_unit(in + i * ELEMENT_BYTES, policy);
-        bits = unit_union(bits, unit_load(in + i * ELEMENT_BYTES));
+        const uint8_t *elements = in + i * ELEMENT_BYTES;
+        if (loads_in_order(policy)) {
+            for (size_t k = 0; k < UNIT_VECTORS; k++) {
+                KEEP_ORDER();
+                bits = unit_union_vector(bits, elements, k);
+                prefetch_after(elements, k * VECTOR_BYTES);
+            }
+        } else {
+            prefetch_unit(elements, policy);
+            bits = unit_union(bits, unit_load(elements));
+        }
     }
     if (i < len)
         bits = unit_union(bits, load_unit(in + i * ELEMENT_BYTES, len - i));
