@@ -5,6 +5,7 @@
 
 #include "store/db.h"
 #include "store/directory.h"
+#include "store/statements.h"
 
 /* A number beyond 2^48 can only be damage. */
 int newest_number(struct db *db, int64_t *number, struct failure *failure)
@@ -14,6 +15,13 @@ int newest_number(struct db *db, int64_t *number, struct failure *failure)
                      " UNION ALL SELECT MAX(sequence) FROM reports)"
                      " WHERE sequence BETWEEN 0 AND 1 << 48",
                      number, failure);
+}
+
+int64_t newest_of_transaction(struct db *db, int64_t last)
+{
+    const int64_t newest = statement_number(db, ST_SEQUENCE);
+
+    return newest < last ? newest : last; /* a damaged row may have any number */
 }
 
 /* Whether each report that rows of layers count is there. */

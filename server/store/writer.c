@@ -7,6 +7,7 @@
 #include "store/commit.h"
 #include "store/commit_shard.h"
 #include "store/mending.h"
+#include "store/newest.h"
 #include "store/past.h"
 #include "store/row_cache.h"
 #include "store/statements.h"
@@ -107,6 +108,9 @@ static void free_buffer(struct writer *writer, struct store_upload *upload)
 static int commit_transaction(struct writer *writer, struct failure *failure)
 {
     const bool waits = writer->flush == FLUSH_FULL;
+    const int64_t last = writer->next.sequence - 1;
+    const bool adds = waits && writer->directory && last >= writer->begun_with;
+    const int64_t newest = adds ? newest_of_transaction(&writer->db, last) : 0;
 
     if (waits && slots_sync(writer->db.slots, failure))
         return -1;
@@ -116,8 +120,8 @@ static int commit_transaction(struct writer *writer, struct failure *failure)
     }
     slots_committed(writer->db.slots,
                     waits && sqlite3_total_changes(writer->db.sqlite) != writer->changes);
-    if (waits && writer->directory && writer->next.sequence > writer->begun_with)
-        directory_note_newest(writer->directory, writer->next.sequence - 1);
+    if (newest > 0)
+        directory_note_newest(writer->directory, newest);
     return 0;
 }
 
