@@ -146,10 +146,7 @@ static void add_lack(const struct search *search, const struct stack *stack,
     if (selection_of(search->options, name) == SELECTION_EXCLUDED ||
         table_find(search->table, name))
         return;
-    struct trit_finding *added =
-        is_layer
-            ? findings_add(search->findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
-            : findings_add(search->findings, TRIT_FINDING_MISSING_TENSOR, NULL, name);
+    struct trit_finding *added = findings_add_missing(search->findings, is_layer, name);
     if (!added)
         return;
     if (!stack->uniform)

@@ -82,6 +82,13 @@ struct trit_finding *findings_add(struct file_findings *findings,
     return &findings->list[findings->count++].finding;
 }
 
+struct trit_finding *findings_add_missing(struct file_findings *findings, bool is_layer,
+                                          const char *name)
+{
+    return is_layer ? findings_add(findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
+                    : findings_add(findings, TRIT_FINDING_MISSING_TENSOR, NULL, name);
+}
+
 /* ---- of reports -------------------------------------------------------------- */
 
 static bool has_error(const struct trit_report *report)

@@ -35,6 +35,10 @@ struct trit_finding *findings_add(struct file_findings *findings,
                                   enum trit_finding_kind kind, const char *layer,
                                   const char *tensor);
 
+/* missing_layer of the layer `name`, or else missing_tensor. As findings_add. */
+struct trit_finding *findings_add_missing(struct file_findings *findings, bool is_layer,
+                                          const char *name);
+
 /* Whether a finding tells already that the file lacks tensors: it is truncated, a layer is
  * missing, or the index names others. */
 bool findings_tell_lack(const struct file_findings *findings);

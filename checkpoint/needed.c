@@ -132,10 +132,7 @@ static void tell(const struct search *search, const struct lack *lack, bool is_l
     snprintf(name, sizeof(name), "%s.weight", lack->first);
     if (lack->count == 0 || is_told(search->findings, name))
         return;
-    struct trit_finding *added =
-        is_layer
-            ? findings_add(search->findings, TRIT_FINDING_MISSING_LAYER, name, NULL)
-            : findings_add(search->findings, TRIT_FINDING_MISSING_TENSOR, NULL, name);
+    struct trit_finding *added = findings_add_missing(search->findings, is_layer, name);
     if (!added)
         return;
     added->has_count = true;
