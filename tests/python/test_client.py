@@ -1197,6 +1197,12 @@ def test_a_number_below_its_range_is_told_the_range(client):
         assert told in str(raised.value)
 
 
+# What is no integer is told so, also an array, which compares with 0 element by element.
+def test_an_array_is_no_group_size(client):
+    with pytest.raises(trit.InvalidType, match="group_size"):
+        client.project(np.ones((2, 128), np.float32), group_size=np.array([64, 128]))
+
+
 # A forked child uses its own connections, even if a thread of the parent was in a call;
 # closing the client there does not close the parent's.
 def test_fork_connects_anew(daemon, random):

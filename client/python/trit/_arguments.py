@@ -69,14 +69,18 @@ def c_secret(value: str, field: str) -> Any:
     return ffi.new("char[]", _utf8(value, field, ""))
 
 
-def unsigned(value: int, limit: int, field: str, low: int = 0) -> int:
-    """An integer from `low` to `limit` - 1."""
+def _integer(value: int, field: str) -> int:
     if isinstance(value, (bool, np.bool_)):
         raise wrong_type(field, "an int", value)
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise wrong_type(field, "an int", value) from None
+
+
+def unsigned(value: int, limit: int, field: str, low: int = 0) -> int:
+    """An integer from `low` to `limit` - 1."""
+    number = _integer(value, field)
     if not low <= number < limit:
         raise InvalidArgument(f"{field}: {_shown(value)} is not in {low} to {limit - 1}", field)
     return number
@@ -151,7 +155,7 @@ def given(value: Optional[int], field: str, limit: int, default: str) -> int:
     """An integer from 1 to `limit` - 1; 0, which C takes for the default, for None."""
     if value is None:
         return 0
-    if value == 0 and unsigned(value, limit, field) == 0:
+    if _integer(value, field) == 0:
         raise InvalidArgument(
             f"{field}: 0 is not in 1 to {limit - 1}; leave it out for {default}", field
         )
