@@ -36,14 +36,6 @@ static struct blocks blocks_of(const struct model_config *config,
                : (struct blocks){.count = 0};
 }
 
-static bool has_block(const struct tensor_table *table, const char *prefix)
-{
-    const size_t length = strlen(prefix), first = table_first_of(table, prefix, length);
-
-    return first < table->count &&
-           strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
-}
-
 void findings_add_blocks(struct file_findings *findings,
                          const struct model_config *config,
                          const struct tensor_table *claim)
@@ -56,7 +48,7 @@ void findings_add_blocks(struct file_findings *findings,
         return;
     for (uint64_t i = 0; i < blocks.count; i++) {
         snprintf(prefix, sizeof(prefix), "%s%" PRIu64 ".", blocks.stem, i);
-        if (has_block(claim, prefix))
+        if (table_has_prefix(claim, prefix, strlen(prefix)))
             continue;
         if (missing++ == 0)
             snprintf(first, sizeof(first), "%s%" PRIu64, blocks.stem, i);

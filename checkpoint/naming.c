@@ -149,16 +149,6 @@ static const char *const other_leaves[] = {
 
 /* ---- the rules --------------------------------------------------------------- */
 
-/* Does any name of the table begin with these bytes? */
-static bool prefix_is_there(const struct tensor_table *table, const char *prefix,
-                            size_t length)
-{
-    const size_t first = table_first_of(table, prefix, length);
-
-    return first < table->count &&
-           strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
-}
-
 /* The part "gate": PREFIX.gate.weight, or PREFIX.gate.wg.weight; NULL: there is none. */
 static const char *gate_part(const struct name *name)
 {
@@ -203,7 +193,7 @@ static bool gate_is_router(const struct tensor_table *table,
     size_t length = (size_t)(gate - name->parts);
     memcpy(prefix, entry->name, length);
     memcpy(prefix + length, "experts", sizeof("experts"));
-    if (table && prefix_is_there(table, prefix, strlen(prefix)))
+    if (table && table_has_prefix(table, prefix, strlen(prefix)))
         return true;
     return !name_has_part(name, others) && entry->rank == 2 &&
            entry->shape[0] < entry->shape[1] &&

@@ -25,27 +25,16 @@ struct lack {
 
 /* ---- what is there ---------------------------------------------------------------- */
 
-/* The first name that begins so, or `count` of the table. */
-static size_t first_of(const struct tensor_table *table, const char *prefix)
-{
-    const size_t length = strlen(prefix), first = table_first_of(table, prefix, length);
-
-    return first < table->count && strncmp(table->entries[table->by_name[first]].name,
-                                           prefix, length) == 0
-               ? first
-               : table->count;
-}
-
 /* Has the module a tensor besides its bias, however it is packed? */
 static bool has_module(const struct tensor_table *table, const char *module)
 {
     char prefix[NAME_BYTES + 1];
-    const int length = snprintf(prefix, sizeof(prefix), "%s.", module);
+    const size_t length = (size_t)snprintf(prefix, sizeof(prefix), "%s.", module);
 
-    for (size_t i = first_of(table, prefix); i < table->count; i++) {
+    for (size_t i = table_first_of(table, prefix, length); i < table->count; i++) {
         const char *name = table->entries[table->by_name[i]].name;
 
-        if (strncmp(name, prefix, (size_t)length) != 0)
+        if (strncmp(name, prefix, length) != 0)
             return false;
         if (strcmp(name + length, "bias") != 0)
             return true;
@@ -67,14 +56,15 @@ static bool has_others(const struct search *search, const char *block,
 {
     const struct tensor_table *table = search->claim->table;
     char prefix[NAME_BYTES];
-    const int length = snprintf(prefix, sizeof(prefix), "%s%s", block, group->around);
+    const size_t length =
+        (size_t)snprintf(prefix, sizeof(prefix), "%s%s", block, group->around);
 
-    for (size_t i = first_of(table, prefix); i < table->count; i++) {
+    for (size_t i = table_first_of(table, prefix, length); i < table->count; i++) {
         const size_t index = table->by_name[i];
         const char *name = table->entries[index].name;
         const enum tensor_role role = search->claim->items[index].role;
 
-        if (strncmp(name, prefix, (size_t)length) != 0)
+        if (strncmp(name, prefix, length) != 0)
             return false;
         if ((role == ROLE_LINEAR || role == ROLE_EXPERTS) &&
             !is_among(group->modules, name + length, strcspn(name + length, ".")))
@@ -91,11 +81,12 @@ static bool has_experts(const struct search *search, const char *block)
 
     if (!search->model.router)
         return false;
-    const int length =
-        snprintf(prefix, sizeof(prefix), "%s%s", block, search->model.experts.around);
-    const size_t first = first_of(table, prefix);
-    return first < table->count &&
-           strspn(table->entries[table->by_name[first]].name + length, "0123456789") > 0;
+    const size_t length = (size_t)snprintf(prefix, sizeof(prefix), "%s%s", block,
+                                           search->model.experts.around);
+    const size_t first = table_first_of(table, prefix, length);
+    const char *name =
+        first < table->count ? table->entries[table->by_name[first]].name : "";
+    return strncmp(name, prefix, length) == 0 && strspn(name + length, "0123456789") > 0;
 }
 
 /* ---- what is missing ---------------------------------------------------------------- */
@@ -154,7 +145,7 @@ static void check_module(const struct search *search, const struct needed_group 
 
     for (uint64_t i = 0; i < search->model.block_count; i++) {
         block_name(block, search, i);
-        if (first_of(table, block) == table->count ||
+        if (!table_has_prefix(table, block, strlen(block)) ||
             (!group->norms && has_others(search, block, group)))
             continue;
         snprintf(name, sizeof(name), "%s%s%s", block, group->around, leaf);
@@ -204,12 +195,6 @@ static void check_router(const struct search *search)
          "the block has experts, but not the router that chooses among them");
 }
 
-static bool has_a_block(const struct search *search)
-{
-    return first_of(search->claim->table, search->model.blocks) <
-           search->claim->table->count;
-}
-
 static void check_outer(const struct search *search, const char *module)
 {
     struct lack lack = {.count = 0};
@@ -230,7 +215,8 @@ void findings_add_needed(struct file_findings *findings,
     struct search search = {findings, options, claim, {.blocks = NULL}};
     struct needed_model *model = &search.model;
 
-    if (!needed_model_of(config, claim->table, model) || !has_a_block(&search) ||
+    if (!needed_model_of(config, claim->table, model) ||
+        !table_has_prefix(claim->table, model->blocks, strlen(model->blocks)) ||
         model->block_count == 0 || model->block_count > BLOCKS_MAX ||
         model->expert_count > EXPERTS_MAX)
         return;

@@ -411,11 +411,8 @@ enum packing packing_in_floats(const struct tensor_table *table,
     if (hqq_is_weight(table, entry))
         return PACKING_HQQ;
     const int length = snprintf(name, sizeof(name), "%s%s", entry->name, state);
-    const size_t first = table_first_of(table, name, (size_t)length);
-    return first < table->count && strncmp(table->entries[table->by_name[first]].name,
-                                           name, (size_t)length) == 0
-               ? PACKING_BITSANDBYTES
-               : PACKING_NONE;
+    return table_has_prefix(table, name, (size_t)length) ? PACKING_BITSANDBYTES
+                                                         : PACKING_NONE;
 }
 
 enum packing foreign_packing_of(const struct tensor_table *table,

@@ -246,6 +246,14 @@ size_t table_first_of(const struct tensor_table *table, const char *prefix, size
     return low;
 }
 
+bool table_has_prefix(const struct tensor_table *table, const char *prefix, size_t length)
+{
+    const size_t first = table_first_of(table, prefix, length);
+
+    return first < table->count &&
+           strncmp(table->entries[table->by_name[first]].name, prefix, length) == 0;
+}
+
 const struct tensor_entry *table_find(const struct tensor_table *table, const char *name)
 {
     /* A name comes before all that it is a prefix of. */

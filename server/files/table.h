@@ -96,6 +96,10 @@ const struct tensor_entry *table_find(const struct tensor_table *table, const ch
 size_t table_first_of(const struct tensor_table *table, const char *prefix,
                       size_t length);
 
+/* Does any name begin with so many bytes of `prefix`? */
+bool table_has_prefix(const struct tensor_table *table, const char *prefix,
+                      size_t length);
+
 /* The value under a metadata key, or NULL. */
 const char *table_pair(const struct tensor_table *table, const char *key);
 
