@@ -165,19 +165,19 @@ def test_a_job_that_comes_back_to_the_newest_step_begins_an_attempt(client, run)
     assert [one[:2] for one in steps_of(client, run, 0)] == [(10, 1), (20, 2), (30, 2)]
 
 
-# A job that starts again right behind the newest step stays in its attempt; without a daemon at
-# the first step nothing is raised and nothing is counted.
+# A job that starts again right behind the newest step stays in its attempt. A first step that
+# reaches no daemon raises nothing and counts no failure.
 def test_a_first_step_that_is_not_verified_fails_in_silence(client, run):
     model = drawn()
     tt.verify_every(model, run, 10, client)(10)
     again = tt.verify_every(model, run, 10, client, strict=True)
     assert again(11) is None and again(12) is None
     assert {one.attempt for one in again(20).values()} == {1}
-    with trit.Client("127.0.0.1:1", timeout=SECONDS) as nobody:
-        other = tt.verify_every(model, run, 10, nobody, strict=True)
-        assert other(21) is None and other.failures == {}
-    other._client = client
-    assert {one.attempt for one in other(30).values()} == {1}
+    with trit.Client("127.0.0.1:1", timeout=SECONDS) as unreachable:
+        without_daemon = tt.verify_every(model, run, 10, unreachable, strict=True)
+        assert without_daemon(21) is None and without_daemon.failures == {}
+    without_daemon._client = client
+    assert {one.attempt for one in without_daemon(30).values()} == {1}
 
 
 # A step that could not be verified while its attempt began does not lose the attempt.

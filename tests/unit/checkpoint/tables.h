@@ -3,6 +3,9 @@
 #ifndef TESTS_CHECKPOINT_TABLES_H
 #define TESTS_CHECKPOINT_TABLES_H
 
+#include <stdio.h>
+#include <string.h>
+
 #include "files/table.h"
 #include "tests/lib/check.h"
 
@@ -24,6 +27,18 @@ static inline void add(struct tensor_table *table, const char *name, const char 
 static inline void seal(struct tensor_table *table)
 {
     CHECK(table_seal(table, NULL) == 0);
+}
+
+/* The name of a tensor of a block; "%d" in `format` is the block's number. */
+static inline void block_tensor(char name[96], const char *format, int block)
+{
+    const char *number = strchr(format, '%');
+
+    if (number)
+        snprintf(name, 96, "%.*s%d%s", (int)(number - format), format, block,
+                 number + strlen("%d"));
+    else
+        snprintf(name, 96, "%s", format);
 }
 
 static inline size_t index_of(const struct tensor_table *table, const char *name)

@@ -28,11 +28,9 @@ static void model_init(struct model *model)
 /* "%d" in the name is the number of the block. */
 static void add_layer(struct model *model, const char *format, int block, uint64_t rows)
 {
-    char name[64];
-    const char *number = strchr(format, '%');
+    char name[96];
 
-    snprintf(name, sizeof(name), "%.*s%d%s", (int)(number - format), format, block,
-             number + strlen("%d"));
+    block_tensor(name, format, block);
     add(&model->table, name, "F32", rows, rows ? 64 : 0, 0);
 }
 
@@ -211,11 +209,9 @@ CASE(
 
 static void add_vector(struct model *model, const char *format, int block)
 {
-    char name[64];
-    const char *number = strchr(format, '%');
+    char name[96];
 
-    snprintf(name, sizeof(name), "%.*s%d%s", (int)(number - format), format, block,
-             number + strlen("%d"));
+    block_tensor(name, format, block);
     add(&model->table, name, "F32", 64, 0, 0);
 }
 

@@ -53,13 +53,8 @@ static void add_named(struct model *model, const char *format, int block,
                       const char *lost)
 {
     char name[96];
-    const char *number = strchr(format, '%');
 
-    if (number)
-        snprintf(name, sizeof(name), "%.*s%d%s", (int)(number - format), format, block,
-                 number + strlen("%d"));
-    else
-        snprintf(name, sizeof(name), "%s", format);
+    block_tensor(name, format, block);
     if (!lost || !strstr(name, lost))
         add(&model->table, name, "F32", 64, strstr(name, "norm") ? 0 : 64, 0);
 }

@@ -140,6 +140,20 @@ static void stop(struct fixture *f)
     sem_destroy(&f->waits);
 }
 
+/* Calls in a thread, and returns when the call waits. */
+static void start_call(struct fixture *f, pthread_t *thread, void *(*call)(void *))
+{
+    CHECK(pthread_create(thread, NULL, call, f) == 0);
+    for (int i = 0; i < TURNS; i++)
+        sem_wait(&f->waits);
+}
+
+/* The time for connecting passes. */
+static void pass_connect_time(void)
+{
+    clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+}
+
 static int progress(void *arg, uint64_t done, uint64_t total)
 {
     struct fixture *f = arg;
@@ -213,9 +227,7 @@ CASE(closed, "after trit_close_begin no call waits for a connection any more")
         pthread_t thread;
 
         start(&f, silence);
-        CHECK(pthread_create(&thread, NULL, ping_in_thread, &f) == 0);
-        for (int i = 0; i < TURNS; i++)
-            sem_wait(&f.waits);
+        start_call(&f, &thread, ping_in_thread);
         close_begin(&f);
         pthread_join(thread, NULL);
         CHECK_EQ(f.status, TRIT_CANCELLED);
@@ -232,10 +244,8 @@ CASE(given_up, "a call without a deadline gives a silent peer up after 20 s")
         pthread_t thread;
 
         start(&f, silence);
-        CHECK(pthread_create(&thread, NULL, ping_in_thread, &f) == 0);
-        for (int i = 0; i < TURNS; i++)
-            sem_wait(&f.waits);
-        clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+        start_call(&f, &thread, ping_in_thread);
+        pass_connect_time();
         pthread_join(thread, NULL);
         CHECK_EQ(f.status, TRIT_UNAVAILABLE);
         if (!strstr(f.error.message, "within 20 s"))
@@ -255,7 +265,7 @@ CASE(waits_on, "with wait_for_ready it tries a peer that sent no settings again"
     CHECK(pthread_create(&thread, NULL, ping_in_thread, &f) == 0);
     first = accept(f.peer.listener, NULL, NULL);
     sem_wait(&f.waits);
-    clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+    pass_connect_time();
     second = accept(f.peer.listener, NULL, NULL);
     CHECK(first >= 0 && second >= 0);
     f.cancels = true;
@@ -283,10 +293,8 @@ CASE(not_again, "a call that must not be repeated is not, though no settings cam
 
     peer_start(&f.peer, HTTP2_SILENT);
     start_client(&f, f.peer.address, TRIT_TLS_OFF);
-    CHECK(pthread_create(&thread, NULL, delete_in_thread, &f) == 0);
-    for (int i = 0; i < TURNS; i++)
-        sem_wait(&f.waits);
-    clock_advance_ns((CONNECT_MS_MAX + 1) * UINT64_C(1000000));
+    start_call(&f, &thread, delete_in_thread);
+    pass_connect_time();
     pthread_join(thread, NULL);
     CHECK_EQ(f.status, TRIT_UNAVAILABLE);
     CHECK(strstr(f.error.message, "no HTTP/2 settings came within 20 s"));

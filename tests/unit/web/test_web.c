@@ -313,6 +313,11 @@ CASE(pages_follow, "a long history is split into pages that link to the next")
     fixture_fini(&fixture);
 }
 
+static void check_invalid(struct fixture *fixture, const char *path, const char *words)
+{
+    check_error(fixture, path, 400, "INVALID_ARGUMENT", words);
+}
+
 CASE(errors, "errors are JSON with the status, the name and the value")
 {
     struct fixture fixture;
@@ -328,46 +333,43 @@ CASE(errors, "errors are JSON with the status, the name and the value")
     check_error(&fixture, "/runs/x", 404, "NOT_FOUND", "no run \"x\"");
     check_error(&fixture, "/v1/runs/r/layers/l?step=2", 404, "NOT_FOUND",
                 "no report at step 2 of layer \"l\" in run \"r\"");
-    check_error(&fixture, "/v1/runs/r/layers/l?step=-1", 400, "INVALID_ARGUMENT",
-                "step: \"-1\" is not a number from 0 to 9223372036854775807");
-    check_error(&fixture, "/v1/runs/r/layers/l?from=9223372036854775808", 400,
-                "INVALID_ARGUMENT",
-                "from: \"9223372036854775808\" is not a number from 0 to "
-                "9223372036854775807");
-    check_error(&fixture, "/v1/runs/r/layers/l?to=", 400, "INVALID_ARGUMENT",
-                "to: \"\" is not a number from 0 to 9223372036854775807");
-    check_error(&fixture, "/v1/runs/r/layers/l?limit=-1", 400, "INVALID_ARGUMENT",
-                "limit: \"-1\" is not a number from 1 to 2000");
-    check_error(&fixture, "/v1/runs/r/layers/l?limit=0", 400, "INVALID_ARGUMENT",
-                "limit: \"0\" is not a number from 1 to 2000");
-    check_error(&fixture, "/v1/runs/r/layers/l?limit=2001", 400, "INVALID_ARGUMENT",
-                "limit: \"2001\" is not a number from 1 to 2000");
-    check_error(&fixture, "/v1/runs/r/layers/l?attempt=4294967296", 400,
-                "INVALID_ARGUMENT",
-                "attempt: \"4294967296\" is not a number from 0 to 4294967295");
-    check_error(&fixture, "/v1/runs/r/layers/l?replica=x", 400, "INVALID_ARGUMENT",
-                "replica: \"x\" is not a number from 0 to 4294967295");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?step=-1",
+                  "step: \"-1\" is not a number from 0 to 9223372036854775807");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?from=9223372036854775808",
+                  "from: \"9223372036854775808\" is not a number from 0 to "
+                  "9223372036854775807");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?to=",
+                  "to: \"\" is not a number from 0 to 9223372036854775807");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?limit=-1",
+                  "limit: \"-1\" is not a number from 1 to 2000");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?limit=0",
+                  "limit: \"0\" is not a number from 1 to 2000");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?limit=2001",
+                  "limit: \"2001\" is not a number from 1 to 2000");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?attempt=4294967296",
+                  "attempt: \"4294967296\" is not a number from 0 to 4294967295");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?replica=x",
+                  "replica: \"x\" is not a number from 0 to 4294967295");
     /* page * 100 would be 84 modulo 2^64. */
-    check_error(&fixture, "/?page=184467440737095517", 400, "INVALID_ARGUMENT",
-                "page: \"184467440737095517\" is not a number from 0 to 4294967295");
-    check_error(&fixture, "/v1/runs/r/layers/l?from=3&to=2", 400, "INVALID_ARGUMENT",
-                "from: 3 is greater than to: 2");
-    check_error(&fixture, "/v1/runs/r/layers/l?step=3&to=4", 400, "INVALID_ARGUMENT",
-                "step: 3 cannot be combined with from or to");
-    check_error(&fixture, "/v1/runs/r/layers/l?step=3&step=4", 400, "INVALID_ARGUMENT",
-                "step: given twice");
-    check_error(
-        &fixture, "/v1/runs/r/layers/l?stepp=3", 400, "INVALID_ARGUMENT",
+    check_invalid(&fixture, "/?page=184467440737095517",
+                  "page: \"184467440737095517\" is not a number from 0 to 4294967295");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?from=3&to=2",
+                  "from: 3 is greater than to: 2");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?step=3&to=4",
+                  "step: 3 cannot be combined with from or to");
+    check_invalid(&fixture, "/v1/runs/r/layers/l?step=3&step=4", "step: given twice");
+    check_invalid(
+        &fixture, "/v1/runs/r/layers/l?stepp=3",
         "no such parameter: \"stepp\"; this path takes: step from to limit attempt replica");
-    check_error(&fixture, "/v1/runs/%zz/layers", 400, "INVALID_ARGUMENT",
-                "path: \"%zz\" is not a percent-encoded name of at most 255 bytes "
-                "without control characters");
-    check_error(&fixture, "/v1/runs/a%1bb/layers", 400, "INVALID_ARGUMENT",
-                "path: \"a%1bb\" is not a percent-encoded name of at most 255 bytes "
-                "without control characters");
-    check_error(&fixture, "/v1/runs/a%C2%9bb/layers", 400, "INVALID_ARGUMENT",
-                "path: \"a%C2%9bb\" is not a percent-encoded name of at most 255 bytes "
-                "without control characters");
+    check_invalid(&fixture, "/v1/runs/%zz/layers",
+                  "path: \"%zz\" is not a percent-encoded name of at most 255 bytes "
+                  "without control characters");
+    check_invalid(&fixture, "/v1/runs/a%1bb/layers",
+                  "path: \"a%1bb\" is not a percent-encoded name of at most 255 bytes "
+                  "without control characters");
+    check_invalid(&fixture, "/v1/runs/a%C2%9bb/layers",
+                  "path: \"a%C2%9bb\" is not a percent-encoded name of at most 255 bytes "
+                  "without control characters");
     fixture_fini(&fixture);
 }
 
