@@ -7,8 +7,8 @@
 
 struct model_config;
 
-/* Adds missing_layer (missing_tensor for a norm, bias or router) for each layer that most of the numbered blocks
- * have, at least three blocks being there, and that another block lacks. A block that has
+/* Adds missing_layer (missing_tensor for a norm, bias or router) for each layer that most of the
+ * numbered blocks have, at least three being there, and that another block lacks. A block that has
  * something else in its place, such as experts for an MLP, lacks nothing. If all blocks of the
  * model's architecture have the same layers (`config`, the folder's own, or NULL, or the keys of
  * a GGUF file say which it is) the findings are errors. Of other models some blocks may be built

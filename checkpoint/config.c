@@ -225,12 +225,11 @@ static int read_quantization(struct model_config *config, const json_t *root)
     config->bits = small_number(json_object_get(mlx, "bits"));
     config->group_size = small_number(json_object_get(mlx, "group_size"));
     config->mlx_other = is_other_mode(mlx);
-    if (strcmp(config->quant_method, "compressed-tensors") == 0)
+    const bool compressed = strcmp(config->quant_method, "compressed-tensors") == 0;
+    const char *const list = compressed ? "ignore" : "modules_to_not_convert";
+    if (compressed)
         read_compressed(config, json_object_get(hf, "config_groups"));
-    if (read_unpacked(config, json_object_get(hf, strcmp(config->quant_method,
-                                                         "compressed-tensors") == 0
-                                                      ? "ignore"
-                                                      : "modules_to_not_convert")) < 0)
+    if (read_unpacked(config, json_object_get(hf, list)) < 0)
         return -1;
     config->fp8_rows =
         small_number(json_array_get(json_object_get(hf, "weight_block_size"), 0));

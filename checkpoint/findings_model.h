@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Findings about parts that a model lacks: its head, its blocks, layers of blocks, and what every model
- * of its architecture has. */
+/* Findings about a model as a whole: it lacks its head, blocks, layers of blocks, or what every
+ * model of its architecture has; or a layer has another shape than config.json gives. */
 #ifndef CHECKPOINT_FINDINGS_MODEL_H
 #define CHECKPOINT_FINDINGS_MODEL_H
 
@@ -13,9 +13,9 @@ struct model_config;
 const struct model_config *config_of_model(const struct model_config *config,
                                            bool has_config, bool is_folder);
 
-/* Adds findings for a head, blocks, or layers of blocks that the claim lacks (head.h, blocks.h,
- * block_layers.h, needed.h). `config`: of config_of_model; `latents` NULL: there are none. Call
- * it after findings_add_contents. */
+/* Adds the findings of head.h, blocks.h, block_layers.h, needed_shapes.h and needed.h about the
+ * claim. `config`: of config_of_model; `latents` NULL: there are none. Call it after
+ * findings_add_contents. */
 void findings_add_model(struct file_findings *findings,
                         const struct checkpoint_options *options,
                         const struct model_config *config, const struct contents *claim,

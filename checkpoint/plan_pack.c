@@ -60,7 +60,7 @@ static int refuse_lost(struct plan *plan, const struct checkpoint_options *optio
 {
     const struct tensor_table *table = plan->contents.table;
     struct looking looking = {.table = table, .options = options};
-    char weight[NAME_BESIDE_BYTES], reason[SCALES_NAME_BYTES + 128];
+    char weight[NAME_BESIDE_BYTES], reason[NAME_BESIDE_BYTES + 128];
 
     for (size_t i = 0; i < table->count; i++) {
         if (!lost_weight_of(&plan->contents, options->config, i, weight) ||

@@ -20,7 +20,8 @@ bool cpu_has_vpclmulqdq(
  * for other processors it reaches 11 to 15 GB/s. */
 struct prefetch_policy {
     size_t ahead_bytes; /* distance of the prefetch into L2; 0: no prefetch */
-    bool near;          /* prefetch again into L1, NEAR_BYTES ahead */
+    bool near; /* prefetch again into L1, NEAR_BYTES ahead. Loops that load lines in
+                           order then have distances of their own (NEAR_IN_ORDER_BYTES) */
     size_t turn_groups; /* groups to emit or to verify, then to sum, in alternation */
     /* The same, of 16-bit elements, and of 32-bit elements to base 3. */
     size_t turn_groups_16bit, turn_groups_base3;

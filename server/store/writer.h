@@ -68,8 +68,8 @@ struct writer {
 };
 
 /* `path`: of the database in `directory`, which is borrowed until writer_close; without a
- * directory the store is in memory. 0 with
- * `damage` set: the store opened, but some rows are damaged. */
+ * directory the store is in memory. 0 with `damage` set: the store opened, but some rows are
+ * damaged. */
 int writer_open(struct writer *writer, const char *path,
                 const struct directory *directory, const struct kernels *kernels,
                 const struct health_rules *rules, struct failure *damage,

@@ -59,12 +59,9 @@ static int check_newest(struct writer *writer, struct failure *damage,
 
     if (!directory || newest_check(&writer->db, directory, there, &whole, &reason) == 0)
         return 0;
-    if (reason.status != TRIT_DATA_LOSS || (whole && damage->status == TRIT_OK)) {
-        *failure = reason;
-        return -1;
-    }
-    if (damage->status == TRIT_OK)
-        *damage = reason;
+    if (reason.status != TRIT_DATA_LOSS || (whole && damage->status == TRIT_OK))
+        return fail_as(failure, &reason);
+    fail_as(damage, &reason);
     writer->next.sequence = directory_newest(directory->lock_fd) + 1;
     return 0;
 }
